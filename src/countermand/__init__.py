@@ -1,0 +1,1 @@
+"""Countermand: the control plane for orders that can be taken back."""

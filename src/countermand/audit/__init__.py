@@ -1,0 +1,1 @@
+"""The log from which the whole story replays."""

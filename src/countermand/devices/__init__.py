@@ -1,0 +1,1 @@
+"""Devices that read mail, and what is known about the ordered apps on them."""

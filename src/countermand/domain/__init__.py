@@ -1,0 +1,1 @@
+"""The rules of the house, pure: no clock, no network, no database, standard library only."""

@@ -1,0 +1,136 @@
+"""The life of one notice (N1 to N15): what is handed to a sender and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from countermand.domain.exposure import Exposure
+
+
+class NoticeState(StrEnum):
+    """Where a notice stands."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    PERMITTED = "permitted"
+    SENT = "sent"
+    MAYBE = "maybe"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    PULLED_QUEUE = "pulled_queue"
+    PULLED_UNREAD = "pulled_unread"
+
+
+class NoticeKind(StrEnum):
+    """What a mail says."""
+
+    NOTICE = "notice"
+    REMINDER = "reminder"
+    LOCK = "lock"
+    RESTORED = "restored"
+    CLOSING = "closing"
+    CORRECTION = "correction"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedNotice:
+    """All that a sender needs to send one mail; `values` fill the slots of the template."""
+
+    notice_id: int
+    order_number: str
+    epoch: int
+    kind: NoticeKind
+    address: str
+    language: str
+    template_id: int
+    values: Mapping[str, str | list[str]]
+    message_id: str
+    in_reply_to: str
+    dated_at: datetime
+    attempts: int
+
+
+class PermitRefusal(StrEnum):
+    """Why a notice may not leave now."""
+
+    STOPPED = "stopped"
+    STATE = "state"
+    LEASE = "lease"
+    TOO_LATE = "too_late"
+    MODE = "mode"
+    NOT_CLAIMED = "not_claimed"
+
+
+@dataclass(frozen=True, slots=True)
+class PermitAnswer:
+    """`refusal` is None when the intent to send is durable."""
+
+    notice_id: int
+    refusal: PermitRefusal | None
+
+
+class ReplyKind(StrEnum):
+    """What became of an attempt, as the sender saw it."""
+
+    ACCEPTED = "accepted"  # 250 to the dot
+    DEFERRED = "deferred"  # 4xx, before or after the dot
+    REFUSED = "refused"  # 5xx, before or after the dot
+    LOST = "lost"  # the dot was written and no reply was read
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The server's answer for one notice; `text` is the last reply line, at most 200 characters."""
+
+    notice_id: int
+    kind: ReplyKind
+    after_dot: bool
+    text: str
+    queue_id: str | None
+
+
+class EvidenceKind(StrEnum):
+    """Where later knowledge about a mail came from."""
+
+    DSN_DELIVERED = "dsn_delivered"
+    DSN_FAILED = "dsn_failed"
+    RELAY_LOG_ACCEPTED = "relay_log_accepted"
+    RELAY_LOG_NOT_ACCEPTED = "relay_log_not_accepted"
+    CHECK_CODE = "check_code"
+    PULLED_FROM_QUEUE = "pulled_from_queue"
+    PULLED_UNREAD = "pulled_unread"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One piece of later knowledge about a notice."""
+
+    notice_id: int
+    kind: EvidenceKind
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwedCorrection:
+    """A person who is owed a correction at an address that a notice went to, or may have."""
+
+    person_id: int
+    address: str
+    language: str
+    exposure: Exposure
+    notice_message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a settle transaction found: rows that became 'may have got it', and rows never sent."""
+
+    maybe: int
+    skipped: int
+    certain: int

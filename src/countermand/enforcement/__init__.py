@@ -1,0 +1,1 @@
+"""What doors are told: entries per person and device, order states, overrides."""

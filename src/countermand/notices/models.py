@@ -1,0 +1,124 @@
+"""The ledger's tables. Senders reach them only through the SQL functions of this app."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Mailing(models.Model):
+    """One order as the permit function sees it; the stop writes here what the fence file says."""
+
+    order_number = models.CharField(max_length=12, primary_key=True)
+    mode = models.CharField(max_length=10)
+    phase = models.CharField(max_length=20)  # copy of the order's phase
+    epoch = models.BigIntegerField()
+    stopped_epoch = models.BigIntegerField(default=0)
+    withdrawn = models.BooleanField(default=False)
+    barrier_at = models.DateTimeField(null=True)  # settled after the proof that senders are dead
+    not_after = models.DateTimeField()
+    digest = models.CharField(max_length=64)  # the approved digest
+    revision_number = models.IntegerField()
+
+
+class Template(models.Model):
+    """The approved words of one mail in one language, with `{slots}`."""
+
+    order_number = models.CharField(max_length=12)
+    revision_number = models.IntegerField()
+    kind = models.CharField(max_length=12)  # domain.delivery.NoticeKind
+    variant = models.CharField(max_length=20, blank=True, default="")
+    language = models.CharField(max_length=35)
+    subject = models.TextField()
+    text = models.TextField()
+    html = models.TextField()
+    sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["order_number", "revision_number", "kind", "variant", "language"],
+                name="one_template_each",
+            )
+        ]
+
+
+class Notice(models.Model):
+    """One mail to one address. Frozen at birth but for its state, exposure and evidence."""
+
+    order_number = models.CharField(max_length=12)
+    revision_number = models.IntegerField()
+    kind = models.CharField(max_length=12)
+    step = models.IntegerField(default=0)
+    person_id = models.BigIntegerField()
+    address = models.CharField(max_length=320)
+    language = models.CharField(max_length=35)
+    wave = models.IntegerField(default=0)
+    template_id = models.BigIntegerField()
+    values = models.JSONField(default=dict)
+    message_id = models.CharField(max_length=200, unique=True)
+    in_reply_to = models.CharField(max_length=200, blank=True, default="")
+    dated_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    state = models.CharField(max_length=14, default="pending")
+    exposure = models.SmallIntegerField(default=0)
+    epoch = models.BigIntegerField(default=0)
+    attempts = models.SmallIntegerField(default=0)
+    claimed_by = models.CharField(max_length=60, blank=True, default="")
+    lease_until = models.DateTimeField(null=True)
+    queue_id = models.CharField(max_length=60, blank=True, default="")
+    last_reply = models.CharField(max_length=200, blank=True, default="")
+    accepted_at = models.DateTimeField(null=True)
+    bounced_at = models.DateTimeField(null=True)
+    proven_at = models.DateTimeField(null=True)  # delivered, or the check code was entered
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["order_number", "revision_number", "kind", "step", "person_id", "address"],
+                name="one_notice_each",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(exposure__in=[0, 1, 2]), name="exposure_is_known"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["sent", "delivered"]) | models.Q(exposure=2),
+                name="accepted_is_certain",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["permitted", "maybe"]) | models.Q(exposure__gte=1),
+                name="intent_is_possible",
+            ),
+        ]
+
+
+class NoticeEvidence(models.Model):
+    """Later knowledge about one mail."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="evidence")
+    kind = models.CharField(max_length=30)
+    at = models.DateTimeField()
+    detail = models.CharField(max_length=200, blank=True, default="")
+
+
+class PermitBatch(models.Model):
+    """One commit of permits; becomes one leaf of the log (`audit`)."""
+
+    order_number = models.CharField(max_length=12)
+    epoch = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+    sender = models.CharField(max_length=60)
+    at = models.DateTimeField()
+    message_ids = models.JSONField()
+    logged = models.BooleanField(default=False)
+
+
+class SenderLease(models.Model):
+    """A living sender; `lease_until` is judged by the database's own clock only."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    mode = models.CharField(max_length=10)
+    host = models.CharField(max_length=200)
+    pid = models.IntegerField()
+    lease_until = models.DateTimeField()

@@ -1,0 +1,1 @@
+"""Orders: planned, approved by others, held, tried, sent, enforced, taken back."""

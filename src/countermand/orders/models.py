@@ -1,0 +1,126 @@
+"""Orders, their immutable revisions, who opened and approved what, and the frozen affected list."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Order(models.Model):
+    """One order; `phase` moves only through `domain.lifecycle.move`."""
+
+    number = models.CharField(max_length=12, primary_key=True)
+    mode = models.CharField(max_length=10)  # live | exercise, fixed for ever
+    phase = models.CharField(max_length=20)
+    paused_from = models.CharField(max_length=20, blank=True, default="")
+    epoch = models.BigIntegerField(default=0)
+    author_id = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    submitted_by = models.BigIntegerField(null=True)
+    released_by = models.BigIntegerField(null=True)
+    released_at = models.DateTimeField(null=True)
+    hold_until = models.DateTimeField(null=True)
+    first_group_at = models.DateTimeField(null=True)  # CANARY began
+    soak_until = models.DateTimeField(null=True)
+    sending_at = models.DateTimeField(null=True)  # first wave after the first group
+    go_by = models.BigIntegerField(null=True)
+    paused_by = models.BigIntegerField(null=True)
+    paused_at = models.DateTimeField(null=True)
+    pause_cause = models.TextField(blank=True, default="")
+    in_force_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)  # closed, withdrawn or taken back
+    taken_back_by = models.BigIntegerField(null=True)
+    taken_back_at = models.DateTimeField(null=True)
+    variant = models.CharField(max_length=20, blank=True, default="")  # mistake|reason_gone|replaced
+    corrected_at = models.DateTimeField(null=True)
+    stop_hash = models.CharField(max_length=64, blank=True, default="")
+    amends = models.CharField(max_length=12, blank=True, default="")
+    replaces = models.CharField(max_length=12, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(mode__in=["live", "exercise"]), name="mode_is_known"
+            )
+        ]
+
+
+class Revision(models.Model):
+    """One immutable text of an order with its plan; `digest` names exactly this content."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="revisions")
+    number = models.IntegerField()
+    source_text = models.TextField()  # the YAML as given
+    content = models.JSONField()  # canonical content that the digest covers, affected root included
+    digest = models.CharField(max_length=64)
+    plan = models.JSONField()  # counts and lists of the plan, as shown
+    planned_at = models.DateTimeField()
+    edited_by = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "number"], name="one_revision_per_number")
+        ]
+
+
+class Affected(models.Model):
+    """One person of the frozen affected list, or a late joiner of it."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="affected")
+    revision_number = models.IntegerField()
+    person_id = models.BigIntegerField()
+    wave = models.IntegerField()  # 0 is the first small group
+    own_deadline_at = models.DateTimeField(null=True)
+    joined_at = models.DateTimeField(null=True)  # late joiners only
+    reason = models.CharField(max_length=20)  # device | author | approver | late
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["order", "revision_number", "person_id"], name="affected_once"
+            )
+        ]
+
+
+class Opening(models.Model):
+    """Who opened which part of which revision; the ground of every approval."""
+
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="openings")
+    person_id = models.BigIntegerField()
+    part = models.CharField(max_length=12)  # plan | notice | correction
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["revision", "person_id", "part"], name="opened_once")
+        ]
+
+
+class Approval(models.Model):
+    """One person's approval of exactly one digest."""
+
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="approvals")
+    person_id = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+    outside_it = models.BooleanField()
+    at = models.DateTimeField()
+    void_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["person_id", "digest"],
+                condition=models.Q(void_at__isnull=True),
+                name="one_live_approval",
+            )
+        ]
+
+
+class Timeline(models.Model):
+    """What happened to an order, in words that a person reads; the log holds the proof."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="timeline")
+    at = models.DateTimeField()
+    event = models.CharField(max_length=60)
+    facts = models.JSONField(default=dict)

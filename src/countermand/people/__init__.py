@@ -1,0 +1,1 @@
+"""People as directories know them, and who may do what."""

@@ -1,0 +1,50 @@
+"""People as the directory knows them, what they may do, and the tokens that prove who acts."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class Person(models.Model):
+    """One member of staff; `uid` is the directory's own key."""
+
+    uid = models.CharField(max_length=200, unique=True)
+    name = models.CharField(max_length=200)
+    local_name = models.CharField(max_length=200, blank=True, default="")
+    address = models.CharField(max_length=320, unique=True)  # folded to lower case
+    other_addresses = ArrayField(models.CharField(max_length=320), default=list)
+    language = models.CharField(max_length=35, default="en")  # BCP 47
+    country = models.CharField(max_length=2, default="")  # ISO 3166-1 alpha-2
+    zone = models.CharField(max_length=64, default="UTC")  # IANA
+    groups = ArrayField(models.CharField(max_length=100), default=list)
+    unit = models.CharField(max_length=200, blank=True, default="")
+    manager_uid = models.CharField(max_length=200, blank=True, default="")
+    absent_until = models.DateField(null=True)
+    left_on = models.DateField(null=True)
+
+
+class RoleGrant(models.Model):
+    """A role held by a person; roles are the members of `domain.approvals.Role`."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="grants")
+    role = models.CharField(max_length=30)
+    outside_it = models.BooleanField(default=False)
+    granted_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["person", "role"], name="one_grant_per_role")
+        ]
+
+
+class AccessToken(models.Model):
+    """A personal token; only its SHA-256 is stored."""
+
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="tokens")
+    sha256 = models.CharField(max_length=64, unique=True)
+    label = models.CharField(max_length=100, blank=True, default="")
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)

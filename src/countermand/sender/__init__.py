@@ -1,0 +1,1 @@
+"""The sender: speaks SMTP step by step and never writes a dot without a durable permit."""

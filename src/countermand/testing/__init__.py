@@ -1,0 +1,1 @@
+"""Contract suites and doubles, public, for authors of connectors."""
