@@ -1,0 +1,84 @@
+# One command per wish, the same for a person, a hook and CI. `make help` lists them.
+#
+# Needed beforehand: git, make, python3 (3.11 or newer). Everything else comes by itself, into
+# .tools/ and .venv/. All paths here are relative, so the clone may lie under any name.
+# Stamps come last: what a broken try leaves behind is not believed by the next one.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_PYTHON ?= $(PYTHON)
+UV ?= .tools/uv
+RUN := .venv/bin/python
+SYNCED := .venv/.synced
+
+# uv: the machine's own certificates (a firm's proxy may look into TLS), no interpreter from
+# elsewhere, and the virtual environment of this folder, whatever the shell has active.
+export PYTHON UV_PYTHON
+export UV_SYSTEM_CERTS ?= 1
+export UV_PYTHON_DOWNLOADS ?= never
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_NO_PROGRESS ?= 1
+export UV_LINK_MODE ?= copy
+export PYTHONDONTWRITEBYTECODE ?= 1
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+
+.PHONY: help
+help: ## list the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 | \2/p' Makefile \
+	| while IFS='|' read -r target what; do printf '%-16s%s\n' "$$target" "$$what"; done
+	@echo "On a fresh machine: apt install git make python3"
+
+.PHONY: setup
+setup: $(SYNCED) ## get everything that is needed, into .tools/ and .venv/
+
+.tools/uv: tools/bootstrap_uv.py
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "countermand: there is no $(PYTHON) here; install Python 3.11 or newer (apt install python3)" >&2; \
+	  exit 1; }
+	@"$(PYTHON)" tools/bootstrap_uv.py
+
+# A touched pyproject.toml without a network is no reason to fail when all is there already.
+$(SYNCED): $(UV) uv.lock pyproject.toml
+	@"$(UV)" sync --quiet --locked || { \
+	  echo "countermand: trying again without the network ..." >&2; \
+	  "$(UV)" sync --quiet --locked --offline; }
+	@touch $@
+
+.PHONY: demo
+demo: $(SYNCED) ## tell the whole story on this machine (PACE=fast is quicker; SEED=n)
+	@$(RUN) -m demo
+
+.PHONY: demo-chaos
+demo-chaos: $(SYNCED) ## the same story while its processes are killed at random moments (SEED=n)
+	@$(RUN) -m demo --chaos --seed "$(or $(SEED),1)"
+
+.PHONY: up
+up: $(SYNCED) ## start Countermand on this machine (ARGS="--port 0 --data DIR")
+	@$(RUN) -m countermand.cli.entry up $(ARGS)
+
+.PHONY: check
+check: $(SYNCED) ## everything that can be said without running the program (STEP=name for one)
+	@$(RUN) tools/run_checks.py $(STEP)
+
+.PHONY: test
+test: $(SYNCED) ## run the tests, all or one group (GROUP=unit; ARGS goes to pytest)
+	@$(RUN) tools/run_tests.py $(if $(GROUP),--group "$(GROUP)") -- $(ARGS)
+
+.PHONY: model
+model: $(SYNCED) ## look at every interleaving of the permit design (WITHOUT=fence|permit|barrier)
+	@$(RUN) -m simulation.permit_model $(if $(WITHOUT),--without "$(WITHOUT)")
+
+.PHONY: fix
+fix: $(SYNCED) ## let the tools put right what they can, and write the generated pages again
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+	@$(RUN) tools/write_reference.py
+
+.PHONY: fresh
+fresh: ## prove all of this in a bare Debian, as root and as a user (needs root; 6 minutes)
+	@"$(PYTHON)" tools/fresh.py $(ARGS)

@@ -1,0 +1,99 @@
+"""Write the pages of docs/reference that follow from the code, or compare them (--check).
+
+What is written here cannot drift: `make check` fails when a page differs from the code, and
+`make fix` writes it again.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import inspect
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import countermand
+from countermand.domain.errors import CountermandError
+
+FOLDER = Path("docs/reference")
+NOTE = (
+    "<!-- Written by tools/write_reference.py from the code: change the code, then `make fix`. -->"
+)
+
+
+def import_everything() -> None:
+    """Import every module of the package, so that every error is known."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "typing_settings"
+    import django  # noqa: PLC0415  (after the settings are named)
+
+    django.setup()
+    for module in pkgutil.walk_packages(countermand.__path__, "countermand."):
+        parts = module.name.split(".")
+        if "migrations" in parts or parts[-1] == "__main__" or parts[1] == "project":
+            continue
+        importlib.import_module(module.name)
+
+
+def kinds_of(error: type[CountermandError]) -> Iterator[type[CountermandError]]:
+    """Yield every error that has a code of its own."""
+    for kind in error.__subclasses__():
+        if "code" in vars(kind) and kind.__module__.startswith("countermand."):
+            yield kind
+        yield from kinds_of(kind)
+
+
+def errors_page() -> str:
+    """Code, sentence and remedy of every error, in the order of the codes."""
+    rows = [
+        f"| `{kind.code}` | {kind.sentence} | {kind.remedy} |"
+        for kind in sorted(set(kinds_of(CountermandError)), key=lambda kind: kind.code)
+    ]
+    head = [
+        "# Errors",
+        "",
+        NOTE,
+        "",
+        "Every error has a code that never changes, a sentence, and a way out.",
+        "Words in braces are filled with the facts.",
+        "",
+        "| code | sentence | what to do |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
+def lifecycle_page() -> str:
+    """The drawing that stands at the head of the table of steps."""
+    lifecycle = importlib.import_module("countermand.domain.lifecycle")
+    drawing = inspect.getdoc(lifecycle) or ""
+    return f"# The life of an order\n\n{NOTE}\n\n```text\n{drawing}\n```\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page}
+if importlib.util.find_spec("countermand.domain.lifecycle") is not None:
+    PAGES["lifecycle.md"] = lifecycle_page
+
+
+def main() -> None:
+    """Write the pages, or name the ones that differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only; 1 when a page differs")
+    given = parser.parse_args()
+    import_everything()
+    stale = []
+    for name, page in PAGES.items():
+        path = FOLDER / name
+        text = page()
+        if given.check:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(str(path))
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        sys.exit(f"{', '.join(stale)}: the code says something else now; run: make fix")
+
+
+if __name__ == "__main__":
+    main()
