@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Group of tests: the packages it needs. A group that is not named here needs none.
-NEEDED: dict[str, tuple[str, ...]] = {}
+NEEDED: dict[str, tuple[str, ...]] = {
+    "fresh": ("debootstrap", "debian-archive-keyring"),  # `make fresh`
+}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 START_NOTHING = (

@@ -39,7 +39,7 @@ def django(*arguments: str) -> tuple[str, ...]:
 
 CHECKS = (
     Check("lock", (("uv", "lock", "--check", "--quiet"),)),
-    Check("lint", (python("-m", "ruff", "check", "--quiet", "."),)),
+    Check("lint", (python("-m", "ruff", "check", "--quiet", "--output-format=concise", "."),)),
     Check("format", (python("-m", "ruff", "format", "--check", "--quiet", "."),)),
     Check("types", (python("-m", "mypy", "--no-error-summary", *CODE),)),
     Check("imports", (python("-m", "importlinter.cli", "lint", "--no-logo"),)),
@@ -57,7 +57,7 @@ CHECKS = (
 def environment() -> dict[str, str]:
     """Return the environment of the checks: the pinned uv is found first, output is UTF-8."""
     path = os.pathsep.join((str(Path(".tools").resolve()), os.environ.get("PATH", os.defpath)))
-    return os.environ | {"PATH": path, "PYTHONUTF8": "1", "UV_OFFLINE": "1"}
+    return os.environ | {"PATH": path, "PYTHONUTF8": "1", "UV_OFFLINE": "1", "NO_COLOR": "1"}
 
 
 def failed(check: Check) -> bool:
