@@ -1,0 +1,332 @@
+"""Every setting once: its name, its default, and the sentence that says what it does.
+
+Standard library only, so that gate, sender and stop path read the same settings as the web.
+A setting `relay` is given as COUNTERMAND_RELAY, or as COUNTERMAND_RELAY_FILE that names a file
+holding the value; a file that is named and cannot be read is an error, never a default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from countermand.data_folder import DataFolder
+from countermand.domain.errors import CountermandError, gettext_noop
+
+PREFIX: Final = "COUNTERMAND_"
+# Names that the world already has for these settings.
+_OTHER_NAMES: Final = MappingProxyType({"database_url": "DATABASE_URL"})
+# Read by the command line alone, or by the test and build tools; not settings of the programs.
+_NOT_SETTINGS: Final = frozenset({"TOKEN", "TOKEN_FILE", "LANG"})
+
+
+@dataclass(eq=False)
+class SettingNotUnderstood(CountermandError):
+    """A setting has a value that cannot be read."""
+
+    name: str
+    value: str
+    expected: str
+
+    code: ClassVar[str] = "config.setting_not_understood"
+    sentence: ClassVar[str] = gettext_noop(
+        "The setting {name} is “{value}”, which is not {expected}."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Set {name} to {expected}, or leave it out for the default."
+    )
+
+
+@dataclass(eq=False)
+class SettingFileMissing(CountermandError):
+    """A setting names a file that cannot be read."""
+
+    name: str
+    path: str
+
+    code: ClassVar[str] = "config.setting_file_missing"
+    sentence: ClassVar[str] = gettext_noop("{name} names the file {path}, which cannot be read.")
+    remedy: ClassVar[str] = gettext_noop("Create the file or mend the setting {name}.")
+
+
+@dataclass(eq=False)
+class RelayNotLoopback(CountermandError):
+    """A demonstration would have mailed real people."""
+
+    relay: str
+
+    code: ClassVar[str] = "config.demonstration_relay"
+    sentence: ClassVar[str] = gettext_noop(
+        "This is a demonstration, and its mail relay {relay} is not on this machine."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Use a relay on 127.0.0.1, or make a data folder without --demonstration."
+    )
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def _port(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= 65535:  # noqa: PLR2004  (the range of ports)
+        raise ValueError(value)
+    return number
+
+
+def _seconds(value: str) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError(value)
+    return number
+
+
+def _host_and_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and _port(port) > 0):
+        raise ValueError(value)
+    return value
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def _by_language(value: str) -> Mapping[str, str]:
+    words = json.loads(value)
+    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+        raise ValueError(value)
+    return MappingProxyType(words)
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part for part in value.replace(",", " ").split() if part)
+
+
+_EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
+    {
+        _text: gettext_noop("a text"),
+        _count: gettext_noop("a whole number from 1 on"),
+        _port: gettext_noop("a port number"),
+        _seconds: gettext_noop("a number of seconds above 0"),
+        _host_and_port: gettext_noop("host:port"),
+        _path: gettext_noop("a path"),
+        _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
+        _list: gettext_noop("a list, separated by spaces or commas"),
+    }
+)
+
+
+def _setting(default: Any, sentence: str, read: Callable[[str], Any] = _text) -> Any:
+    metadata = {"sentence": sentence, "read": read, "default": default}
+    return field(default_factory=lambda: default, metadata=metadata)
+
+
+def default_data() -> Path:
+    """Return where data lies unless told: the system's place for root, else the user's own."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/countermand")
+    return Path.home() / ".local" / "share" / "countermand"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one installation, read once when a process starts."""
+
+    data: Path = field(
+        metadata={
+            "sentence": gettext_noop("The folder that holds everything Countermand stores."),
+            "read": _path,
+        }
+    )
+    database_url: str = _setting(
+        "", gettext_noop("The PostgreSQL database; empty means the embedded one.")
+    )
+    sender_database_url: str = _setting(
+        "", gettext_noop("The same database for senders, with the role that may do little.")
+    )
+    relay: str = _setting(
+        "127.0.0.1:25", gettext_noop("The mail relay, as host:port."), _host_and_port
+    )
+    connections: int = _setting(
+        16, gettext_noop("How many connections one sender opens to the relay."), _count
+    )
+    window: int = _setting(
+        1, gettext_noop("How many mails a connection prepares ahead of the one it sends."), _count
+    )
+    senders: int = _setting(1, gettext_noop("How many senders `up` starts."), _count)
+    mail_from: str = _setting(
+        "orders@example.org", gettext_noop("The address that mails come from.")
+    )
+    mail_from_name: str = _setting(
+        "Example Organisation", gettext_noop("The name that stands before that address.")
+    )
+    mail_domain: str = _setting(
+        "example.org", gettext_noop("The domain in the Message-ID of every mail.")
+    )
+    reply_to: str = _setting(
+        "help@example.org", gettext_noop("Where an answer to a mail goes: people who can help.")
+    )
+    lookup_address: str = _setting(
+        "orders.example", gettext_noop("The address of the look-up page, as people type it.")
+    )
+    company_notice_word: Mapping[str, str] = _setting(
+        MappingProxyType({"en": "Company notice", "hi": "कंपनी सूचना"}),
+        gettext_noop("What your organisation calls such a mail, by language."),
+        _by_language,
+    )
+    organisation: str = _setting(
+        "Example Organisation", gettext_noop("The name of your organisation.")
+    )
+    help_desk: str = _setting(
+        "help desk: help@example.org", gettext_noop("How staff reach a person who can help.")
+    )
+    default_language: str = _setting(
+        "en", gettext_noop("The language of people whose own language is not known.")
+    )
+    web: str = _setting(
+        "127.0.0.1:8480", gettext_noop("Where the web listens, as host:port."), _host_and_port
+    )
+    gate: str = _setting(
+        "127.0.0.1:8481", gettext_noop("Where the mail gate listens, as host:port."), _host_and_port
+    )
+    gate_control: str = _setting(
+        "127.0.0.1:8482",
+        gettext_noop("Where the mail gate is told to stop, as host:port."),
+        _host_and_port,
+    )
+    gates: tuple[str, ...] = _setting(
+        (), gettext_noop("The control addresses of all mail gates, as URLs."), _list
+    )
+    gate_token: str = _setting(
+        "",
+        gettext_noop("The secret between this machine and its gates; empty reads keys/gate-token."),
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        ("127.0.0.1", "localhost", "[::1]"),
+        gettext_noop("The host names under which the web may be reached."),
+        _list,
+    )
+    sweep_every_s: float = _setting(
+        10.0, gettext_noop("How often the worker looks for work that is due, in seconds."), _seconds
+    )
+
+    @property
+    def folder(self) -> DataFolder:
+        """Return the data folder by its parts."""
+        return DataFolder(self.data)
+
+    def check_relay(self) -> None:
+        """Refuse a demonstration whose mails could leave this machine."""
+        host = self.relay.rpartition(":")[0].strip("[]")
+        if self.folder.is_demonstration and host not in {"127.0.0.1", "::1", "localhost"}:
+            raise RelayNotLoopback(relay=self.relay)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDescription:
+    """One setting, for the reference page."""
+
+    name: str
+    variable: str
+    default: str
+    sentence: str
+
+
+def describe() -> tuple[SettingDescription, ...]:
+    """Return every setting with its default and sentence, in order."""
+    return tuple(
+        SettingDescription(
+            name=each.name,
+            variable=_OTHER_NAMES.get(each.name, PREFIX + each.name.upper()),
+            default=_shown(each.metadata.get("default", "")),
+            sentence=each.metadata["sentence"],
+        )
+        for each in dataclasses.fields(Settings)
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value), ensure_ascii=False)
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def load(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
+    """Read all settings; `data` (as given on the command line) wins over the environment.
+
+    What `up` wrote to run/up.json fills in the addresses of the embedded database and of the
+    gates where the environment names none. Raises SettingNotUnderstood or SettingFileMissing.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, Any] = {}
+    for each in dataclasses.fields(Settings):
+        text = _given(each.name, environ)
+        if text is not None:
+            given[each.name] = _read(each, text)
+    given["data"] = data.expanduser().absolute() if data else given.get("data") or default_data()
+    folder = DataFolder(given["data"])
+    running = folder.running()
+    for name in ("database_url", "sender_database_url"):
+        if not given.get(name):
+            given[name] = str(running.get(name, ""))
+    if not given.get("gates"):
+        given["gates"] = tuple(str(url) for url in running.get("gates", ()))
+    if not given.get("gate_token"):
+        given["gate_token"] = folder.secret("gate-token")
+    return Settings(**given)
+
+
+def unknown_names(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return variables that look like settings and are none: misspelt ones, mostly."""
+    known = {each.name.upper() for each in dataclasses.fields(Settings)}
+    return tuple(
+        sorted(
+            name
+            for name in environ
+            if name.startswith(PREFIX)
+            and (rest := name.removeprefix(PREFIX)) not in _NOT_SETTINGS
+            and rest.removesuffix("_FILE") not in known
+        )
+    )
+
+
+def _given(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the text that the environment gives to one setting, if any."""
+    for variable in (PREFIX + name.upper(), _OTHER_NAMES.get(name)):
+        if variable is None:
+            continue
+        if path := environ.get(f"{variable}_FILE"):
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                raise SettingFileMissing(name=f"{variable}_FILE", path=path) from None
+        if (text := environ.get(variable)) is not None and text.strip():
+            return text.strip()
+    return None
+
+
+def _read(each: dataclasses.Field[Any], text: str) -> Any:
+    read = each.metadata["read"]
+    try:
+        return read(text)
+    except ValueError:
+        raise SettingNotUnderstood(
+            name=PREFIX + each.name.upper(), value=text, expected=_EXPECTED[read]
+        ) from None
