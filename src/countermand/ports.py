@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from countermand.domain.delivery import (
@@ -15,6 +14,7 @@ from countermand.domain.delivery import (
     PermitAnswer,
     Reply,
     Settled,
+    StopKind,
 )
 
 
@@ -24,13 +24,6 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the present instant, aware, in UTC."""
         ...
-
-
-class StopKind(StrEnum):
-    """A pause can be resumed; a take-back is final."""
-
-    PAUSE = "pause"
-    TAKE_BACK = "take_back"
 
 
 @dataclass(frozen=True, slots=True)

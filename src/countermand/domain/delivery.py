@@ -55,6 +55,13 @@ class ClaimedNotice:
     attempts: int
 
 
+class StopKind(StrEnum):
+    """A pause can be resumed; a take-back is final."""
+
+    PAUSE = "pause"
+    TAKE_BACK = "take_back"
+
+
 class PermitRefusal(StrEnum):
     """Why a notice may not leave now."""
 

@@ -1,0 +1,210 @@
+"""The fence: the durable word that an order is stopped, readable without any database.
+
+    fences/CM-7Q4K.pause.json        stopped_epoch of the latest pause
+    fences/CM-7Q4K.take-back.json    there from the moment the order was taken back, for ever
+
+A fence is a number, never a flag: what was started in an epoch at or below `stopped_epoch` may
+not leave. Resuming is a higher epoch; nothing is deleted or lowered. The two stops have a file
+each, so a pause pressed at the same instant can never write over a take-back. Only a take-back
+says that doors open (`withdrawn`). A file that cannot be read is no permission: `FenceUnreadable`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.stop.durable import write_durably
+
+TAKEN_BACK_EPOCH: Final = 2**53 - 1  # above every epoch that will ever be
+_PAUSE: Final = ".pause.json"
+_TAKE_BACK: Final = ".take-back.json"
+_LOCK_WAIT_S: Final = 0.05  # two pauses of one order at one instant; never longer
+
+
+@dataclass(eq=False)
+class FenceUnreadable(CountermandError):
+    """A fence file is there and cannot be understood; senders stay off until it can."""
+
+    path: str
+    why: str
+
+    code: ClassVar[str] = "stop.unreadable"
+    sentence: ClassVar[str] = gettext_noop(
+        "The file {path}, which says what is stopped, cannot be read ({why}); nothing is sent."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Look at the disk and at the file's rights, or pause the order again to write it anew."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """One order's stop. `by` is a person's id, None when an emergency code stopped it."""
+
+    number: str
+    stopped_epoch: int
+    withdrawn: bool
+    at: datetime
+    by: int | None
+    because: str
+
+    def merged(self, other: Fence) -> Fence:
+        """Return the stronger of both: the take-back, else the higher epoch, else the earlier."""
+        strength = (self.withdrawn, self.stopped_epoch)
+        others = (other.withdrawn, other.stopped_epoch)
+        if strength != others:
+            return self if strength > others else other
+        return self if self.at <= other.at else other
+
+    def covers(self, epoch: int) -> bool:
+        """Say whether what was started in `epoch` may no longer leave."""
+        return epoch <= self.stopped_epoch
+
+    def to_json(self) -> bytes:
+        """Return the file's content; also what a gate is told."""
+        return json.dumps(
+            {
+                "version": 1,
+                "number": self.number,
+                "stopped_epoch": self.stopped_epoch,
+                "withdrawn": self.withdrawn,
+                "at": self.at.isoformat(),
+                "by": self.by,
+                "because": self.because,
+            },
+            ensure_ascii=False,
+        ).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Read what `to_json` wrote; ValueError when it is anything else."""
+        raw: Any = json.loads(content)
+        try:
+            fence = cls(
+                number=raw["number"],
+                stopped_epoch=raw["stopped_epoch"],
+                withdrawn=raw["withdrawn"],
+                at=datetime.fromisoformat(raw["at"]),
+                by=raw["by"],
+                because=raw["because"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a fence: {error!r}") from None
+        if type(fence.stopped_epoch) is not int or type(fence.withdrawn) is not bool:
+            raise ValueError("not a fence: wrong types")
+        if fence.at.tzinfo is None:
+            raise ValueError("not a fence: its time names no zone")
+        return fence
+
+
+def write(folder: Path, fence: Fence) -> Fence:
+    """Make `fence` durable in `folder` and return what stands there now: never less.
+
+    Idempotent and monotone: a weaker fence changes nothing. Raises OSError when the disk refuses.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{fence.number}{_TAKE_BACK if fence.withdrawn else _PAUSE}"
+    lock = _try_lock(folder / f".{fence.number}.lock")
+    try:
+        standing = _read_or_none_if_spoiled(path)
+        if standing is None or standing.merged(fence) != standing:
+            write_durably(path, fence.to_json())
+    finally:
+        if lock is not None:
+            os.close(lock)
+    return read(folder, fence.number) or fence
+
+
+def read(folder: Path, number: str) -> Fence | None:
+    """Return the fence of one order, None if it was never stopped."""
+    found = [
+        fence
+        for suffix in (_TAKE_BACK, _PAUSE)
+        if (fence := _read_file(folder / f"{number}{suffix}")) is not None
+    ]
+    if not found and not folder.is_dir():
+        raise FenceUnreadable(path=str(folder), why="the folder is missing")
+    return found[0] if len(found) != 2 else found[0].merged(found[1])  # noqa: PLR2004 - both files
+
+
+def read_all(folder: Path) -> dict[str, Fence]:
+    """Return every order's fence by number; the first thing that is read on boot."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise FenceUnreadable(path=str(folder), why=error.strerror or "unknown") from error
+    numbers = {
+        name.removesuffix(_PAUSE).removesuffix(_TAKE_BACK)
+        for name in names
+        if not name.startswith(".") and name.endswith((_PAUSE, _TAKE_BACK))
+    }
+    fences = ((number, read(folder, number)) for number in sorted(numbers))
+    return {number: fence for number, fence in fences if fence is not None}
+
+
+class FenceView:
+    """What a sender looks at right before every final dot.
+
+    It reads the files' content each time and believes no time stamp, size or inode number: two
+    renames fall into one tick of the file system's clock, and an inode number comes back as soon
+    as the old file is gone. Measured at about 8 microseconds while no fence is there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Look into `folder`, which must exist: a missing folder is no permission."""
+        self._folder = folder
+
+    def stops(self, number: str, epoch: int) -> bool:
+        """Say whether a mail of `number`, claimed in `epoch`, must not leave any more.
+
+        Raises FenceUnreadable; then nothing at all may leave.
+        """
+        fence = read(self._folder, number)
+        return fence is not None and fence.covers(epoch)
+
+
+def _read_file(path: Path) -> Fence | None:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FenceUnreadable(path=str(path), why=error.strerror or "unknown") from error
+    try:
+        content = os.read(file, 65536)
+        return Fence.from_json(content)
+    except (OSError, ValueError) as error:
+        raise FenceUnreadable(path=str(path), why=str(error)) from error
+    finally:
+        os.close(file)
+
+
+def _read_or_none_if_spoiled(path: Path) -> Fence | None:
+    # A stop must never be refused because an earlier file is spoiled: it writes it anew.
+    try:
+        return _read_file(path)
+    except FenceUnreadable:
+        return None
+
+
+def _try_lock(path: Path) -> int | None:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:  # its holder hangs: a stop waits for nobody
+                os.close(file)
+                return None
+            time.sleep(0.001)
+        else:
+            return file
