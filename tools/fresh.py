@@ -53,6 +53,8 @@ LOOPBACK_UP = (
 LEFT_BEHIND = """
 import os, sys
 for pid in filter(str.isdigit, os.listdir("/proc")):
+    if pid in ("1", str(os.getpid())):
+        continue  # the shell of this step, and this question
     try:
         words = open(f"/proc/{pid}/cmdline", "rb").read().replace(b"\\0", b" ").decode()
     except OSError:
@@ -260,7 +262,7 @@ def faults_for(who: Who, names: tuple[str, ...], tar: Path) -> list[str]:
         clone = furnish(root, who)
         into = shlex.quote(f"{who.home}/{FOLDER}")
         bundle = "/tmp/commit.bundle"  # noqa: S108  (inside the root, which is ours alone)
-        if inside(root, who, f"git clone --quiet {bundle} {into}"):
+        if inside(root, who, f"git -c advice.detachedHead=false clone --quiet {bundle} {into}"):
             return [f"{who.name}: the clone failed"]
         return [fault for name in names for fault in faults_of_step(name, root, clone, who)]
 
