@@ -55,7 +55,7 @@ class CatalogueApp:
 
     def name_in(self, language: str) -> str:
         """Return the name as it is written in a language (BCP 47)."""
-        hindi = language.split("-")[0].lower() == "hi"
+        hindi = language.split("-", maxsplit=1)[0].lower() == "hi"
         return self.name_hi if hindi and self.name_hi else self.name
 
 
