@@ -1,0 +1,123 @@
+"""One embedded PostgreSQL for the whole run; databases are copies of one migrated template.
+
+- `db`, `transactional_db` (pytest-django): Django's own connection, rolled back or emptied.
+- `database`: a fresh database of one's own with both addresses, for tests of real processes and
+  of several connections; dropped afterwards.
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import django
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from psycopg import sql
+from pytest_django import DjangoDbBlocker
+
+from countermand.data_folder import DataFolder
+from countermand.project import postgres_home
+from countermand.project.embedded_postgres import (
+    ADMIN,
+    MAIN,
+    SENDER,
+    EmbeddedPostgres,
+    Passwords,
+)
+from countermand.project.settings import database as django_database
+
+# Before any test module is imported: they name models at their head.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
+django.setup()
+
+TEMPLATE = "template_of_tests"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class FreshDatabase:
+    """One database of one test: the address of the program, and that of a sender."""
+
+    url: str
+    sender_url: str
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """The server of this run; not durable, since nothing in it outlives the run."""
+    # Not pytest's own folder: as root that one is closed to the user that PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix="cm-test-"))
+    folder.chmod(0o711)
+    home = postgres_home.choose(DataFolder(folder))
+    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender"), durable=False)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(home.base)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _use(url: str) -> None:
+    """Let Django's default connection go to this database."""
+    settings.DATABASES = {"default": django_database(url)}
+    connections.settings = connections.configure_settings(settings.DATABASES)
+    for each in connections.all(initialized_only=True):
+        each.close()
+        del connections[each.alias]
+
+
+def _copy(server: EmbeddedPostgres, name: str) -> None:
+    with psycopg.connect(server.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(MAIN), sql.Identifier(TEMPLATE)
+            )
+        )
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres, django_db_blocker: DjangoDbBlocker) -> EmbeddedPostgres:
+    """The server, with a database that has all migrations."""
+    with psycopg.connect(postgres.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(TEMPLATE), sql.Identifier(MAIN)
+            )
+        )
+    with django_db_blocker.unblock():
+        _use(postgres.url(database=TEMPLATE))
+        call_command("migrate", verbosity=0)
+        connections["default"].close()
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    template: EmbeddedPostgres, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Give Django's connection a copy of the template (in place of pytest-django's own way)."""
+    name = f"test_main_{os.getpid()}"
+    _copy(template, name)
+    with django_db_blocker.unblock():
+        _use(template.url(database=name))
+        yield
+        connections["default"].close()
+
+
+@pytest.fixture
+def database(template: EmbeddedPostgres) -> Iterator[FreshDatabase]:
+    """A fresh, migrated database for this test alone."""
+    name = f"test_{next(_numbers)}"
+    _copy(template, name)
+    yield FreshDatabase(
+        url=template.url(database=name), sender_url=template.url(role=SENDER, database=name)
+    )
+    with psycopg.connect(template.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
