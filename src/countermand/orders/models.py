@@ -12,12 +12,16 @@ class Order(models.Model):
 
     number = models.CharField(max_length=12, primary_key=True)
     mode = models.CharField(max_length=10)  # live | exercise, fixed for ever
+    enforcement = models.CharField(max_length=12, default="none")  # domain.lifecycle.Enforcement
+    revision_number = models.IntegerField(default=0)  # the newest; frozen by release
     phase = models.CharField(max_length=20)
     paused_from = models.CharField(max_length=20, blank=True, default="")
     epoch = models.BigIntegerField(default=0)
     author_id = models.BigIntegerField()
     created_at = models.DateTimeField()
     submitted_by = models.BigIntegerField(null=True)
+    submitted_at = models.DateTimeField(null=True)
+    approved_at = models.DateTimeField(null=True)
     released_by = models.BigIntegerField(null=True)
     released_at = models.DateTimeField(null=True)
     hold_until = models.DateTimeField(null=True)
@@ -25,6 +29,9 @@ class Order(models.Model):
     soak_until = models.DateTimeField(null=True)
     sending_at = models.DateTimeField(null=True)  # first wave after the first group
     go_by = models.BigIntegerField(null=True)
+    notified_at = models.DateTimeField(null=True)  # every notice has settled
+    first_deadline_at = models.DateTimeField(null=True)  # the earliest own deadline of all
+    last_deadline_at = models.DateTimeField(null=True)
     paused_by = models.BigIntegerField(null=True)
     paused_at = models.DateTimeField(null=True)
     pause_cause = models.TextField(blank=True, default="")
@@ -32,8 +39,13 @@ class Order(models.Model):
     ended_at = models.DateTimeField(null=True)  # closed, withdrawn or taken back
     taken_back_by = models.BigIntegerField(null=True)
     taken_back_at = models.DateTimeField(null=True)
-    variant = models.CharField(max_length=20, blank=True, default="")  # mistake|reason_gone|replaced
+    variant = models.CharField(
+        max_length=20, blank=True, default=""
+    )  # mistake|reason_gone|replaced
+    correcting_at = models.DateTimeField(null=True)  # the barrier was proven
     corrected_at = models.DateTimeField(null=True)
+    statement_at = models.DateTimeField(null=True)  # the statement may be used from here on
+    undone_at = models.DateTimeField(null=True)  # handed-over: somebody confirmed it is undone
     stop_hash = models.CharField(max_length=64, blank=True, default="")
     amends = models.CharField(max_length=12, blank=True, default="")
     replaces = models.CharField(max_length=12, blank=True, default="")
@@ -43,6 +55,18 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=models.Q(mode__in=["live", "exercise"]), name="mode_is_known"
             )
+        ]
+
+
+class NamedApp(models.Model):
+    """An app that an order names: only these are ever asked for, stored or counted."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="named_apps")
+    app_id = models.CharField(max_length=60)  # catalogue id
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "app_id"], name="named_once_an_order")
         ]
 
 
@@ -57,6 +81,7 @@ class Revision(models.Model):
     plan = models.JSONField()  # counts and lists of the plan, as shown
     planned_at = models.DateTimeField()
     edited_by = models.BigIntegerField()
+    affected_root = models.CharField(max_length=64, default="")  # digest over the frozen list
 
     class Meta:
         constraints: ClassVar = [
@@ -74,6 +99,8 @@ class Affected(models.Model):
     own_deadline_at = models.DateTimeField(null=True)
     joined_at = models.DateTimeField(null=True)  # late joiners only
     reason = models.CharField(max_length=20)  # device | author | approver | late
+    told_from_at = models.DateTimeField(null=True)  # when the notice was due to leave
+    restored_at = models.DateTimeField(null=True)  # told that mail is open again
 
     class Meta:
         constraints: ClassVar = [

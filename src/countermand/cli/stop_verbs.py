@@ -1,0 +1,395 @@
+"""`pause` and `take-back`: one person, one step, with the standard library before anything else.
+
+The order is stopped durably before Django is loaded, with the database down as well; who acts is
+proven by a personal token against the list that lies in the data folder. What is left (counting
+who got it, writing the corrections) is begun right afterwards, and finished by the worker if this
+command is cut off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from countermand import clock, config, i18n
+from countermand.domain.delivery import StopKind
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.order_number import CheckCharacterWrong, OrderNumber, nearest
+from countermand.i18n import gettext as _
+from countermand.stop import press as stopping
+from countermand.stop import register as registers
+from countermand.stop.press import Pressed
+from countermand.stop.register import KnownActor, Register
+from countermand.stop.senders import Death
+
+DONE: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+NOT_ALLOWED: Final = 4
+UNAVAILABLE: Final = 5
+NOT_PROVEN_YET: Final = 6
+EXIT_CODES: Final = {
+    DONE: gettext_noop("stopped, and proven everywhere"),
+    REFUSED: gettext_noop("refused: this order cannot be stopped this way"),
+    USAGE: gettext_noop("the command was not understood"),
+    NOT_FOUND: gettext_noop("there is no such order"),
+    NOT_ALLOWED: gettext_noop("you may not do this"),
+    UNAVAILABLE: gettext_noop("nothing was stopped: the disk refused"),
+    NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
+}
+VARIANTS: Final = ("mistake", "reason_gone", "replaced")
+# How long a gate that could not be told goes on with the last word it had.
+STATE_VALID_FOR: Final = timedelta(minutes=15)
+_TAKE_BACK_ROLES: Final = frozenset({"author", "approver", "operator"})
+_BEFORE_RELEASE: Final = frozenset({"draft", "planned", "review", "approved"})
+_OVER: Final = frozenset({"withdrawn", "corrected", "abandoned"})
+
+
+@dataclass(eq=False)
+class WhoIsActing(CountermandError):
+    """No token, or one that proves nobody."""
+
+    code: ClassVar[str] = "stop.who_is_acting"
+    sentence: ClassVar[str] = gettext_noop("It is not proven who you are.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Give your personal token in COUNTERMAND_TOKEN, or in ~/.config/countermand/token."
+    )
+
+
+@dataclass(eq=False)
+class NotForYourRole(CountermandError):
+    """Pausing takes any role; taking back takes author, approver or operator."""
+
+    roles: str
+
+    code: ClassVar[str] = "stop.not_for_your_role"
+    sentence: ClassVar[str] = gettext_noop("Your roles ({roles}) do not allow this.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Pause it (countermand pause): anyone with a role may. Then call an approver or operator."
+    )
+
+
+@dataclass(eq=False)
+class NoSuchOrder(CountermandError):
+    """The number is well formed, and no order has it."""
+
+    number: str
+
+    code: ClassVar[str] = "stop.no_such_order"
+    sentence: ClassVar[str] = gettext_noop("There is no order {number}; nothing was stopped.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Compare the number with the notice. If it is right all the same, add --force."
+    )
+
+
+@dataclass(eq=False)
+class NoSuchOrderButNear(NoSuchOrder):
+    """The number is well formed, no order has it, and one is near."""
+
+    suggestion: str
+
+    remedy: ClassVar[str] = gettext_noop("The nearest one is {suggestion}.")
+
+
+@dataclass(eq=False)
+class MistypedButNear(CheckCharacterWrong):
+    """A character is wrong, and one order is near."""
+
+    suggestion: str
+
+    remedy: ClassVar[str] = gettext_noop("The nearest one is {suggestion}.")
+
+
+@dataclass(eq=False)
+class NothingToStop(CountermandError):
+    """Nothing of this order leaves or closes, so there is nothing to stop."""
+
+    number: str
+    phase: str
+
+    code: ClassVar[str] = "stop.nothing_to_stop"
+    sentence: ClassVar[str] = gettext_noop("{number} is “{phase}”: there is nothing to stop.")
+    remedy: ClassVar[str] = gettext_noop("Look at it: countermand order show {number}.")
+
+
+@dataclass(eq=False)
+class PauseInHold(CountermandError):
+    """Nobody was told yet; what can be done is to withdraw."""
+
+    number: str
+
+    code: ClassVar[str] = "stop.pause_in_hold"
+    sentence: ClassVar[str] = gettext_noop("{number} waits; nothing of it has left yet.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Withdraw it: countermand take-back {number}. Nobody was told, so nobody is corrected."
+    )
+
+
+@dataclass(slots=True)
+class Stop:
+    """One wish to stop an order, and what became of it."""
+
+    kind: StopKind
+    number: str
+    because: str
+    note: str
+    force: bool
+    now: datetime
+    actor: KnownActor
+    finished: dict[str, Any] = field(default_factory=dict)
+    unfinished_why: str = ""
+
+    @property
+    def fence_words(self) -> str:
+        """What is written down with the stop; a take-back begins with its variant."""
+        return f"{self.because}: {self.note}" if self.note else self.because
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
+    """Carry out `pause …` or `take-back …`; return the exit code."""
+    environ = os.environ if environ is None else environ
+    i18n.use(i18n.from_locale(environ, i18n.flag_of(arguments)))
+    given = _parser().parse_args(list(arguments))
+    try:
+        return _stop(given, environ)
+    except CountermandError as error:
+        return _refuse(error, as_json=given.json)
+    except OSError as error:
+        _warn(_("NOT STOPPED: the disk refused: {why}").format(why=error))
+        return UNAVAILABLE
+
+
+def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = config.load(environ, data=given.data)
+    folder = settings.folder
+    register = registers.read(folder)
+    kind = StopKind.PAUSE if given.verb == "pause" else StopKind.TAKE_BACK
+    force = bool(getattr(given, "force", False))
+    number = _number(given.number, register, force=force)
+    actor = _actor(environ, register)
+    _allow(kind, number, register, actor)
+    stop = Stop(
+        kind=kind,
+        number=number,
+        because=given.because,
+        note=getattr(given, "note", ""),
+        force=force,
+        now=clock.for_data(folder).now(),
+        actor=actor,
+    )
+    pressed = stopping.press(
+        folder,
+        number,
+        kind,
+        by=actor.person_id,
+        because=stop.fence_words,
+        now=stop.now,
+        gates=settings.gates,
+        token=settings.gate_token,
+    )
+    if not given.json:
+        _say(stop, pressed)
+    _finish(settings, stop, pressed)
+    if given.json:
+        _tell(json.dumps(_as_json(stop, pressed), ensure_ascii=False))
+    else:
+        _say_finished(stop)
+    is_proven = pressed.senders_proven_dead and all(gate.acknowledged for gate in pressed.gates)
+    return DONE if is_proven and not stop.unfinished_why else NOT_PROVEN_YET
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "; ".join(f"{code} {_(said)}" for code, said in EXIT_CODES.items())
+    parser = argparse.ArgumentParser(prog="countermand", epilog=codes)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    pause = verbs.add_parser(
+        "pause", help=_("stop an order for now; it can go on later"), epilog=codes
+    )
+    back = verbs.add_parser(
+        "take-back", help=_("take an order back for good, and correct it"), epilog=codes
+    )
+    pause.add_argument("--because", required=True, help=_("what is wrong, in one sentence"))
+    back.add_argument(
+        "--because",
+        required=True,
+        choices=VARIANTS,
+        help=_("which of the corrections written beforehand is sent"),
+    )
+    back.add_argument("--note", default="", help=_("a sentence for colleagues; it is not mailed"))
+    back.add_argument(
+        "--force", action="store_true", help=_("stop a number that is not known here either")
+    )
+    for verb in (pause, back):
+        verb.add_argument("number", help=_("the number of the order, such as CM-7Q4K"))
+        verb.add_argument("--json", action="store_true", help=_("answer as JSON"))
+        verb.add_argument("--lang", help=_("en or hi"))
+        verb.add_argument("--data", type=Path, help=_("the data folder"))
+    return parser
+
+
+def _number(text: str, register: Register, *, force: bool) -> str:
+    """Read the number; raise with the nearest one when it is mistyped or not known."""
+    try:
+        number = OrderNumber.parse(text).text
+    except CheckCharacterWrong as error:
+        if suggestion := nearest(error.text, register.orders):
+            raise MistypedButNear(text=error.text, suggestion=suggestion) from None
+        raise
+    if number in register.orders or force:
+        return number
+    suggestion = nearest(number, register.orders)
+    if suggestion:
+        raise NoSuchOrderButNear(number=number, suggestion=suggestion)
+    raise NoSuchOrder(number=number)
+
+
+def _actor(environ: Mapping[str, str], register: Register) -> KnownActor:
+    actor = register.actor(_token(environ))
+    if actor is None:
+        raise WhoIsActing
+    return actor
+
+
+def _token(environ: Mapping[str, str]) -> str:
+    if text := environ.get("COUNTERMAND_TOKEN", "").strip():
+        return text
+    named = environ.get("COUNTERMAND_TOKEN_FILE")
+    home = Path(environ.get("HOME", "~")).expanduser()
+    path = Path(named) if named else home / ".config" / "countermand" / "token"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise WhoIsActing from None
+
+
+def _allow(kind: StopKind, number: str, register: Register, actor: KnownActor) -> None:
+    known = register.orders.get(number)
+    phase = known.phase if known else ""
+    if phase in _BEFORE_RELEASE or phase in _OVER:
+        raise NothingToStop(number=number, phase=_(phase))
+    if kind is StopKind.PAUSE and phase == "hold":
+        raise PauseInHold(number=number)
+    needs_any_role = kind is StopKind.PAUSE or phase == "hold"
+    roles = frozenset(actor.roles)
+    if not (roles if needs_any_role else roles & _TAKE_BACK_ROLES):
+        raise NotForYourRole(roles=", ".join(sorted(roles)) or "-")
+
+
+def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> None:
+    """Count who got it and begin the corrections; what fails here is finished by the worker."""
+    try:
+        from countermand.cli.session import prepare
+
+        prepare(settings)
+        from countermand.orders import jobs
+
+        stop.finished = jobs.finish_stop(settings, pressed.fence, pressed=pressed, now=stop.now)
+    except Exception as error:  # noqa: BLE001 - the order is stopped; nothing may undo saying so
+        stop.unfinished_why = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
+def _say(stop: Stop, pressed: Pressed) -> None:
+    back = stop.kind is StopKind.TAKE_BACK
+    said = _("{number} is taken back.") if back else _("{number} is paused.")
+    durable = _("No notice of it leaves any more ({ms:.0f} ms).").format(ms=pressed.durable_ms)
+    _tell(f"{said.format(number=stop.number)} {durable}")
+    for proof in pressed.senders:
+        if proof.death is Death.NOT_PROVEN:
+            line = _("Mail sender {name}: not proven to have ended yet ({why}).")
+            _tell(line.format(name=proof.name, why=proof.why))
+    killed = [proof for proof in pressed.senders if proof.death is not Death.NOT_PROVEN]
+    _tell(_("Mail senders ended: {count}.").format(count=len(killed)))
+    told = [gate for gate in pressed.gates if gate.acknowledged]
+    if pressed.gates:
+        line = _("Mail gates that know: {told} of {all}.")
+        _tell(line.format(told=len(told), all=len(pressed.gates)))
+    for gate in pressed.gates:
+        if not gate.acknowledged:
+            line = _("Not reached: {url}; mail is open there by {at} at the latest.")
+            _tell(line.format(url=gate.url, at=_latest(stop).strftime("%Y-%m-%d %H:%M UTC")))
+    sys.stdout.flush()
+
+
+def _say_finished(stop: Stop) -> None:
+    if stop.unfinished_why:
+        _tell(_("The rest follows as soon as the database answers; the stop holds meanwhile."))
+        _tell(_("Why it waits: {why}").format(why=stop.unfinished_why))
+        return
+    counts = stop.finished
+    if "got_it" in counts:
+        line = _("Got it: {got_it}. May have got it: {may_have}. Not sent any more: {not_sent}.")
+        _tell(line.format(**counts))
+    match counts.get("phase"):
+        case "withdrawn":
+            _tell(_("Nobody was told, so nobody needs a correction."))
+        case "correcting" | "corrected":
+            line = _("Corrections are on their way to {count} people.")
+            _tell(line.format(count=counts.get("corrections", 0)))
+        case "stopping":
+            _tell(_("Corrections leave as soon as every sender is proven to have ended."))
+        case _:
+            _tell(
+                _("Somebody else can let it go on: countermand resume {number}.").format(
+                    number=stop.number
+                )
+            )
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _as_json(stop: Stop, pressed: Pressed) -> dict[str, Any]:
+    return {
+        "number": stop.number,
+        "stopped": True,
+        "kind": stop.kind.value,
+        "durable_ms": round(pressed.durable_ms, 3),
+        "took_ms": round(pressed.took_ms, 3),
+        "senders": [
+            {"name": one.name, "ended": one.death is not Death.NOT_PROVEN, "why": one.why}
+            for one in pressed.senders
+        ],
+        "gates": [
+            {"url": one.url, "knows": one.acknowledged, "ms": round(one.took_ms, 3), "why": one.why}
+            for one in pressed.gates
+        ],
+        "open_by_at_the_latest": _latest(stop).isoformat(),
+        "unfinished": stop.unfinished_why,
+        **stop.finished,
+    }
+
+
+def _latest(stop: Stop) -> datetime:
+    return stop.now + STATE_VALID_FOR
+
+
+def _refuse(error: CountermandError, *, as_json: bool) -> int:
+    sentence, remedy = i18n.told(error, i18n.language_in_use())
+    if as_json:
+        problem = {"code": error.code, "sentence": sentence, "remedy": remedy, "stopped": False}
+        _tell(json.dumps(problem, ensure_ascii=False))
+    else:
+        _warn(f"{sentence} {remedy}")
+    by_code = {
+        "order_number.not_understood": USAGE,
+        "order_number.check_character": NOT_FOUND,
+        "stop.no_such_order": NOT_FOUND,
+        "stop.order_not_known": NOT_FOUND,
+        "stop.who_is_acting": NOT_ALLOWED,
+        "stop.not_for_your_role": NOT_ALLOWED,
+        "stop.register_unreadable": UNAVAILABLE,
+    }
+    return by_code.get(error.code, REFUSED)

@@ -1,0 +1,217 @@
+"""What others may read of orders: frozen values and ids, never rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count
+
+from countermand.orders.models import (
+    Affected,
+    Approval,
+    NamedApp,
+    Opening,
+    Order,
+    Revision,
+    Timeline,
+)
+from countermand.orders.refusals import OrderNotKnown
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """One order as it stands. `people` counts the frozen list and the late joiners."""
+
+    number: str
+    mode: str
+    enforcement: str
+    phase: str
+    paused_from: str
+    epoch: int
+    revision_number: int
+    digest: str
+    author_id: int
+    created_at: datetime
+    submitted_by: int | None
+    released_by: int | None
+    released_at: datetime | None
+    hold_until: datetime | None
+    first_group_at: datetime | None
+    soak_until: datetime | None
+    sending_at: datetime | None
+    notified_at: datetime | None
+    in_force_at: datetime | None
+    first_deadline_at: datetime | None
+    last_deadline_at: datetime | None
+    paused_at: datetime | None
+    paused_by: int | None
+    pause_cause: str
+    ended_at: datetime | None
+    taken_back_by: int | None
+    taken_back_at: datetime | None
+    variant: str
+    corrected_at: datetime | None
+    statement_at: datetime | None
+    amends: str
+    replaces: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    """One immutable text of an order, with the plan that was made of it."""
+
+    id: int
+    number: int
+    source_text: str
+    content: Mapping[str, Any]
+    digest: str
+    affected_root: str
+    plan: Mapping[str, Any]
+    planned_at: datetime
+    edited_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineLine:
+    """One thing that happened, with the facts that fill its sentence."""
+
+    at: datetime
+    event: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalView:
+    """One person's approval; `void_at` says since when it no longer holds."""
+
+    person_id: int
+    digest: str
+    outside_it: bool
+    at: datetime
+    void_at: datetime | None
+
+
+_COPIED = tuple(
+    each.name for each in dataclasses.fields(OrderView) if each.name not in {"digest", "people"}
+)
+
+
+def known_numbers() -> list[str]:
+    """Return the numbers of all orders."""
+    return sorted(Order.objects.values_list("number", flat=True))
+
+
+def view(number: str) -> OrderView:
+    """Return one order, or say that there is none."""
+    return _views([_order(number)])[0]
+
+
+def every_order() -> list[OrderView]:
+    """Return all orders, the newest first."""
+    return _views(list(Order.objects.order_by("-created_at", "number")))
+
+
+def named_apps() -> frozenset[str]:
+    """Return the catalogue ids that any order names; of other apps nothing is ever kept."""
+    return frozenset(NamedApp.objects.values_list("app_id", flat=True))
+
+
+def apps_of(number: str) -> tuple[str, ...]:
+    """Return the catalogue ids that one order names."""
+    named = NamedApp.objects.filter(order_id=number).order_by("app_id")
+    return tuple(named.values_list("app_id", flat=True))
+
+
+def newest_revision(number: str) -> RevisionView:
+    """Return the newest text of an order with its plan."""
+    order = _order(number)
+    row = Revision.objects.get(order=order, number=order.revision_number)
+    return RevisionView(
+        id=row.pk,
+        number=row.number,
+        source_text=row.source_text,
+        content=row.content,
+        digest=row.digest,
+        affected_root=row.affected_root,
+        plan=row.plan,
+        planned_at=row.planned_at,
+        edited_by=row.edited_by,
+    )
+
+
+def timeline(number: str) -> list[TimelineLine]:
+    """Return what happened to an order, oldest first."""
+    rows = Timeline.objects.filter(order=_order(number)).order_by("at", "pk")
+    return [TimelineLine(at=row.at, event=row.event, facts=row.facts) for row in rows]
+
+
+def approvals(number: str) -> list[ApprovalView]:
+    """Return every approval that was ever given to an order, void ones included."""
+    rows = Approval.objects.filter(revision__order_id=number).order_by("at", "pk")
+    return [
+        ApprovalView(
+            person_id=row.person_id,
+            digest=row.digest,
+            outside_it=row.outside_it,
+            at=row.at,
+            void_at=row.void_at,
+        )
+        for row in rows
+    ]
+
+
+def opened(number: str, person_id: int) -> frozenset[str]:
+    """Return the parts of the newest text that a person has opened."""
+    revision = newest_revision(number)
+    rows = Opening.objects.filter(revision_id=revision.id, person_id=person_id)
+    return frozenset(rows.values_list("part", flat=True))
+
+
+def affected_people(number: str) -> list[int]:
+    """Return the ids of the people on an order's list, late joiners included."""
+    order = _order(number)
+    rows = Affected.objects.filter(order=order, revision_number=order.revision_number)
+    return list(rows.order_by("person_id").values_list("person_id", flat=True))
+
+
+def register_lines() -> dict[str, dict[str, object]]:
+    """Return, per order, what the stop needs when the database is down."""
+    rows = Order.objects.values_list("number", "epoch", "phase", "stop_hash")
+    return {
+        number: {"epoch": epoch, "phase": phase, "stop_hash": stop_hash}
+        for number, epoch, phase, stop_hash in rows
+    }
+
+
+def _order(number: str) -> Order:
+    order = Order.objects.filter(number=number).first()
+    if order is None:
+        raise OrderNotKnown(number=number)
+    return order
+
+
+def _views(orders: Sequence[Order]) -> list[OrderView]:
+    numbers = [order.number for order in orders]
+    digests = {
+        (row.order_id, row.number): row.digest
+        for row in Revision.objects.filter(order_id__in=numbers)
+    }
+    counts = {
+        (row["order_id"], row["revision_number"]): row["people"]
+        for row in Affected.objects.filter(order_id__in=numbers)
+        .values("order_id", "revision_number")
+        .annotate(people=Count("pk"))
+    }
+    return [
+        OrderView(
+            digest=digests.get((order.number, order.revision_number), ""),
+            people=counts.get((order.number, order.revision_number), 0),
+            **{name: getattr(order, name) for name in _COPIED},
+        )
+        for order in orders
+    ]

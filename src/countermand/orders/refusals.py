@@ -1,0 +1,158 @@
+"""Why an order may not take a step: each refusal says the fact and the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from countermand.domain.errors import CountermandError, gettext_noop
+
+
+@dataclass(eq=False)
+class OrderNotKnown(CountermandError):
+    """There is no order of this number; `nearest` is empty when none looks like it."""
+
+    number: str
+    nearest: str = ""
+
+    code: ClassVar[str] = "order.not_known"
+    sentence: ClassVar[str] = gettext_noop("There is no order {number}.")
+    remedy: ClassVar[str] = gettext_noop("Look at the list of orders: countermand order list.")
+
+    def __str__(self) -> str:
+        if not self.nearest:
+            return super().__str__()
+        return f"{super().__str__()} ({self.nearest}?)"
+
+
+@dataclass(eq=False)
+class NotYours(CountermandError):
+    """Nobody with these roles may take this step."""
+
+    step: str
+    roles: str
+
+    code: ClassVar[str] = "order.not_yours"
+    sentence: ClassVar[str] = gettext_noop("Your roles ({roles}) do not include: {step}.")
+    remedy: ClassVar[str] = gettext_noop("Ask somebody who has the role.")
+
+
+@dataclass(eq=False)
+class ModeIsFixed(CountermandError):
+    """An exercise never becomes a live order, nor the other way round."""
+
+    number: str
+    mode: str
+
+    code: ClassVar[str] = "order.mode_is_fixed"
+    sentence: ClassVar[str] = gettext_noop("Order {number} is {mode}, and stays so for ever.")
+    remedy: ClassVar[str] = gettext_noop("Plan a new order with a number of its own.")
+
+
+@dataclass(eq=False)
+class PlanTooOld(CountermandError):
+    """A plan holds for a day; after that it must be made again and approved again."""
+
+    number: str
+
+    code: ClassVar[str] = "order.plan_too_old"
+    sentence: ClassVar[str] = gettext_noop("The plan of {number} is more than 24 hours old.")
+    remedy: ClassVar[str] = gettext_noop("Plan it again, and have it approved again.")
+
+
+@dataclass(eq=False)
+class PlanHasDrifted(CountermandError):
+    """Too many people came or went since the plan that was approved."""
+
+    number: str
+    came: int
+    went: int
+
+    code: ClassVar[str] = "order.plan_has_drifted"
+    sentence: ClassVar[str] = gettext_noop(
+        "Since the plan of {number} was approved, {came} people came in and {went} fell out."
+    )
+    remedy: ClassVar[str] = gettext_noop("Plan it again; its approvals no longer hold.")
+
+
+@dataclass(eq=False)
+class TooLittleNotice(CountermandError):
+    """Time went by between approval and release; the deadline is now too near."""
+
+    number: str
+    hours: int
+    needed_hours: int
+
+    code: ClassVar[str] = "order.too_little_notice"
+    sentence: ClassVar[str] = gettext_noop(
+        "Only {hours} hours are left until the first deadline of {number}; it takes {needed_hours}."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Give a later deadline, or state the emergency and get the third approval."
+    )
+
+
+@dataclass(eq=False)
+class LookupPageNotLive(CountermandError):
+    """Staff could not check that the notice is genuine, so it may not leave."""
+
+    place: str
+
+    code: ClassVar[str] = "order.lookup_page_not_live"
+    sentence: ClassVar[str] = gettext_noop("The look-up page cannot be read at {place}.")
+    remedy: ClassVar[str] = gettext_noop("Start the web part of Countermand and try again.")
+
+
+@dataclass(eq=False)
+class RelayNotHealthy(CountermandError):
+    """The mail relay does not answer, so corrections could not leave either."""
+
+    place: str
+
+    code: ClassVar[str] = "order.relay_not_healthy"
+    sentence: ClassVar[str] = gettext_noop("The mail relay {place} does not answer.")
+    remedy: ClassVar[str] = gettext_noop("Mend the relay, then release again.")
+
+
+@dataclass(eq=False)
+class AnotherPersonNeeded(CountermandError):
+    """Whoever released does not also say go; whoever paused does not resume."""
+
+    step: str
+
+    code: ClassVar[str] = "order.another_person_needed"
+    sentence: ClassVar[str] = gettext_noop("Another person than you has to do this: {step}.")
+    remedy: ClassVar[str] = gettext_noop("Ask a colleague who has the role.")
+
+
+@dataclass(eq=False)
+class StillStopping(CountermandError):
+    """The stop has not been proven everywhere yet."""
+
+    number: str
+
+    code: ClassVar[str] = "order.still_stopping"
+    sentence: ClassVar[str] = gettext_noop("{number} is being stopped; that is not finished yet.")
+    remedy: ClassVar[str] = gettext_noop("Wait a moment and look again.")
+
+
+@dataclass(eq=False)
+class FencedMeanwhile(CountermandError):
+    """Somebody stopped the order while this step was being taken; the stop wins."""
+
+    number: str
+
+    code: ClassVar[str] = "order.stopped_meanwhile"
+    sentence: ClassVar[str] = gettext_noop("{number} was stopped in the meantime.")
+    remedy: ClassVar[str] = gettext_noop("Look at the order: countermand order show {number}.")
+
+
+@dataclass(eq=False)
+class NothingToUndo(CountermandError):
+    """There is no closing of somebody else's to be undone, or it is undone already."""
+
+    number: str
+
+    code: ClassVar[str] = "order.nothing_to_undo"
+    sentence: ClassVar[str] = gettext_noop("Nothing is left to be undone for {number}.")
+    remedy: ClassVar[str] = gettext_noop("Look at the order: countermand order show {number}.")
