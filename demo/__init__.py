@@ -1,0 +1,1 @@
+"""The story of the README, played on real parts: `make demo`."""

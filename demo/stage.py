@@ -1,0 +1,252 @@
+"""The stage of the demo: one machine, real processes, a clock that can be told to hurry.
+
+Everything is started the way a person would start it: `countermand init`, `countermand up`, and
+the command line with personal tokens. The mail server is a process of its own with its own record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+_COUNTERMAND = (sys.executable, "-m", "countermand.cli.entry")
+_START_LIMIT_S = 60.0
+
+
+class StageBroke(Exception):
+    """Something on the stage did not do what the story needs; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one command said: its exit code, its JSON (when asked for) and its plain words."""
+
+    code: int
+    json: Any
+    text: str
+    seconds: float
+
+
+@dataclass
+class Stage:
+    """A data folder, a mail server and a running Countermand."""
+
+    folder: Path
+    language: str
+    sender_count: int = 1
+    tokens: dict[str, str] = field(default_factory=dict)
+    _mail_server: subprocess.Popen[bytes] | None = None
+    _up: subprocess.Popen[bytes] | None = None
+    _relay: str = ""
+
+    @property
+    def data(self) -> Path:
+        """Countermand's data folder."""
+        return self.folder / "data"
+
+    @property
+    def record(self) -> Path:
+        """The mail server's own record."""
+        return self.folder / "mail-server.jsonl"
+
+    @property
+    def control(self) -> Path:
+        """The mail server's control socket, in a short folder: socket paths are bounded."""
+        return self.data / "run" / "mail.sock"
+
+    # -- opening and closing ------------------------------------------------------------------
+
+    def open(self, told_at: datetime) -> None:
+        """Start the mail server and Countermand, with the clock standing at `told_at`."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self._relay = self._start_mail_server()
+        self.countermand("init", "--demonstration")
+        self.set_clock(told_at, rate=1.0)
+        self._start_up()
+
+    def close(self) -> None:
+        """Stop what was started, in order; safe to call twice."""
+        for process in (self._up, self._mail_server):
+            if process is None or process.poll() is not None:
+                continue
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._up = self._mail_server = None
+
+    def _start_mail_server(self) -> str:
+        ready = self.folder / "mail-server.ready"
+        log = (self.folder / "mail-server.log").open("wb")
+        self._mail_server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "countermand.testing.mail_server", "--port", "0"),
+                *("--record", str(self.record), "--control", self._control_path()),
+                *("--ready-file", str(ready), "--reply-delay-ms", "12"),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+        port = json.loads(self._wait_for_file(ready, self._mail_server))["port"]
+        return f"127.0.0.1:{port}"
+
+    def _control_path(self) -> str:
+        """Return a path for the control socket that fits into 107 bytes, and remember it."""
+        path = self.folder / "mail.sock"
+        if len(os.fsencode(path)) <= 100:
+            self._socket_path = path
+        else:
+            self._socket_path = Path(os.path.relpath(path))
+        return str(self._socket_path)
+
+    def _start_up(self) -> None:
+        ready = self.folder / "up.ready"
+        log = (self.folder / "up.log").open("wb")
+        self._up = subprocess.Popen(
+            [
+                *(*_COUNTERMAND, "up", "--port", "0", "--ready-file", str(ready)),
+                *("--senders", str(self.sender_count)),
+            ],
+            env=self._environment(),
+            stdout=log,
+            stderr=log,
+        )
+        self._wait_for_file(ready, self._up)
+
+    def _wait_for_file(self, path: Path, process: subprocess.Popen[bytes]) -> str:
+        limit = time.monotonic() + _START_LIMIT_S
+        while time.monotonic() < limit:
+            if path.exists() and (text := path.read_text(encoding="utf-8")).strip():
+                return text
+            if process.poll() is not None:
+                raise StageBroke(f"{process.args!r} ended with {process.returncode}; see its log")
+            time.sleep(0.02)
+        raise StageBroke(f"{path.name} did not appear within {_START_LIMIT_S:.0f} s")
+
+    # -- the clock ----------------------------------------------------------------------------
+
+    def set_clock(self, told_at: datetime, *, rate: float) -> None:
+        """From this moment the clock shows `told_at` and runs `rate` times as fast as real time."""
+        text = json.dumps({"told_at": told_at.isoformat(), "real_at": time.time(), "rate": rate})
+        target = self.data / "clock.json"
+        fresh = target.with_suffix(".fresh")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)
+
+    def now(self) -> datetime:
+        """The time that every process on the stage is told."""
+        from datetime import timedelta  # noqa: PLC0415
+
+        told = json.loads((self.data / "clock.json").read_text(encoding="utf-8"))
+        gone = (time.time() - float(told["real_at"])) * float(told["rate"])
+        return datetime.fromisoformat(told["told_at"]) + timedelta(seconds=gone)
+
+    def run_clock_to(self, target: datetime, *, rate: float) -> None:
+        """Let the clock hurry to `target`, then walk at the pace of real time."""
+        here = self.now()
+        if here < target:
+            self.set_clock(here, rate=rate)
+            while self.now() < target:
+                time.sleep(0.02)
+        self.set_clock(self.now(), rate=1.0)
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def _environment(self, actor: str | None = None) -> dict[str, str]:
+        environment = {
+            **os.environ,
+            "COUNTERMAND_DATA": str(self.data),
+            "COUNTERMAND_RELAY": self._relay,
+            "COUNTERMAND_SWEEP_EVERY_S": "0.2",
+            "COUNTERMAND_LOOKUP_ADDRESS": "orders.example",
+            "NO_COLOR": "1",
+        }
+        environment.pop("COUNTERMAND_TOKEN", None)
+        if actor is not None:
+            environment["COUNTERMAND_TOKEN"] = self.tokens[actor]
+        return environment
+
+    def countermand(
+        self, *arguments: str, actor: str | None = None, expect: Sequence[int] = (0,)
+    ) -> Answer:
+        """Run one command as `actor` with `--json`; raise unless its exit code is expected."""
+        began = time.monotonic()
+        done = subprocess.run(
+            [*_COUNTERMAND, *arguments, "--json"],
+            env=self._environment(actor),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        seconds = time.monotonic() - began
+        try:
+            answer = json.loads(done.stdout) if done.stdout.strip() else None
+        except json.JSONDecodeError:
+            answer = None
+        if done.returncode not in expect:
+            raise StageBroke(
+                f"countermand {' '.join(arguments)} ended with {done.returncode}:\n"
+                f"{done.stdout}{done.stderr}"
+            )
+        return Answer(done.returncode, answer, done.stdout + done.stderr, seconds)
+
+    # -- the world outside --------------------------------------------------------------------
+
+    def processes(self) -> dict[str, int]:
+        """Return the process ids of Countermand's children by name (`sender-1`, `gate`, …)."""
+        running = json.loads((self.data / "run" / "up.json").read_text(encoding="utf-8"))
+        return {str(name): int(pid) for name, pid in running["pids"].items()}
+
+    def ask_mail_server(self, **request: Any) -> dict[str, Any]:
+        """Send one request to the mail server's control socket and return its answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(10)
+            link.connect(str(self._socket_path))
+            link.sendall(json.dumps(request).encode() + b"\n")
+            with link.makefile("r", encoding="utf-8") as lines:
+                answer: dict[str, Any] = json.loads(lines.readline())
+                return answer
+
+    def accepted(self) -> int:
+        """How many mails the server has taken so far, by its own record."""
+        if not self.record.exists():
+            return 0
+        with self.record.open("rb") as lines:
+            return sum(1 for line in lines if line.endswith(b"\n"))
+
+    def wait_until(
+        self, what: str, condition: Callable[[], bool], *, limit_s: float = 60.0
+    ) -> float:
+        """Wait for `condition`; return the seconds it took, or raise naming `what`."""
+        began = time.monotonic()
+        while not condition():
+            if time.monotonic() - began > limit_s:
+                raise StageBroke(f"waited {limit_s:.0f} s in vain for: {what}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def opened(stage: Stage, told_at: datetime) -> Iterator[Stage]:
+    """Open the stage and close it whatever happens."""
+    try:
+        stage.open(told_at)
+        yield stage
+    finally:
+        stage.close()
