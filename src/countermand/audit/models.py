@@ -1,6 +1,11 @@
-"""Entries of the log: inserted unnumbered by actions, numbered and signed by one sequencer."""
+"""Entries of the log: inserted unnumbered by actions, numbered and signed by one sequencer.
+
+A numbered entry is never changed or deleted: triggers in the database refuse it (migration 0001).
+"""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from django.db import models
 
@@ -16,13 +21,28 @@ class Entry(models.Model):
     facts = models.JSONField(default=dict)
     at = models.DateTimeField()
 
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(position__isnull=True, leaf_hash__isnull=True)
+                | models.Q(position__gte=0, leaf_hash__isnull=False),
+                name="numbered_entries_have_a_hash",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"], condition=models.Q(position__isnull=True), name="entries_to_number"
+            )
+        ]
+
 
 class Checkpoint(models.Model):
-    """A signed head of the log (C2SP signed note)."""
+    """A signed head of the log (C2SP signed note) over its first `size` entries."""
 
     size = models.BigIntegerField(unique=True)
     root_hash = models.BinaryField()
     note = models.TextField()
+    subtrees = models.JSONField()  # compact range: roots of the whole subtrees, left to right, hex
     at = models.DateTimeField()
 
 
