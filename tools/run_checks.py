@@ -49,7 +49,18 @@ CHECKS = (
     Check("spelling", (python("-m", "codespell_lib"),)),
     Check("reference", (python("tools/write_reference.py", "--check"),)),
     Check(
-        "house", (python("-m", "pytest", "-q", "-p", "no:randomly", "tests/test_house_rules.py"),)
+        "house",
+        (
+            python(
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:randomly",
+                "tests/test_house_rules.py",
+                "tests/test_documents.py",
+            ),
+        ),
     ),
 )
 

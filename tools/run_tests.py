@@ -31,7 +31,7 @@ class Group:
 
 
 GROUPS = (
-    Group("unit", ("tests/test_house_rules.py", "tests/unit"), 30),
+    Group("unit", ("tests/test_house_rules.py", "tests/test_documents.py", "tests/unit"), 30),
     Group("property", ("tests/property",), 120),
     Group("model", ("simulation",), 120),
     Group("apps", ("tests/apps",), 180),
