@@ -1,0 +1,57 @@
+"""Where the command begins: stopping an order waits for nothing, not even for the other verbs.
+
+`pause` and `take-back` go straight to `cli/stop_verbs.py`, which starts on the standard library
+alone; every other verb is loaded through Typer. `--lang` and `--data` may stand before any verb.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from countermand import i18n
+
+FAST_VERBS: Final = frozenset({"pause", "take-back"})
+_WITH_VALUE: Final = ("--lang", "--data")
+
+
+def leading_options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Split off `--lang` and `--data` where they stand before the verb; return both parts."""
+    options: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest[0].partition("=")
+        if name not in _WITH_VALUE:
+            break
+        if equals:
+            options[name] = value
+            rest = rest[1:]
+        elif len(rest) > 1:
+            options[name] = rest[1]
+            rest = rest[2:]
+        else:
+            break
+    return options, rest
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code (cli/exit_codes.py lists them)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    i18n.use(i18n.from_locale(os.environ, i18n.flag_of(arguments)))
+    options, rest = leading_options(arguments)
+    if "--data" in options:
+        os.environ["COUNTERMAND_DATA"] = options["--data"]
+    if rest and rest[0] in FAST_VERBS and "_COUNTERMAND_COMPLETE" not in os.environ:
+        from countermand.cli import stop_verbs
+
+        given = [f"{name}={value}" for name, value in options.items()]
+        return stop_verbs.run([rest[0], *given, *rest[1:]])
+    from countermand.cli import app
+
+    return app.run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What each exit code means, and which one an error ends with.
+
+0 done · 1 refused, or faults found · 2 not understood as a command · 3 not found · 4 not allowed ·
+5 not reachable · 6 stopped, but not yet proven everywhere. Once published, a number keeps its
+meaning.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class ExitCode(IntEnum):
+    """The codes that a script may rely on."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4
+    NOT_REACHABLE = 5
+    NOT_PROVEN_YET = 6
+
+
+# The last word of an error's code, where it says what kind of error it is; single codes below.
+_BY_LAST_WORD: Final = MappingProxyType(
+    {
+        "unknown": ExitCode.NOT_FOUND,
+        "not_known": ExitCode.NOT_FOUND,
+        "not_found": ExitCode.NOT_FOUND,
+        "not_allowed": ExitCode.NOT_ALLOWED,
+        "not_reachable": ExitCode.NOT_REACHABLE,
+        "unavailable": ExitCode.NOT_REACHABLE,
+    }
+)
+_BY_CODE: Final = MappingProxyType(
+    {
+        "session.no_token": ExitCode.NOT_ALLOWED,
+        "people.token_not_known": ExitCode.NOT_ALLOWED,
+        "session.not_running": ExitCode.NOT_REACHABLE,
+    }
+)
+
+
+def exit_code_of(code: str) -> ExitCode:
+    """Return the exit code of an error by its `code`; what is not listed was refused."""
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return _BY_LAST_WORD.get(code.rpartition(".")[2], ExitCode.REFUSED)

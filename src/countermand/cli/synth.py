@@ -1,0 +1,10 @@
+"""Verbs."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Register."""
+    del app
