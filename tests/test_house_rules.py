@@ -204,3 +204,16 @@ def test_the_gate_knows_no_status_that_asks_for_a_password_or_means_an_outage() 
 
 def text_of(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def test_the_type_checker_knows_the_apps_that_the_project_has() -> None:
+    def installed(path: Path) -> list[str]:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "INSTALLED_APPS":
+                return [str(name) for name in ast.literal_eval(node.value)]
+        return []
+
+    of_project = installed(PACKAGE / "project" / "settings.py")
+    of_type_checker = installed(ROOT / "tools" / "typing_settings.py")
+
+    assert of_project == of_type_checker

@@ -5,8 +5,8 @@ for that, and are checked by `make check STEP=deploy`.
 """
 
 INSTALLED_APPS = [
-    "django.contrib.contenttypes",
-    "django.contrib.auth",
+    "django.contrib.postgres",
+    "procrastinate.contrib.django",
     "countermand.audit",
     "countermand.people",
     "countermand.catalogue",
