@@ -1,3 +1,193 @@
 """What others may know of people: frozen values and ids, never rows."""
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar
+
+from django.db.models import Q
+
+from countermand.domain.approvals import Role
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.nearest import nearest_word
+from countermand.people.models import AccessToken, Person, RoleGrant
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, proven by a personal token, and what they may do."""
+
+    person_id: int
+    name: str
+    roles: frozenset[Role]
+    outside_it: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """One person as the directory knows them; languages are BCP 47, zones IANA names."""
+
+    id: int
+    uid: str
+    name: str
+    local_name: str
+    address: str
+    other_addresses: tuple[str, ...]
+    language: str
+    country: str
+    zone: str
+    groups: frozenset[str]
+    unit: str
+    manager_uid: str
+    absent_until: date | None
+    left_on: date | None
+
+    def name_in(self, language: str) -> str:
+        """Return the name as it is written in a language that does not use Latin letters."""
+        latin = language.partition("-")[0].lower() == "en"
+        return self.name if latin or not self.local_name else self.local_name
+
+
+@dataclass(eq=False)
+class TokenNotKnown(CountermandError):
+    """A token that proves nobody: never issued, mistyped, or revoked."""
+
+    code: ClassVar[str] = "people.token_not_known"
+    sentence: ClassVar[str] = gettext_noop("This token is not known, or it was revoked.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Ask whoever runs this machine for a new one: countermand staff token ADDRESS."
+    )
+
+
+@dataclass(eq=False)
+class PersonNotKnown(CountermandError):
+    """Nobody here has this address or key."""
+
+    who: str
+    nearest: str
+
+    code: ClassVar[str] = "people.person_not_known"
+    sentence: ClassVar[str] = gettext_noop("Nobody with the address or key “{who}” is known here.")
+    remedy: ClassVar[str] = gettext_noop("Did you mean “{nearest}”? Otherwise import people first.")
+
+
+def token_hash(token: str) -> str:
+    """Return the only form in which a token is stored: SHA-256 of its text, hex."""
+    return hashlib.sha256(token.strip().encode()).hexdigest()
+
+
+def actor_for_token(token: str, now: datetime) -> Actor:
+    """Return whom a token proves. Raises TokenNotKnown, also for somebody who has left."""
+    row = (
+        AccessToken.objects.select_related("person")
+        .filter(sha256=token_hash(token), revoked_at__isnull=True)
+        .filter(Q(person__left_on__isnull=True) | Q(person__left_on__gt=now.date()))
+        .first()
+    )
+    if row is None:
+        raise TokenNotKnown
+    return _actor(row.person)
+
+
+def actor(person_id: int) -> Actor:
+    """Return what a person may do, without a proof: for showing, never for acting."""
+    return _actor(Person.objects.get(pk=person_id))
+
+
+def _actor(person: Person) -> Actor:
+    grants = list(RoleGrant.objects.filter(person=person))
+    return Actor(
+        person_id=person.pk,
+        name=person.name,
+        roles=frozenset(Role(grant.role) for grant in grants),
+        outside_it=any(grant.outside_it for grant in grants),
+    )
+
+
+def live_tokens(now: datetime) -> dict[str, Actor]:
+    """Return all tokens that prove somebody, by SHA-256 (hex), for the stop register."""
+    rows = (
+        AccessToken.objects.select_related("person")
+        .filter(revoked_at__isnull=True)
+        .filter(Q(person__left_on__isnull=True) | Q(person__left_on__gt=now.date()))
+    )
+    actors: dict[int, Actor] = {}
+    tokens = {}
+    for row in rows:
+        actors.setdefault(row.person.pk, _actor(row.person))
+        tokens[row.sha256] = actors[row.person.pk]
+    return tokens
+
+
+def everyone(today: date) -> Iterator[PersonView]:
+    """Yield all who have not left by `today`, by id."""
+    here = Q(left_on__isnull=True) | Q(left_on__gt=today)
+    rows = Person.objects.filter(here).order_by("pk")
+    return (_view(row) for row in rows.iterator(chunk_size=2000))
+
+
+def by_ids(person_ids: Iterable[int]) -> dict[int, PersonView]:
+    """Return people by id; ids that nobody has are left out."""
+    rows = Person.objects.filter(pk__in=list(person_ids))
+    return {row.pk: _view(row) for row in rows}
+
+
+def person(who: str) -> PersonView:
+    """Find one person by key or by any of their addresses. Raises PersonNotKnown."""
+    text = who.strip()
+    row = Person.objects.filter(
+        Q(uid=text) | Q(address=text.lower()) | Q(other_addresses__contains=[text.lower()])
+    ).first()
+    if row is None:
+        raise PersonNotKnown(who=who, nearest=_nearest_address(text.lower()))
+    return _view(row)
+
+
+def _nearest_address(text: str) -> str:
+    known = Person.objects.values_list("address", flat=True)[:20_000]
+    return nearest_word(text, known) or "–"
+
+
+def ids_by_address() -> Mapping[str, int]:
+    """Return the id of whoever owns an address, all addresses of all people in lower case."""
+    ids: dict[str, int] = {}
+    rows = Person.objects.values_list("pk", "address", "other_addresses")
+    for pk, _, others in rows.iterator(chunk_size=5000):
+        for other in others:
+            ids.setdefault(other, pk)
+    # The main address wins over somebody else's second one.
+    ids.update({address: pk for pk, address in Person.objects.values_list("pk", "address")})
+    return ids
+
+
+def ids_by_uid() -> dict[str, int]:
+    """Return the id behind every key of the directory."""
+    return dict(Person.objects.values_list("uid", "pk"))
+
+
+def people_with_role(role: Role) -> tuple[int, ...]:
+    """Return the ids of everybody who holds a role."""
+    rows = RoleGrant.objects.filter(role=role).order_by("person_id")
+    return tuple(rows.values_list("person_id", flat=True))
+
+
+def _view(row: Person) -> PersonView:
+    return PersonView(
+        id=row.pk,
+        uid=row.uid,
+        name=row.name,
+        local_name=row.local_name,
+        address=row.address,
+        other_addresses=tuple(row.other_addresses),
+        language=row.language,
+        country=row.country,
+        zone=row.zone,
+        groups=frozenset(row.groups),
+        unit=row.unit,
+        manager_uid=row.manager_uid,
+        absent_until=row.absent_until,
+        left_on=row.left_on,
+    )
