@@ -16,15 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from countermand.domain.lifecycle import Enforcement
+from countermand.domain.order_parts import Variant
 from countermand.domain.rules_in_force import RuleInForce
-
-
-class Variant(StrEnum):
-    """Why an order is taken back; a text for each is approved together with the order."""
-
-    MISTAKE = "mistake"
-    REASON_GONE = "reason_gone"
-    REPLACED = "replaced"
 
 
 class Headline(StrEnum):

@@ -1,0 +1,281 @@
+"""What an order says in its mails, the same for everybody: the places `[[…]]` of the words.
+
+Read from the content that the digest covers, so that a mail says what was approved and no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Protocol
+
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.lifecycle import Enforcement
+from countermand.notices import moments, word_store
+
+_PLACE: Final = re.compile(r"\[\[([a-z_]+)\]\]")
+# Kinds of device, as people call them; the same word in both languages.
+_PLATFORM_NAMES: Final = MappingProxyType(
+    {
+        "ios": "iPhone",
+        "ipados": "iPad",
+        "macos": "Mac",
+        "android": "Android",
+        "windows": "Windows",
+        "linux": "Linux",
+        "chromeos": "ChromeOS",
+    }
+)
+# Braces and brackets of an order's own text must not become places; these look alike.
+_HARMLESS: Final = str.maketrans({"{": "(", "}": ")", "[": "(", "]": ")"})
+_ALL_OWNERS: Final = frozenset({"corporate", "personal"})
+
+
+@dataclass(eq=False)
+class TextMissing(CountermandError):
+    """An order has no text for something that its mails have to say."""
+
+    key: str
+    language: str
+
+    code: ClassVar[str] = "words.text_missing"
+    sentence: ClassVar[str] = gettext_noop(
+        "The order has no text for {key} in the language “{language}”."
+    )
+    remedy: ClassVar[str] = gettext_noop("Write the text in the order, or state a fallback.")
+
+
+class HouseSettings(Protocol):
+    """The settings that mails and pages quote."""
+
+    @property
+    def organisation(self) -> str: ...
+    @property
+    def lookup_address(self) -> str: ...
+    @property
+    def help_desk(self) -> str: ...
+    @property
+    def company_notice_word(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the organisation calls itself, its notices, its look-up page and its help desk."""
+
+    organisation: str
+    lookup_address: str
+    help_desk: str
+    notice_word: Mapping[str, str]
+
+
+def house_of(settings: HouseSettings) -> House:
+    """Return the part of the settings that mails and pages quote."""
+    return House(
+        organisation=settings.organisation,
+        lookup_address=settings.lookup_address,
+        help_desk=settings.help_desk,
+        notice_word=settings.company_notice_word,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWords:
+    """One order in one language, ready to fill a source; values are whole texts."""
+
+    language: str
+    enforcement: Enforcement
+    app_names: tuple[str, ...]
+    places: Mapping[str, str]
+
+    def fill(self, text: str) -> str:
+        """Fill every `[[place]]`; one that is empty leaves nothing behind."""
+        filled = text
+        while _PLACE.search(filled):  # a sentence may hold places itself
+            filled = _PLACE.sub(lambda match: self.places[match[1]], filled)
+        return filled.strip()
+
+
+def order_words(
+    content: Mapping[str, Any],
+    *,
+    number: str,
+    language: str,
+    house: House,
+    app_names: Sequence[str],
+) -> OrderWords:
+    """Read an order's content for mails in `language`.
+
+    `app_names` are the names of the ordered apps as people know them. Raises TextMissing and
+    LanguageWithoutWords.
+    """
+    reader = _Reader(content, language)
+    say = word_store.sentences(language)
+    enforcement = Enforcement(str(content["enforcement"]))
+    apps = moments.listed(tuple(_plain(name) for name in app_names), language)
+    places = {
+        "number": number,
+        "notice_word": _plain(house.notice_word.get(language) or house.notice_word["en"]),
+        "lookup": _plain(house.lookup_address),
+        "help_desk": _plain(house.help_desk),
+        "help_desk_line": say["check.help_desk"],
+        "apps": apps,
+        "title": reader.text("title"),
+        "reason": reader.text("reason"),
+        "how_to_check": say["check.how"],
+        "never_ask": say["check.never_ask"],
+        "report": say["check.report"],
+        "exceptions": say["exceptions.ask"],
+        **_exercise(content, say),
+        **_what_to_do(content, say, language),
+        **_consequence(content, say, enforcement),
+        **_grounds(content, reader, say),
+    }
+    return OrderWords(
+        language=language,
+        enforcement=enforcement,
+        app_names=tuple(app_names),
+        places=places,
+    )
+
+
+def what_happened(content: Mapping[str, Any], variant: str, language: str) -> str:
+    """Return the order's own sentence for this kind of take-back. Raises TextMissing."""
+    corrections = content.get("corrections")
+    entries = corrections.get(variant) if isinstance(corrections, Mapping) else None
+    return _plain(_in_language(entries, content, language, f"corrections.{variant}"))
+
+
+class _Reader:
+    """Texts of an order in one language, with the order's fallback."""
+
+    def __init__(self, content: Mapping[str, Any], language: str) -> None:
+        self._content = content
+        self.language = language
+
+    def text(self, key: str) -> str:
+        return _plain(_in_language(self._content.get(key), self._content, self.language, key))
+
+    def given(self, entries: object, key: str) -> str:
+        return _plain(_in_language(entries, self._content, self.language, key))
+
+    def date(self, value: object) -> str:
+        return moments.day(_as_date(value), "UTC", self.language) if value else ""
+
+
+def _in_language(entries: object, content: Mapping[str, Any], language: str, key: str) -> str:
+    if isinstance(entries, str):
+        return entries
+    if isinstance(entries, Mapping):
+        fallback = str(content.get("fallback_language") or "en")
+        for wanted in (language, fallback, ""):
+            if entries.get(wanted):
+                return str(entries[wanted])
+    raise TextMissing(key=key, language=language)
+
+
+def _plain(text: str) -> str:
+    """Return a text of an order as one paragraph in which nothing is a place or a slot."""
+    return " ".join(text.split()).translate(_HARMLESS)
+
+
+def _as_date(value: object) -> date | datetime:
+    if isinstance(value, date):
+        return value
+    text = str(value)
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+
+
+def _exercise(content: Mapping[str, Any], say: Mapping[str, str]) -> dict[str, str]:
+    is_exercise = content.get("mode") == "exercise"
+    return {
+        "exercise": say["exercise.text"] if is_exercise else "",
+        "exercise_mark": say["exercise.mark"] if is_exercise else "",
+    }
+
+
+def _what_to_do(
+    content: Mapping[str, Any], say: Mapping[str, str], language: str
+) -> dict[str, str]:
+    targets = frozenset(content.get("targets") or ("app",))
+    devices = _mapping(_mapping(content.get("scope")).get("devices"))
+    reads_mail = devices.get("reads_mail", True)
+    table = "what_to_do" if reads_mail else "what_to_do_at_work"
+    removed = "_".join(target for target in ("app", "desktop") if target in targets) or "web"
+    parts = [say[f"{table}.{removed}"]]
+    if removed != "web":
+        parts.append(say["browser.included" if "web" in targets else "browser.excluded"])
+    owners = frozenset(devices.get("ownership") or ()) & _ALL_OWNERS
+    if len(owners) == 1:
+        parts.append(say[f"only.{next(iter(owners))}"])
+    kinds = _platform_names(devices.get("platforms"))
+    if kinds:
+        parts.append(
+            say["only.platforms"].replace("[[platforms]]", moments.listed(kinds, language))
+        )
+    remedies = frozenset(content.get("remedies") or ())
+    return {
+        "what_to_do": " ".join(parts),
+        "other_remedy": say["remedy.unenrol"] if "unenrol" in remedies else "",
+    }
+
+
+def _platform_names(platforms: object) -> tuple[str, ...]:
+    if not isinstance(platforms, Sequence) or isinstance(platforms, str):
+        return ()
+    return tuple(_PLATFORM_NAMES[name] for name in platforms if name in _PLATFORM_NAMES)
+
+
+def _consequence(
+    content: Mapping[str, Any], say: Mapping[str, str], enforcement: Enforcement
+) -> dict[str, str]:
+    name = enforcement.value.replace("-", "_")
+    closes = enforcement in {Enforcement.GATE, Enforcement.CLOUD}
+    strict = content.get("cannot_be_checked") == "refuse-until-answered"
+    return {
+        "consequence": say[f"consequence.{name}"],
+        "unobservable": say["unobservable.refuse" if strict else "unobservable.ask"]
+        if closes
+        else "",
+        "comes_back": say[f"comes_back.{name}"] if closes else "",
+        "restored": say[f"restored.{name}"] if closes else "",
+    }
+
+
+def _grounds(content: Mapping[str, Any], reader: _Reader, say: Mapping[str, str]) -> dict[str, str]:
+    review_on = reader.date(content.get("review_on"))
+    return {
+        "evidence": say[f"evidence.{_grade(content.get('evidence'))}"],
+        "hearing": _hearing(_mapping(content.get("hearing")), reader, say),
+        "review": say["review.on"].replace("[[review_on]]", review_on) if review_on else "",
+    }
+
+
+def _grade(evidence: object) -> str:
+    claims = evidence if isinstance(evidence, Sequence) and not isinstance(evidence, str) else ()
+    grades = {str(_mapping(claim).get("grade")) for claim in claims}
+    if not grades:
+        return "none"
+    return next(iter(grades)) if len(grades) == 1 else "mixed"
+
+
+def _hearing(hearing: Mapping[str, Any], reader: _Reader, say: Mapping[str, str]) -> str:
+    if hearing.get("answered_at") and hearing.get("asked_at"):
+        quoted = bool(hearing.get("answer"))
+        text = say["hearing.answered" if quoted else "hearing.answered_unquoted"]
+        text = text.replace("[[answered_on]]", reader.date(hearing["answered_at"]))
+        if quoted:
+            text = text.replace("[[answer]]", reader.given(hearing["answer"], "hearing.answer"))
+        return text.replace("[[asked_on]]", reader.date(hearing["asked_at"]))
+    if hearing.get("asked_at"):
+        return say["hearing.asked"].replace("[[asked_on]]", reader.date(hearing["asked_at"]))
+    if hearing.get("not_asked_because"):
+        because = reader.given(hearing["not_asked_because"], "hearing.not_asked_because")
+        return say["hearing.not_asked"].replace("[[because]]", because)
+    return say["hearing.not_recorded"]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,350 @@
+"""Every mail says what was approved, and only what is true for the person who reads it.
+
+Words come from `words/<language>/`; an order fills the places `[[…]]` once (`prepare_templates`,
+what approvers see), and each person's values fill the slots `{…}` when their mail is written down
+(`notice_values`, `correction_values`). The sender puts the two together and knows nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from countermand.domain.delivery import NoticeKind
+from countermand.domain.lifecycle import Enforcement
+from countermand.domain.order_parts import Variant
+from countermand.domain.presence import Presence
+from countermand.domain.truth import Correction, Headline, Says, Sentence
+from countermand.notices import mail_markup, moments, word_store
+from countermand.notices.order_words import (
+    House,
+    OrderWords,
+    house_of,
+    order_words,
+    what_happened,
+)
+
+__all__ = [
+    "Addressee",
+    "Because",
+    "House",
+    "KnownDevice",
+    "MailFacts",
+    "Signatory",
+    "TemplateText",
+    "closing_values",
+    "correction_values",
+    "house_of",
+    "language_for",
+    "notice_values",
+    "prepare_templates",
+    "restored_values",
+    "words_digest",
+]
+
+Values = dict[str, str | list[str]]
+
+# Mails that only make sense where this program pauses mail.
+_DOOR_MAILS: Final = frozenset({NoticeKind.LOCK, NoticeKind.RESTORED})
+_DOORS: Final = frozenset({Enforcement.GATE, Enforcement.CLOUD})
+
+
+class Because(StrEnum):
+    """Why mail is no longer paused on a device."""
+
+    SAID_REMOVED = "said_removed"
+    SEEN_GONE = "seen_gone"
+    EXCEPTION = "exception"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """The words of one mail of one order in one language; `sha256` covers all three texts."""
+
+    kind: NoticeKind
+    variant: str
+    language: str
+    subject: str
+    text: str
+    html: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """Somebody who answers for a notice: name (also as written locally), and role or unit."""
+
+    name: str
+    local_name: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """The person whom a mail is for; `zone` is an IANA name, `unit` may be empty."""
+
+    name: str
+    zone: str
+    local_name: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    """What is known of one ordered app on one device; `short_id` is shown, the rest is not.
+
+    `seen_at` is when the list of apps was taken, None where the source does not say.
+    `said_removed_at` is set while the person's own word holds.
+    """
+
+    name: str
+    short_id: str
+    app_name: str
+    presence: Presence
+    seen_at: datetime | None = None
+    said_removed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailFacts:
+    """Who answers for a notice, when it was told, and until when this person has time."""
+
+    issued_by: Signatory
+    approved_by: tuple[Signatory, ...]
+    told_at: datetime
+    own_deadline_at: datetime
+
+
+def language_for(person_language: str, languages: Iterable[str], fallback: str) -> str:
+    """Return the language in which a person is written to, out of those of an order."""
+    offered = frozenset(languages)
+    for wanted in (person_language, person_language.split("-", 1)[0].lower()):
+        if wanted in offered:
+            return wanted
+    return fallback
+
+
+def words_digest(house: House) -> str:
+    """Return the SHA-256 (hex) over every approved word and over how the house calls itself."""
+    said = {
+        "files": word_store.files_digest(),
+        "organisation": house.organisation,
+        "lookup_address": house.lookup_address,
+        "help_desk": house.help_desk,
+        "notice_word": dict(house.notice_word),
+    }
+    return hashlib.sha256(
+        json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def prepare_templates(
+    content: Mapping[str, Any],
+    order_number: str,
+    *,
+    house: House,
+    app_names: Sequence[str],
+) -> list[TemplateText]:
+    """Return every mail that this order may ever send, in each of its languages.
+
+    `content` is what the digest covers. Mails about a door exist only where there is one.
+    Raises TextMissing and LanguageWithoutWords.
+    """
+    prepared: list[TemplateText] = []
+    for language in sorted(content["languages"]):
+        words = order_words(
+            content, number=order_number, language=language, house=house, app_names=app_names
+        )
+        for kind in NoticeKind:
+            if kind in _DOOR_MAILS and words.enforcement not in _DOORS:
+                continue
+            if kind is NoticeKind.CORRECTION:
+                prepared += [_correction(words, content, variant) for variant in Variant]
+            else:
+                prepared.append(_template(words, kind, ""))
+    return prepared
+
+
+def notice_values(
+    person: Addressee, devices: Sequence[KnownDevice], facts: MailFacts, language: str
+) -> Values:
+    """Fill the slots of a notice, a reminder or a lock notice."""
+    return {
+        "name": _person(person.name, person.local_name, language),
+        "told_on": moments.day(facts.told_at, person.zone, language),
+        "deadline": moments.moment(facts.own_deadline_at, person.zone, language),
+        "devices": _devices(person, devices, language),
+        "issued_by": _signed(facts.issued_by, language),
+        "approved_by": _all_signed(facts.approved_by, language),
+    }
+
+
+def restored_values(
+    person: Addressee,
+    devices: Sequence[KnownDevice],
+    *,
+    because: Because,
+    at: datetime,
+    issued_by: Signatory,
+    language: str,
+) -> Values:
+    """Fill the slots of the mail that says that a device is no longer paused by this order."""
+    say = word_store.sentences(language)
+    return {
+        "name": _person(person.name, person.local_name, language),
+        "devices": list(dict.fromkeys(_label(device, language) for device in devices)),
+        "because": say[f"because.{because}"].format(when=moments.moment(at, person.zone, language)),
+        "issued_by": _signed(issued_by, language),
+    }
+
+
+def correction_values(
+    person: Addressee,
+    correction: Correction,
+    *,
+    taken_back_at: datetime,
+    responsible: Signatory,
+    app_names: Mapping[str, str],
+    language: str,
+) -> Values:
+    """Fill the slots of a correction with the sentences that are true for this person.
+
+    `app_names` gives the name of each ordered app by its catalogue id.
+    """
+    return {
+        "headline": _headline(correction, language),
+        "name": _person(person.name, person.local_name, language),
+        "taken_back_at": moments.moment(taken_back_at, person.zone, language),
+        "responsible": _signed(responsible, language),
+        **_true_now(person, correction, app_names, language),
+    }
+
+
+def closing_values(
+    person: Addressee,
+    correction: Correction,
+    *,
+    ended_at: datetime,
+    issued_by: Signatory,
+    app_names: Mapping[str, str],
+    language: str,
+) -> Values:
+    """Fill the slots of the mail that says that a notice has ended in its own time."""
+    return {
+        "name": _person(person.name, person.local_name, language),
+        "ended_at": moments.moment(ended_at, person.zone, language),
+        "issued_by": _signed(issued_by, language),
+        **_true_now(person, correction, app_names, language),
+    }
+
+
+def _correction(words: OrderWords, content: Mapping[str, Any], variant: Variant) -> TemplateText:
+    places = {**words.places, "what_happened": what_happened(content, variant, words.language)}
+    return _template(
+        OrderWords(words.language, words.enforcement, words.app_names, places),
+        NoticeKind.CORRECTION,
+        variant.value,
+    )
+
+
+def _template(words: OrderWords, kind: NoticeKind, variant: str) -> TemplateText:
+    name = f"{kind.value}.{variant}" if variant else kind.value
+    source = word_store.mail_source(words.language, name)
+    subject = words.fill(source.subject)
+    parts = mail_markup.blocks(source.body, words.fill)
+    text = mail_markup.as_text(parts)
+    html = mail_markup.as_html(
+        parts, language=words.language, subject=subject, foreign=words.app_names
+    )
+    return TemplateText(
+        kind=kind,
+        variant=variant,
+        language=words.language,
+        subject=subject,
+        text=text,
+        html=html,
+        sha256=hashlib.sha256(f"{subject}\x00{text}\x00{html}".encode()).hexdigest(),
+    )
+
+
+def _person(name: str, local_name: str, language: str) -> str:
+    if language == "hi":
+        return f"{local_name or name} जी"
+    return name
+
+
+def _signed(who: Signatory, language: str) -> str:
+    name = who.local_name if language == "hi" and who.local_name else who.name
+    return f"{name} ({who.role})" if who.role else name
+
+
+def _all_signed(everybody: tuple[Signatory, ...], language: str) -> str:
+    return moments.listed(tuple(_signed(who, language) for who in everybody), language)
+
+
+def _devices(person: Addressee, devices: Sequence[KnownDevice], language: str) -> list[str]:
+    """Return one true sentence per device and app; without a device, another fact we know."""
+    say = word_store.sentences(language)
+    if devices:
+        return [_device(device, person.zone, language) for device in devices]
+    known = [say["device.no_device"]]
+    if person.unit:
+        known.append(say["device.unit"].format(unit=person.unit))
+    return known
+
+
+def _device(device: KnownDevice, zone: str, language: str) -> str:
+    say = word_store.sentences(language)
+    at = device.seen_at
+    if device.said_removed_at is not None:
+        key, at = "device.said_removed", device.said_removed_at
+    elif device.presence in {Presence.PRESENT, Presence.ABSENT}:
+        key = f"device.{device.presence.value}" + ("" if at else "_undated")
+    else:
+        key = f"device.{device.presence.value}"
+    return say[key].format(
+        device=_label(device, language),
+        app=device.app_name,
+        when=moments.moment(at, zone, language) if at else "",
+    )
+
+
+def _label(device: KnownDevice, language: str) -> str:
+    name = device.name.strip() or word_store.sentences(language)["device.nameless"]
+    return f"{name} (…{device.short_id})" if device.short_id else name
+
+
+def _headline(correction: Correction, language: str) -> str:
+    say = word_store.sentences(language)
+    key = correction.headline.value
+    if correction.headline is Headline.OTHER_STILL_APPLIES:
+        key += "_one" if len(correction.standing) == 1 else "_more"
+    return say[key].format(numbers=moments.listed(correction.standing, language))
+
+
+def _true_now(
+    person: Addressee, correction: Correction, app_names: Mapping[str, str], language: str
+) -> Values:
+    return {
+        "what_applies": [_sentence(s, person, app_names, language) for s in correction.applies],
+        "mail": [_sentence(s, person, app_names, language) for s in correction.mail],
+    }
+
+
+def _sentence(
+    sentence: Sentence, person: Addressee, app_names: Mapping[str, str], language: str
+) -> str:
+    key = sentence.says.value
+    if sentence.says is Says.APP_FREE and len(sentence.apps) > 1:
+        key += "_more"
+    at = sentence.deadline_at
+    return word_store.sentences(language)[key].format(
+        apps=moments.listed(tuple(app_names[app] for app in sentence.apps), language),
+        number=sentence.number,
+        deadline=moments.moment(at, person.zone, language) if at else "",
+    )
