@@ -39,8 +39,8 @@ CERTIFICATES = Path("etc/ssl/certs/ca-certificates.crt")
 FOLDER = "a clone with a rather long name/" + "x" * 90 + "/counter mand"
 DEVICES = "null zero full random urandom tty"
 USER_ID = 4242
-# What a mail server, a database and development servers like to take.
-PORTS = (25, 143, 587, 993, 5432, 8000, 8025, 8080, 8443, 9000, 12345)
+# What a mail server, a database and Countermand itself take by default.
+PORTS = (25, 143, 587, 993, 5432, 8000, 8080, 8480, 8481, 8482)
 MUST_BE_ZERO = ("corrections_missed", "corrections_stray", "untrue_sentences")
 LONGEST_STEP_S = 1800
 
@@ -149,7 +149,7 @@ def taken_ports() -> Iterator[None]:
         yield
 
 
-def furnish(root: Path, who: Who) -> Path:
+def furnish(root: Path, who: Who, commit: Path) -> Path:
     """Carry in names, certificates and the commit; return the folder of the clone (outside)."""
     for name in ("etc/resolv.conf", "etc/hosts"):
         if Path("/", name).exists():
@@ -168,9 +168,7 @@ def furnish(root: Path, who: Who) -> Path:
     home = root / who.home.lstrip("/")
     home.mkdir(parents=True, exist_ok=True)
     os.chown(home, who.user_id, who.user_id)
-    commit = root / "tmp/commit.bundle"
-    subprocess.run(["git", "bundle", "create", "--quiet", str(commit), "HEAD"], check=True)
-    commit.chmod(0o644)
+    shutil.copyfile(commit, root / "tmp/commit.bundle")
     return home / FOLDER
 
 
@@ -256,10 +254,10 @@ def faults_of_step(name: str, root: Path, clone: Path, who: Who) -> list[str]:
     return [f"{who.name}: {name}: {fault}" for fault in faults]
 
 
-def faults_for(who: Who, names: tuple[str, ...], tar: Path) -> list[str]:
+def faults_for(who: Who, names: tuple[str, ...], tar: Path, commit: Path) -> list[str]:
     """Run all steps as one person in a root of their own."""
     with bare_root(tar) as root:
-        clone = furnish(root, who)
+        clone = furnish(root, who, commit)
         into = shlex.quote(f"{who.home}/{FOLDER}")
         bundle = "/tmp/commit.bundle"  # noqa: S108  (inside the root, which is ours alone)
         if inside(root, who, f"git -c advice.detachedHead=false clone --quiet {bundle} {into}"):
@@ -279,10 +277,12 @@ def main() -> None:
         raise SystemExit(f"fresh: {problem}")
     tar = base()
     faults: list[str] = []
-    with taken_ports():
+    with taken_ports(), tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        commit = Path(folder) / "commit.bundle"
+        subprocess.run(["git", "bundle", "create", "--quiet", str(commit), "HEAD"], check=True)
         for who in EVERYBODY:
             if who.name in given.names:
-                faults += faults_for(who, tuple(given.steps), tar)
+                faults += faults_for(who, tuple(given.steps), tar, commit)
     if faults:
         raise SystemExit("\n".join(["fresh: FAILED", *faults]))
     say("all is well")

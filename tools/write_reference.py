@@ -6,7 +6,6 @@ What is written here cannot drift: `make check` fails when a page differs from t
 
 import argparse
 import importlib
-import importlib.util
 import inspect
 import os
 import pkgutil
@@ -15,9 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import countermand
+from countermand import config
+from countermand.domain import lifecycle
 from countermand.domain.errors import CountermandError
 
 FOLDER = Path("docs/reference")
+# Modules that begin to work, or read this machine's settings, when they are imported.
+STARTED_ON_IMPORT = frozenset({"__main__", "settings", "wsgi"})
 NOTE = (
     "<!-- Written by tools/write_reference.py from the code: change the code, then `make fix`. -->"
 )
@@ -31,7 +34,7 @@ def import_everything() -> None:
     django.setup()
     for module in pkgutil.walk_packages(countermand.__path__, "countermand."):
         parts = module.name.split(".")
-        if "migrations" in parts or parts[-1] == "__main__" or parts[1] == "project":
+        if "migrations" in parts or parts[-1] in STARTED_ON_IMPORT:
             continue
         importlib.import_module(module.name)
 
@@ -66,14 +69,37 @@ def errors_page() -> str:
 
 def lifecycle_page() -> str:
     """The drawing that stands at the head of the table of steps."""
-    lifecycle = importlib.import_module("countermand.domain.lifecycle")
     drawing = inspect.getdoc(lifecycle) or ""
     return f"# The life of an order\n\n{NOTE}\n\n```text\n{drawing}\n```\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page}
-if importlib.util.find_spec("countermand.domain.lifecycle") is not None:
-    PAGES["lifecycle.md"] = lifecycle_page
+def settings_page() -> str:
+    """Every setting with the variable that gives it, its default and its sentence."""
+    rows = [
+        f"| `{setting.variable}` | {f'`{setting.default}`' if setting.default else ''} "
+        f"| {setting.sentence} |"
+        for setting in config.describe()
+    ]
+    head = [
+        "# Settings",
+        "",
+        NOTE,
+        "",
+        "Every setting is an environment variable.",
+        "With `_FILE` at its end, the variable names a file that holds the value;",
+        "a file that is named and cannot be read is an error.",
+        "",
+        "| variable | default | what it does |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors_page,
+    "lifecycle.md": lifecycle_page,
+    "settings.md": settings_page,
+}
 
 
 def main() -> None:
