@@ -42,11 +42,9 @@ setup: $(SYNCED) ## get everything that is needed, into .tools/ and .venv/
 	  exit 1; }
 	@"$(PYTHON)" tools/bootstrap_uv.py
 
-# A touched pyproject.toml without a network is no reason to fail when all is there already.
+# First from what was fetched before: quick, and a missing network is no reason to fail.
 $(SYNCED): $(UV) uv.lock pyproject.toml
-	@"$(UV)" sync --quiet --locked || { \
-	  echo "countermand: trying again without the network ..." >&2; \
-	  "$(UV)" sync --quiet --locked --offline; }
+	@"$(UV)" sync --quiet --locked --offline 2>/dev/null || "$(UV)" sync --quiet --locked
 	@touch $@
 
 .PHONY: demo
@@ -59,7 +57,7 @@ demo-chaos: $(SYNCED) ## the same story while its processes are killed at random
 
 .PHONY: up
 up: $(SYNCED) ## start Countermand on this machine (ARGS="--port 0 --data DIR")
-	@$(RUN) -m countermand.cli.entry up $(ARGS)
+	@.venv/bin/countermand up $(ARGS)
 
 .PHONY: check
 check: $(SYNCED) ## everything that can be said without running the program (STEP=name for one)
