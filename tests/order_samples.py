@@ -1,12 +1,13 @@
 """A small catalogue and a whole order as plain values, for tests that need one."""
 
+from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from countermand.domain.app_id import AppIdentifier, Grade, IdentifierKey
-from countermand.domain.catalogue_view import CatalogueApp, CatalogueView
 from countermand.domain.order_document import read
 from countermand.domain.order_parts import OrderDocument
 
@@ -17,8 +18,27 @@ def identifier(app: str, key: str, grade: Grade, collision: str = "") -> AppIden
     return AppIdentifier(app, IdentifierKey.parse(key), grade, known_collision=collision)
 
 
+@dataclass(frozen=True)
+class Wrong:
+    key: IdentifierKey
+    why: str
+
+
+@dataclass(frozen=True)
+class App:
+    app_id: str
+    name: str
+    identifiers: tuple[AppIdentifier, ...]
+    do_not_use: tuple[Wrong, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    apps: Mapping[str, App]
+
+
 APPS: Final = (
-    CatalogueApp(
+    App(
         "tiktok",
         "TikTok",
         (
@@ -29,7 +49,7 @@ APPS: Final = (
             identifier("tiktok", "web_origin:https://www.tiktok.com", Grade.RECALLED),
         ),
     ),
-    CatalogueApp(
+    App(
         "tiktok-lite",
         "TikTok Lite",
         (
@@ -39,7 +59,7 @@ APPS: Final = (
             identifier("tiktok-lite", "android_package:com.ss.android.ugc.trill.go", Grade.CLAIMED),
         ),
     ),
-    CatalogueApp(
+    App(
         "douyin",
         "Douyin",
         (
@@ -50,12 +70,12 @@ APPS: Final = (
                 "a camera program",
             ),
         ),
-        do_not_use={"app_store_id:641062073": "a typing error of the maker"},
+        do_not_use=(
+            Wrong(IdentifierKey.parse("app_store_id:641062073"), "a typing error of the maker"),
+        ),
     ),
 )
-CATALOGUE: Final = CatalogueView(
-    apps=MappingProxyType({app.app_id: app for app in APPS}), version="test"
-)
+CATALOGUE: Final = Catalogue(MappingProxyType({app.app_id: app for app in APPS}))
 
 _BOTH: Final = {"en": "In English.", "hi": "हिंदी में।"}
 _WHOLE: Final[dict[str, Any]] = {

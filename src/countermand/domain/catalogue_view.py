@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from countermand.domain.app_id import AppIdentifier
+from countermand.domain.app_id import AppIdentifier, IdentifierKey
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueApp:
-    """One edition of an app, as the catalogue has it.
-
-    `do_not_use` are identifiers (`kind:value`) that were seen to be wrong, each with the reason.
-    """
-
-    app_id: str
-    name: str
-    identifiers: tuple[AppIdentifier, ...] = ()
-    do_not_use: Mapping[str, str] = field(default_factory=dict)
-    local_names: Mapping[str, str] = field(default_factory=dict)
+class WrongIdentifier(Protocol):
+    """An identifier that circulates under an app's name and means something else."""
 
     @property
-    def known_collisions(self) -> tuple[str, ...]:
-        """What else is known to carry an identifier of this app."""
-        return tuple(i.known_collision for i in self.identifiers if i.known_collision)
+    def key(self) -> IdentifierKey: ...
+    @property
+    def why(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueView:
-    """The catalogue at one version, by catalogue id."""
+class AppView(Protocol):
+    """One edition of an app."""
 
-    apps: Mapping[str, CatalogueApp]
-    version: str = ""
+    @property
+    def app_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def identifiers(self) -> Sequence[AppIdentifier]: ...
+    @property
+    def do_not_use(self) -> Sequence[WrongIdentifier]: ...
 
-    def named(self, name: str) -> tuple[str, ...]:
-        """Return the ids of all editions whose name begins with `name`, whatever the case."""
-        folded = " ".join(name.split()).casefold()
-        return tuple(
-            sorted(
-                app.app_id
-                for app in self.apps.values()
-                if folded and f"{app.name.casefold()} ".startswith(f"{folded} ")
-            )
+
+class CatalogueView(Protocol):
+    """All apps by their catalogue id; `catalogue.queries.catalogue()` is one."""
+
+    @property
+    def apps(self) -> Mapping[str, AppView]: ...
+
+
+def editions_named(catalogue: CatalogueView, name: str) -> tuple[str, ...]:
+    """Return the ids of all editions whose name begins with `name`, whatever the case."""
+    folded = " ".join(name.split()).casefold()
+    return tuple(
+        sorted(
+            app.app_id
+            for app in catalogue.apps.values()
+            if folded and f"{app.name.casefold()} ".startswith(f"{folded} ")
         )
-
-
-EMPTY: Final = CatalogueView(apps=MappingProxyType({}))
+    )

@@ -12,14 +12,14 @@ from string import Formatter
 from typing import Final
 
 from countermand.domain.app_id import AppIdentifier, Grade, IdentifierKey, TargetKind
-from countermand.domain.catalogue_view import CatalogueView
+from countermand.domain.catalogue_view import CatalogueView, editions_named
 from countermand.domain.nearest import nearest_word
 from countermand.domain.order_fields import Fields
 from countermand.domain.order_parts import OrderedIdentifier, SignedByName, Texts
 from countermand.domain.order_sections import read_identifier
 
 # Places in the author's own texts that are filled when a mail or a page is made.
-CORRECTION_SLOTS: Final = frozenset({"number", "title", "taken_back_at", "replaced_by"})
+CORRECTION_SLOTS: Final = frozenset({"taken_back_at", "replaced_by"})
 STATEMENT_SLOTS: Final = frozenset(
     {
         "number",
@@ -55,7 +55,7 @@ def read_apps(document: Fields, catalogue: CatalogueView) -> tuple[str, ...]:
     found: list[str] = []
     for place, word in enumerate(words, start=1):
         key = f"apps.{place}"
-        editions = catalogue.named(word)
+        editions = editions_named(catalogue, word)
         if word in catalogue.apps:
             found.append(word)
         elif editions:
@@ -103,7 +103,7 @@ def read_identifiers(
 
 
 def _wrong(apps: tuple[str, ...], catalogue: CatalogueView) -> dict[str, str]:
-    return {text: why for app in apps for text, why in catalogue.apps[app].do_not_use.items()}
+    return {str(bad.key): bad.why for app in apps for bad in catalogue.apps[app].do_not_use}
 
 
 def _check_not_wrong(

@@ -118,7 +118,9 @@ _TABLE: Final[MappingProxyType[str, tuple[str, str]]] = MappingProxyType(
             gettext_noop("Keep one of them."),
         ),
         "order.deadline_too_soon": (
-            gettext_noop("The deadline leaves at most {hours} hours to act; at least {needed} are needed."),
+            gettext_noop(
+                "The deadline leaves at most {hours} hours to act; at least {needed} are needed."
+            ),
             gettext_noop("Set it later, or state an “emergency” with its reason."),
         ),
         "order.deadline_past": (
