@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from babel.core import get_global
+from babel.core import Locale, get_global
 from babel.dates import format_date, format_datetime, get_timezone_name
 from babel.lists import format_list
 
@@ -31,14 +31,20 @@ def moment(at: datetime, zone: str, language: str) -> str:
 
 @lru_cache(maxsize=_MANY)
 def _moment(at: datetime, zone: str, language: str) -> str:
-    place = _place(zone)
-    local = at.astimezone(place)
+    local = at.astimezone(_place(zone))
     locale = _LOCALE[language]
-    named = local.replace(tzinfo=_with_a_name(place))
-    return (
-        f"{format_datetime(local, _MOMENT[language], locale=locale)} "
-        f"({get_timezone_name(named, locale=locale)})"
-    )
+    return f"{format_datetime(local, _MOMENT[language], locale=locale)} ({_zone(local, locale)})"
+
+
+def _zone(local: datetime, locale: str) -> str:
+    """Return the zone's name in words; where the data know it by an older key only, by that one."""
+    older = _older_names().get(getattr(local.tzinfo, "key", ""))
+    if older is not None:
+        names = Locale.parse(locale).meta_zones.get(get_global("meta_zones")[older], {})
+        word = names.get("long", {}).get("daylight" if local.dst() else "standard")
+        if word:
+            return str(word)
+    return get_timezone_name(local, locale=locale)
 
 
 def day(at: datetime | date, zone: str, language: str) -> str:
@@ -60,17 +66,9 @@ def _place(zone: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-@lru_cache(maxsize=_MANY)
-def _with_a_name(place: ZoneInfo) -> ZoneInfo:
-    """Return the zone under the older name by which the locale data know it, where needed."""
-    if place.key in get_global("meta_zones"):
-        return place
-    older = _older_names().get(place.key)
-    return ZoneInfo(older) if older else place
-
-
 @lru_cache(maxsize=1)
 def _older_names() -> Mapping[str, str]:
+    """Return the key of the locale data for each zone that carries a newer name."""
     known = get_global("meta_zones")
     aliases = get_global("zone_aliases")
-    return {new: old for old, new in aliases.items() if old in known}
+    return {new: old for old, new in aliases.items() if old in known and new not in known}

@@ -31,7 +31,7 @@ _PLATFORM_NAMES: Final = MappingProxyType(
 )
 # Braces and brackets of an order's own text must not become places; these look alike.
 _HARMLESS: Final = str.maketrans({"{": "(", "}": ")", "[": "(", "]": ")"})
-_ALL_OWNERS: Final = frozenset({"corporate", "personal"})
+_LATER_SLOTS: Final = ("taken_back_at", "replaced_by")
 
 
 @dataclass(eq=False)
@@ -106,11 +106,12 @@ def order_words(
     house: House,
     app_names: Sequence[str],
 ) -> OrderWords:
-    """Read an order's content for mails in `language`.
+    """Read an order's content for mails in `language`; see `order_of` for what is taken.
 
     `app_names` are the names of the ordered apps as people know them. Raises TextMissing and
     LanguageWithoutWords.
     """
+    content = order_of(content)
     reader = _Reader(content, language)
     say = word_store.sentences(language)
     enforcement = Enforcement(str(content["enforcement"]))
@@ -141,11 +142,26 @@ def order_words(
     )
 
 
-def what_happened(content: Mapping[str, Any], variant: str, language: str) -> str:
-    """Return the order's own sentence for this kind of take-back. Raises TextMissing."""
-    corrections = content.get("corrections")
-    entries = corrections.get(variant) if isinstance(corrections, Mapping) else None
-    return _plain(_in_language(entries, content, language, f"corrections.{variant}"))
+def order_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the order itself out of what the digest covers; an order alone is taken as it is."""
+    order = content.get("order")
+    return order if isinstance(order, Mapping) else content
+
+
+def what_happened(content: Mapping[str, Any], words: OrderWords, variant: str) -> str:
+    """Return the order's own sentence for this kind of take-back. Raises TextMissing.
+
+    Its places `{number}` and `{title}` are filled; `{taken_back_at}` and `{replaced_by}` wait for
+    the person's values, and no other brace stays one.
+    """
+    content = order_of(content)
+    entries = _mapping(content.get("corrections")).get(variant)
+    text = _in_language(entries, content, words.language, f"corrections.{variant}")
+    text = text.replace("{number}", words.places["number"])
+    text = text.replace("{title}", words.places["title"])
+    kept = "|".join(_LATER_SLOTS)
+    parts = re.split(rf"(\{{(?:{kept})\}})", " ".join(text.split()))
+    return "".join(part if part[1:-1] in _LATER_SLOTS else _plain_part(part) for part in parts)
 
 
 class _Reader:
@@ -178,7 +194,11 @@ def _in_language(entries: object, content: Mapping[str, Any], language: str, key
 
 def _plain(text: str) -> str:
     """Return a text of an order as one paragraph in which nothing is a place or a slot."""
-    return " ".join(text.split()).translate(_HARMLESS)
+    return _plain_part(" ".join(text.split()))
+
+
+def _plain_part(text: str) -> str:
+    return text.translate(_HARMLESS)
 
 
 def _as_date(value: object) -> date | datetime:
@@ -203,23 +223,22 @@ def _what_to_do(
     devices = _mapping(_mapping(content.get("scope")).get("devices"))
     reads_mail = devices.get("reads_mail", True)
     table = "what_to_do" if reads_mail else "what_to_do_at_work"
+    remedies = tuple(content.get("remedies") or ("remove-app",))
     removed = "_".join(target for target in ("app", "desktop") if target in targets) or "web"
-    parts = [say[f"{table}.{removed}"]]
+    main = removed if "remove-app" in remedies or removed == "web" else remedies[0]
+    parts = [say[f"{table}.{main}"]]
     if removed != "web":
         parts.append(say["browser.included" if "web" in targets else "browser.excluded"])
-    owners = frozenset(devices.get("ownership") or ()) & _ALL_OWNERS
-    if len(owners) == 1:
-        parts.append(say[f"only.{next(iter(owners))}"])
+    owners = tuple(devices.get("ownership") or ())
+    if owners in {("corporate",), ("personal",)}:
+        parts.append(say[f"only.{owners[0]}"])
     kinds = _platform_names(devices.get("platforms"))
     if kinds:
         parts.append(
             say["only.platforms"].replace("[[platforms]]", moments.listed(kinds, language))
         )
-    remedies = frozenset(content.get("remedies") or ())
-    return {
-        "what_to_do": " ".join(parts),
-        "other_remedy": say["remedy.unenrol"] if "unenrol" in remedies else "",
-    }
+    others = [say[f"remedy.{r}"] for r in remedies if r not in {"remove-app", main}]
+    return {"what_to_do": " ".join(parts), "other_remedy": " ".join(others)}
 
 
 def _platform_names(platforms: object) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from countermand.notices.order_words import (
     House,
     OrderWords,
     house_of,
+    order_of,
     order_words,
     what_happened,
 )
@@ -156,7 +157,7 @@ def prepare_templates(
     Raises TextMissing and LanguageWithoutWords.
     """
     prepared: list[TemplateText] = []
-    for language in sorted(content["languages"]):
+    for language in sorted(order_of(content)["languages"]):
         words = order_words(
             content, number=order_number, language=language, house=house, app_names=app_names
         )
@@ -211,16 +212,20 @@ def correction_values(
     responsible: Signatory,
     app_names: Mapping[str, str],
     language: str,
+    replaced_by: str | None = None,
 ) -> Values:
     """Fill the slots of a correction with the sentences that are true for this person.
 
-    `app_names` gives the name of each ordered app by its catalogue id.
+    `app_names` gives the name of each ordered app by its catalogue id; `replaced_by` is the number
+    of the order that takes the place of this one, where there is one already.
     """
+    say = word_store.sentences(language)
     return {
         "headline": _headline(correction, language),
         "name": _person(person.name, person.local_name, language),
         "taken_back_at": moments.moment(taken_back_at, person.zone, language),
         "responsible": _signed(responsible, language),
+        "replaced_by": replaced_by or say["replaced.unnamed"],
         **_true_now(person, correction, app_names, language),
     }
 
@@ -244,7 +249,7 @@ def closing_values(
 
 
 def _correction(words: OrderWords, content: Mapping[str, Any], variant: Variant) -> TemplateText:
-    places = {**words.places, "what_happened": what_happened(content, variant, words.language)}
+    places = {**words.places, "what_happened": what_happened(content, words, variant)}
     return _template(
         OrderWords(words.language, words.enforcement, words.app_names, places),
         NoticeKind.CORRECTION,
