@@ -239,6 +239,12 @@ class Matcher:
         object.__setattr__(self, "_by_name", _grouped(names))
         object.__setattr__(self, "_signed", _grouped(signed))
 
+    def mentions(self, value: str, name: str = "") -> bool:
+        """Whether a row could be an ordered app on some platform; if not, it is dropped unseen."""
+        folded = _folded(name)
+        by_id = value in self._by_value or value in self._signed
+        return by_id or folded in self._by_name or folded in self._signed
+
     def by_identifier(self, platform: Platform, value: str) -> tuple[AppMatch, ...]:
         """Match an identifier exactly, case kept, on the platforms where it can be met."""
         found = [

@@ -1,0 +1,298 @@
+"""Reads devices.csv and apps.csv; of apps that no order names, nothing leaves this module.
+
+Rows are streamed. A row that cannot be read is left out with all its faults, by file and line;
+whether the rest is loaded is for the caller to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from countermand.connectors.csv_files.columns import APPS, DEVICES, lists_apps
+from countermand.delimited import (
+    ByteSource,
+    Column,
+    FaultList,
+    Row,
+    clean,
+    has_control_characters,
+    instant,
+    read_headers,
+    read_rows,
+)
+from countermand.domain.address import folded_address
+from countermand.domain.app_id import AppMatch, Matcher, Platform, WantedApp
+from countermand.domain.errors import Fault, gettext_noop
+from countermand.domain.inventory import (
+    AliasKind,
+    DeviceReport,
+    MatchedApp,
+    RejectedRow,
+    aliases_of,
+    ownership_of,
+    platform_of,
+)
+from countermand.domain.nearest import nearest_word
+from countermand.domain.presence import Coverage
+
+_COVERAGES: Final = MappingProxyType({coverage.value: coverage for coverage in Coverage})
+_NO: Final = frozenset({"no", "false", "0", "n", "नहीं"})
+
+
+@dataclass(frozen=True, slots=True)
+class _AppRow:
+    """A row of apps.csv that could be an ordered app on some platform."""
+
+    row: Row
+    identifier: str
+    name: str
+    publisher: str
+    version: str
+    seen_at: datetime | None
+
+
+class CsvFiles:
+    """One load of plain files. After `reports()` is used up, the other members are complete."""
+
+    kind: Final = "csv"
+
+    def __init__(
+        self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime
+    ) -> None:
+        """Look for `apps` alone; no time in the files may lie after `as_of` (aware)."""
+        self._apps_files = [file for file in files if lists_apps(read_headers(file))]
+        self._device_files = [file for file in files if file not in self._apps_files]
+        self._matcher = Matcher(tuple(apps))
+        self._as_of = as_of
+        self._found: dict[str, list[_AppRow]] = {}
+        self._lines: dict[str, tuple[str, int]] = {}
+        self.faults = FaultList()  # of files as a whole: nothing can be loaded
+        self.rejected: list[RejectedRow] = []
+
+    def reports(self) -> Iterator[DeviceReport]:
+        """Yield one report a device; rows that cannot be read are kept in `rejected`."""
+        found = FaultList()
+        if not self._device_files:
+            self.faults.add(Fault("file.missing", *_SENTENCES["file.missing"], file=_CSV_DEVICES))
+            return
+        for row in self._rows(self._apps_files, APPS, found):
+            self._keep_app(row)
+        for row in self._rows(self._device_files, DEVICES, found):
+            report = self._device(row)
+            if report is not None:
+                yield report
+        for left in self._found.values():
+            self.rejected += [_without_device(each.row) for each in left]
+        self._sort(found)
+
+    @staticmethod
+    def _rows(
+        files: Sequence[ByteSource], columns: Sequence[Column], faults: FaultList
+    ) -> Iterator[Row]:
+        for file in files:
+            yield from read_rows(file, columns, faults)
+
+    def _sort(self, found: FaultList) -> None:
+        """Tell faults of a whole file from those of one row."""
+        for fault in found.faults:
+            if fault.code.startswith("file."):
+                self.faults.add(fault)
+            else:
+                self.rejected.append(RejectedRow("", fault.code, (fault,)))
+
+    def _keep_app(self, row: Row) -> None:
+        identifier, name = row["app_id"], clean(row["app_name"])
+        # An identifier says what a program is; its name counts only where there is none.
+        if not self._matcher.mentions(identifier, "" if identifier else name):
+            return
+        device = row["device_id"]
+        seen_at, fault = self._time(row, "seen_at")
+        if fault is not None:
+            self.rejected.append(RejectedRow(device, _why([fault]), (fault,)))
+            return
+        found = _AppRow(
+            row=row,
+            identifier=identifier,
+            name=name[:200],
+            publisher=clean(row["publisher"]),
+            version=row["version"][:50],
+            seen_at=seen_at,
+        )
+        self._found.setdefault(device, []).append(found)
+
+    def _device(self, row: Row) -> DeviceReport | None:
+        device = row["device_id"]
+        faults: list[Fault] = []
+        if not device or has_control_characters(device) or len(device) > 200:  # noqa: PLR2004
+            faults.append(_row_fault(row, "row.bad_device_id", "device_id"))
+        elif device in self._lines:
+            file, line = self._lines[device]
+            fault = _row_fault(row, "row.duplicate_device", "device_id", first=f"{file}:{line}")
+            faults.append(fault)
+        else:
+            self._lines[device] = (row.file, row.line)
+        owners = self._owners(row, faults)
+        times = {}
+        for column in ("last_seen", "inventory_at"):
+            times[column], fault_or_none = self._time(row, column)
+            faults += [fault_or_none] if fault_or_none else []
+        platform = self._platform(row, faults)
+        coverage = self._coverage(row, faults)
+        if faults:
+            self._found.pop(device, None)
+            self.rejected.append(RejectedRow(device, _why(faults), tuple(faults)))
+            return None
+        asked = frozenset(row["asked"].replace(",", " ").split()) or None
+        return DeviceReport(
+            source_device_id=device,
+            platform=platform,
+            owners=owners,
+            aliases=aliases_of(
+                (
+                    (AliasKind.EAS_DEVICE_ID, row["eas_device_id"]),
+                    (AliasKind.DEVICE_PASSWORD, row["device_password_id"]),
+                    (AliasKind.SERIAL, row["serial"]),
+                )
+            ),
+            os_version=row["os_version"][:50],
+            ownership=ownership_of(row["ownership"]),
+            name=clean(row["device_name"])[:200],
+            last_contact_at=times["last_seen"],
+            inventory_at=times["inventory_at"],
+            coverage=coverage,
+            asked=asked,
+            # Without a file of apps nothing was said about apps, whatever the column says.
+            complete=bool(self._apps_files),
+            reads_mail=row["reads_mail"].lower() not in _NO,
+            matched=self._matched(device, platform),
+        )
+
+    def _matched(self, device: str, platform: Platform) -> tuple[MatchedApp, ...]:
+        matched = (
+            MatchedApp(match=match, name=found.name, version=found.version, seen_at=found.seen_at)
+            for found in self._found.pop(device, ())
+            for match in self._matches(found, platform)
+        )
+        return tuple(dict.fromkeys(matched))
+
+    def _matches(self, found: _AppRow, platform: Platform) -> tuple[AppMatch, ...]:
+        if found.identifier:
+            return self._matcher.by_identifier(platform, found.identifier)
+        return self._matcher.by_name(found.name, found.publisher)
+
+    def _owners(self, row: Row, faults: list[Fault]) -> tuple[str, ...]:
+        texts = row["owner_email"].replace(";", " ").split()
+        owners = tuple(folded_address(text) for text in texts)
+        if None in owners:
+            faults.append(_row_fault(row, "row.bad_address", "owner_email"))
+        return tuple(owner for owner in owners if owner)
+
+    def _time(self, row: Row, column: str) -> tuple[datetime | None, Fault | None]:
+        text = row[column]
+        if not text:
+            return None, None
+        read = instant(text)
+        if read is None:
+            return None, _row_fault(row, "row.bad_time", column, text=text[:40])
+        if read > self._as_of:
+            as_of = self._as_of.isoformat()
+            return None, _row_fault(row, "row.time_ahead", column, text=text[:40], as_of=as_of)
+        return read, None
+
+    def _platform(self, row: Row, faults: list[Fault]) -> Platform:
+        platform = platform_of(row["platform"])
+        if platform is None:
+            near = nearest_word(row["platform"].lower(), [p.value for p in Platform], at_most=3)
+            fault = _row_fault(
+                row, "row.bad_platform", "platform", text=row["platform"][:40], near=near or "other"
+            )
+            faults.append(fault)
+        return platform or Platform.OTHER
+
+    def _coverage(self, row: Row, faults: list[Fault]) -> Coverage:
+        text = row["coverage"].lower().replace(" ", "_").replace("-", "_")
+        if text and text not in _COVERAGES:
+            known = ", ".join(_COVERAGES)
+            fault = _row_fault(row, "row.bad_coverage", "coverage", text=text[:40], known=known)
+            faults.append(fault)
+        return _COVERAGES.get(text, Coverage.UNKNOWN)
+
+
+_CSV_DEVICES: Final = "devices.csv"
+_LABELS: Final = MappingProxyType({"owner_email": "owner e-mail"})
+
+
+def _why(faults: Sequence[Fault]) -> str:
+    """Say in a few words why a row is left out; the faults say it in full."""
+    special = [_SHORT[fault.code] for fault in faults if fault.code in _SHORT]
+    fields = [_LABELS.get(fault.key, fault.key) for fault in faults if fault.code not in _SHORT]
+    invalid = [f"{' and '.join(fields)} invalid"] if fields else []
+    return "; ".join([*special, *invalid])
+
+
+def _without_device(row: Row) -> RejectedRow:
+    fault = _row_fault(row, "row.unknown_device", "device_id", device=row["device_id"][:60])
+    return RejectedRow(row["device_id"], _why([fault]), (fault,))
+
+
+_SHORT: Final = MappingProxyType(
+    {
+        "row.duplicate_device": "device listed twice",
+        "row.unknown_device": "app row for an unknown device",
+    }
+)
+_SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
+    "file.missing": (
+        gettext_noop("None of the files lists devices."),
+        gettext_noop("Give devices.csv as well; it needs the columns device_id and platform."),
+    ),
+    "row.bad_device_id": (
+        gettext_noop("The device id is missing, too long, or holds control characters."),
+        gettext_noop("Give each device the id under which your source knows it."),
+    ),
+    "row.duplicate_device": (
+        gettext_noop("This device stands in the file already, at {first}."),
+        gettext_noop("Keep one row a device."),
+    ),
+    "row.unknown_device": (
+        gettext_noop("This row names the device {device}, which no file of devices lists."),
+        gettext_noop("Export devices and apps at the same time."),
+    ),
+    "row.bad_address": (
+        gettext_noop("The owner is no mail address."),
+        gettext_noop("Write a full address such as asha@example.org, or leave the field empty."),
+    ),
+    "row.bad_time": (
+        gettext_noop("“{text}” is no time with a zone."),
+        gettext_noop("Write it like 2026-11-23T09:30:00+05:30 or 2026-11-23T04:00:00Z."),
+    ),
+    "row.time_ahead": (
+        gettext_noop("“{text}” lies after the time of this export, {as_of}."),
+        gettext_noop("Mend the time, or say with --as-of when the export was made."),
+    ),
+    "row.bad_platform": (
+        gettext_noop("“{text}” is no platform."),
+        gettext_noop("Write “{near}” if that is meant."),
+    ),
+    "row.bad_coverage": (
+        gettext_noop("“{text}” does not say which apps are listed."),
+        gettext_noop("Write one of: {known}; or leave the field empty."),
+    ),
+}
+
+
+def _row_fault(row: Row, code: str, column: str, **facts: str) -> Fault:
+    sentence, remedy = _SENTENCES[code]
+    return Fault(
+        code=code,
+        sentence=sentence,
+        remedy=remedy,
+        key=column,
+        line=row.line,
+        file=row.file,
+        facts=tuple(facts.items()),
+    )

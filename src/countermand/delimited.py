@@ -1,0 +1,354 @@
+"""Reading tables as the world writes them: CSV in several encodings, with whatever headers.
+
+The promise: every row carries the line where it begins, nothing in a file can use up the machine
+(long fields, many faults, endless lines), and what cannot be read is a fault with line and remedy,
+never a guess. Rows are streamed; nothing is kept.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from countermand.domain.errors import Fault, gettext_noop
+from countermand.domain.nearest import nearest_word
+
+LONGEST_FIELD: Final = 4_000
+LONGEST_LINE: Final = 1_000_000
+MOST_FAULTS: Final = 1_000
+_DELIMITERS: Final = ",;\t|"
+_SNIFFED_BYTES: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSource:
+    """A file by the name that faults show, and a way to open it from its beginning."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+    @classmethod
+    def of(cls, path: Path) -> ByteSource:
+        """Name a file of this machine."""
+        return cls(name=str(path), open=lambda: path.open("rb"))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column that we read, and the headers under which others write it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row by our names of the columns; columns that the file lacks are empty."""
+
+    file: str
+    line: int
+    values: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.values.get(column, "")
+
+
+@dataclass(slots=True)
+class FaultList:
+    """Collects the faults of one load; the first thousand are enough for anybody."""
+
+    faults: list[Fault] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, fault: Fault) -> None:
+        """Keep a fault, or count it when there are too many already."""
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(fault)
+        else:
+            self.left_out += 1
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        """Keep several faults."""
+        for fault in faults:
+            self.add(fault)
+
+    def __bool__(self) -> bool:
+        return bool(self.faults)
+
+
+class _FaultyFile(Exception):
+    """Ends the reading of one file; carries the fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.code)
+        self.fault = fault
+
+
+def header_key(header: str) -> str:
+    """Reduce a header to what people mean by it: `E-Mail Address [Required]` is `emailaddress`."""
+    text = re.sub(r"\[[^\]]*\]|\([^)]*\)", "", header)
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in folded if c.isalnum() or unicodedata.category(c).startswith("M"))
+
+
+def clean(text: str) -> str:
+    """Return a field as one line: runs of white space become single blanks."""
+    return " ".join(text.split())
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether a text holds characters that belong into no name and no address."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def instant(text: str, *, zone_if_none: tzinfo | None = None) -> datetime | None:
+    """Read an instant in ISO 8601, in UTC; None if it is none, or has no zone and none is given."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if read.tzinfo is None:
+        if zone_if_none is None:
+            return None
+        read = read.replace(tzinfo=zone_if_none)
+    try:
+        return read.astimezone(UTC)
+    except OverflowError:  # the years 1 and 9999
+        return None
+
+
+def read_headers(source: ByteSource) -> frozenset[str]:
+    """Return the reduced headers of a file, to tell what it is; empty if it cannot be read."""
+    try:
+        with _opened(source) as lines:
+            _, header = _header(source, lines)
+    except _FaultyFile:
+        return frozenset()
+    return frozenset(header_key(name) for name in header)
+
+
+def read_rows(source: ByteSource, columns: Sequence[Column], faults: FaultList) -> Iterator[Row]:
+    """Yield the rows of a file; what is wrong with the file as a whole ends the reading.
+
+    A row with more fields than the header, or with an overlong field, is a fault and is not
+    yielded.
+    """
+    try:
+        with _opened(source) as lines:
+            reader, header = _header(source, lines)
+            places = _places(source, header, columns)
+            yield from _rows(source, reader, header, places, faults)
+    except _FaultyFile as faulty:
+        faults.add(faulty.fault)
+
+
+def _rows(
+    source: ByteSource,
+    reader: _LineCountingReader,
+    header: Sequence[str],
+    places: Mapping[str, int],
+    faults: FaultList,
+) -> Iterator[Row]:
+    for line, fields in reader:
+        if not any(each.strip() for each in fields):
+            continue
+        if len(fields) > len(header) and any(each.strip() for each in fields[len(header) :]):
+            faults.add(_fault(source, "row.too_many_fields", line, count=len(fields)))
+            continue
+        if max(map(len, fields)) > LONGEST_FIELD:
+            faults.add(_fault(source, "row.field_too_long", line, limit=LONGEST_FIELD))
+            continue
+        values = {
+            name: fields[place].strip() for name, place in places.items() if place < len(fields)
+        }
+        yield Row(file=source.name, line=line, values=values)
+
+
+class _LineCountingReader:
+    """Yields each record with the line where it begins, and turns csv's errors into faults."""
+
+    def __init__(self, source: ByteSource, lines: Iterator[str], delimiter: str, skip: int) -> None:
+        self._source = source
+        self._skip = skip
+        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        while True:
+            line = self._reader.line_num + self._skip + 1
+            try:
+                fields = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                code = (
+                    "row.field_too_long" if "field larger" in str(error) else "file.broken_quotes"
+                )
+                fault = _fault(self._source, code, line, limit=LONGEST_FIELD)
+                raise _FaultyFile(fault) from error
+            except UnicodeDecodeError as error:
+                raise _FaultyFile(_encoding_fault(self._source)) from error
+            except OSError as error:
+                fault = _fault(self._source, "file.unreadable", line, why=str(error))
+                raise _FaultyFile(fault) from error
+            yield line, fields
+
+
+def _header(
+    source: ByteSource, lines: io.TextIOWrapper
+) -> tuple[_LineCountingReader, Sequence[str]]:
+    try:
+        first = lines.readline(LONGEST_LINE)
+        told = first.strip().lower().removeprefix("\ufeff")
+        skip = 1 if told.startswith("sep=") else 0
+        delimiter = told[4:5] if skip else _delimiter(first)
+    except UnicodeDecodeError as error:
+        raise _FaultyFile(_encoding_fault(source)) from error
+    rest = _bounded(source, "" if skip else first, lines)
+    reader = _LineCountingReader(source, rest, delimiter or "\t", skip)
+    for _, fields in reader:
+        if any(each.strip() for each in fields):
+            return reader, fields
+    raise _FaultyFile(_fault(source, "file.empty", 1))
+
+
+def _bounded(source: ByteSource, first: str, lines: io.TextIOWrapper) -> Iterator[str]:
+    if first:
+        yield first
+    # `first` was cut at the limit as well, so an endless line ends here too.
+    for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), ""), 2):
+        if len(line) >= LONGEST_LINE:
+            raise _FaultyFile(_fault(source, "row.field_too_long", number, limit=LONGEST_FIELD))
+        yield line
+
+
+def _delimiter(header: str) -> str:
+    outside_quotes = re.sub(r'"[^"]*"', "", header)
+    return max(_DELIMITERS, key=outside_quotes.count)
+
+
+def _places(source: ByteSource, header: Sequence[str], columns: Sequence[Column]) -> dict[str, int]:
+    """Find our columns in a header: by our own name first, then by the order of the aliases."""
+    keys = [header_key(name) for name in header]
+    places: dict[str, int] = {}
+    for column in columns:
+        wanted = (header_key(alias) for alias in (column.name, *column.aliases))
+        place = next((keys.index(key) for key in wanted if key in keys), None)
+        if place is not None:
+            places[column.name] = place
+    missing = [column.name for column in columns if column.required and column.name not in places]
+    if missing:
+        near = nearest_word(missing[0], [name.strip() for name in header]) or ", ".join(header)
+        fault = _fault(
+            source, "file.column_missing", 1, columns=", ".join(missing), found=near[:200]
+        )
+        raise _FaultyFile(fault)
+    return places
+
+
+def _opened(source: ByteSource) -> io.TextIOWrapper:
+    """Open a file as text in the encoding that its first bytes show. A lone BOM is no text."""
+    try:
+        stream = source.open()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise _FaultyFile(_fault(source, "file.unreadable", None, why=why)) from error
+    with_start = io.BufferedReader(_Raw(stream), buffer_size=65_536)
+    encoding = _encoding(with_start.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES])
+    return io.TextIOWrapper(with_start, encoding=encoding, newline="")
+
+
+class _Raw(io.RawIOBase):
+    """Any stream of bytes in the form that a buffered reader wants."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        chunk = self._stream.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _encoding(start: bytes) -> str:
+    if start.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    # UTF-16 without a mark: every other byte of a Latin header is zero.
+    if len(start) > 1 and start[1:2] == b"\0":
+        return "utf-16-le"
+    return "utf-16-be" if start[:1] == b"\0" else "utf-8"
+
+
+def _encoding_fault(source: ByteSource) -> Fault:
+    """Find the line of the first bytes that are no text, by reading the file once more."""
+    faulty = 1
+    with source.open() as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                faulty = number
+                break
+    return _fault(source, "file.encoding", faulty)
+
+
+_SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
+    "file.unreadable": (
+        gettext_noop("The file cannot be opened: {why}."),
+        gettext_noop("Check the name and who may read it."),
+    ),
+    "file.empty": (
+        gettext_noop("The file holds no header and no rows."),
+        gettext_noop("Export it again; an empty file is never taken for “nobody” or “nothing”."),
+    ),
+    "file.encoding": (
+        gettext_noop("This line is not UTF-8 or UTF-16 text."),
+        gettext_noop("Save the file as “CSV UTF-8”."),
+    ),
+    "file.broken_quotes": (
+        gettext_noop("The quotation marks of this row do not fit together."),
+        gettext_noop("Double each quotation mark inside a field, and close each field."),
+    ),
+    "file.column_missing": (
+        gettext_noop("The header has no column {columns}."),
+        gettext_noop("Add it or rename one; nearest in the file: {found}."),
+    ),
+    "row.too_many_fields": (
+        gettext_noop("This row has {count} fields, more than the header."),
+        gettext_noop("Put quotation marks around fields that hold the separator."),
+    ),
+    "row.field_too_long": (
+        gettext_noop("A field of this row is longer than {limit} characters."),
+        gettext_noop("Shorten it; often a quotation mark is missing at its end."),
+    ),
+}
+
+
+def _fault(source: ByteSource, code: str, line: int | None, **facts: object) -> Fault:
+    sentence, remedy = _SENTENCES[code]
+    return Fault(
+        code=code,
+        sentence=sentence,
+        remedy=remedy,
+        line=line,
+        file=source.name,
+        facts=tuple((name, str(value)) for name, value in facts.items()),
+    )

@@ -1,0 +1,194 @@
+"""What every source of inventories is turned into: one device, and the ordered apps found on it.
+
+Nothing about an app that no order names can be held in these values: a row that matches nothing
+has no place here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from countermand.domain.app_id import AppMatch, Platform, WantedApp
+from countermand.domain.errors import Fault
+from countermand.domain.presence import Coverage, Evidence, Presence, judge, rhythm_of
+
+
+class Ownership(StrEnum):
+    """Who bought a device, as the source says."""
+
+    CORPORATE = "corporate"
+    PERSONAL = "personal"
+    UNKNOWN = "unknown"
+
+
+class AliasKind(StrEnum):
+    """Another name of a device; the first two are known at doors."""
+
+    EAS_DEVICE_ID = "eas_device_id"
+    DEVICE_PASSWORD = "device_password"  # noqa: S105 - the id of a password, not one
+    UDID = "udid"
+    ENROLLMENT_ID = "enrollment_id"
+    SERIAL = "serial"
+    ANDROID_ID = "android_id"
+    ENTRA_DEVICE_ID = "entra_device_id"
+    HOST_UUID = "host_uuid"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Alias:
+    """One alias; build the aliases of a device with `aliases_of`."""
+
+    kind: AliasKind
+    value: str
+
+
+def aliases_of(pairs: Iterable[tuple[AliasKind, str]]) -> tuple[Alias, ...]:
+    """Return the aliases that name something: empty texts and all-zero ids are nobody's name."""
+    named = ((kind, value.strip()) for kind, value in pairs)
+    kept = (Alias(kind, value) for kind, value in named if names_something(value))
+    return tuple(dict.fromkeys(kept))
+
+
+def names_something(value: str) -> bool:
+    """Whether an id is one at all; sources write empty texts and zeros for “none”."""
+    return bool(value.strip("0- {}")) and value.strip().lower() not in _NO_NAMES
+
+
+_NO_NAMES = frozenset({"none", "null", "n/a", "na", "unknown", "-"})
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedApp:
+    """An ordered app that a source lists on a device; `seen_at` only if the row says so."""
+
+    match: AppMatch
+    name: str = ""
+    version: str = ""
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReport:
+    """What one run of one source says about one device.
+
+    `inventory_at` is when the list of apps was taken (None: the source does not say);
+    `complete` claims that no part of the app list is missing; `observable` is false where the
+    source can never see personal apps of such a device.
+    """
+
+    source_device_id: str
+    platform: Platform
+    owners: tuple[str, ...] = ()  # addresses in lower case, the main one first
+    aliases: tuple[Alias, ...] = ()
+    os_version: str = ""
+    ownership: Ownership = Ownership.UNKNOWN
+    name: str = ""
+    last_contact_at: datetime | None = None
+    inventory_at: datetime | None = None
+    coverage: Coverage = Coverage.UNKNOWN
+    asked: frozenset[str] | None = None
+    complete: bool = True
+    observable: bool = True
+    reads_mail: bool = True
+    matched: tuple[MatchedApp, ...] = ()
+
+    def found(self, app_id: str) -> MatchedApp | None:
+        """Return the row that says most about an app: one that may close, then the newest."""
+        rows = [row for row in self.matched if row.match.app_id == app_id]
+        return max(
+            rows,
+            key=lambda row: (row.match.may_close, row.seen_at is not None, row.seen_at or 0),
+            default=None,
+        )
+
+    def presence(self, app: WantedApp) -> Presence:
+        """Decide what this report says by itself about one ordered app."""
+        return judge(
+            matched=self.found(app.app_id) is not None,
+            coverage=self.coverage,
+            asked=self.asked,
+            wanted=app.asked_for(self.platform),
+            complete=self.complete,
+            observable=self.observable,
+        )
+
+    def evidence(self, app: WantedApp, *, source: str, collected_at: datetime) -> Evidence:
+        """Return what this report says about one ordered app, with its times."""
+        row = self.found(app.app_id)
+        seen_at = row.seen_at if row is not None else None
+        return Evidence(
+            presence=self.presence(app),
+            inventory_at=seen_at or self.inventory_at,
+            collected_at=collected_at,
+            refresh_cycle=rhythm_of(source).refresh_cycle,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that was left out: which record, why in a few words, and every fault of it."""
+
+    device_id: str
+    why: str
+    faults: tuple[Fault, ...]
+
+    @property
+    def line(self) -> int | None:
+        """The line on which the row begins."""
+        return self.faults[0].line if self.faults else None
+
+    @property
+    def file(self) -> str | None:
+        """The file that the row stands in."""
+        return self.faults[0].file if self.faults else None
+
+
+def platform_of(text: str) -> Platform | None:
+    """Read what sources write for a platform; None if it is no platform that we know."""
+    return _PLATFORM_WORDS.get("".join(c for c in text.lower() if c.isalnum()))
+
+
+def ownership_of(text: str) -> Ownership:
+    """Read what sources write for an owner; anything else is unknown."""
+    return _OWNERSHIP_WORDS.get(text.strip().lower(), Ownership.UNKNOWN)
+
+
+_PLATFORM_WORDS = {
+    **{platform.value: platform for platform in Platform},
+    "iphone": Platform.IOS,
+    "iphoneos": Platform.IOS,
+    "iosipados": Platform.IOS,
+    "ipad": Platform.IPADOS,
+    "mac": Platform.MACOS,
+    "macosx": Platform.MACOS,
+    "osx": Platform.MACOS,
+    "darwin": Platform.MACOS,
+    "androidenterprise": Platform.ANDROID,
+    "androidworkprofile": Platform.ANDROID,
+    "androidfullymanaged": Platform.ANDROID,
+    "androiddedicated": Platform.ANDROID,
+    "win": Platform.WINDOWS,
+    "windows10": Platform.WINDOWS,
+    "windows11": Platform.WINDOWS,
+    "windowsrt": Platform.WINDOWS,
+    "ubuntu": Platform.LINUX,
+    "debian": Platform.LINUX,
+    "rhel": Platform.LINUX,
+    "centos": Platform.LINUX,
+    "fedora": Platform.LINUX,
+    "chrome": Platform.CHROMEOS,
+    "cros": Platform.CHROMEOS,
+}
+_OWNERSHIP_WORDS = {
+    **dict.fromkeys(
+        ("corporate", "company", "corporate-owned", "institutional", "work", "1"),
+        Ownership.CORPORATE,
+    ),
+    **dict.fromkeys(
+        ("personal", "byod", "personally-owned", "employee", "private", "2"),
+        Ownership.PERSONAL,
+    ),
+}
