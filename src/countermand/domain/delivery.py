@@ -1,4 +1,4 @@
-"""The life of one notice (N1 to N15): what is handed to a sender and what comes back."""
+"""What is handed to a sender, what comes back, and when a mail may leave at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from countermand.domain.exposure import Exposure
 
@@ -141,3 +143,48 @@ class Settled:
     maybe: int
     skipped: int
     certain: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailingFacts:
+    """An order as its mails depend on it. `phase` is the text of `lifecycle.Phase`."""
+
+    phase: str
+    epoch: int
+    stopped_epoch: int
+    withdrawn: bool
+    barrier_at: datetime | None
+    not_after: datetime
+
+
+_WHILE_SENDING: Final = frozenset({"sending", "notified", "enforcing", "collecting", "handed_over"})
+_CORRECTING: Final = frozenset({"stopping", "correcting", "corrected"})
+_PHASES: Final = MappingProxyType(
+    {
+        NoticeKind.NOTICE: _WHILE_SENDING | {"canary"},
+        NoticeKind.REMINDER: _WHILE_SENDING,
+        NoticeKind.LOCK: _WHILE_SENDING,
+        NoticeKind.RESTORED: _WHILE_SENDING,
+        NoticeKind.CLOSING: _WHILE_SENDING | {"closed"},
+    }
+)
+
+
+def may_not_leave(
+    kind: NoticeKind, *, wave: int, epoch: int, mailing: MailingFacts, now: datetime
+) -> PermitRefusal | None:
+    """Say why a mail claimed in `epoch` may not leave now; None if it may (N4, I3, I10).
+
+    A correction leaves once the order is taken back and its senders are proven dead, however late
+    it is. Everything else needs an epoch above the stopped one, a phase that sends such mails, and
+    a `now` before `not_after`. While the first small group is tried, only that group (wave 0) is
+    told. The SQL function `ledger_refusal` says the same; a test holds both together.
+    """
+    if kind is NoticeKind.CORRECTION:
+        lawful = mailing.withdrawn and mailing.phase in _CORRECTING and mailing.barrier_at
+        return None if lawful else PermitRefusal.STATE
+    if mailing.withdrawn or epoch != mailing.epoch or epoch <= mailing.stopped_epoch:
+        return PermitRefusal.STOPPED
+    if mailing.phase not in _PHASES[kind] or (mailing.phase == "canary" and wave > 0):
+        return PermitRefusal.STATE
+    return PermitRefusal.TOO_LATE if now >= mailing.not_after else None

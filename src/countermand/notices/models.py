@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from countermand.domain.delivery import NoticeKind, NoticeState
+
 
 class Mailing(models.Model):
     """One order as the permit function sees it; the stop writes here what the fence file says."""
@@ -20,6 +22,20 @@ class Mailing(models.Model):
     not_after = models.DateTimeField()
     digest = models.CharField(max_length=64)  # the approved digest
     revision_number = models.IntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(mode__in=["live", "exercise"]), name="mailing_mode_is_known"
+            ),
+            # The proof that senders are dead is worth something only once the order is stopped.
+            models.CheckConstraint(
+                condition=models.Q(barrier_at__isnull=True)
+                | models.Q(stopped_epoch__gt=0)
+                | models.Q(withdrawn=True),
+                name="barrier_needs_a_stop",
+            ),
+        ]
 
 
 class Template(models.Model):
@@ -60,13 +76,13 @@ class Notice(models.Model):
     message_id = models.CharField(max_length=200, unique=True)
     in_reply_to = models.CharField(max_length=200, blank=True, default="")
     dated_at = models.DateTimeField()
-    due_at = models.DateTimeField()
+    due_at = models.DateTimeField()  # moves on with every try that the server put off
     state = models.CharField(max_length=14, default="pending")
     exposure = models.SmallIntegerField(default=0)
+    exposure_before = models.SmallIntegerField(default=0)  # over all attempts but the present one
     epoch = models.BigIntegerField(default=0)
-    attempts = models.SmallIntegerField(default=0)
+    attempts = models.SmallIntegerField(default=0)  # whose dot was, or may have been, written
     claimed_by = models.CharField(max_length=60, blank=True, default="")
-    lease_until = models.DateTimeField(null=True)
     queue_id = models.CharField(max_length=60, blank=True, default="")
     last_reply = models.CharField(max_length=200, blank=True, default="")
     accepted_at = models.DateTimeField(null=True)
@@ -90,6 +106,39 @@ class Notice(models.Model):
                 condition=~models.Q(state__in=["permitted", "maybe"]) | models.Q(exposure__gte=1),
                 name="intent_is_possible",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["pending", "skipped", "refused"])
+                | models.Q(exposure=0),
+                name="never_sent_is_none",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=[state.value for state in NoticeState]),
+                name="state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=[kind.value for kind in NoticeKind]),
+                name="kind_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(exposure_before__lte=models.F("exposure"))
+                | ~models.Q(state__in=["claimed", "permitted"]),
+                name="exposure_is_the_maximum",
+            ),
+        ]
+        indexes: ClassVar = [
+            # What a sender may take, in the order in which it takes it.
+            models.Index(
+                fields=["order_number", "due_at", "id"],
+                condition=models.Q(state__in=["pending", "maybe"]),
+                name="notices_to_take",
+            ),
+            # What is in a sender's hands; small at any time.
+            models.Index(
+                fields=["claimed_by"],
+                condition=models.Q(state__in=["claimed", "permitted"]),
+                name="notices_in_hand",
+            ),
+            models.Index(fields=["order_number", "person_id"], name="notices_by_person"),
         ]
 
 
@@ -112,6 +161,13 @@ class PermitBatch(models.Model):
     at = models.DateTimeField()
     message_ids = models.JSONField()
     logged = models.BooleanField(default=False)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"], condition=models.Q(logged=False), name="permit_batches_to_log"
+            )
+        ]
 
 
 class SenderLease(models.Model):

@@ -1,0 +1,10 @@
+import psycopg
+
+
+def test_the_ledger_functions_are_there(database):
+    with psycopg.connect(database.url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_proc WHERE proname LIKE 'ledger\\_%'"
+        ).fetchone()
+
+    assert row == (15,)
