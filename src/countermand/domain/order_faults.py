@@ -221,5 +221,5 @@ def fault_of(
         key=key,
         line=line,
         file=file,
-        facts=tuple(sorted(facts.items())),
+        facts=tuple(sorted((name, str(value)) for name, value in facts.items())),
     )
