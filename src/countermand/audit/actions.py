@@ -12,16 +12,39 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from countermand.audit.models import Entry
+from django.db import connection, transaction
+
+from countermand.audit.leaves import leaf, leaf_bytes
+from countermand.audit.models import Checkpoint, Entry
 from countermand.audit.queries import person_ref
+from countermand.audit.signed_note import Head, Signer
 from countermand.domain.canonical_json import canonical
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.merkle_log import Range, leaf_hash
 
 _EVENT: Final = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*)+")
 # Keys under which somebody would be tempted to put a person. The log keeps references only.
 _PERSONAL: Final = frozenset(
     {"name", "address", "email", "uid", "person_id", "actor_id", "local_name", "token"}
 )
+
+
+_BATCH: Final = 500
+_SEQUENCER_LOCK: Final = (1129137997, 1)  # 'CMTM' and the log: one sequencer at a time
+
+
+@dataclass(eq=False)
+class LogDamaged(CountermandError):
+    """What stands in the log does not fit its last signed head; nothing is added to it."""
+
+    entries: int
+    signed: int
+
+    code: ClassVar[str] = "log.damaged"
+    sentence: ClassVar[str] = gettext_noop(
+        "The log has {entries} numbered entries, and its last signed head says {signed}."
+    )
+    remedy: ClassVar[str] = gettext_noop("Run countermand log verify, and keep this database.")
 
 
 @dataclass(eq=False)
@@ -72,3 +95,58 @@ def _keys(value: Any) -> Iterable[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _keys(inner)
+
+
+@transaction.atomic(durable=True)
+def number_batch(now: datetime, *, signer: Signer, limit: int = _BATCH) -> int:
+    """Number up to `limit` waiting entries and sign the head that covers them; return how many.
+
+    Does nothing while another sequencer is at work. Raises LogDamaged.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", _SEQUENCER_LOCK)
+        if not cursor.fetchone()[0]:
+            return 0
+    # By `position`, not by id: an id is older than its commit, and a lower one may come later.
+    waiting = list(Entry.objects.filter(position__isnull=True).order_by("id")[:limit])
+    if not waiting:
+        return 0
+    grown = _numbered_so_far()
+    for row in waiting:
+        row.position = grown.size
+        row.leaf_hash = leaf_hash(
+            leaf_bytes(
+                leaf(
+                    position=row.position,
+                    event=row.event,
+                    order_number=row.order_number,
+                    actor_ref=row.actor_ref,
+                    facts=row.facts,
+                    at=row.at,
+                )
+            )
+        )
+        grown = grown.add(row.leaf_hash)
+    Entry.objects.bulk_update(waiting, ["position", "leaf_hash"])
+    head = Head(origin=signer.name, size=grown.size, root_hash=grown.root())
+    Checkpoint.objects.create(
+        size=head.size,
+        root_hash=head.root_hash,
+        note=signer.sign(head),
+        subtrees=[each.hex() for each in grown.subtrees],
+        at=now,
+    )
+    return len(waiting)
+
+
+def _numbered_so_far() -> Range:
+    """Return the compact range of what is numbered and signed; raise LogDamaged."""
+    last = Checkpoint.objects.order_by("-size").first()
+    grown = Range()
+    if last is not None:
+        grown = Range(last.size, tuple(bytes.fromhex(each) for each in last.subtrees))
+    newest = Entry.objects.filter(position__isnull=False).order_by("-position").first()
+    entries = 0 if newest is None or newest.position is None else newest.position + 1
+    if entries != grown.size or (last is not None and bytes(last.root_hash) != grown.root()):
+        raise LogDamaged(entries=entries, signed=grown.size)
+    return grown

@@ -18,6 +18,9 @@ from countermand.i18n import gettext as _
 # In the order of the help. A verb's file has `register(app: typer.Typer) -> None` and imports
 # what is slow inside its functions.
 VERB_MODULES: Final = (
+    "countermand.cli.up",
+    "countermand.cli.run_verbs",
+    "countermand.cli.db",
     "countermand.cli.synth",
     "countermand.cli.import_verbs",
     "countermand.cli.staff",

@@ -28,6 +28,7 @@ def spawn(
     output: IO[bytes] | int = subprocess.DEVNULL,
     run_as: tuple[int, int] | None = None,
     folder: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start one child in a session of its own; `run_as` is (user id, group id), root only.
 
@@ -53,6 +54,7 @@ def spawn(
         user=user,
         group=group,
         extra_groups=[] if run_as else None,
+        pass_fds=pass_fds,
         start_new_session=True,
         preexec_fn=bind_to_parent,  # noqa: PLW1509  (two system calls; see the head of this file)
     )

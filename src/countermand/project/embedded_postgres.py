@@ -105,6 +105,10 @@ def _silent(_: str) -> None:
     return None
 
 
+def _nothing() -> None:
+    return None
+
+
 class EmbeddedPostgres:
     """One server on one cluster, a direct child of this process. Start it from the main thread."""
 
@@ -115,12 +119,17 @@ class EmbeddedPostgres:
         *,
         durable: bool = True,
         say: Callable[[str], None] = _silent,
+        meanwhile: Callable[[], None] = _nothing,
     ) -> None:
-        """Prepare; `durable` is False in tests only, `say` is told what takes long."""
+        """Prepare; `durable` is False in tests only, `say` is told what takes long.
+
+        `meanwhile` is called again and again while something is waited for.
+        """
         self._home = home
         self._passwords = passwords
         self._durable = durable
         self._say = say
+        self._meanwhile = meanwhile
         self._socket = socket_folder(home)
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -182,6 +191,7 @@ class EmbeddedPostgres:
             if waited_s > _ORPHAN_PATIENCE_S:
                 for pid in pids:
                     _quit_server(pid, self._home.cluster)
+            self._meanwhile()
             time.sleep(_POLL_S)
 
     def _make_cluster(self) -> None:
@@ -282,6 +292,7 @@ class EmbeddedPostgres:
             if time.monotonic() - said_at > _SAY_EVERY_S:
                 said_at = time.monotonic()
                 self._say(f"PostgreSQL is recovering: {said_at - started:.0f} s so far ...")
+            self._meanwhile()
             time.sleep(_POLL_S)
 
     def _make_roles(self) -> None:

@@ -65,6 +65,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+PROCRASTINATE_ON_APP_READY = "countermand.project.doorbells.register"
+
 ROOT_URLCONF = "countermand.project.urls"
 WSGI_APPLICATION = "countermand.project.wsgi.application"
 
@@ -87,4 +89,4 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",
 ]
 
-LOGGING_CONFIG = None  # each process sets up its own (project/log_lines.py)
+LOGGING_CONFIG = None  # each process sets up its own

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from countermand.project import web_pages
+
+urlpatterns = [
+    path("healthz", web_pages.healthz, name="healthz"),
+    path("readyz", web_pages.readyz, name="readyz"),
+    path("", web_pages.lookup, name="lookup"),
+    path("<path:path>", web_pages.lookup, name="lookup-file"),
+]

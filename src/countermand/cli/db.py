@@ -1,0 +1,27 @@
+"""`countermand db`: the database's tables."""
+
+from __future__ import annotations
+
+import typer
+
+from countermand import config
+from countermand.cli import output
+from countermand.i18n import gettext as _
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of verbs."""
+    group = typer.Typer(no_args_is_help=True, help=_("The database's tables."))
+    group.command("migrate", help=_("Bring the tables up to date; up does it by itself."))(migrate)
+    app.add_typer(group, name="db")
+
+
+def migrate() -> None:
+    """Apply what is missing."""
+    from countermand.cli.session import session
+
+    with session(config.load()):
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0, interactive=False)
+    output.say(output.stdout(), _("The tables are up to date."))

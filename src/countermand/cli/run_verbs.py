@@ -1,0 +1,43 @@
+"""`countermand web` and `countermand worker`: one process each, for those who supervise alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from countermand import config
+from countermand.i18n import gettext as _
+
+
+def register(app: typer.Typer) -> None:
+    """Add both verbs."""
+    app.command("web", help=_("Run the web alone, in the foreground."))(web)
+    app.command("worker", help=_("Run the worker alone, in the foreground."))(worker)
+
+
+def web(
+    bind: Annotated[
+        str | None, typer.Option("--bind", help=_("Where to listen, as host:port."))
+    ] = None,
+) -> None:
+    """Become gunicorn."""
+    settings = config.load()
+    os.environ["COUNTERMAND_DATA"] = str(settings.data)
+    command = [
+        *(sys.executable, "-m", "gunicorn", "countermand.project.wsgi:application"),
+        *("--bind", bind or settings.web, "--threads", "4", "--no-control-socket"),
+    ]
+    os.execv(sys.executable, command)  # noqa: S606  (this very program, no shell)
+
+
+def worker() -> None:
+    """Sweep until SIGTERM or Ctrl-C."""
+    from countermand.cli import session
+    from countermand.project.worker import Worker
+
+    settings = config.load()
+    session.prepare(settings)
+    Worker(settings).run()

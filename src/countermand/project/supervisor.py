@@ -1,0 +1,142 @@
+"""Keeping the children of `up` alive: whoever dies is started again, at once and then ever slower.
+
+One thread, one loop: the thread that starts a child must live as long as the child (children.py),
+and a loop that only looks and starts cannot deadlock.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from countermand.i18n import gettext as _
+from countermand.project.children import spawn
+
+POLL_S: Final = 0.05
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 5.0
+_GOOD_LIFE_S: Final = 5.0  # who lived this long starts again without delay
+_LONGEST_LOG_BYTES: Final = 10_000_000
+
+
+@dataclass(slots=True)
+class Child:
+    """One program that `up` keeps alive."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    pass_fds: Sequence[int] = ()
+    on_parent_death: signal.Signals = signal.SIGTERM
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    started_at: float = 0.0  # monotonic seconds
+    next_start_at: float = 0.0
+    pause_s: float = field(default=_FIRST_PAUSE_S)
+
+    @property
+    def pid(self) -> int:
+        """The process id, 0 while it does not run."""
+        return self.process.pid if self.process else 0
+
+    def start(self) -> None:
+        """Start it; what it prints goes to its log."""
+        _rotate(self.log)
+        with self.log.open("ab") as output:
+            self.process = spawn(
+                self.command,
+                on_parent_death=self.on_parent_death,
+                environment=self.environment,
+                output=output,
+                pass_fds=self.pass_fds,
+            )
+        self.starts += 1
+        self.started_at = time.monotonic()
+
+    def is_running(self) -> bool:
+        """Tell whether it lives."""
+        return self.process is not None and self.process.poll() is None
+
+    def bury(self) -> None:
+        """Take note of its death, and set when it starts again."""
+        now = time.monotonic()
+        if now - self.started_at >= _GOOD_LIFE_S:
+            self.pause_s = _FIRST_PAUSE_S
+        self.process = None
+        self.next_start_at = now + self.pause_s
+        self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
+
+    def end(self, patience_s: float) -> None:
+        """End it in order, and by force when it does not end in time."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+
+
+class Supervisor:
+    """The children in the order in which they start; they end in the opposite order."""
+
+    def __init__(self, *, say: Callable[[str], None], changed: Callable[[], None]) -> None:
+        """`say` is told what a person wants to know; `changed` after every change of pids."""
+        self._say = say
+        self._changed = changed
+        self.children: list[Child] = []
+
+    def add(self, child: Child) -> None:
+        """Start one more child."""
+        self.children.append(child)
+        child.start()
+        self._changed()
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a child of this name."""
+        return any(child.name == name for child in self.children)
+
+    def tend(self) -> None:
+        """Look at every child once: bury the dead, start those whose time has come."""
+        changed = False
+        for child in self.children:
+            if child.is_running():
+                continue
+            if child.process is not None:
+                status = child.process.returncode
+                child.bury()
+                self._say(
+                    _("{name} ended ({status}); it starts again.").format(
+                        name=child.name, status=_told(status)
+                    )
+                )
+            if time.monotonic() >= child.next_start_at:
+                child.start()
+                changed = True
+        if changed:
+            self._changed()
+
+    def end(self, patience_s: float = 10.0) -> None:
+        """End all children, last started first."""
+        for child in reversed(self.children):
+            child.end(patience_s)
+        self.children.clear()
+
+
+def _told(status: int) -> str:
+    return signal.Signals(-status).name if status < 0 else str(status)
+
+
+def _rotate(log: Path) -> None:
+    """Keep one older log; a log never grows without end over restarts."""
+    if log.exists() and log.stat().st_size > _LONGEST_LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))

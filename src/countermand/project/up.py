@@ -1,0 +1,373 @@
+"""`countermand up`: everything on one machine, in the foreground, without root.
+
+Order of a start: the lock of the data folder, what is stopped (read before anything could send),
+the database, its tables, what a stop left unfinished; then gate, web, worker and senders. A stop
+that cannot be read keeps every sender off, and says so. SIGTERM and SIGINT end all in order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from countermand import clock, config
+from countermand.data_folder import DataFolder, read_json, write_json
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.i18n import gettext as _
+from countermand.project import installation, ports, postgres_home
+from countermand.project.children import spawn
+from countermand.project.embedded_postgres import SENDER, EmbeddedPostgres
+from countermand.project.folder_lock import FolderLock, is_held
+from countermand.project.supervisor import POLL_S, Child, Supervisor
+from countermand.stop import fence
+
+_READY_PATIENCE_S: Final = 60.0
+_LOOK_AT_STOPS_EVERY_S: Final = 2.0
+
+
+@dataclass(eq=False)
+class PreparationFailed(CountermandError):
+    """The tables could not be brought up to date."""
+
+    log: str
+
+    code: ClassVar[str] = "up.preparation_failed"
+    sentence: ClassVar[str] = gettext_noop("The database could not be prepared.")
+    remedy: ClassVar[str] = gettext_noop("The whole story is in {log}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What was asked for on the command line."""
+
+    data: Path
+    port: int | None = None  # of the web; 0 takes any for all
+    ready_file: Path | None = None
+    senders: int | None = None
+
+
+class _Ended(Exception):
+    """Somebody asked for the end while something was waited for."""
+
+
+class Up:
+    """One run of `up`."""
+
+    def __init__(self, wishes: Wishes, *, say: Callable[[str], None]) -> None:
+        """Prepare; `say` is told whole sentences for a person."""
+        self._wishes = wishes
+        self._say = say
+        self._folder = DataFolder(wishes.data)
+        self._wants_end = False
+        self._postgres: EmbeddedPostgres | None = None
+        self._postgres_next_at = 0.0
+        self._web: socket.socket | None = None
+        self._addresses: dict[str, Any] = {}
+        self._is_ready = False
+        self._stops_said = ""
+        self._look_at_stops_at = 0.0
+        self._supervisor = Supervisor(say=say, changed=self._write_up_file)
+        self._settings = config.load(data=wishes.data)
+
+    def run(self) -> None:
+        """Start everything, keep it alive, end it on SIGTERM or SIGINT.
+
+        Raises a subclass of CountermandError when it cannot start.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_for_end)
+        if installation.make(self._folder):
+            self._say(_("A new data folder: {data}").format(data=self._folder.path))
+        now = clock.for_data(self._folder).now()
+        lock = FolderLock.take(self._folder.lock, now=now)
+        try:
+            self._folder.up_file.unlink(missing_ok=True)
+            self._settings = config.load(data=self._wishes.data)
+            self._settings.check_relay()
+            self._start()
+            self._keep()
+        except _Ended:
+            pass
+        finally:
+            self._end()
+            lock.release()
+
+    def _ask_for_end(self, *_: object) -> None:
+        self._wants_end = True
+
+    # Starting
+
+    def _start(self) -> None:
+        can_send = self._read_stops()
+        self._start_database()
+        self._choose_addresses()
+        self._prepare()
+        self._supervisor.add(self._gate())
+        self._supervisor.add(self._web_server())
+        self._supervisor.add(self._program("worker", "countermand.project.worker"))
+        if can_send:
+            self._start_senders()
+        self._await_answers()
+        self._is_ready = True
+        self._write_up_file()
+        if self._wishes.ready_file:
+            write_json(self._wishes.ready_file, self._told())
+        self._say(_("Ready: {web}").format(web=self._addresses["web"]))
+
+    def _read_stops(self) -> bool:
+        """Read what is stopped; tell whether a sender may run at all."""
+        try:
+            fence.read_all(self._folder.fences)
+        except CountermandError as error:
+            if str(error) != self._stops_said:
+                self._say(str(error))
+                self._say(_("No mail is sent until this is mended."))
+            self._stops_said = str(error)
+            return False
+        return True
+
+    def _start_database(self) -> None:
+        if self._settings.database_url:
+            self._addresses["database_url"] = self._settings.database_url
+            self._addresses["sender_database_url"] = (
+                self._settings.sender_database_url or self._settings.database_url
+            )
+            return
+        self._postgres = EmbeddedPostgres(
+            postgres_home.choose(self._folder),
+            installation.passwords(self._folder),
+            say=self._say,
+            meanwhile=self._meanwhile,
+        )
+        self._postgres.start()
+        self._addresses["database_url"] = self._postgres.url()
+        self._addresses["sender_database_url"] = self._postgres.url(role=SENDER)
+
+    def _choose_addresses(self) -> None:
+        wished = self._wishes.port
+        host, port = ports.split(self._settings.web)
+        self._web = ports.listen(host, port if wished is None else wished)
+        self._address("web", host, port if wished is None else wished, self._bound(self._web))
+        for name, address in (
+            ("gate", self._settings.gate),
+            ("gate_control", self._settings.gate_control),
+        ):
+            host, port = ports.split(address)
+            port = 0 if wished == 0 else port
+            self._address(name, host, port, ports.free_port(host, port))
+        self._addresses["gates"] = [self._addresses["gate_control"]]
+
+    def _address(self, name: str, host: str, wished: int, port: int) -> None:
+        if wished not in {0, port}:
+            self._say(
+                _("Port {wished} is taken; {name} uses {port}.").format(
+                    wished=wished, name=name, port=port
+                )
+            )
+        shown = f"[{host}]" if ":" in host else host
+        self._addresses[name] = f"http://{shown}:{port}"
+
+    @staticmethod
+    def _bound(listener: socket.socket) -> int:
+        return int(listener.getsockname()[1])
+
+    def _prepare(self) -> None:
+        """Bring the tables up to date and finish what a stop left unfinished."""
+        log = self._folder.logs / "prepare.log"
+        with log.open("wb") as output:
+            process = spawn(
+                [sys.executable, "-m", "countermand.project.prepare"],
+                on_parent_death=signal.SIGKILL,
+                environment=self._environment(),
+                output=output,
+            )
+        while process.poll() is None:
+            self._rest()
+        if process.returncode != 0:
+            raise PreparationFailed(log=str(log))
+
+    # Children
+
+    def _environment(self, *, sender: bool = False) -> dict[str, str]:
+        """Return the surroundings of a child; a sender never sees the address of the owner."""
+        given = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DATABASE_URL", "COUNTERMAND_SENDER_DATABASE_URL"))
+        }
+        given |= {
+            "COUNTERMAND_DATA": str(self._folder.path),
+            "COUNTERMAND_GATES": " ".join(self._addresses.get("gates", ())),
+            "PYTHONUTF8": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if sender:
+            url = self._addresses["sender_database_url"]
+            return given | {"COUNTERMAND_SENDER_DATABASE_URL": url}
+        return given | {"DATABASE_URL": self._addresses["database_url"]}
+
+    def _program(self, name: str, module: str, *arguments: str, sender: bool = False) -> Child:
+        return Child(
+            name=name,
+            command=[sys.executable, "-m", module, *arguments],
+            environment=self._environment(sender=sender),
+            log=self._folder.logs / f"{name}.log",
+            # A sender holds no work that an orderly end would save: everything is durable.
+            on_parent_death=signal.SIGKILL if sender else signal.SIGTERM,
+        )
+
+    def _gate(self) -> Child:
+        return self._program(
+            "gate",
+            "countermand.gate",
+            "--data",
+            str(self._folder.path),
+            "--port",
+            self._addresses["gate"].rpartition(":")[2],
+            "--control-port",
+            self._addresses["gate_control"].rpartition(":")[2],
+            "--ready-file",
+            str(self._folder.run / "gate.ready"),
+        )
+
+    def _web_server(self) -> Child:
+        assert self._web is not None  # noqa: S101  (chosen before)
+        number = self._web.fileno()
+        return Child(
+            name="web",
+            command=[
+                *(sys.executable, "-m", "gunicorn", "countermand.project.wsgi:application"),
+                *("--bind", f"fd://{number}", "--workers", "1", "--threads", "4"),
+                *("--worker-tmp-dir", str(self._folder.run), "--no-control-socket"),
+                *("--graceful-timeout", "5", "--log-level", "warning"),
+            ],
+            environment=self._environment(),
+            log=self._folder.logs / "web.log",
+            # The socket is ours: a web that was killed finds it again, with who waits on it.
+            pass_fds=(number,),
+        )
+
+    def _start_senders(self) -> None:
+        for number in range(1, (self._wishes.senders or self._settings.senders) + 1):
+            name = f"sender-{number}"
+            self._supervisor.add(
+                self._program(name, "countermand.sender", "--name", name, sender=True)
+            )
+
+    # Waiting
+
+    def _await_answers(self) -> None:
+        started = time.monotonic()
+        while missing := self._not_answering():
+            self._rest()
+            if time.monotonic() - started > _READY_PATIENCE_S:
+                self._say(
+                    _("Not answering yet: {names}. Their logs are in {logs}.").format(
+                        names=", ".join(missing), logs=self._folder.logs
+                    )
+                )
+                started = time.monotonic()
+
+    def _not_answering(self) -> list[str]:
+        missing = [child.name for child in self._supervisor.children if not self._answers(child)]
+        return sorted(missing)
+
+    def _answers(self, child: Child) -> bool:
+        if not child.is_running():
+            return False
+        match child.name:
+            case "web":
+                return _answers_http(f"{self._addresses['web']}/healthz")
+            case "gate":
+                return _is_of(self._folder.run / "gate.ready", child.pid)
+            case "worker":
+                return _is_of(self._folder.run / "worker.ready", child.pid)
+            case _:
+                return is_held(self._folder.senders / f"{child.name}.lock")
+
+    def _keep(self) -> None:
+        while not self._wants_end:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Look after everybody once, then wait a moment. Raises _Ended."""
+        if self._wants_end:
+            raise _Ended
+        self._tend_postgres()
+        self._supervisor.tend()
+        if self._is_ready and time.monotonic() >= self._look_at_stops_at:
+            self._look_at_stops_at = time.monotonic() + _LOOK_AT_STOPS_EVERY_S
+            if not self._supervisor.has("sender-1") and self._read_stops():
+                self._start_senders()
+        time.sleep(POLL_S)
+
+    def _meanwhile(self) -> None:
+        """While the database recovers, everybody else is looked after."""
+        if self._wants_end:
+            raise _Ended
+        self._supervisor.tend()
+
+    def _tend_postgres(self) -> None:
+        if self._postgres is None or self._postgres.is_running():
+            return
+        if time.monotonic() < self._postgres_next_at:
+            return
+        self._say(_("PostgreSQL ended; it starts again."))
+        self._postgres_next_at = time.monotonic() + 1.0
+        try:
+            self._postgres.start()
+        except CountermandError as error:
+            self._say(str(error))
+        self._write_up_file()
+
+    # Telling
+
+    def _told(self) -> dict[str, Any]:
+        pids = {child.name: child.pid for child in self._supervisor.children}
+        if self._postgres is not None:
+            pids["postgres"] = self._postgres.pid
+        return {
+            "pid": os.getpid(),
+            "data": str(self._folder.path),
+            "ready": self._is_ready,
+            **self._addresses,
+            "pids": pids,
+        }
+
+    def _write_up_file(self) -> None:
+        write_json(self._folder.up_file, self._told())
+
+    def _end(self) -> None:
+        self._wants_end = False  # a second wish must not break the end off
+        self._say(_("Ending ..."))
+        self._supervisor.end()
+        if self._postgres is not None:
+            self._postgres.stop()
+        if self._web is not None:
+            self._web.close()
+        self._folder.up_file.unlink(missing_ok=True)
+
+
+def _answers_http(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  (our own address)
+            return bool(answer.status == 200)  # noqa: PLR2004
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_of(ready_file: Path, pid: int) -> bool:
+    """Tell whether this very process has said that it is ready."""
+    try:
+        return read_json(ready_file).get("pid") == pid
+    except CountermandError:
+        return False  # it is being written just now

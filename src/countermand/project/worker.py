@@ -1,0 +1,94 @@
+"""The worker: a sweep that finds due work in stored times, and doorbells that make it look sooner.
+
+A job carries no work: it only rings (`doorbells.ring`). A lost one costs the time until the next
+sweep, a doubled one costs nothing. Every step of a sweep and every fault in one is on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import django
+from django.db import close_old_connections, connections
+
+from countermand import config, wiring
+from countermand.data_folder import write_json
+from countermand.domain.errors import CountermandError
+
+_LOG = logging.getLogger("countermand.worker")
+_RETRY_BELLS_S = 2.0
+
+
+class Worker:
+    """One worker: sweeps in the main thread, doorbells in another."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        """Prepare; `run` begins."""
+        self._settings = settings
+        self._clock = wiring.clock(settings)
+        self._wake = threading.Event()
+        self._wants_end = False
+
+    def run(self) -> None:
+        """Sweep until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_for_end)
+        bells = threading.Thread(target=self._listen, name="doorbells", daemon=True)
+        bells.start()
+        first = True
+        while not self._wants_end:
+            self._wake.clear()
+            self.sweep()
+            if first:
+                write_json(self._settings.folder.run / "worker.ready", {"pid": os.getpid()})
+                first = False
+            self._wake.wait(self._settings.sweep_every_s)
+
+    def sweep(self) -> None:
+        """Do once whatever is due."""
+        for step in wiring.sweep_steps(self._settings):
+            close_old_connections()
+            try:
+                step.run(self._clock.now())
+            except CountermandError as error:
+                _LOG.exception("sweep.refused step=%s code=%s", step.name, error.code)
+            except Exception:  # noqa: BLE001  (one step's fault must not keep the others from theirs)
+                _LOG.exception("sweep.failed step=%s", step.name)
+        connections.close_all()
+
+    def _ask_for_end(self, _number: int, _frame: FrameType | None) -> None:
+        self._wants_end = True
+        self._wake.set()
+
+    def _listen(self) -> None:
+        """Wait for doorbells for ever; while the database is away, the sweeps go on."""
+        from countermand.project import doorbells  # noqa: PLC0415  (needs Django to be set up)
+
+        doorbells.on_ring(self._wake.set)
+        while not self._wants_end:
+            try:
+                asyncio.run(doorbells.listen())
+            except Exception:  # noqa: BLE001  (the database went away; sweeps do without bells)
+                _LOG.exception("doorbells.failed")
+            if not self._wants_end:
+                threading.Event().wait(_RETRY_BELLS_S)
+
+
+def main() -> None:
+    """Run the worker of the installation that the environment names."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    django.setup()
+    Worker(config.load()).run()
+
+
+if __name__ == "__main__":
+    main()
