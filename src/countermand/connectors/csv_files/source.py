@@ -6,7 +6,7 @@ whether the rest is loaded is for the caller to decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from countermand.delimited import (
 )
 from countermand.domain.address import folded_address
 from countermand.domain.app_id import AppMatch, Matcher, Platform, WantedApp
-from countermand.domain.errors import Fault, gettext_noop
+from countermand.domain.errors import Fault
 from countermand.domain.inventory import (
     AliasKind,
     DeviceReport,
@@ -38,6 +38,7 @@ from countermand.domain.inventory import (
 )
 from countermand.domain.nearest import nearest_word
 from countermand.domain.presence import Coverage
+from countermand.row_faults import file_fault, row_fault, why, without_device
 
 _COVERAGES: Final = MappingProxyType({coverage.value: coverage for coverage in Coverage})
 _NO: Final = frozenset({"no", "false", "0", "n", "नहीं"})
@@ -77,7 +78,7 @@ class CsvFiles:
         """Yield one report a device; rows that cannot be read are kept in `rejected`."""
         found = FaultList()
         if not self._device_files:
-            self.faults.add(Fault("file.missing", *_SENTENCES["file.missing"], file=_CSV_DEVICES))
+            self.faults.add(file_fault("file.no_devices", "devices.csv"))
             return
         for row in self._rows(self._apps_files, APPS, found):
             self._keep_app(row)
@@ -86,7 +87,7 @@ class CsvFiles:
             if report is not None:
                 yield report
         for left in self._found.values():
-            self.rejected += [_without_device(each.row) for each in left]
+            self.rejected += [without_device(each.row) for each in left]
         self._sort(found)
 
     @staticmethod
@@ -112,7 +113,7 @@ class CsvFiles:
         device = row["device_id"]
         seen_at, fault = self._time(row, "seen_at")
         if fault is not None:
-            self.rejected.append(RejectedRow(device, _why([fault]), (fault,)))
+            self.rejected.append(RejectedRow(device, why([fault]), (fault,)))
             return
         found = _AppRow(
             row=row,
@@ -128,10 +129,10 @@ class CsvFiles:
         device = row["device_id"]
         faults: list[Fault] = []
         if not device or has_control_characters(device) or len(device) > 200:  # noqa: PLR2004
-            faults.append(_row_fault(row, "row.bad_device_id", "device_id"))
+            faults.append(row_fault(row, "row.bad_device_id", "device_id"))
         elif device in self._lines:
             file, line = self._lines[device]
-            fault = _row_fault(row, "row.duplicate_device", "device_id", first=f"{file}:{line}")
+            fault = row_fault(row, "row.duplicate_device", "device_id", first=f"{file}:{line}")
             faults.append(fault)
         else:
             self._lines[device] = (row.file, row.line)
@@ -144,7 +145,7 @@ class CsvFiles:
         coverage = self._coverage(row, faults)
         if faults:
             self._found.pop(device, None)
-            self.rejected.append(RejectedRow(device, _why(faults), tuple(faults)))
+            self.rejected.append(RejectedRow(device, why(faults), tuple(faults)))
             return None
         asked = frozenset(row["asked"].replace(",", " ").split()) or None
         return DeviceReport(
@@ -188,7 +189,7 @@ class CsvFiles:
         texts = row["owner_email"].replace(";", " ").split()
         owners = tuple(folded_address(text) for text in texts)
         if None in owners:
-            faults.append(_row_fault(row, "row.bad_address", "owner_email"))
+            faults.append(row_fault(row, "row.bad_address", "owner_email"))
         return tuple(owner for owner in owners if owner)
 
     def _time(self, row: Row, column: str) -> tuple[datetime | None, Fault | None]:
@@ -197,17 +198,17 @@ class CsvFiles:
             return None, None
         read = instant(text)
         if read is None:
-            return None, _row_fault(row, "row.bad_time", column, text=text[:40])
+            return None, row_fault(row, "row.bad_time", column, text=text[:40])
         if read > self._as_of:
             as_of = self._as_of.isoformat()
-            return None, _row_fault(row, "row.time_ahead", column, text=text[:40], as_of=as_of)
+            return None, row_fault(row, "row.time_ahead", column, text=text[:40], as_of=as_of)
         return read, None
 
     def _platform(self, row: Row, faults: list[Fault]) -> Platform:
         platform = platform_of(row["platform"])
         if platform is None:
             near = nearest_word(row["platform"].lower(), [p.value for p in Platform], at_most=3)
-            fault = _row_fault(
+            fault = row_fault(
                 row, "row.bad_platform", "platform", text=row["platform"][:40], near=near or "other"
             )
             faults.append(fault)
@@ -217,82 +218,6 @@ class CsvFiles:
         text = row["coverage"].lower().replace(" ", "_").replace("-", "_")
         if text and text not in _COVERAGES:
             known = ", ".join(_COVERAGES)
-            fault = _row_fault(row, "row.bad_coverage", "coverage", text=text[:40], known=known)
+            fault = row_fault(row, "row.bad_coverage", "coverage", text=text[:40], known=known)
             faults.append(fault)
         return _COVERAGES.get(text, Coverage.UNKNOWN)
-
-
-_CSV_DEVICES: Final = "devices.csv"
-_LABELS: Final = MappingProxyType({"owner_email": "owner e-mail"})
-
-
-def _why(faults: Sequence[Fault]) -> str:
-    """Say in a few words why a row is left out; the faults say it in full."""
-    special = [_SHORT[fault.code] for fault in faults if fault.code in _SHORT]
-    fields = [_LABELS.get(fault.key, fault.key) for fault in faults if fault.code not in _SHORT]
-    invalid = [f"{' and '.join(fields)} invalid"] if fields else []
-    return "; ".join([*special, *invalid])
-
-
-def _without_device(row: Row) -> RejectedRow:
-    fault = _row_fault(row, "row.unknown_device", "device_id", device=row["device_id"][:60])
-    return RejectedRow(row["device_id"], _why([fault]), (fault,))
-
-
-_SHORT: Final = MappingProxyType(
-    {
-        "row.duplicate_device": "device listed twice",
-        "row.unknown_device": "app row for an unknown device",
-    }
-)
-_SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
-    "file.missing": (
-        gettext_noop("None of the files lists devices."),
-        gettext_noop("Give devices.csv as well; it needs the columns device_id and platform."),
-    ),
-    "row.bad_device_id": (
-        gettext_noop("The device id is missing, too long, or holds control characters."),
-        gettext_noop("Give each device the id under which your source knows it."),
-    ),
-    "row.duplicate_device": (
-        gettext_noop("This device stands in the file already, at {first}."),
-        gettext_noop("Keep one row a device."),
-    ),
-    "row.unknown_device": (
-        gettext_noop("This row names the device {device}, which no file of devices lists."),
-        gettext_noop("Export devices and apps at the same time."),
-    ),
-    "row.bad_address": (
-        gettext_noop("The owner is no mail address."),
-        gettext_noop("Write a full address such as asha@example.org, or leave the field empty."),
-    ),
-    "row.bad_time": (
-        gettext_noop("“{text}” is no time with a zone."),
-        gettext_noop("Write it like 2026-11-23T09:30:00+05:30 or 2026-11-23T04:00:00Z."),
-    ),
-    "row.time_ahead": (
-        gettext_noop("“{text}” lies after the time of this export, {as_of}."),
-        gettext_noop("Mend the time, or say with --as-of when the export was made."),
-    ),
-    "row.bad_platform": (
-        gettext_noop("“{text}” is no platform."),
-        gettext_noop("Write “{near}” if that is meant."),
-    ),
-    "row.bad_coverage": (
-        gettext_noop("“{text}” does not say which apps are listed."),
-        gettext_noop("Write one of: {known}; or leave the field empty."),
-    ),
-}
-
-
-def _row_fault(row: Row, code: str, column: str, **facts: str) -> Fault:
-    sentence, remedy = _SENTENCES[code]
-    return Fault(
-        code=code,
-        sentence=sentence,
-        remedy=remedy,
-        key=column,
-        line=row.line,
-        file=row.file,
-        facts=tuple(facts.items()),
-    )

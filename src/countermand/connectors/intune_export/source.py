@@ -1,0 +1,213 @@
+"""Reads Intune's bulk export; of apps that no order names, nothing leaves this module.
+
+Intune gives bare names and no identifiers: a match by name closes a door only if the order signs
+it. What Intune can see depends on who owns a device and on what it runs, and its list carries no
+time of its own. A row without a match proves nothing unless Intune lists all apps of such a
+device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from countermand.delimited import (
+    ByteSource,
+    Column,
+    FaultList,
+    Row,
+    clean,
+    header_key,
+    instant,
+    read_headers,
+    read_rows,
+)
+from countermand.domain.address import folded_address
+from countermand.domain.app_id import IdentifierKind, Matcher, Platform, WantedApp
+from countermand.domain.errors import Fault
+from countermand.domain.inventory import (
+    AliasKind,
+    DeviceReport,
+    MatchedApp,
+    Ownership,
+    RejectedRow,
+    aliases_of,
+    ownership_of,
+    platform_of,
+)
+from countermand.domain.presence import Coverage
+from countermand.row_faults import file_fault, row_fault, why, without_device
+
+APPS: Final = (
+    Column("device_id", ("DeviceId", "Device ID"), required=True),
+    Column("name", ("ApplicationName", "Application name", "App name"), required=True),
+    Column("publisher", ("ApplicationPublisher", "Application publisher")),
+    Column("version", ("ApplicationVersion", "ApplicationShortVersion", "Application version")),
+)
+DEVICES: Final = (
+    Column("device_id", ("DeviceId", "Device ID"), required=True),
+    Column("platform", ("OS", "Operating system", "Platform"), required=True),
+    Column("ownership", ("Ownership", "OwnerType", "Device ownership"), required=True),
+    Column("device_name", ("DeviceName", "Device name")),
+    Column("os_version", ("OSVersion", "OS version")),
+    Column("last_contact", ("LastContact", "Last check-in", "LastCheckIn")),
+    Column("eas_id", ("EasID", "EAS activation ID", "EasDeviceId")),
+    Column("serial", ("SerialNumber", "Serial number")),
+    Column("email", ("UserEmail", "Primary user email address", "EmailAddress")),
+    Column("upn", ("UPN", "Primary user UPN", "UserPrincipalName")),
+    Column("entra_id", ("ReferenceId", "Azure AD Device ID", "Microsoft Entra Device ID")),
+)
+_APP_NAME: Final = header_key("ApplicationName")
+_LISTS_ALL_APPS: Final = frozenset(
+    {Platform.IOS, Platform.IPADOS, Platform.MACOS, Platform.WINDOWS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _AppRow:
+    """A row of AppInvRawData with the name of an ordered app."""
+
+    row: Row
+    name: str
+    publisher: str
+    version: str
+
+
+class IntuneExport:
+    """One load of an Intune export. After `reports()` is used up, the rest is complete."""
+
+    kind: Final = "intune"
+
+    def __init__(
+        self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime
+    ) -> None:
+        """Look for `apps` alone; no time in the files may lie after `as_of` (aware)."""
+        headers = {file.name: read_headers(file) for file in files}
+        self._apps_files = [file for file in files if _APP_NAME in headers[file.name]]
+        self._device_files = [file for file in files if _APP_NAME not in headers[file.name]]
+        self._matcher = Matcher(tuple(apps))
+        self._as_of = as_of
+        self._found: dict[str, list[_AppRow]] = {}
+        self._lines: dict[str, str] = {}
+        self.faults = FaultList()
+        self.rejected: list[RejectedRow] = []
+
+    def reports(self) -> Iterator[DeviceReport]:
+        """Yield one report a device; rows that cannot be read are kept in `rejected`."""
+        if not self._device_files:
+            self.faults.add(file_fault("file.no_devices", "Devices.csv"))
+        if not self._apps_files:
+            self.faults.add(file_fault("file.no_apps", "AppInvRawData.zip"))
+        if self.faults:
+            return
+        found = FaultList()
+        for row in self._rows(self._apps_files, APPS, found):
+            self._keep_app(row)
+        for row in self._rows(self._device_files, DEVICES, found):
+            report = self._device(row)
+            if report is not None:
+                yield report
+        for left in self._found.values():
+            self.rejected += [without_device(each.row) for each in left]
+        self._sort(found)
+
+    def _sort(self, found: FaultList) -> None:
+        """Tell faults of a whole file from those of one row."""
+        for fault in found.faults:
+            if fault.code.startswith("file."):
+                self.faults.add(fault)
+            else:
+                self.rejected.append(RejectedRow("", fault.code, (fault,)))
+
+    @staticmethod
+    def _rows(
+        files: Sequence[ByteSource], columns: Sequence[Column], faults: FaultList
+    ) -> Iterator[Row]:
+        for file in files:
+            yield from read_rows(file, columns, faults)
+
+    def _keep_app(self, row: Row) -> None:
+        name = clean(row["name"])[:200]
+        if self._matcher.mentions("", name):
+            found = _AppRow(row, name, clean(row["publisher"])[:200], row["version"][:50])
+            self._found.setdefault(row["device_id"].lower(), []).append(found)
+
+    def _device(self, row: Row) -> DeviceReport | None:
+        device = row["device_id"].lower()
+        faults: list[Fault] = []
+        if not device or len(device) > 200:  # noqa: PLR2004
+            faults.append(row_fault(row, "row.bad_device_id", "device_id"))
+        elif device in self._lines:
+            first = self._lines[device]
+            faults.append(row_fault(row, "row.duplicate_device", "device_id", first=first))
+        else:
+            self._lines[device] = f"{row.file}:{row.line}"
+        platform = platform_of(row["platform"])
+        if platform is None:
+            text = row["platform"][:40]
+            faults.append(row_fault(row, "row.bad_platform", "platform", text=text, near="other"))
+        last_contact_at = self._last_contact(row, faults)
+        matched = self._matched(device)
+        if faults or platform is None:
+            self.rejected.append(RejectedRow(device, why(faults), tuple(faults)))
+            return None
+        ownership = ownership_of(row["ownership"])
+        coverage, observable = _sight(ownership, platform)
+        owners = (folded_address(row["email"]), folded_address(row["upn"]))
+        return DeviceReport(
+            source_device_id=device,
+            platform=platform,
+            owners=tuple(dict.fromkeys(owner for owner in owners if owner)),
+            aliases=aliases_of(
+                (
+                    (AliasKind.EAS_DEVICE_ID, row["eas_id"]),
+                    (AliasKind.SERIAL, row["serial"]),
+                    (AliasKind.ENTRA_DEVICE_ID, row["entra_id"]),
+                )
+            ),
+            os_version=row["os_version"][:50],
+            ownership=ownership,
+            name=clean(row["device_name"])[:200],
+            last_contact_at=last_contact_at,
+            inventory_at=None,
+            coverage=coverage,
+            observable=observable,
+            matched=matched,
+        )
+
+    def _matched(self, device: str) -> tuple[MatchedApp, ...]:
+        matched = (
+            MatchedApp(match=match, name=found.name, version=found.version)
+            for found in self._found.pop(device, ())
+            for match in self._matcher.by_name(
+                found.name, found.publisher, kind=IdentifierKind.INTUNE_NAME
+            )
+        )
+        return tuple(dict.fromkeys(matched))
+
+    def _last_contact(self, row: Row, faults: list[Fault]) -> datetime | None:
+        text = row["last_contact"]
+        if not text:
+            return None
+        read = instant(text, zone_if_none=UTC)  # Intune writes UTC and no zone
+        if read is None:
+            faults.append(row_fault(row, "row.bad_time", "last_contact", text=text[:40]))
+        elif read > self._as_of:
+            as_of = self._as_of.isoformat()
+            facts = {"text": text[:40], "as_of": as_of}
+            faults.append(row_fault(row, "row.time_ahead", "last_contact", **facts))
+        return read
+
+
+def _sight(ownership: Ownership, platform: Platform) -> tuple[Coverage, bool]:
+    """Return which apps Intune lists for such a device, and whether it can ever see personal ones.
+
+    Personal devices show managed apps only; fully managed Android reports no discovered apps.
+    """
+    if ownership is Ownership.PERSONAL:
+        return Coverage.MANAGED_ONLY, False
+    if ownership is Ownership.CORPORATE and platform in _LISTS_ALL_APPS:
+        return Coverage.FULL, True
+    return Coverage.UNKNOWN, platform is not Platform.ANDROID
