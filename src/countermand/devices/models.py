@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from countermand.domain.presence import Answer
+
 
 class Device(models.Model):
     """One device as one source knows it."""
@@ -52,6 +54,14 @@ class ImportRun(models.Model):
     state = models.CharField(max_length=10)
     report = models.JSONField(default=dict)
 
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["loaded", "held", "refused"]),
+                name="run_state_is_known",
+            )
+        ]
+
 
 class Observation(models.Model):
     """What one source last said about one ordered app on one device; nothing about other apps."""
@@ -85,3 +95,14 @@ class Attestation(models.Model):
     app_id = models.CharField(max_length=60)
     answer = models.CharField(max_length=30)  # domain.presence.Answer
     said_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(answer__in=[answer.value for answer in Answer]),
+                name="answer_is_known",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["device", "app_id", "said_at"], name="answers_by_device")
+        ]

@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Lower
+
+from countermand.domain.approvals import Role
 
 
 class Person(models.Model):
@@ -25,6 +28,13 @@ class Person(models.Model):
     absent_until = models.DateField(null=True)
     left_on = models.DateField(null=True)
 
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(address=Lower("address")), name="address_is_folded"
+            )
+        ]
+
 
 class RoleGrant(models.Model):
     """A role held by a person; roles are the members of `domain.approvals.Role`."""
@@ -36,7 +46,10 @@ class RoleGrant(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["person", "role"], name="one_grant_per_role")
+            models.UniqueConstraint(fields=["person", "role"], name="one_grant_per_role"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[role.value for role in Role]), name="role_is_known"
+            ),
         ]
 
 
