@@ -1,0 +1,307 @@
+"""Taking over what a source says, and what people say themselves; one transaction each.
+
+A load is all or nothing: a faulty file is refused whole with all its faults, and a run that would
+turn over too much is held until a person confirms it. Both directions of a wrong run hurt: mail
+opened for everybody, and mail closed for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Protocol
+
+from django.db import connection, transaction
+
+from countermand.audit import actions as audit
+from countermand.devices.loading import Loader, Tally, as_of_last_load
+from countermand.devices.models import Attestation, Device, ImportRun
+from countermand.domain.app_id import WantedApp
+from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
+from countermand.domain.inventory import DeviceReport, RejectedRow
+from countermand.domain.presence import Answer
+
+MOST_CHANGED_SHARE: Final = 0.20
+LEAST_CHANGED: Final = 3  # fewer devices than this are nobody's mass
+
+
+class Faults(Protocol):
+    """The faults of files as a whole."""
+
+    @property
+    def faults(self) -> Sequence[Fault]: ...
+
+
+class InventorySource(Protocol):
+    """One load of one source; `faults` and `rejected` are complete when `reports` is used up."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def faults(self) -> Faults: ...
+    @property
+    def rejected(self) -> Sequence[RejectedRow]: ...
+    def reports(self) -> Iterator[DeviceReport]: ...
+
+
+class LoadState(StrEnum):
+    """What became of a run."""
+
+    LOADED = "loaded"
+    HELD = "held"
+    REFUSED = "refused"
+    TRIED = "tried"  # a dry run: nothing was kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """What a person decided about a load."""
+
+    accept_rejects: bool = False
+    confirm_mass_change: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MassChange:
+    """Why a run is held: how many devices would change, out of how many."""
+
+    what: str  # gone | turned
+    app_id: str  # empty for devices that are gone
+    count: int
+    out_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a run did or would do; `rows_ok` counts the devices that were read."""
+
+    source: str
+    as_of: datetime
+    state: LoadState
+    rows_ok: int
+    new: int
+    changed: int
+    unchanged: int
+    gone: int
+    without_owner: int
+    apps: Mapping[str, Mapping[str, int]]
+    rejected: tuple[RejectedRow, ...]
+    mass_changes: tuple[MassChange, ...] = ()
+
+
+@dataclass(eq=False)
+class OlderThanLoaded(CountermandError):
+    """An export from before the newest one that was loaded."""
+
+    source: str
+    as_of: str
+    newest: str
+
+    code: ClassVar[str] = "devices.older_than_loaded"
+    sentence: ClassVar[str] = gettext_noop(
+        "This export of {source} is of {as_of}, but one of {newest} is loaded already."
+    )
+    remedy: ClassVar[str] = gettext_noop("Export anew, or mend --as-of.")
+
+
+@dataclass(eq=False)
+class DeviceNotKnown(CountermandError):
+    """There is no such device."""
+
+    device_id: int
+
+    code: ClassVar[str] = "devices.device_not_known"
+    sentence: ClassVar[str] = gettext_noop("No device {device_id} is known here.")
+    remedy: ClassVar[str] = gettext_noop("Look it up in the list of the person's devices.")
+
+
+class _Undo(Exception):
+    """Rolls a load back; the report or error to show is kept beside it."""
+
+
+@dataclass(slots=True)
+class _Load:
+    """One load on its way."""
+
+    source: InventorySource
+    as_of: datetime
+    now: datetime
+    actor_id: int | None
+    options: LoadOptions
+    refusal: FaultsFound | None = None
+    report: LoadReport | None = None
+    apps: Sequence[WantedApp] = field(default_factory=tuple)
+
+
+def load_inventory(
+    source: InventorySource,
+    *,
+    apps: Sequence[WantedApp],
+    owners: Mapping[str, int],
+    as_of: datetime,
+    now: datetime,
+    actor_id: int | None,
+    options: LoadOptions,
+    on_progress: Callable[[int], None] = lambda _done: None,
+) -> LoadReport:
+    """Replace all that is known from a source by a new run of it, or leave everything as it is.
+
+    `apps` are the ordered ones; nothing about any other is stored. Raises FaultsFound (nothing
+    loaded) and OlderThanLoaded. A report with state `held` left everything as it was, too.
+    """
+    load = _Load(source=source, as_of=as_of, now=now, actor_id=actor_id, options=options, apps=apps)
+    try:
+        with transaction.atomic():
+            _lock(source.kind)
+            _load(load, owners, on_progress)
+    except _Undo:
+        _record_undone(load)
+    if load.refusal is not None:
+        raise load.refusal
+    if load.report is None:
+        raise AssertionError("a load ends with a report or a refusal")
+    return load.report
+
+
+def _lock(source: str) -> None:
+    """Let loads of one source come one after the other."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"import:{source}"])
+
+
+def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], None]) -> None:
+    source = load.source
+    newest = as_of_last_load(source.kind)
+    if newest is not None and load.as_of < newest:
+        raise OlderThanLoaded(
+            source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
+        )
+    run = ImportRun.objects.create(
+        source=source.kind, as_of=load.as_of, started_at=load.now, state=LoadState.LOADED
+    )
+    loader = Loader(run, apps=load.apps, owners=owners)
+    for done in loader.load(source.reports()):
+        on_progress(done)
+    if source.faults.faults or (source.rejected and not load.options.accept_rejects):
+        load.refusal = FaultsFound.of(source.kind, _all_faults(source))
+        raise _Undo
+    loader.close(left_as_they_are=(row.device_id for row in source.rejected))
+    changes = mass_changes(loader.tally)
+    held = bool(changes) and not load.options.confirm_mass_change
+    state = LoadState.HELD if held else LoadState.LOADED
+    if load.options.dry_run:
+        state = LoadState.TRIED
+    load.report = _report(load, state, loader.tally, changes)
+    if state is not LoadState.LOADED:
+        raise _Undo
+    run.report = _stored(load.report)
+    run.save(update_fields=["report"])
+    _record(load, load.report)
+
+
+def mass_changes(tally: Tally) -> tuple[MassChange, ...]:
+    """Return what turns over more than a fifth: devices that vanish, findings that flip."""
+    candidates = [MassChange("gone", "", tally.gone, tally.known_before)]
+    candidates += [
+        MassChange("turned", app_id, tally.turned[app_id], before)
+        for app_id, before in sorted(tally.judged_before.items())
+    ]
+    return tuple(
+        change
+        for change in candidates
+        if change.count >= LEAST_CHANGED and change.count > change.out_of * MOST_CHANGED_SHARE
+    )
+
+
+def _all_faults(source: InventorySource) -> list[Fault]:
+    return [*source.faults.faults, *(fault for row in source.rejected for fault in row.faults)]
+
+
+def _report(
+    load: _Load, state: LoadState, tally: Tally, changes: tuple[MassChange, ...]
+) -> LoadReport:
+    return LoadReport(
+        source=load.source.kind,
+        as_of=load.as_of,
+        state=state,
+        rows_ok=tally.devices,
+        new=tally.new,
+        changed=tally.changed,
+        unchanged=tally.unchanged,
+        gone=tally.gone,
+        without_owner=tally.without_owner,
+        apps={app_id: dict(counts) for app_id, counts in tally.presence.items()},
+        rejected=tuple(load.source.rejected),
+        mass_changes=changes,
+    )
+
+
+def _stored(report: LoadReport) -> dict[str, Any]:
+    """Return what is kept of a report: numbers, no device and no person."""
+    return {
+        "devices": report.rows_ok,
+        "new": report.new,
+        "changed": report.changed,
+        "gone": report.gone,
+        "without_owner": report.without_owner,
+        "rejected": len(report.rejected),
+        "apps": {app_id: dict(counts) for app_id, counts in report.apps.items()},
+        "mass_changes": [
+            {"what": c.what, "app": c.app_id, "count": c.count, "out_of": c.out_of}
+            for c in report.mass_changes
+        ],
+    }
+
+
+def _record(load: _Load, report: LoadReport) -> None:
+    audit.record(
+        f"inventory.{report.state}",
+        actor_id=load.actor_id,
+        facts={"source": report.source, "as_of": report.as_of.isoformat(), **_stored(report)},
+        now=load.now,
+    )
+
+
+def _record_undone(load: _Load) -> None:
+    """Keep that a run was held or refused; a dry run leaves no trace."""
+    if load.options.dry_run:
+        return
+    with transaction.atomic():
+        if load.report is not None:
+            stored = _stored(load.report)
+            _record(load, load.report)
+        else:
+            stored = {"faults": len(_all_faults(load.source))}
+        ImportRun.objects.create(
+            source=load.source.kind,
+            as_of=load.as_of,
+            started_at=load.now,
+            complete=False,
+            state=LoadState.HELD if load.report is not None else LoadState.REFUSED,
+            report=stored,
+        )
+
+
+@transaction.atomic
+def record_answer(
+    *, device_id: int, person_id: int, app_id: str, answer: Answer, actor_id: int, now: datetime
+) -> int:
+    """Keep what a person said about an app on a device; return the key of the record.
+
+    `actor_id` is whoever wrote it down: the person, or the help desk. Raises DeviceNotKnown.
+    """
+    if not Device.objects.filter(pk=device_id).exists():
+        raise DeviceNotKnown(device_id=device_id)
+    said = Attestation.objects.create(
+        device_id=device_id, person_id=person_id, app_id=app_id, answer=answer.value, said_at=now
+    )
+    audit.record(
+        "device.answered",
+        actor_id=actor_id,
+        facts={"device": device_id, "app": app_id, "answer": answer.value},
+        now=now,
+    )
+    return int(said.pk)

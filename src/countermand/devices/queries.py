@@ -1,0 +1,47 @@
+"""What others may know of devices as a whole: runs, and how many carry an app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count
+
+from countermand.devices.models import Device, ImportRun, Observation
+from countermand.domain.presence import Presence
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One load of one source."""
+
+    source: str
+    as_of: datetime
+    started_at: datetime
+    state: str
+    report: Mapping[str, Any]
+
+
+def last_runs() -> tuple[RunView, ...]:
+    """Return the newest run of every source, whatever became of it."""
+    rows = ImportRun.objects.order_by("source", "-pk").distinct("source")
+    return tuple(
+        RunView(row.source, row.as_of, row.started_at, row.state, row.report) for row in rows
+    )
+
+
+def spread(app_id: str) -> dict[Presence, int]:
+    """Return how many devices carry an app, do not, cannot be checked, are not checked yet."""
+    here = Device.objects.filter(gone_at__isnull=True).count()
+    rows = (
+        Observation.objects.filter(app_id=app_id, device__gone_at__isnull=True)
+        .values("presence")
+        .annotate(devices=Count("pk"))
+    )
+    counts = {Presence(row["presence"]): row["devices"] for row in rows}
+    counts[Presence.UNKNOWN] = here - sum(
+        count for presence, count in counts.items() if presence is not Presence.UNKNOWN
+    )
+    return counts
