@@ -1,0 +1,231 @@
+"""Reads people as directories and HR programs export them; every row with all its faults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from importlib import resources
+from typing import Final
+from zoneinfo import available_timezones
+
+from babel import Locale
+from babel.core import get_global
+
+from countermand.connectors.csv_files.people_columns import PEOPLE
+from countermand.delimited import (
+    ByteSource,
+    FaultList,
+    Row,
+    clean,
+    has_control_characters,
+    header_key,
+    read_headers,
+    read_rows,
+)
+from countermand.domain.address import folded_address
+from countermand.domain.directory import PersonRecord
+from countermand.domain.errors import Fault
+from countermand.domain.inventory import RejectedRow
+from countermand.row_faults import row_fault, why
+
+EVERYBODY: Final = "all-staff"
+_TAG: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
+_NAME_LANGUAGES: Final = ("en", "hi")
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for people of whom the file does not say it."""
+
+    language: str = "en"
+    zone: str = "UTC"
+    country: str = ""
+
+
+class PeopleFiles:
+    """One load of people. After `people()` is used up, the other members are complete."""
+
+    kind: Final = "people"
+
+    def __init__(self, files: Sequence[ByteSource], *, defaults: Defaults) -> None:
+        """Read `files` one after the other as one list."""
+        self._files = files
+        self._defaults = defaults
+        self._seen: dict[str, str] = {}
+        self.faults = FaultList()
+        self.rejected: list[RejectedRow] = []
+
+    def people(self) -> Iterator[PersonRecord]:
+        """Yield one record a person; rows that cannot be read are kept in `rejected`."""
+        found = FaultList()
+        for file in self._files:
+            in_groups = _group_reader(read_headers(file))
+            for row in read_rows(file, PEOPLE, found):
+                record = self._person(row, in_groups)
+                if record is not None:
+                    yield record
+        for fault in found.faults:
+            if fault.code.startswith("file."):
+                self.faults.add(fault)
+            else:
+                self.rejected.append(RejectedRow("", fault.code, (fault,)))
+
+    def _person(self, row: Row, in_groups: Callable[[str], tuple[str, ...]]) -> PersonRecord | None:
+        faults: list[Fault] = []
+        address = folded_address(row["email"])
+        if address is None:
+            faults.append(row_fault(row, "row.bad_person_address", "email", text=row["email"][:60]))
+        uid = row["person_id"] or address or ""
+        self._once(row, (uid, address), faults)
+        name = _name(row)
+        if not name or has_control_characters(name):
+            faults.append(row_fault(row, "row.bad_name", "name"))
+        country = _country(row, faults) or self._defaults.country
+        record = PersonRecord(
+            uid=uid[:200],
+            name=name[:200],
+            address=address or "",
+            local_name=clean(row["local_name"])[:200],
+            other_addresses=_other_addresses(row, address),
+            language=_language(row, faults) or self._defaults.language,
+            country=country,
+            zone=_zone(row, faults) or _only_zone_of(country) or self._defaults.zone,
+            groups=in_groups(row["groups"]),
+            unit=clean(row["unit"])[:200],
+            manager=row["manager"].strip().lower()[:200],
+            absent_until=_day(row, "absent_until", faults),
+            left_on=_day(row, "left_on", faults),
+        )
+        if faults:
+            self.rejected.append(RejectedRow(uid, why(faults), tuple(faults)))
+            return None
+        return record
+
+    def _once(self, row: Row, keys: Sequence[str | None], faults: list[Fault]) -> None:
+        """Refuse a key or an address that another row has already."""
+        known = [self._seen[key] for key in keys if key and key in self._seen]
+        if known:
+            faults.append(row_fault(row, "row.duplicate_person", "person_id", first=known[0]))
+        for key in keys:
+            if key:
+                self._seen.setdefault(key, f"{row.file}:{row.line}")
+
+
+def _group_reader(headers: frozenset[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return how groups are read: a file without such a column puts everybody into all-staff."""
+    column = next(column for column in PEOPLE if column.name == "groups")
+    names = {header_key(name) for name in (column.name, *column.aliases)}
+    if headers.isdisjoint(names):
+        return lambda _text: (EVERYBODY,)
+    return _groups
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    parts = (clean(part) for part in re.split(r"[;|,]", text))
+    return tuple(sorted({part[:100] for part in parts if part}))
+
+
+def _name(row: Row) -> str:
+    whole = clean(row["name"])
+    return whole or clean(f"{row['first_name']} {row['last_name']}")
+
+
+def _other_addresses(row: Row, main: str | None) -> tuple[str, ...]:
+    texts = [row["upn"], *re.split(r"[;|,\s]+", row["other_addresses"])]
+    found = (folded_address(re.sub(r"^smtp:", "", text, flags=re.IGNORECASE)) for text in texts)
+    return tuple(dict.fromkeys(each for each in found if each and each != main))
+
+
+def _language(row: Row, faults: list[Fault]) -> str:
+    text = row["language"].replace("_", "-")
+    if not text:
+        return ""
+    named = _language_names().get(text.casefold())
+    if named:
+        return named
+    base = text.partition("-")[0].lower()
+    if _TAG.fullmatch(text) and base in _language_names().values():
+        return "-".join([base, *text.split("-")[1:]])[:35]
+    faults.append(row_fault(row, "row.bad_language", "language", text=text[:40]))
+    return ""
+
+
+def _country(row: Row, faults: list[Fault]) -> str:
+    text = row["country"]
+    if not text:
+        return ""
+    code = _country_names().get(text.casefold())
+    if code is None:
+        faults.append(row_fault(row, "row.bad_country", "country", text=text[:40]))
+    return code or ""
+
+
+def _zone(row: Row, faults: list[Fault]) -> str:
+    text = row["zone"]
+    if not text:
+        return ""
+    zone = get_global("windows_zone_mapping").get(text, text)
+    if zone in _zones():
+        return str(zone)
+    faults.append(row_fault(row, "row.bad_zone", "zone", text=text[:40]))
+    return ""
+
+
+def _day(row: Row, column: str, faults: list[Fault]) -> date | None:
+    text = row[column]
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).date()
+    except ValueError:
+        faults.append(row_fault(row, "row.bad_day", column, text=text[:40]))
+        return None
+
+
+@cache
+def _language_names() -> dict[str, str]:
+    """Return tags by the names of languages: in English, Hindi, and the language itself."""
+    names: dict[str, str] = {}
+    for display in _NAME_LANGUAGES:
+        for tag, name in Locale(display).languages.items():
+            if _TAG.fullmatch(tag) and "-" not in tag:
+                names.setdefault(name.casefold(), tag)
+    return names | {tag: tag for tag in names.values()}
+
+
+@cache
+def _country_names() -> dict[str, str]:
+    """Return two-letter codes by themselves and by the names of countries."""
+    names = {"usa": "US", "u.s.a.": "US", "uk": "GB", "u.k.": "GB"}
+    for display in _NAME_LANGUAGES:
+        for code, name in Locale(display).territories.items():
+            if len(code) == 2 and code.isalpha():  # noqa: PLR2004 - not a continent's number
+                names.setdefault(name.casefold(), code)
+                names[code.casefold()] = code
+    return names
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@cache
+def _zones_of_countries() -> dict[str, tuple[str, ...]]:
+    """Return the zones of every country, from the table that comes with the zone data."""
+    table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
+    zones: dict[str, tuple[str, ...]] = {}
+    for line in table.splitlines():
+        if not line.startswith("#"):
+            country, _, zone = line.split("\t")[:3]
+            zones[country] = (*zones.get(country, ()), zone)
+    return zones
+
+
+def _only_zone_of(country: str) -> str:
+    """Return a country's zone if it has but one; of several, none is a safe guess."""
+    zones = _zones_of_countries().get(country, ())
+    return zones[0] if len(zones) == 1 else ""
