@@ -1,0 +1,175 @@
+"""Mails are written down before they leave: complete at birth, due at an instant, in an epoch.
+
+These are called by `orders` inside its own transactions; what leaves, and what becomes of it, is
+the business of senders and of the SQL functions of this app.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F
+
+from countermand.audit import actions as audit
+from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.notices.models import Mailing, Notice, PermitBatch, Template
+from countermand.notices.wording import TemplateText, Values
+
+_SLICE: Final = 2000
+_BATCHES_AT_ONCE: Final = 500
+_SHOWN: Final = 20  # hexadecimal digits in a Message-ID: 80 bits
+
+
+@dataclass(frozen=True, slots=True)
+class MessageIds:
+    """Makes Message-IDs that nobody can guess and that every try of one mail has in common."""
+
+    domain: str
+    key: bytes = field(repr=False)
+
+    def of(self, row: NewNotice) -> str:
+        """Return the Message-ID of one mail, the same for equal rows."""
+        matter = f"{row.order_number}.{row.revision_number}.{row.kind.value}.{row.step}"
+        whom = f"{matter}.{row.person_id}.{row.address}".encode()
+        shown = hmac.new(self.key, whom, hashlib.sha256).hexdigest()[:_SHOWN]
+        return f"<{matter}.{shown}@{self.domain}>"
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """One mail to one address, all of it."""
+
+    order_number: str
+    revision_number: int
+    kind: NoticeKind
+    step: int
+    person_id: int
+    address: str
+    language: str
+    wave: int
+    template_id: int
+    values: Values
+    in_reply_to: str
+    dated_at: datetime
+    due_at: datetime
+
+
+def start_mailing(
+    *,
+    order_number: str,
+    mode: str,
+    phase: str,
+    epoch: int,
+    not_after: datetime,
+    digest: str,
+    revision_number: int,
+    templates: Sequence[TemplateText],
+) -> None:
+    """Make an order known to the ledger, with its approved words; nothing is due by this.
+
+    May be called again for a later revision while nothing has left.
+    """
+    Mailing.objects.update_or_create(
+        order_number=order_number,
+        defaults={
+            "mode": mode,
+            "phase": phase,
+            "epoch": epoch,
+            "not_after": not_after,
+            "digest": digest,
+            "revision_number": revision_number,
+        },
+    )
+    Template.objects.filter(order_number=order_number, revision_number=revision_number).delete()
+    Template.objects.bulk_create(
+        Template(
+            order_number=order_number,
+            revision_number=revision_number,
+            kind=words.kind.value,
+            variant=words.variant,
+            language=words.language,
+            subject=words.subject,
+            text=words.text,
+            html=words.html,
+            sha256=words.sha256,
+        )
+        for words in templates
+    )
+
+
+def set_phase(order_number: str, phase: str, epoch: int) -> None:
+    """Let the ledger know where an order stands; one that was never released is not known to it."""
+    Mailing.objects.filter(order_number=order_number).update(phase=phase, epoch=epoch)
+
+
+def add_notices(rows: Iterable[NewNotice], *, ids: MessageIds) -> int:
+    """Write down mails; one that is there already stays as it is. Returns how many were given."""
+    fresh = [_row(row, ids) for row in rows]
+    Notice.objects.bulk_create(fresh, batch_size=_SLICE, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _row(row: NewNotice, ids: MessageIds) -> Notice:
+    return Notice(
+        order_number=row.order_number,
+        revision_number=row.revision_number,
+        kind=row.kind.value,
+        step=row.step,
+        person_id=row.person_id,
+        address=row.address,
+        language=row.language,
+        wave=row.wave,
+        template_id=row.template_id,
+        values=row.values,
+        message_id=ids.of(row),
+        in_reply_to=row.in_reply_to,
+        dated_at=row.dated_at,
+        due_at=row.due_at,
+    )
+
+
+def postpone(order_number: str, by: timedelta, *, now: datetime) -> int:
+    """Move what has not begun to leave and is not due before `now` less `by`, after a pause.
+
+    The waves keep their distance instead of leaving all at once.
+    """
+    waiting = Notice.objects.filter(
+        order_number=order_number,
+        state=NoticeState.PENDING.value,
+        kind=NoticeKind.NOTICE.value,
+        due_at__gt=now - by,
+    )
+    return waiting.update(due_at=F("due_at") + by)
+
+
+@transaction.atomic
+def log_permit_batches(*, now: datetime) -> int:
+    """Enter every batch of intents to send in the log, once each; returns how many."""
+    batches = list(
+        PermitBatch.objects.select_for_update(skip_locked=True)
+        .filter(logged=False)
+        .order_by("pk")[:_BATCHES_AT_ONCE]
+    )
+    for batch in batches:
+        audit.record(
+            "permit.batch",
+            order_number=batch.order_number,
+            actor_id=None,
+            facts={
+                "order": batch.order_number,
+                "epoch": batch.epoch,
+                "digest": batch.digest,
+                "sender": batch.sender,
+                "at": batch.at.isoformat(),
+                "message_ids": batch.message_ids,
+            },
+            now=now,
+        )
+    PermitBatch.objects.filter(pk__in=[batch.pk for batch in batches]).update(logged=True)
+    return len(batches)

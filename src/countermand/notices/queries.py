@@ -1,0 +1,228 @@
+"""What the ledger says of an order's mails, as plain values for other rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Count, Max, Min, Q
+
+from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.domain.exposure import Exposure
+from countermand.domain.notice_life import MOST_ATTEMPTS
+from countermand.notices.models import Mailing, Notice, Template
+
+# Accepted and not bounced for so long counts as proof that somebody was told.
+PROOF_AFTER: Final = timedelta(hours=24)
+_ACCEPTED: Final = (NoticeState.SENT.value, NoticeState.DELIVERED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How many people an order reached: got it, may have got it, and has not left for them."""
+
+    got_it: int
+    may_have: int
+    not_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What came back of one kind of mail; `uncertain` had all their tries and no clear answer."""
+
+    mails: int
+    accepted: int
+    bounced: int
+    refused: int
+    uncertain: int
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """How far the corrections of an order have come; `to_call` lists people for a telephone."""
+
+    sent: int
+    waiting: int
+    to_call: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeLine:
+    """One mail as a list shows it."""
+
+    kind: str
+    person_id: int
+    address: str
+    language: str
+    wave: int
+    state: str
+    exposure: Exposure
+    due_at: datetime
+    accepted_at: datetime | None
+    message_id: str
+    last_reply: str
+
+
+def is_known(order_number: str) -> bool:
+    """Tell whether an order was ever released to the ledger."""
+    return Mailing.objects.filter(order_number=order_number).exists()
+
+
+def template_ids(order_number: str, revision_number: int) -> dict[tuple[str, str, str], int]:
+    """Return the ids of the approved words, by kind, variant and language."""
+    rows = Template.objects.filter(order_number=order_number, revision_number=revision_number)
+    return {
+        (kind, variant, language): pk
+        for kind, variant, language, pk in rows.values_list("kind", "variant", "language", "pk")
+    }
+
+
+def unsettled(order_number: str, *, kind: NoticeKind) -> int:
+    """Count the mails of a kind that will still be tried or are in a sender's hands."""
+    rows = Notice.objects.filter(order_number=order_number, kind=kind.value)
+    return rows.filter(_UNSETTLED).count()
+
+
+_UNSETTLED: Final = Q(
+    state__in=[
+        NoticeState.PENDING.value,
+        NoticeState.CLAIMED.value,
+        NoticeState.PERMITTED.value,
+    ]
+) | Q(state=NoticeState.MAYBE.value, attempts__lt=MOST_ATTEMPTS)
+
+
+def health(order_number: str, *, kind: NoticeKind = NoticeKind.NOTICE) -> Health:
+    """Return what came back so far."""
+    maybe = Q(state=NoticeState.MAYBE.value, attempts__gte=MOST_ATTEMPTS)
+    found = Notice.objects.filter(order_number=order_number, kind=kind.value).aggregate(
+        mails=Count("pk"),
+        accepted=Count("pk", filter=Q(accepted_at__isnull=False)),
+        bounced=Count("pk", filter=Q(state=NoticeState.BOUNCED.value)),
+        refused=Count("pk", filter=Q(state=NoticeState.REFUSED.value)),
+        uncertain=Count("pk", filter=maybe),
+    )
+    return Health(**found)
+
+
+def reach(order_number: str) -> Reach:
+    """Return how many people got an order, may have got it, or have not been sent it."""
+    people = (
+        Notice.objects.filter(order_number=order_number)
+        .exclude(kind=NoticeKind.CORRECTION.value)
+        .values("person_id")
+        .annotate(most=Max("exposure"))
+    )
+    counts = dict.fromkeys(Exposure, 0)
+    for row in people:
+        counts[Exposure(row["most"])] += 1
+    return Reach(
+        got_it=counts[Exposure.CERTAIN],
+        may_have=counts[Exposure.POSSIBLE],
+        not_sent=counts[Exposure.NONE],
+    )
+
+
+def corrections(order_number: str) -> Corrections:
+    """Return how far the corrections have come.
+
+    Whoever was refused or bounced by their server is to be called by a person.
+    """
+    rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.CORRECTION.value)
+    stuck = [NoticeState.REFUSED.value, NoticeState.BOUNCED.value]
+    sent = rows.filter(state__in=_ACCEPTED)
+    to_call = set(rows.filter(state__in=stuck).values_list("person_id", flat=True))
+    to_call -= set(sent.values_list("person_id", flat=True))
+    return Corrections(
+        sent=sent.values("person_id").distinct().count(),
+        waiting=rows.exclude(state__in=[*_ACCEPTED, *stuck]).count(),
+        to_call=tuple(sorted(to_call)),
+    )
+
+
+def proofs(order_number: str, *, now: datetime) -> dict[tuple[int, int], datetime]:
+    """Return when each person was provably told, by person and step of their notices.
+
+    Delivered, or the check code was entered, or accepted and not bounced for 24 hours.
+    """
+    rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.NOTICE.value)
+    proven = rows.filter(Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER))
+    proven = proven.filter(state__in=_ACCEPTED)
+    found: dict[tuple[int, int], datetime] = {}
+    for person_id, step, accepted_at, proven_at in proven.values_list(
+        "person_id", "step", "accepted_at", "proven_at"
+    ):
+        at = accepted_at or proven_at
+        if at is not None:
+            key = (person_id, step)
+            found[key] = min(found.get(key, at), at)
+    return found
+
+
+def accepted_locks(order_number: str) -> dict[int, datetime]:
+    """Return when the last notice before a pause was accepted, by person; the newest one."""
+    rows = Notice.objects.filter(
+        order_number=order_number,
+        kind=NoticeKind.LOCK.value,
+        state__in=_ACCEPTED,
+        accepted_at__isnull=False,
+    )
+    found = rows.values("person_id").annotate(at=Max("accepted_at"))
+    return {row["person_id"]: row["at"] for row in found}
+
+
+def told_at(order_number: str) -> dict[tuple[int, int], datetime]:
+    """Return when each notice was accepted, by person and step; those not accepted are left out."""
+    rows = Notice.objects.filter(
+        order_number=order_number, kind=NoticeKind.NOTICE.value, accepted_at__isnull=False
+    )
+    found = rows.values("person_id", "step").annotate(at=Min("accepted_at"))
+    return {(row["person_id"], row["step"]): row["at"] for row in found}
+
+
+def steps_done(
+    order_number: str, kinds: Mapping[NoticeKind, int] | None = None
+) -> set[tuple[NoticeKind, int, int]]:
+    """Return which mails exist already, as kind, step and person."""
+    rows = Notice.objects.filter(order_number=order_number)
+    if kinds is not None:
+        rows = rows.filter(kind__in=[kind.value for kind in kinds])
+    return {
+        (NoticeKind(kind), step, person_id)
+        for kind, step, person_id in rows.values_list("kind", "step", "person_id")
+    }
+
+
+def first_message_ids(order_number: str) -> dict[int, str]:
+    """Return the Message-ID of each person's first notice, which later mails answer."""
+    rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.NOTICE.value)
+    return dict(rows.order_by("-step").values_list("person_id", "message_id"))
+
+
+def lines(
+    order_number: str, *, kind: NoticeKind | None = None, person_id: int | None = None
+) -> list[NoticeLine]:
+    """Return the mails of an order, in the order in which they are due."""
+    rows = Notice.objects.filter(order_number=order_number)
+    if kind is not None:
+        rows = rows.filter(kind=kind.value)
+    if person_id is not None:
+        rows = rows.filter(person_id=person_id)
+    return [
+        NoticeLine(
+            kind=row.kind,
+            person_id=row.person_id,
+            address=row.address,
+            language=row.language,
+            wave=row.wave,
+            state=row.state,
+            exposure=Exposure(row.exposure),
+            due_at=row.due_at,
+            accepted_at=row.accepted_at,
+            message_id=row.message_id,
+            last_reply=row.last_reply,
+        )
+        for row in rows.order_by("due_at", "pk")
+    ]
