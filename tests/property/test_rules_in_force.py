@@ -67,7 +67,9 @@ def histories(draw: st.DrawFn) -> list[RuleEvent]:
     return draw(st.permutations(events))
 
 
-def told_step_by_step(events: list[RuleEvent], app: str, person: int, at: datetime) -> set[str]:
+def told_step_by_step(  # noqa: C901, PLR0912 (one plain walk, to be read against the rules)
+    events: list[RuleEvent], app: str, person: int, at: datetime
+) -> set[str]:
     """The oracle: walk through time and keep the set of orders that stand."""
     standing: dict[str, PutInForce] = {}
     known: dict[str, PutInForce] = {}
@@ -104,7 +106,7 @@ def told_step_by_step(events: list[RuleEvent], app: str, person: int, at: dateti
         while older is not None:
             hidden.add(older)
             older = known[older].amends if older in known else None
-    free = {n for n in excepted if excepted[n] is None or at < excepted[n]}
+    free = {number for number, until in excepted.items() if until is None or at < until}
     return covering - hidden - free
 
 

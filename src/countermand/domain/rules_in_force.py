@@ -186,6 +186,32 @@ def rules_for_apps(
     return {app: rules(events, app=app, person_id=person_id, at=at) for app in apps}
 
 
+def rules_before(
+    events: Sequence[RuleEvent],
+    *,
+    number: str,
+    apps: Iterable[str],
+    person_id: int,
+) -> Mapping[str, tuple[RuleInForce, ...]]:
+    """Return what applied to a person right before the order `number` began to, app by app.
+
+    For a late joiner that is the instant of joining. An order that never was put in force has no
+    such instant: the answer is then that nothing applied.
+    """
+    put = [e.at for e in events if isinstance(e, PutInForce) and e.number == number]
+    joined = [
+        e.at
+        for e in events
+        if isinstance(e, CameUnder) and (e.number, e.person_id) == (number, person_id)
+    ]
+    if not put:
+        return dict.fromkeys(apps, ())
+    at = max(min(put), min(joined, default=min(put)))
+    earlier = [event for event in events if event.at < at]
+    found = {app: rules(earlier, app=app, person_id=person_id, at=at) for app in apps}
+    return {app: tuple(r for r in held if r.number != number) for app, held in found.items()}
+
+
 def _read(events: Iterable[RuleEvent], person_id: int, at: datetime) -> _Story:
     """Put together what was known at `at`."""
     story = _Story()

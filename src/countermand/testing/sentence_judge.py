@@ -118,7 +118,10 @@ class _Judge:
 
 def _open_slots(own: str) -> str:
     parts = re.split(r"(\{taken_back_at\}|\{replaced_by\})", " ".join(own.split()))
-    opened = {"{taken_back_at}": "<MOMENT>", "{replaced_by}": r"(?P<replacement>\S+)"}
+    opened = {
+        "{taken_back_at}": "<MOMENT>",
+        "{replaced_by}": r"(?P<replacement>CM-[0-9A-Z]+|\([^()]+\))",
+    }
     return "".join(opened.get(part) or re.escape(part) for part in parts)
 
 
@@ -243,7 +246,9 @@ def _own(judge: _Judge, match: re.Match[str]) -> bool:
     groups = match.groupdict()
     moment, replacement = groups.get("moment"), groups.get("replacement")
     return (moment is None or judge.says_moment(moment, judge.world.taken_back_at)) and (
-        replacement is None or replacement == judge.world.replacement
+        replacement is None
+        or replacement == judge.world.replacement
+        or (replacement.startswith("(") and judge.world.replacement is None)
     )
 
 
