@@ -31,6 +31,7 @@ LOG_PUBLIC_KEY: Final = "log-public-key"
 _SECRETS: Final = (
     "gate-token",
     "django-secret-key",
+    "message-id-key",
     "postgres-admin-password",
     "postgres-password",
     "postgres-sender-password",
