@@ -36,6 +36,11 @@ def _moment(at: datetime, zone: str, language: str) -> str:
     return f"{format_datetime(local, _MOMENT[language], locale=locale)} ({_zone(local, locale)})"
 
 
+def clock_moment(clock: datetime, language: str) -> str:
+    """Return weekday, date and clock time of a clock that everybody reads at home; no zone."""
+    return format_datetime(clock, _MOMENT[language], locale=_LOCALE[language])
+
+
 def _zone(local: datetime, locale: str) -> str:
     """Return the zone's name in words; where the data know it by an older key only, by that one."""
     older = _older_names().get(getattr(local.tzinfo, "key", ""))

@@ -226,7 +226,8 @@ def _what_to_do(
     remedies = tuple(content.get("remedies") or ("remove-app",))
     removed = "_".join(target for target in ("app", "desktop") if target in targets) or "web"
     main = removed if "remove-app" in remedies or removed == "web" else remedies[0]
-    parts = [say[f"{table}.{main}"]]
+    by_hand = say[f"by_hand.{removed}" if removed in {"desktop", "web"} else "by_hand.device"]
+    parts: list[str] = []
     if removed != "web":
         parts.append(say["browser.included" if "web" in targets else "browser.excluded"])
     owners = tuple(devices.get("ownership") or ())
@@ -238,7 +239,12 @@ def _what_to_do(
             say["only.platforms"].replace("[[platforms]]", moments.listed(kinds, language))
         )
     others = [say[f"remedy.{r}"] for r in remedies if r not in {"remove-app", main}]
-    return {"what_to_do": " ".join(parts), "other_remedy": " ".join(others)}
+    action = say[f"{table}.{main}"]
+    return {
+        "what_to_do": " ".join([action, by_hand, *parts]),
+        "action": " ".join([action, *parts]),  # where it is read on a page
+        "other_remedy": " ".join(others),
+    }
 
 
 def _platform_names(platforms: object) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 from countermand.domain.errors import CountermandError, gettext_noop
 
 WORDS_FOLDER: Final = Path(__file__).parent / "words"
+PAGE_WORDS: Final = "page.toml"
 
 
 @dataclass(eq=False)
@@ -56,7 +57,17 @@ def mail_source(language: str, name: str) -> MailSource:
 @lru_cache(maxsize=16)
 def sentences(language: str) -> Mapping[str, str]:
     """Return every single sentence by its dotted key. Raises LanguageWithoutWords."""
-    tables = tomllib.loads(_read(language, "sentences.toml"))
+    return _by_key(_read(language, "sentences.toml"))
+
+
+@lru_cache(maxsize=16)
+def page_words(language: str) -> Mapping[str, str]:
+    """Return the words of the look-up page by dotted key. Raises LanguageWithoutWords."""
+    return _by_key(_read(language, PAGE_WORDS))
+
+
+def _by_key(text: str) -> Mapping[str, str]:
+    tables = tomllib.loads(text)
     return {
         f"{table}.{name}": text
         for table, entries in tables.items()
@@ -66,11 +77,11 @@ def sentences(language: str) -> Mapping[str, str]:
 
 @lru_cache(maxsize=1)
 def files_digest() -> str:
-    """Return the SHA-256 (hex) over every file of words, by path and content."""
+    """Return the SHA-256 (hex) over every file of words of mails, by path and content."""
     files = {
         path.relative_to(WORDS_FOLDER).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in WORDS_FOLDER.rglob("*")
-        if path.suffix in {".txt", ".toml"}
+        if path.suffix in {".txt", ".toml"} and path.name != PAGE_WORDS
     }
     listing = json.dumps(files, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(listing.encode()).hexdigest()

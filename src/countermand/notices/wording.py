@@ -45,6 +45,7 @@ __all__ = [
     "notice_values",
     "prepare_templates",
     "restored_values",
+    "signed_by",
     "words_digest",
 ]
 
@@ -181,7 +182,7 @@ def notice_values(
         "deadline": moments.moment(facts.own_deadline_at, person.zone, language),
         "devices": _devices(person, devices, language),
         "issued_by": _signed(facts.issued_by, language),
-        "approved_by": _all_signed(facts.approved_by, language),
+        "approved_by": signed_by(facts.approved_by, language),
     }
 
 
@@ -288,7 +289,8 @@ def _signed(who: Signatory, language: str) -> str:
     return f"{name} ({who.role})" if who.role else name
 
 
-def _all_signed(everybody: tuple[Signatory, ...], language: str) -> str:
+def signed_by(everybody: tuple[Signatory, ...], language: str) -> str:
+    """Return the names, with role or unit, of people who answer for a notice, as one phrase."""
     return moments.listed(tuple(_signed(who, language) for who in everybody), language)
 
 
