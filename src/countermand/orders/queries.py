@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, F
 
+from countermand.domain.app_id import IdentifierKey, SignedIdentifier
 from countermand.orders.models import (
     Affected,
     Approval,
@@ -119,6 +120,21 @@ def every_order() -> list[OrderView]:
 def named_apps() -> frozenset[str]:
     """Return the catalogue ids that any order names; of other apps nothing is ever kept."""
     return frozenset(NamedApp.objects.values_list("app_id", flat=True))
+
+
+def signed_identifiers() -> tuple[SignedIdentifier, ...]:
+    """Return the identifiers and bare names that somebody signed in the newest text of an order."""
+    rows = Revision.objects.filter(number=F("order__revision_number"))
+    signed = (
+        SignedIdentifier(
+            app_id=each["app_id"],
+            key=IdentifierKey.parse(each["key"]),
+            publisher=each["publisher"],
+        )
+        for listed in rows.values_list("content__order__signed_identifiers", flat=True)
+        for each in listed or ()
+    )
+    return tuple(dict.fromkeys(signed))
 
 
 def apps_of(number: str) -> tuple[str, ...]:
