@@ -1,10 +1,321 @@
-"""Verbs."""
+"""`countermand import people|devices`: take over exports, whole or not at all."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+from rich.console import Console
+
+from countermand.cli import afterwards, given, output
+from countermand.cli.exit_codes import ExitCode
+from countermand.domain.errors import FaultsFound
+from countermand.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from countermand.cli.session import Session
+    from countermand.devices.actions import InventorySource, LoadReport
+    from countermand.domain.app_id import WantedApp
+    from countermand.domain.inventory import RejectedRow
+    from countermand.people.actions import PeopleReport
+
+
+class SourceKind(StrEnum):
+    """Where an inventory comes from."""
+
+    CSV = "csv"
+    INTUNE = "intune"
+
+
+Files = Annotated[
+    list[Path], typer.Argument(exists=True, dir_okay=False, help=_("The files of one export."))
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help=_("When the export was made, such as 2026-11-23T09:30:00Z; else now.")),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help=_("Only say what would change."))]
+AcceptRejects = Annotated[
+    bool, typer.Option("--accept-rejects", help=_("Load the good rows and list the others."))
+]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm-mass-change",
+        help=_("Load even though more than a fifth would vanish or turn over."),
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
-    """Register."""
-    del app
+    """Add the verbs."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help=_("Take over people and devices out of exports."),
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    group.command(
+        "people",
+        help=_(
+            "Take over the list of people from a CSV export of Entra, Google or an HR program. "
+            "Whoever is missing from it has left.\n\n"
+            "Example: countermand import people people.csv"
+        ),
+    )(people)
+    group.command(
+        "devices",
+        help=_(
+            "Take over devices, and where the ordered apps are on them; nothing is kept about any "
+            "other app.\n\n"
+            "Example: countermand import devices --source csv devices.csv apps.csv\n\n"
+            "Example: countermand import devices --source intune Devices.csv AppInvRawData.zip"
+        ),
+    )(devices)
+    app.add_typer(group, name="import")
+
+
+def people(
+    *,
+    files: Files,
+    zone: Annotated[
+        str, typer.Option(help=_("The time zone of people of whom the file says nothing."))
+    ] = "UTC",
+    dry_run: DryRun = False,
+    accept_rejects: AcceptRejects = False,
+    confirm_mass_change: Confirm = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Import people."""
+    from countermand.cli.session import session
+    from countermand.connectors.csv_files.people import Defaults, PeopleFiles
+    from countermand.delimited import ByteSource
+
+    with session() as opened:
+        from countermand.people import actions
+
+        defaults = Defaults(language=opened.settings.default_language, zone=zone)
+        source = PeopleFiles([ByteSource.of(path) for path in files], defaults=defaults)
+        options = actions.ImportOptions(
+            accept_rejects=accept_rejects,
+            confirm_mass_change=confirm_mass_change,
+            dry_run=dry_run,
+        )
+        with output.progress(_("Reading people")):
+            report = actions.import_people(
+                source, now=opened.now(), actor_id=_actor_id(opened), options=options
+            )
+        if report.state is actions.ImportState.LOADED:
+            afterwards.who_may_stop_changed(opened)
+            afterwards.inventory_changed(opened)
+    answer = people_answer(report)
+    output.emit(answer, as_json=as_json, render=lambda console: _show_people(console, report))
+    _end(report.state)
+
+
+def devices(
+    *,
+    files: Files,
+    source: Annotated[SourceKind, typer.Option(help=_("What made the export."))],
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    accept_rejects: AcceptRejects = False,
+    confirm_mass_change: Confirm = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Import devices."""
+    from countermand.cli.session import session
+
+    with session() as opened:
+        from countermand.devices import actions
+        from countermand.people import queries as people_queries
+
+        now = opened.now()
+        taken_at = given.time(as_of) if as_of else now
+        apps = _ordered_apps()
+        options = actions.LoadOptions(
+            accept_rejects=accept_rejects,
+            confirm_mass_change=confirm_mass_change,
+            dry_run=dry_run,
+        )
+        with output.progress(_("Reading devices")) as advance:
+            report = actions.load_inventory(
+                source_of(source, files, apps=apps, as_of=taken_at),
+                apps=apps,
+                owners=people_queries.ids_by_address(),
+                as_of=taken_at,
+                now=now,
+                actor_id=_actor_id(opened),
+                options=options,
+                on_progress=advance,
+            )
+        if report.state is actions.LoadState.LOADED:
+            afterwards.inventory_changed(opened)
+    answer = devices_answer(report)
+    output.emit(answer, as_json=as_json, render=lambda console: _show_devices(console, report))
+    _end(report.state)
+
+
+def source_of(
+    kind: SourceKind, files: Sequence[Path], *, apps: Sequence[WantedApp], as_of: datetime
+) -> InventorySource:
+    """Open the files of one export; zips are opened as what they hold. Raises FaultsFound."""
+    from countermand.connectors.csv_files.source import CsvFiles
+    from countermand.connectors.intune_export import report_zip
+    from countermand.connectors.intune_export.source import IntuneExport
+    from countermand.delimited import ByteSource
+    from countermand.domain.errors import Fault
+
+    sources, faults = [], []
+    for path in files:
+        is_zip = path.suffix.lower() == ".zip"
+        opened = report_zip.opened(path) if is_zip else ByteSource.of(path)
+        if isinstance(opened, Fault):
+            faults.append(opened)
+        else:
+            sources.append(opened)
+    if faults:
+        raise FaultsFound.of(kind.value, faults)
+    reader: Callable[..., InventorySource] = CsvFiles if kind is SourceKind.CSV else IntuneExport
+    return reader(sources, apps=apps, as_of=as_of)
+
+
+def _ordered_apps() -> tuple[WantedApp, ...]:
+    """Return the apps that live orders name, drafts included: all that is ever looked for."""
+    from countermand.catalogue.queries import catalogue
+    from countermand.orders import queries as orders
+
+    return catalogue().wanted(orders.named_apps(), orders.signed_identifiers())
+
+
+def _actor_id(opened: Session) -> int | None:
+    actor = opened.actor_if_any()
+    return actor.person_id if actor is not None else None
+
+
+def _end(state: str) -> None:
+    if state == "held":
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def rejected_answer(rows: Sequence[RejectedRow]) -> list[dict[str, Any]]:
+    """Return what was left out: which record, why in a few words, and every fault."""
+    return [
+        {
+            "device_id": row.device_id,
+            "why": row.why,
+            "file": row.file,
+            "line": row.line,
+            "faults": [output.fault_line(fault) for fault in row.faults],
+        }
+        for row in rows
+    ]
+
+
+def devices_answer(report: LoadReport) -> dict[str, Any]:
+    """Return a report as JSON knows it; no device but those whose rows were left out."""
+    return {
+        "source": report.source,
+        "as_of": report.as_of,
+        "state": report.state,
+        "rows_ok": report.rows_ok,
+        "rejected": rejected_answer(report.rejected),
+        "devices": {
+            "new": report.new,
+            "changed": report.changed,
+            "unchanged": report.unchanged,
+            "gone": report.gone,
+            "without_owner": report.without_owner,
+        },
+        "apps": report.apps,
+        "mass_changes": report.mass_changes,
+    }
+
+
+def people_answer(report: PeopleReport) -> dict[str, Any]:
+    """Return a report as JSON knows it."""
+    rejected = [
+        {**row, "person_id": row.pop("device_id")} for row in rejected_answer(report.rejected)
+    ]
+    return {
+        "state": report.state,
+        "rows_ok": report.rows_ok,
+        "rejected": rejected,
+        "people": {
+            "new": report.new,
+            "changed": report.changed,
+            "unchanged": report.unchanged,
+            "left": report.left,
+        },
+        "languages": report.languages,
+    }
+
+
+def _show_people(console: Console, report: PeopleReport) -> None:
+    line = _("People: {rows} read; new {new}, changed {changed}, unchanged {same}, left {left}.")
+    output.say(
+        console,
+        line,
+        rows=report.rows_ok,
+        new=report.new,
+        changed=report.changed,
+        same=report.unchanged,
+        left=report.left,
+    )
+    _show_rejected(console, report.rejected)
+    _show_state(console, report.state)
+
+
+def _show_devices(console: Console, report: LoadReport) -> None:
+    line = _("Devices: {rows} read; new {new}, changed {changed}, unchanged {same}, gone {gone}.")
+    output.say(
+        console,
+        line,
+        rows=report.rows_ok,
+        new=report.new,
+        changed=report.changed,
+        same=report.unchanged,
+        gone=report.gone,
+    )
+    if report.without_owner:
+        line = _("Devices whose owner is not in the list of people: {count}.")
+        output.say(console, line, count=report.without_owner)
+    if report.apps:
+        columns = (_("App"), _("on it"), _("not on it"), _("cannot be checked"), _("not checked"))
+        names = ("present", "absent", "unobservable", "unknown")
+        rows = [
+            (app, *(counts.get(name, 0) for name in names)) for app, counts in report.apps.items()
+        ]
+        console.print(output.table("", columns, rows))
+    else:
+        output.say(console, _("No order names an app yet, so nothing about apps was kept."))
+    _show_rejected(console, report.rejected)
+    for change in report.mass_changes:
+        vanish = _("{count} of {out_of} devices would vanish.")
+        turn = _("On {count} of {out_of} devices, {app} would turn over.")
+        line = vanish if change.what == "gone" else turn
+        output.say(console, line, count=change.count, out_of=change.out_of, app=change.app_id)
+    _show_state(console, report.state)
+
+
+def _show_rejected(console: Console, rejected: Sequence[RejectedRow]) -> None:
+    if not rejected:
+        return
+    output.say(console, _("Left out: {count} rows."), count=len(rejected))
+    for row in rejected:
+        for fault in row.faults:
+            output.print_fault(console, fault)
+
+
+def _show_state(console: Console, state: str) -> None:
+    if state == "held":
+        line = _(
+            "Held: too much would change at once, so everything stays as it was. "
+            "If it is right, import again with --confirm-mass-change."
+        )
+        output.say(console, line)
+    if state == "tried":
+        output.say(console, _("Only tried: nothing was changed."))

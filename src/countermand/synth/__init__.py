@@ -1,0 +1,1 @@
+"""Invents an organisation: people in many scripts, their devices, and what is on them."""
