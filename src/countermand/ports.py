@@ -15,6 +15,7 @@ from countermand.domain.delivery import (
     Reply,
     Settled,
     StopKind,
+    Template,
 )
 
 
@@ -36,16 +37,47 @@ class StopRow:
     at: datetime
 
 
-class NoticeLedger(Protocol):
-    """The durable record of who was told what; the sender's only way to the database.
+class SenderLedger(Protocol):
+    """All that a sender may do: its only way to the database."""
 
-    Two implementations are held equal by a differential test: SQL functions on PostgreSQL, and an
-    in-memory twin for simulation.
-    """
+    def lease(self, *, sender: str, mode: str, host: str, pid: int, seconds: float) -> bool:
+        """Take or renew the lease; real seconds, counted by the ledger. False: name is taken."""
+        ...
+
+    def recover(self, *, sender: str, own: bool, now: datetime) -> int:
+        """Take up what dead senders left: those without a lease, and with `own` this name too."""
+        ...
+
+    def template(self, template_id: int) -> Template:
+        """Return approved words; the same for ever."""
+        ...
 
     def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
         """Hand out up to `limit` due notices; a lease only, nothing about exposure changes (N1)."""
         ...
+
+    def exchange(
+        self,
+        *,
+        sender: str,
+        permits: Sequence[int],
+        replies: Sequence[Reply],
+        aborted: Sequence[int],
+        now: datetime,
+    ) -> Sequence[PermitAnswer]:
+        """Do `acknowledge`, `abort` and `permit` in one commit, in this order, durable on return.
+
+        One answer per permit asked for, in any order.
+        """
+        ...
+
+
+class NoticeLedger(SenderLedger, Protocol):
+    """The durable record of who was told what.
+
+    Two implementations are held equal by a differential test: SQL functions on PostgreSQL, and an
+    in-memory twin for simulation. Every verb may be called again after a lost answer.
+    """
 
     def permit(
         self, *, sender: str, notice_ids: Sequence[int], now: datetime
@@ -66,7 +98,10 @@ class NoticeLedger(Protocol):
         ...
 
     def settle(self, *, order_number: str, now: datetime) -> Settled:
-        """After every sender is proven dead: nothing of this order stays in flight."""
+        """After every sender is proven dead: nothing of this order stays in flight.
+
+        Returns how matters stand with all its mails but corrections. Raises OrderNotStopped.
+        """
         ...
 
     def corrections(self, *, order_number: str) -> Iterable[OwedCorrection]:
@@ -74,5 +109,5 @@ class NoticeLedger(Protocol):
         ...
 
     def evidence(self, *, evidence: Iterable[Evidence]) -> None:
-        """Take evidence that arrived later; exposure only rises (N8, N11, N14, N15)."""
+        """Take evidence that arrived later; exposure falls only by proof (N8, N11 to N15)."""
         ...

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
+from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.exposure import Exposure
 
 
@@ -40,6 +41,16 @@ class NoticeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """Approved words of one mail in one language, with `{slots}`."""
+
+    template_id: int
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimedNotice:
     """All that a sender needs to send one mail; `values` fill the slots of the template."""
 
@@ -55,6 +66,17 @@ class ClaimedNotice:
     in_reply_to: str
     dated_at: datetime
     attempts: int
+
+
+@dataclass(eq=False)
+class OrderNotStopped(CountermandError):
+    """Settling needs a stop first: senders would go on."""
+
+    order_number: str
+
+    code: ClassVar[str] = "ledger.order_not_stopped"
+    sentence: ClassVar[str] = gettext_noop("Order {order_number} is not stopped.")
+    remedy: ClassVar[str] = gettext_noop("Pause the order or take it back first.")
 
 
 class StopKind(StrEnum):
@@ -138,11 +160,11 @@ class OwedCorrection:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a settle transaction found: rows that became 'may have got it', and rows never sent."""
+    """How an order's mails stand after it was settled, corrections left out."""
 
-    maybe: int
-    skipped: int
-    certain: int
+    maybe: int  # may have got it
+    skipped: int  # never sent
+    certain: int  # got it
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import ClassVar, Final
 
-from countermand.domain.delivery import ClaimedNotice
+from countermand.domain.delivery import ClaimedNotice, Template
 from countermand.domain.errors import CountermandError, gettext_noop
 
 _SLOT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -48,16 +48,6 @@ class AddressNotUsable(CountermandError):
     code: ClassVar[str] = "notice.address_not_usable"
     sentence: ClassVar[str] = gettext_noop("This person's mail address cannot be used.")
     remedy: ClassVar[str] = gettext_noop("Mend the address in the directory, or call the person.")
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """Approved words of one mail in one language, with `{slots}`."""
-
-    template_id: int
-    subject: str
-    text: str
-    html: str
 
 
 @dataclass(frozen=True, slots=True)
