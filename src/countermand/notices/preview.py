@@ -42,6 +42,14 @@ _EXAMPLE: Final = MappingProxyType(
 )
 
 
+EXAMPLE_SHORT_ID: Final = "4821"
+
+
+def example_person(language: str) -> Addressee:
+    """Return the invented person of the previews in a language."""
+    return _EXAMPLE.get(language, _EXAMPLE["en"])
+
+
 @dataclass(eq=False)
 class NoSuchMail(CountermandError):
     """A preview was asked for a mail that this order never sends."""
@@ -146,7 +154,7 @@ class _Example:
 
     def values(self, template: TemplateText) -> Values:
         language = template.language
-        person = _EXAMPLE.get(language, _EXAMPLE["en"])
+        person = example_person(language)
         match template.kind:
             case NoticeKind.NOTICE | NoticeKind.REMINDER | NoticeKind.LOCK:
                 return wording.notice_values(
@@ -184,7 +192,7 @@ class _Example:
         return [
             KnownDevice(
                 name="Galaxy A51",
-                short_id="4821",
+                short_id=EXAMPLE_SHORT_ID,
                 app_name=self.app_names[app],
                 presence=Presence.PRESENT,
                 seen_at=self.now,

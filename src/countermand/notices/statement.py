@@ -1,0 +1,89 @@
+"""What press and maker are told about a take-back: approved words, figures from the ledger.
+
+Staff come first: there is no statement before corrections have begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.order_parts import Variant
+from countermand.notices import moments, word_store
+from countermand.notices.order_words import House, TextMissing, order_of
+from countermand.sender.compose import filled
+
+
+@dataclass(eq=False)
+class StatementNotReleased(CountermandError):
+    """The statement was asked for before staff were told."""
+
+    number: str
+
+    code: ClassVar[str] = "statement.not_released"
+    sentence: ClassVar[str] = gettext_noop(
+        "The statement about {number} is not ready: staff have not begun to get corrections."
+    )
+    remedy: ClassVar[str] = gettext_noop("Wait until corrections are on their way, then ask again.")
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFigures:
+    """What the ledger says about one take-back, in people; instants are aware.
+
+    `certain` got a notice, `possible` may have got one, `corrected` were sent a correction.
+    """
+
+    certain: int
+    possible: int
+    corrected: int
+    first_notice_at: datetime | None
+    taken_back_at: datetime
+    corrections_began_at: datetime | None
+
+
+def fill(
+    content: Mapping[str, Any],
+    number: str,
+    *,
+    variant: Variant,
+    figures: StatementFigures,
+    house: House,
+    language: str,
+    zone: str = "UTC",
+    replaced_by: str | None = None,
+) -> str:
+    """Return the statement with its figures. Raises StatementNotReleased and TextMissing."""
+    if figures.corrections_began_at is None:
+        raise StatementNotReleased(number=number)
+    order = order_of(content)
+    first = figures.first_notice_at
+    say = word_store.sentences(language)
+    values: dict[str, str | list[str]] = {
+        "number": number,
+        "title": _text(order.get("title"), order, language, "title"),
+        "organisation": house.organisation,
+        "people_certain": str(figures.certain),
+        "people_possible": str(figures.possible),
+        "people_reached": str(figures.certain + figures.possible),
+        "people_corrected": str(figures.corrected),
+        "first_notice_at": moments.moment(first, zone, language) if first else "–",
+        "taken_back_at": moments.moment(figures.taken_back_at, zone, language),
+        "replaced_by": replaced_by or say["replaced.unnamed"],
+    }
+    statements = order.get("statement")
+    entries = statements.get(variant.value) if isinstance(statements, Mapping) else None
+    key = f"statement.{variant.value}"
+    return filled(" ".join(_text(entries, order, language, key).split()), values)
+
+
+def _text(entries: object, order: Mapping[str, Any], language: str, key: str) -> str:
+    if isinstance(entries, Mapping):
+        fallback = str(order.get("fallback_language") or "en")
+        for wanted in (language, fallback, ""):
+            if entries.get(wanted):
+                return str(entries[wanted])
+    raise TextMissing(key=key, language=language)
