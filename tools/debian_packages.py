@@ -15,6 +15,7 @@ from pathlib import Path
 
 # Group of tests: the packages it needs. A group that is not named here needs none.
 NEEDED: dict[str, tuple[str, ...]] = {
+    "servers": ("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua"),
     "fresh": ("debootstrap", "debian-archive-keyring"),  # `make fresh`
 }
 

@@ -1,0 +1,199 @@
+"""Whatever is neither yes nor a plain no lets people in, under the configuration that we ship."""
+
+import base64
+import http.client
+import imaplib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.servers.conftest import (
+    TOKEN,
+    Server,
+    dovecot_that_asks,
+    held_port,
+    nginx_that_asks,
+)
+
+ACTIVE_SYNC = (
+    "/Microsoft-Server-ActiveSync?Cmd=Sync&User=asha%40amber.example&DeviceId=ABC123&DeviceType=X"
+)
+PASSWORD = "a password that nobody may see"
+BASIC = "Basic " + base64.b64encode(f"asha@amber.example:{PASSWORD}".encode()).decode()
+
+
+@dataclass
+class OddGate:
+    """A gate that answers what a test tells it to, and keeps what it was asked."""
+
+    status: int = 204
+    body: bytes = b""
+    asked: list[str] = field(default_factory=list)
+    port: int = 0
+
+
+@pytest.fixture(scope="module")
+def gate() -> Iterator[OddGate]:
+    odd = OddGate()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            odd.asked.append(f"{self.requestline}\n{self.headers}\n{content.decode()}")
+            self.send_response(odd.status)
+            self.send_header("Content-Length", str(len(odd.body)))
+            self.end_headers()
+            self.wfile.write(odd.body)
+
+        do_POST = do_GET  # noqa: N815  (the name that http.server asks for)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    odd.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield odd
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def nginx(gate: OddGate) -> Iterator[Server]:
+    with nginx_that_asks(gate.port) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dovecot(gate: OddGate) -> Iterator[Server]:
+    with dovecot_that_asks(gate.port) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def forgotten(gate: OddGate) -> None:
+    gate.status, gate.body = 204, b""
+    gate.asked.clear()
+
+
+def web(
+    server: Server, target: str = ACTIVE_SYNC, body: bytes = b"mail content"
+) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    headers = {"Authorization": BASIC, "Cookie": "session=secret"}
+    connection.request("POST", target, body=body, headers=headers)
+    answer = connection.getresponse()
+    said = answer.read().decode()
+    connection.close()
+    return answer.status, said
+
+
+def imap(server: Server, password: str = "of-the-phone") -> str:
+    with imaplib.IMAP4("127.0.0.1", server.port, timeout=20) as connection:
+        try:
+            return connection.login("asha@amber.example", password)[0]
+        except imaplib.IMAP4.error as refusal:
+            return str(refusal)
+
+
+def test_a_plain_no_pauses_mail_on_the_web_in_two_languages(gate: OddGate, nginx: Server) -> None:
+    gate.status = 403
+
+    status, said = web(nginx)
+
+    assert status == 403
+    assert "Mail is paused on this device." in said
+    assert "इस डिवाइस पर मेल रुकी है।" in said
+
+
+@pytest.mark.parametrize(
+    "status", [200, 204, 302, 400, 401, 404, 418, 429, 449, 500, 502, 503, 599]
+)
+def test_whatever_else_a_gate_says_nginx_lets_the_phone_in(
+    gate: OddGate, nginx: Server, status: int
+) -> None:
+    gate.status = status
+
+    assert web(nginx) == (200, "mail")
+
+
+def test_without_a_gate_nginx_lets_everybody_in() -> None:
+    with held_port() as nobody, nginx_that_asks(nobody) as server:
+        assert web(server) == (200, "mail")
+        assert web(server, "/mail/inbox") == (200, "mail")
+
+
+def test_no_password_no_cookie_and_no_content_reaches_the_gate(
+    gate: OddGate, nginx: Server
+) -> None:
+    web(nginx, body=b"a letter")
+
+    [asked] = gate.asked
+    assert asked.startswith("GET /auth ")
+    assert f"Bearer {TOKEN}" in asked
+    assert "asha@amber.example" in asked
+    assert ACTIVE_SYNC in asked
+    for secret in (BASIC, PASSWORD, "session=secret", "a letter"):
+        assert secret not in asked
+
+
+def test_nobody_can_ask_the_gate_through_the_web(gate: OddGate, nginx: Server) -> None:
+    gate.status = 403
+
+    status, _ = web(nginx, "/countermand-question")
+
+    assert status != 403
+    assert gate.asked == []
+
+
+def test_dovecot_asks_once_and_only_when_the_password_was_right(
+    gate: OddGate, dovecot: Server
+) -> None:
+    gate.status, gate.body = 200, b'{"status":0,"msg":""}'
+
+    assert "OK" not in imap(dovecot, "a guess")
+    assert imap(dovecot) == "OK"
+
+    [asked] = gate.asked
+    assert '"login":"asha@amber.example"' in asked
+    assert '"device":"phone-7f3a"' in asked
+    assert f"Bearer {TOKEN}" in asked
+    assert "pwhash" not in asked
+    assert "remote" not in asked
+
+
+def test_a_plain_no_pauses_mail_over_imap_and_says_so(gate: OddGate, dovecot: Server) -> None:
+    gate.status, gate.body = 200, b'{"status":-1,"msg":"Mail is paused on this device."}'
+
+    assert "Mail is paused on this device." in imap(dovecot)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b"no JSON"),
+        (200, b'{"status":"-1"}'),
+        (204, b""),
+        (403, b'{"status":-1,"msg":"no"}'),
+        (404, b""),
+        (500, b'{"status":-1,"msg":"no"}'),
+        (503, b""),
+    ],
+)
+def test_whatever_else_a_gate_says_dovecot_lets_people_in(
+    gate: OddGate, dovecot: Server, status: int, body: bytes
+) -> None:
+    gate.status, gate.body = status, body
+
+    assert imap(dovecot) == "OK"
+
+
+def test_without_a_gate_dovecot_lets_everybody_in() -> None:
+    with held_port() as nobody, dovecot_that_asks(nobody) as server:
+        assert imap(server) == "OK"
