@@ -8,7 +8,11 @@ from django.db import models
 
 
 class FeedHead(models.Model):
-    """The single counter row; raised last in each writing transaction, so versions are dense."""
+    """The single counter row; every writing transaction raises it, so versions are dense.
+
+    Its row lock is taken before any entry's and held to the commit: the order of versions is the
+    order of commits, and two writers never wait for each other crosswise.
+    """
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     version = models.BigIntegerField(default=0)
@@ -18,7 +22,7 @@ class DoorEntry(models.Model):
     """One device under one order: the facts from which the verdict is computed."""
 
     login = models.CharField(max_length=320)  # mail login, folded
-    device_key = models.CharField(max_length=300)  # normalised key of a door
+    device_key = models.CharField(max_length=300)  # domain.device_key.normal_device
     order_number = models.CharField(max_length=12)
     device_id = models.BigIntegerField()
     person_id = models.BigIntegerField()
@@ -31,15 +35,24 @@ class DoorEntry(models.Model):
     lock_accepted_at = models.DateTimeField(null=True)
     attested_at = models.DateTimeField(null=True)
     override_until = models.DateTimeField(null=True)
-    version = models.BigIntegerField(db_index=True)
+    version = models.BigIntegerField()
     deleted = models.BooleanField(default=False)
-    checksum = models.CharField(max_length=64)  # keyed, checked by the gate when it would refuse
+    checksum = models.CharField(max_length=64)  # the seal (hex); a gate checks it when refusing
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["login", "device_key", "order_number"], name="one_entry_each"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(presence__in=["present", "absent", "unobservable", "unknown"]),
+                name="entry_presence_is_known",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["order_number"], name="entry_by_order"),
+            models.Index(fields=["device_id"], name="entry_by_device"),
+            models.Index(fields=["version", "id"], name="entry_by_version"),
         ]
 
 
@@ -61,3 +74,7 @@ class Override(models.Model):
     by_person_id = models.BigIntegerField()
     until = models.DateTimeField()
     made_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)  # taken away before its time
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["order_number"], name="override_by_order")]

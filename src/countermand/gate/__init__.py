@@ -1,1 +1,1 @@
-"""The mail gate: answers mail servers from memory, fails open, and never loads Django."""
+"""The mail gate: its own lean process. It answers from memory, and in every doubt it opens."""

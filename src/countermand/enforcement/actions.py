@@ -1,0 +1,220 @@
+"""Doors learn differences only, and a take-back reaches them as one row.
+
+Entries say what is known of devices; the published states say which orders are in force. Taking
+an order back publishes one new set of states and touches no entry, whatever their number.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Self
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from countermand.data_folder import DataFolder
+from countermand.domain.device_key import door_key, normal_device, normal_login
+from countermand.domain.door_record import body_of, seal
+from countermand.domain.published_states import VALID_FOR_S, PublishedOrder, payload
+from countermand.domain.verdict import EntryFacts
+from countermand.enforcement import queries
+from countermand.enforcement.door_facts import Compiled, DoorFacts
+from countermand.enforcement.entry_writes import raise_version, tell_gates, write_differences
+from countermand.enforcement.models import DoorEntry, Override, PublishedState
+from countermand.gate import keys
+
+__all__ = [
+    "Compiled",
+    "DoorFacts",
+    "PublishedOrder",
+    "Publisher",
+    "clear",
+    "clear_override",
+    "compile_entries",
+    "publish_states",
+    "set_attested",
+    "set_override",
+]
+
+_KEPT_SETS: Final = 10
+_SEQUENCE_LOCK: Final = (1129137997, 0x5354)  # "CMTM", "ST"
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who this installation is, and the keys that make gates believe it."""
+
+    instance: str
+    key: keys.PublisherKey
+    entry_key: bytes
+
+    @classmethod
+    def load(cls, folder: DataFolder) -> Self:
+        """Read the keys that `init` made. Raises keys.KeyMissing."""
+        return cls(
+            instance=folder.instance_id,
+            key=keys.PublisherKey.load(folder.keys),
+            entry_key=keys.entry_key(folder.keys),
+        )
+
+
+def compile_entries(
+    order_number: str, facts: Iterable[DoorFacts], *, publisher: Publisher, now: datetime
+) -> Compiled:
+    """Make the entries of one order equal to `facts`, writing differences only.
+
+    `facts` holds every door of every affected device: what is missing from it is taken away. What
+    a person said meanwhile, and overrides that hold at `now`, are kept whatever `facts` say. Every
+    5,000 differences are one transaction; cut off in between, each entry is still a true one.
+    """
+    let_through = {each.device_id: each.until for each in queries.overrides(order_number, now=now)}
+    attested = queries.attested_doors(order_number)
+
+    def with_openings() -> Iterable[DoorFacts]:
+        for each in facts:
+            door = (normal_login(each.login), normal_device(each.device))
+            said_at = _latest(each.entry.attested_at, attested.get(door))
+            until = _latest(each.entry.override_until, let_through.get(each.device_id))
+            entry = replace(
+                each.entry,
+                order_number=order_number,
+                attested_at=said_at,
+                override_until=until,
+            )
+            yield replace(each, entry=entry)
+
+    return write_differences(order_number, with_openings(), entry_key=publisher.entry_key)
+
+
+@transaction.atomic
+def set_attested(
+    device_id: int,
+    *,
+    at: datetime,
+    publisher: Publisher,
+    order_numbers: Collection[str] | None = None,
+) -> int:
+    """Open the doors of one device at once, because its person says that the app is gone.
+
+    Returns how many entries changed; `order_numbers` limits it to those orders. An older word
+    never replaces a newer one.
+    """
+
+    def opened(entry: EntryFacts) -> EntryFacts:
+        return replace(entry, attested_at=_latest(entry.attested_at, at))
+
+    return _rewrite(device_id, opened, publisher=publisher, order_numbers=order_numbers)
+
+
+@transaction.atomic
+def set_override(
+    device_id: int,
+    order_number: str,
+    *,
+    until: datetime,
+    reason: str,
+    by_person_id: int,
+    publisher: Publisher,
+    now: datetime,
+) -> int:
+    """Let one device through until `until`; returns how many entries changed."""
+    Override.objects.create(
+        device_id=device_id,
+        order_number=order_number,
+        reason=reason,
+        by_person_id=by_person_id,
+        until=until,
+        made_at=now,
+    )
+
+    def let_through(entry: EntryFacts) -> EntryFacts:
+        return replace(entry, override_until=_latest(entry.override_until, until))
+
+    return _rewrite(device_id, let_through, publisher=publisher, order_numbers=[order_number])
+
+
+@transaction.atomic
+def clear_override(
+    device_id: int, order_number: str, *, publisher: Publisher, now: datetime
+) -> int:
+    """End the overrides of one device under one order; returns how many entries changed."""
+    rows = Override.objects.filter(device_id=device_id, order_number=order_number)
+    rows.filter(ended_at__isnull=True).update(ended_at=now)
+
+    def as_before(entry: EntryFacts) -> EntryFacts:
+        return replace(entry, override_until=None)
+
+    return _rewrite(device_id, as_before, publisher=publisher, order_numbers=[order_number])
+
+
+def clear(order_number: str, *, publisher: Publisher) -> Compiled:
+    """Take all entries of an order away, once it is closed or corrected."""
+    return write_differences(order_number, (), entry_key=publisher.entry_key)
+
+
+@transaction.atomic
+def publish_states(
+    orders: Iterable[PublishedOrder], *, publisher: Publisher, valid_for_s: int = VALID_FOR_S
+) -> int:
+    """Sign the states of all orders and publish them as one set; returns its sequence.
+
+    Gates trust it for `valid_for_s` seconds of their own time, so it is published again long
+    before that. Its time of issue is the machine's own: see `domain.published_states`.
+    """
+    with connection.cursor() as cursor:
+        # One set after the other: two publishers cannot give one number to two sets.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", _SEQUENCE_LOCK)
+    newest = PublishedState.objects.aggregate(newest=Max("sequence"))["newest"] or 0
+    content = payload(
+        orders,
+        instance=publisher.instance,
+        sequence=newest + 1,
+        issued_ms=time.time_ns() // 1_000_000,
+        valid_for_s=valid_for_s,
+    )
+    PublishedState.objects.create(
+        sequence=newest + 1,
+        payload=content.decode(),
+        signature=b64encode(publisher.key.sign(content)).decode(),
+        key_id=publisher.key.key_id,
+    )
+    PublishedState.objects.filter(sequence__lte=newest + 1 - _KEPT_SETS).delete()
+    tell_gates()
+    return newest + 1
+
+
+def _rewrite(
+    device_id: int,
+    change: Callable[[EntryFacts], EntryFacts],
+    *,
+    publisher: Publisher,
+    order_numbers: Collection[str] | None,
+) -> int:
+    rows = DoorEntry.objects.filter(device_id=device_id, deleted=False)
+    if order_numbers is not None:
+        rows = rows.filter(order_number__in=order_numbers)
+    if not rows.exists():
+        return 0
+    version = raise_version()
+    changed = []
+    for row in rows.select_for_update().order_by("id"):
+        before = queries.facts_of(row)
+        after = change(before)
+        if after != before:
+            row.attested_at, row.override_until = after.attested_at, after.override_until
+            row.version = version
+            door = door_key(row.login, row.device_key)
+            row.checksum = seal(publisher.entry_key, door, body_of(after)).hex()
+            changed.append(row)
+    fields = ["attested_at", "override_until", "version", "checksum"]
+    DoorEntry.objects.bulk_update(changed, fields)
+    tell_gates()
+    return len(changed)
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(filter(None, (one, other)), default=None)

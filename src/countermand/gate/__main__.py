@@ -1,0 +1,40 @@
+"""Start a gate: `python -m countermand.gate --data DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import structlog
+
+from countermand.domain.errors import CountermandError
+from countermand.gate.run import Wishes, run
+
+
+def main() -> int:
+    """Run a gate until it is told to end; 1 when it cannot start."""
+    parser = argparse.ArgumentParser(prog="countermand.gate", description=__doc__)
+    parser.add_argument("--data", type=Path, help="the folder that holds everything")
+    parser.add_argument("--port", type=int, help="where mail servers ask; 0 takes a free one")
+    parser.add_argument("--control-port", type=int, help="where stops arrive; 0 takes a free one")
+    parser.add_argument("--ready-file", type=Path, help="written once both ports are open")
+    given = parser.parse_args()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    try:
+        run(given.data, Wishes(given.port, given.control_port, given.ready_file))
+    except (CountermandError, OSError) as error:
+        structlog.get_logger().error("gate.cannot_start", why=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The control port: stops arrive here and beat everything; here one looks how the gate is.
+
+POST /stop       bearer, a stop as JSON   durable here, then in memory, then acknowledged
+POST /stop-code  number and code          needs no token: the code itself is the proof
+POST /ask        bearer, login, device    the same answer that a mail server would get
+GET  /health /ready /metrics              for supervisors; names nobody
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from countermand.domain.device_key import normal_device, normal_login
+from countermand.domain.errors import CountermandError
+from countermand.domain.order_number import OrderNumber
+from countermand.gate.answerer import Answerer, Door
+from countermand.gate.counts import Counts
+from countermand.gate.doors import shows_token
+from countermand.gate.protocol import Request, Response
+from countermand.stop import fence as fences
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
+
+_log = structlog.get_logger()
+
+WANTED_HEADERS: Final = frozenset({b"authorization", b"x-countermand-token"})
+_TRIES: Final = 10
+_TRIES_PER_S: Final = 0.5
+_NOT_HERE: Final = Response(HTTPStatus.NOT_FOUND)
+_NOT_UNDERSTOOD: Final = Response(
+    HTTPStatus.BAD_REQUEST, b'{"code":"gate.question_not_understood"}'
+)
+_NO_TOKEN: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.token_missing"}')
+_TOO_OFTEN: Final = Response(HTTPStatus.TOO_MANY_REQUESTS, b'{"code":"gate.too_many_tries"}')
+_WRONG_CODE: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.code_wrong"}')
+
+
+@dataclass(slots=True)
+class Tries:
+    """A few tries at once, then one every two seconds; guesses at a code stay hopeless."""
+
+    left: float = float(_TRIES)
+    counted_at_s: float | None = None
+
+    def take(self, now_s: float) -> bool:
+        """Use a try up, if there is one."""
+        passed_s = 0.0 if self.counted_at_s is None else now_s - self.counted_at_s
+        self.left = min(float(_TRIES), self.left + passed_s * _TRIES_PER_S)
+        self.counted_at_s = now_s
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+@dataclass(slots=True)
+class Control:
+    """Everything behind the control port; `steady_s` is a clock that nobody sets."""
+
+    answerer: Answerer
+    fences: Path
+    token: bytes
+    name: str
+    steady_s: Callable[[], float]
+    situation: Callable[[], dict[str, Any]]
+    tries: Tries = field(default_factory=Tries)
+
+    @property
+    def counts(self) -> Counts:
+        """Return the counters of the gate."""
+        return self.answerer.counts
+
+    def respond(self, request: Request) -> Response:
+        """Answer one request."""
+        path = request.target.partition("?")[0]
+        routes: dict[tuple[str, str], Callable[[Request], Response]] = {
+            ("GET", "/health"): self._health,
+            ("GET", "/ready"): self._ready,
+            ("GET", "/metrics"): self._metrics,
+            ("POST", "/stop"): self._stop,
+            ("POST", "/stop-code"): self._stop_code,
+            ("POST", "/ask"): self._ask,
+        }
+        route = routes.get((request.method, path))
+        return _NOT_HERE if route is None else route(request)
+
+    def _health(self, request: Request) -> Response:
+        del request
+        return _json({"alive": True, "gate": self.name})
+
+    def _ready(self, request: Request) -> Response:
+        del request
+        return _json({"gate": self.name, **self.situation()})
+
+    def _metrics(self, request: Request) -> Response:
+        del request
+        numbers = {
+            name: float(value)
+            for name, value in self.situation().items()
+            if isinstance(value, (int, float))
+        }
+        text = self.counts.exposition(numbers)
+        return Response(HTTPStatus.OK, text, "text/plain; version=0.0.4; charset=utf-8")
+
+    def _stop(self, request: Request) -> Response:
+        if not shows_token(request.headers, self.token):
+            return _NO_TOKEN
+        try:
+            told = Fence.from_json(request.body)
+            number = OrderNumber.parse(told.number).text
+        except (CountermandError, ValueError, AttributeError, RecursionError):
+            return _NOT_UNDERSTOOD
+        if number != told.number:  # the number names a file: only its one true spelling may
+            return _NOT_UNDERSTOOD
+        return self._stopped(told, way="told")
+
+    def _stop_code(self, request: Request) -> Response:
+        if not self.tries.take(self.steady_s()):
+            return _TOO_OFTEN
+        raw = _object(request.body)
+        number, code = raw.get("number"), raw.get("code")
+        if not isinstance(number, str) or not isinstance(code, str):
+            return _NOT_UNDERSTOOD
+        if not self.answerer.states.order_of_code(number, code):
+            return _WRONG_CODE
+        fence = Fence(
+            number=number,
+            stopped_epoch=TAKEN_BACK_EPOCH,
+            withdrawn=True,
+            at=self.answerer.now(),
+            by=None,
+            because="emergency code",
+        )
+        return self._stopped(fence, way="code")
+
+    def _stopped(self, fence: Fence, *, way: str) -> Response:
+        # In memory first: the door must open even where the disk refuses.
+        self.answerer.states.add_stop(fence)
+        self.counts.add("stops", way=way)
+        try:
+            standing = fences.write(self.fences, fence)
+        except OSError as error:
+            _log.error("stop.not_durable", number=fence.number, why=str(error))
+            return _json({"gate": self.name, "open": True, "durable": False})
+        return _json(
+            {
+                "gate": self.name,
+                "open": True,
+                "durable": True,
+                "stopped_epoch": standing.stopped_epoch,
+                "withdrawn": standing.withdrawn,
+            }
+        )
+
+    def _ask(self, request: Request) -> Response:
+        if not shows_token(request.headers, self.token):
+            return _NO_TOKEN
+        raw = _object(request.body)
+        login, device = raw.get("login"), raw.get("device", "")
+        if not isinstance(login, str) or not isinstance(device, str):
+            return _NOT_UNDERSTOOD
+        given = self.answerer.answer([Door(normal_login(login), normal_device(device))])
+        return _json(
+            {
+                "paused": given.paused,
+                "order": given.order_number,
+                "reason": given.reason.value,
+                "device": given.device_known,
+                "at": self.answerer.now().isoformat(),
+            }
+        )
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return Response(HTTPStatus.OK, json.dumps(value, ensure_ascii=False).encode())
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return raw if isinstance(raw, dict) else {}

@@ -1,0 +1,40 @@
+"""Of all gates on one data folder, one follows the database: the one that holds this lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class FollowerLock:
+    """A lock that the kernel takes away from whoever dies."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; nothing is taken yet."""
+        self._path = path
+        self._file: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether this process holds it."""
+        return self._file is not None
+
+    def take(self) -> bool:
+        """Take it if nobody has it; returns whether this process has it now."""
+        if self._file is not None:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Let go."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

@@ -1,0 +1,228 @@
+"""Which orders may shut a door now: signed, newest, unexpired, and under no stop seen anywhere.
+
+    signed by a pinned key, of our instance, readable, newer      -> taken over, good for a while
+    anything else                                                 -> left out and counted
+    no state, or its time is over, or the clocks disagree         -> nothing shuts
+
+A stop beats every state at once and stays for the life of the process, whatever is signed later,
+until a state of a higher epoch says that the order was resumed. A take-back stays for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from countermand.data_folder import FileDamaged, read_json, write_json
+from countermand.domain.published_states import (
+    PublishedOrder,
+    PublishedStates,
+    StatesNotUnderstood,
+    read,
+)
+from countermand.domain.verdict import OrderStateFacts
+from countermand.gate.keys import GateKeys
+from countermand.gate.machine_time import MachineTime
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
+
+_CLOCKS_AGREE_MS: Final = 60_000
+_NOTHING: Final[Mapping[str, OrderStateFacts]] = MappingProxyType({})
+
+
+class Received(StrEnum):
+    """What came of a set of states that arrived."""
+
+    ACCEPTED = "accepted"
+    NOT_NEWER = "not_newer"
+    NOT_SIGNED = "not_signed"
+    NOT_UNDERSTOOD = "not_understood"
+    OTHER_INSTANCE = "other_instance"
+    EXPIRED = "expired"
+    CLOCKS_DISAGREE = "clocks_disagree"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedSet:
+    """A set of states as it travels: bytes, signature, and which key it claims."""
+
+    payload: bytes
+    signature: bytes
+    key_id: str
+
+
+class OrderStates:
+    """All orders as this gate knows them."""
+
+    def __init__(self, *, keys: GateKeys, instance: str, time: MachineTime) -> None:
+        """Know nothing yet: until a state arrives nothing shuts."""
+        self._keys = keys
+        self._instance = instance
+        self._time = time
+        self._states: PublishedStates | None = None
+        self._good_until_ms = 0  # since boot
+        self._fences: dict[str, Fence] = {}
+        self._unreadable: frozenset[str] = frozenset()
+        self._nothing_readable = False
+        self._facts: Mapping[str, OrderStateFacts] = _NOTHING
+        # A set may arrive in one thread while a stop arrives in another: neither may win by chance.
+        self._changing = threading.Lock()
+
+    @property
+    def sequence(self) -> int:
+        """Return the number of the newest set, 0 before the first."""
+        return self._states.sequence if self._states else 0
+
+    @property
+    def good_for_ms(self) -> int:
+        """Return how long the states are still trusted, 0 when they are not."""
+        return max(0, self._good_until_ms - self._time.since_boot_ms())
+
+    def order(self, number: str) -> PublishedOrder | None:
+        """Return what was last published about one order, expired or not."""
+        return self._states.orders.get(number) if self._states else None
+
+    def facts(self) -> Mapping[str, OrderStateFacts]:
+        """Return the orders that may shut doors now, by number; empty in every doubt."""
+        if self._nothing_readable or self._time.since_boot_ms() >= self._good_until_ms:
+            return _NOTHING
+        return self._facts
+
+    def receive(self, arrived: SignedSet, *, at_once: bool) -> Received:
+        """Take a set of states over if it is genuine and newer.
+
+        `at_once` says that it cannot have waited on its way to us, so that its age is the
+        disagreement of two clocks. A set whose age is in doubt is kept and shuts nothing.
+        """
+        states = self._checked(arrived)
+        if isinstance(states, Received):
+            return states
+        if states.sequence <= self.sequence:
+            return Received.NOT_NEWER
+        age_ms = self._time.wall_ms() - states.issued_ms
+        result, good_for_ms = _trust(states, age_ms, at_once=at_once)
+        self._take(states, self._time.since_boot_ms() + good_for_ms)
+        return result
+
+    def _checked(self, arrived: SignedSet) -> PublishedStates | Received:
+        if not self._keys.is_signed(arrived.key_id, arrived.payload, arrived.signature):
+            return Received.NOT_SIGNED
+        try:
+            states = read(arrived.payload)
+        except StatesNotUnderstood:
+            return Received.NOT_UNDERSTOOD
+        if states.instance != self._instance:
+            return Received.OTHER_INSTANCE
+        return states
+
+    def _take(self, states: PublishedStates, good_until_ms: int) -> None:
+        with self._changing:
+            self._states = states
+            self._refresh()
+            self._good_until_ms = good_until_ms
+
+    def stop(self, fences: Iterable[Fence], *, unreadable: Iterable[str] = ()) -> None:
+        """Take stops over; what was stopped once is never forgotten, only outgrown.
+
+        `unreadable` are numbers whose stop is there and cannot be read: they shut nothing.
+        """
+        with self._changing:
+            for fence in fences:
+                self._merge(fence)
+            self._unreadable = frozenset(unreadable)
+            self._nothing_readable = False
+            self._refresh()
+
+    def add_stop(self, fence: Fence) -> None:
+        """Take one more stop over."""
+        with self._changing:
+            self._merge(fence)
+            self._refresh()
+
+    def _merge(self, fence: Fence) -> None:
+        standing = self._fences.get(fence.number)
+        self._fences[fence.number] = standing.merged(fence) if standing else fence
+
+    def stop_everything(self) -> None:
+        """Shut nothing until stops can be read again."""
+        self._nothing_readable = True
+
+    def order_of_code(self, number: str, code: str) -> bool:
+        """Tell whether `code` is the emergency code of order `number`."""
+        order = self.order(number)
+        if order is None or not order.stop_hash:
+            return False
+        shown = hashlib.sha256(code.encode()).hexdigest()
+        return hmac.compare_digest(shown, order.stop_hash)
+
+    def _refresh(self) -> None:
+        orders = self._states.orders.values() if self._states else ()
+        self._facts = {order.number: self._fenced(order) for order in orders}
+
+    def _fenced(self, order: PublishedOrder) -> OrderStateFacts:
+        if order.number in self._unreadable:
+            return order.facts(valid=True, stopped_epoch=TAKEN_BACK_EPOCH)
+        fence = self._fences.get(order.number)
+        if fence is None:
+            return order.facts(valid=True)
+        return order.facts(valid=True, stopped_epoch=fence.stopped_epoch, withdrawn=fence.withdrawn)
+
+    def remember(self, path: Path, arrived: SignedSet) -> None:
+        """Write the newest set to disk, with how long it is good on this start of the machine."""
+        write_json(
+            path,
+            {
+                "payload": arrived.payload.decode(),
+                "signature": b64encode(arrived.signature).decode(),
+                "key_id": arrived.key_id,
+                "boot_id": self._time.boot_id(),
+                "good_until_ms": self._good_until_ms,
+            },
+        )
+
+    def recall(self, path: Path) -> Received | None:
+        """Take over what `remember` wrote, None if there is nothing.
+
+        On the same start of the machine it is good as long as it was; after another start only
+        the time of day can tell, and a doubt opens.
+        """
+        try:
+            raw = read_json(path)
+            if not raw:
+                return None
+            arrived = _signed_set(raw)
+            kept_until_ms = int(raw["good_until_ms"])
+            same_start = raw["boot_id"] == self._time.boot_id() != ""
+        except (FileDamaged, KeyError, TypeError, ValueError, NotBase64):
+            return Received.NOT_UNDERSTOOD
+        result = self.receive(arrived, at_once=False)
+        if same_start and self._states is not None:
+            longest_ms = self._time.since_boot_ms() + self._states.valid_for_s * 1000
+            self._good_until_ms = min(kept_until_ms, longest_ms)
+        return result
+
+
+def _signed_set(raw: Mapping[str, Any]) -> SignedSet:
+    return SignedSet(
+        payload=raw["payload"].encode(),
+        signature=b64decode(raw["signature"], validate=True),
+        key_id=raw["key_id"],
+    )
+
+
+def _trust(states: PublishedStates, age_ms: int, *, at_once: bool) -> tuple[Received, int]:
+    """Return what an arrived set is worth, and for how many milliseconds."""
+    if age_ms < -_CLOCKS_AGREE_MS or (at_once and age_ms > _CLOCKS_AGREE_MS):
+        return Received.CLOCKS_DISAGREE, 0
+    good_for_ms = states.valid_for_s * 1000 - max(0, age_ms)
+    if good_for_ms <= 0:
+        return Received.EXPIRED, 0
+    return Received.ACCEPTED, good_for_ms

@@ -1,0 +1,164 @@
+"""What is known of every door, in a memory map: written by one follower, read by any answerer.
+
+It lies on disk, so a gate that starts again answers rightly at once, with the database down too.
+What is known of one door lies under its key, one record behind the other, one per order. A file
+that cannot be read is thrown away: an empty table refuses nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+import structlog
+
+from countermand.domain.door_record import RECORD_BYTES, SealedEntry, records
+
+_log = structlog.get_logger()
+
+_FIRST_MAP_BYTES: Final = 1 << 30  # address space, not disk: the file grows with its content
+_MAX_READERS: Final = 510
+_PLACE: Final = b"place"
+_TALLIED_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """One change: the record of one order on one door, or None when it is gone."""
+
+    door: bytes
+    order_number: str
+    record: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the table follows the feed, and the tally of all that lies in it.
+
+    `folded` is the exclusive or of the first eight bytes of all seals, as a signed number; the
+    database can compute the same from its rows.
+    """
+
+    version: int = 0
+    row_id: int = 0
+    count: int = 0
+    folded: int = 0
+
+
+class Table:
+    """The records of all doors."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the table in `folder`, or begin an empty one."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._open(folder)
+        except lmdb.Error as error:
+            _log.error("table.unreadable", why=str(error), consequence="it is filled anew")
+            shutil.rmtree(folder)
+            folder.mkdir(mode=0o700)
+            self._open(folder)
+
+    def _open(self, folder: Path) -> None:
+        self._env = lmdb.open(
+            str(folder),
+            map_size=max(_FIRST_MAP_BYTES, _file_bytes(folder) * 2),
+            max_dbs=2,
+            max_readers=_MAX_READERS,
+            mode=0o600,
+        )
+        self._env.reader_check()  # slots of readers that were killed
+        self._doors = self._env.open_db(b"doors")
+        self._about = self._env.open_db(b"about")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._env.close()
+
+    def entries(self, door: bytes) -> tuple[SealedEntry, ...]:
+        """Return what is known of one door, mostly nothing."""
+        try:
+            with self._env.begin(db=self._doors) as reading:
+                stored = reading.get(door)
+        except lmdb.MapResizedError:
+            self._env.set_mapsize(0)  # another process made it larger
+            with self._env.begin(db=self._doors) as reading:
+                stored = reading.get(door)
+        return () if stored is None else tuple(records(stored))
+
+    def place(self) -> Place:
+        """Return how far the table has come."""
+        with self._env.begin(db=self._about) as reading:
+            return _place(reading.get(_PLACE))
+
+    def apply(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
+        """Store changes durably, and the place in the feed up to which they reach."""
+        changes = list(rows)
+        try:
+            self._write(changes, Place(version, row_id), anew=False)
+        except lmdb.MapFullError:
+            self._write(changes, Place(version, row_id), anew=False)
+
+    def replace_all(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
+        """Put these rows in the place of everything; readers see the old until all is there.
+
+        Raises lmdb.MapFullError when they do not fit; there is room at the next try.
+        """
+        self._write(rows, Place(version, row_id), anew=True)
+
+    def _write(self, rows: Iterable[FeedRow], to: Place, *, anew: bool) -> None:
+        try:
+            with self._env.begin(write=True) as writing:
+                self._write_in(writing, rows, to, anew=anew)
+        except lmdb.MapFullError:
+            self._env.set_mapsize(self._env.info()["map_size"] * 2)
+            raise
+
+    def _write_in(self, writing: Any, rows: Iterable[FeedRow], to: Place, *, anew: bool) -> None:
+        before = Place() if anew else _place(writing.get(_PLACE, db=self._about))
+        if anew:
+            writing.drop(self._doors, delete=False)
+        count, folded = before.count, before.folded
+        for row in rows:
+            stored = writing.get(row.door, b"", db=self._doors)
+            kept = [each for each in records(stored) if each.order_number != row.order_number]
+            for gone in records(stored):
+                if gone.order_number == row.order_number:
+                    count, folded = count - 1, folded ^ _folded(gone.seal)
+            content = b"".join(each.to_bytes() for each in kept)
+            if row.record is not None:
+                content += row.record
+                count, folded = count + 1, folded ^ _folded(_seal(row.record))
+            if content:
+                writing.put(row.door, content, db=self._doors)
+            else:
+                writing.delete(row.door, db=self._doors)
+        place = Place(to.version, to.row_id, count, folded)
+        writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
+
+
+def _place(stored: bytes | None) -> Place:
+    return Place() if stored is None else Place(**json.loads(stored))
+
+
+def _seal(record: bytes) -> bytes:
+    if len(record) != RECORD_BYTES:
+        raise ValueError(f"a record of {len(record)} bytes")
+    [entry] = records(record)
+    return entry.seal
+
+
+def _folded(seal: bytes) -> int:
+    return int.from_bytes(seal[:_TALLIED_BYTES], "big", signed=True)
+
+
+def _file_bytes(folder: Path) -> int:
+    try:
+        return (folder / "data.mdb").stat().st_size
+    except FileNotFoundError:
+        return 0
