@@ -27,15 +27,22 @@ class SweepStep:
     run: Callable[[datetime], object]
 
 
+def number_log(settings: Settings, now: datetime) -> None:
+    """Enter in the log what was let out, then number and sign everything that waits."""
+    from countermand.audit import jobs as audit  # noqa: PLC0415  (loads Django)
+    from countermand.notices import actions as notices  # noqa: PLC0415
+    from countermand.project import installation  # noqa: PLC0415
+
+    while notices.log_permit_batches(now=now):
+        pass
+    audit.sequence(now, signer=installation.log_signer(settings.folder))
+
+
 def complete_stops(settings: Settings, now: datetime) -> None:
     """Finish in the database what the files of stopped orders ask for."""
     del settings, now
 
 
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
-    """Return what a sweep does, in order: permits enter the log before it is numbered."""
-    from countermand.audit import jobs as audit  # noqa: PLC0415  (loads Django)
-    from countermand.project import installation  # noqa: PLC0415
-
-    signer = installation.log_signer(settings.folder)
-    return (SweepStep("log.number", lambda now: audit.sequence(now, signer=signer)),)
+    """Return what a sweep does, in order."""
+    return (SweepStep("log.number", lambda now: number_log(settings, now)),)

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import django
@@ -32,6 +31,7 @@ from countermand.project.embedded_postgres import (
     Passwords,
 )
 from countermand.project.settings import database as django_database
+from tests.fresh_database import FreshDatabase
 
 # Before any test module is imported: they name models at their head.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
@@ -39,14 +39,6 @@ django.setup()
 
 TEMPLATE = "template_of_tests"
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class FreshDatabase:
-    """One database of one test: the address of the program, and that of a sender."""
-
-    url: str
-    sender_url: str
 
 
 @pytest.fixture(scope="session")
