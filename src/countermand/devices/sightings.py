@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from countermand.devices.models import Attestation, Device, DeviceAlias, Observation
+from django.db.models import Max
+
+from countermand.devices.models import Attestation, Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.inventory import AliasKind
 from countermand.domain.presence import (
     OPENING_ANSWERS,
@@ -73,6 +75,13 @@ def one(device_id: int, app_ids: Collection[str]) -> SeenDevice | None:
     """Return one device, None when nobody uses it or it is gone."""
     rows = list(Device.objects.filter(pk=device_id, gone_at__isnull=True))
     return next(iter(_seen(rows, app_ids)), None)
+
+
+def stamp() -> str:
+    """Return a text that changes whenever a source was loaded or somebody said something."""
+    run = ImportRun.objects.aggregate(newest=Max("pk"))["newest"]
+    said = Attestation.objects.aggregate(newest=Max("pk"))["newest"]
+    return f"{run}.{said}"
 
 
 def _seen(rows: Sequence[Device], app_ids: Collection[str]) -> list[SeenDevice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -142,6 +142,28 @@ def corrections(order_number: str) -> Corrections:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ReachedAddress:
+    """An address at which an order was accepted, with the Message-ID that later mails answer."""
+
+    person_id: int
+    address: str
+    language: str
+    message_id: str
+
+
+def reached(order_number: str) -> list[ReachedAddress]:
+    """Return every address at which an order was accepted, once each."""
+    rows = Notice.objects.filter(
+        order_number=order_number, kind=NoticeKind.NOTICE.value, exposure=Exposure.CERTAIN
+    )
+    found: dict[tuple[int, str], ReachedAddress] = {}
+    for row in rows.order_by("person_id", "step", "pk"):
+        one = ReachedAddress(row.person_id, row.address, row.language, row.message_id)
+        found.setdefault((row.person_id, row.address), one)
+    return list(found.values())
+
+
 def proofs(order_number: str, *, now: datetime) -> dict[tuple[int, int], datetime]:
     """Return when each person was provably told, by person and step of their notices.
 
@@ -161,16 +183,36 @@ def proofs(order_number: str, *, now: datetime) -> dict[tuple[int, int], datetim
     return found
 
 
-def accepted_locks(order_number: str) -> dict[int, datetime]:
-    """Return when the last notice before a pause was accepted, by person; the newest one."""
+def proof_stamp(order_number: str, *, now: datetime) -> str:
+    """Return a text that changes whenever `proofs` or `accepted_locks` would."""
+    rows = Notice.objects.filter(order_number=order_number, state__in=_ACCEPTED)
+    notice = Q(kind=NoticeKind.NOTICE.value)
+    proven = Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER)
+    found = rows.aggregate(
+        proven=Count("pk", filter=notice & proven),
+        locks=Count("pk", filter=Q(kind=NoticeKind.LOCK.value)),
+    )
+    return f"{found['proven']}.{found['locks']}"
+
+
+def accepted_locks(order_number: str, *, steps_a_notice: int) -> dict[tuple[int, int], datetime]:
+    """Return when the last notice before a pause was accepted, the newest one, by person and step.
+
+    The step is that of the notice which named the devices: a last notice counts up
+    `steps_a_notice` times as fast.
+    """
     rows = Notice.objects.filter(
         order_number=order_number,
         kind=NoticeKind.LOCK.value,
         state__in=_ACCEPTED,
         accepted_at__isnull=False,
     )
-    found = rows.values("person_id").annotate(at=Max("accepted_at"))
-    return {row["person_id"]: row["at"] for row in found}
+    found: dict[tuple[int, int], datetime] = {}
+    for person_id, step, at in rows.values_list("person_id", "step", "accepted_at"):
+        if at is not None:
+            key = (person_id, step // steps_a_notice)
+            found[key] = max(found.get(key, at), at)
+    return found
 
 
 def told_at(order_number: str) -> dict[tuple[int, int], datetime]:
@@ -182,17 +224,13 @@ def told_at(order_number: str) -> dict[tuple[int, int], datetime]:
     return {(row["person_id"], row["step"]): row["at"] for row in found}
 
 
-def steps_done(
-    order_number: str, kinds: Mapping[NoticeKind, int] | None = None
-) -> set[tuple[NoticeKind, int, int]]:
-    """Return which mails exist already, as kind, step and person."""
-    rows = Notice.objects.filter(order_number=order_number)
-    if kinds is not None:
-        rows = rows.filter(kind__in=[kind.value for kind in kinds])
-    return {
+def steps_done(order_number: str, kinds: Iterable[NoticeKind]) -> list[tuple[NoticeKind, int, int]]:
+    """Return which mails of some kinds exist already, as kind, step and person."""
+    rows = Notice.objects.filter(order_number=order_number, kind__in=[kind.value for kind in kinds])
+    return [
         (NoticeKind(kind), step, person_id)
         for kind, step, person_id in rows.values_list("kind", "step", "person_id")
-    }
+    ]
 
 
 def first_message_ids(order_number: str) -> dict[int, str]:

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from countermand.domain.lifecycle import Phase
+
 
 class Order(models.Model):
     """One order; `phase` moves only through `domain.lifecycle.move`."""
@@ -30,6 +32,9 @@ class Order(models.Model):
     sending_at = models.DateTimeField(null=True)  # first wave after the first group
     go_by = models.BigIntegerField(null=True)
     notified_at = models.DateTimeField(null=True)  # every notice has settled
+    looked_for_late = models.CharField(max_length=64, blank=True, default="")  # what was known then
+    surge_allowed_until = models.DateTimeField(null=True)  # a person let a surge of them through
+    compiled_from = models.CharField(max_length=64, blank=True, default="")  # what doors were told
     first_deadline_at = models.DateTimeField(null=True)  # the earliest own deadline of all
     last_deadline_at = models.DateTimeField(null=True)
     paused_by = models.BigIntegerField(null=True)
@@ -54,7 +59,15 @@ class Order(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=models.Q(mode__in=["live", "exercise"]), name="mode_is_known"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(phase__in=[phase.value for phase in Phase]),
+                name="phase_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(phase=Phase.PAUSED.value) ^ models.Q(paused_from=""),
+                name="paused_from_somewhere",
+            ),
         ]
 
 
@@ -99,14 +112,33 @@ class Affected(models.Model):
     own_deadline_at = models.DateTimeField(null=True)
     joined_at = models.DateTimeField(null=True)  # late joiners only
     reason = models.CharField(max_length=20)  # device | author | approver | late
-    told_from_at = models.DateTimeField(null=True)  # when the notice was due to leave
-    restored_at = models.DateTimeField(null=True)  # told that mail is open again
+    notices = models.IntegerField(default=0)  # how many notices exist: late devices add some
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["order", "revision_number", "person_id"], name="affected_once"
             )
+        ]
+
+
+class ToldDevice(models.Model):
+    """A device that a notice named, or will; its door may close at `own_deadline_at`, not before.
+
+    Kept per device because a new phone of somebody who was told long ago is a late joiner too.
+    """
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="told_devices")
+    person_id = models.BigIntegerField()
+    device_id = models.BigIntegerField()
+    step = models.IntegerField(default=0)  # which of the person's notices named it
+    own_deadline_at = models.DateTimeField()
+    closed_since = models.DateTimeField(null=True)  # mail is paused on it, as far as we know
+    restored = models.IntegerField(default=0)  # how often its owner was told that mail is back
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["order", "device_id"], name="told_once_a_device")
         ]
 
 

@@ -195,11 +195,20 @@ def affected_people(number: str) -> list[int]:
     return list(rows.order_by("person_id").values_list("person_id", flat=True))
 
 
-def register_lines() -> dict[str, dict[str, object]]:
-    """Return, per order, what the stop needs when the database is down."""
+@dataclass(frozen=True, slots=True)
+class RegisterLine:
+    """What the stop needs to know of an order when the database is down."""
+
+    epoch: int
+    phase: str
+    stop_hash: str
+
+
+def register_lines() -> dict[str, RegisterLine]:
+    """Return, by number, what the stop needs to know of every order."""
     rows = Order.objects.values_list("number", "epoch", "phase", "stop_hash")
     return {
-        number: {"epoch": epoch, "phase": phase, "stop_hash": stop_hash}
+        number: RegisterLine(epoch=epoch, phase=phase, stop_hash=stop_hash)
         for number, epoch, phase, stop_hash in rows
     }
 

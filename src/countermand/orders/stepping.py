@@ -15,6 +15,7 @@ from countermand.audit import actions as audit
 from countermand.domain import lifecycle
 from countermand.domain.approvals import Role
 from countermand.domain.lifecycle import Enforcement, Move, Phase, Step
+from countermand.notices import actions as notices
 from countermand.orders.models import Approval, Order, Revision, Timeline
 from countermand.orders.refusals import NotYours, OrderNotKnown
 from countermand.people.queries import Actor
@@ -63,6 +64,8 @@ def take(
     order.phase = moved.after.value
     order.paused_from = moved.paused_from_after.value if moved.paused_from_after else ""
     order.save()
+    if moved.after is not moved.before:
+        notices.set_phase(order.number, order.phase, order.epoch)
     for effect in moved.effects:
         _carry_out(order, effect, now)
     note(

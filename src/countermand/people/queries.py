@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar
 
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 
 from countermand.domain.approvals import Role
 from countermand.domain.errors import CountermandError, gettext_noop
@@ -166,6 +166,14 @@ def ids_by_address() -> Mapping[str, int]:
 def ids_by_uid() -> dict[str, int]:
     """Return the id behind every key of the directory."""
     return dict(Person.objects.values_list("uid", "pk"))
+
+
+def stamp() -> str:
+    """Return a text that changes whenever people come, go, or are taken over anew."""
+    found = Person.objects.aggregate(
+        people=Count("pk"), newest=Max("pk"), left=Count("pk", filter=Q(left_on__isnull=False))
+    )
+    return f"{found['people']}.{found['newest']}.{found['left']}"
 
 
 def people_with_role(role: Role) -> tuple[int, ...]:

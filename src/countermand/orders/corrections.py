@@ -1,0 +1,198 @@
+"""When an order is over: exactly those it reached are told, each with what is true for them.
+
+Who is owed a correction is the ledger's answer; what it says is chosen from the rules in force,
+person by person, so that nobody is told that an app is free while an older order stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from countermand.audit import queries as log
+from countermand.domain.delivery import NoticeKind, OwedCorrection
+from countermand.domain.lifecycle import Enforcement, Phase, Step
+from countermand.domain.order_parts import OrderDocument, Variant
+from countermand.domain.truth import Correction, PersonRules, TakenBackOrder, correct
+from countermand.notices import actions as notices
+from countermand.notices import queries as ledger
+from countermand.notices import wording
+from countermand.notices.wording import Signatory
+from countermand.orders import documents, stepping, telling
+from countermand.orders.documents import document_of
+from countermand.orders.models import Affected, Order
+from countermand.orders.planning import PlanContext
+from countermand.orders.rule_log import RuleBook
+from countermand.people import queries as people
+from countermand.people.queries import PersonView
+from countermand.ports import NoticeLedger
+
+# The first corrections leave while the rest is still being written down.
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """What is true now that an order is over, for anybody whom it reached."""
+
+    order: TakenBackOrder
+    book: RuleBook
+    before: datetime
+    deadlines: Mapping[int, datetime | None]
+
+    @classmethod
+    def about(cls, order: Order, document: OrderDocument, *, now: datetime) -> Truths:
+        """Read the log once, for all who are to be told."""
+        rows = Affected.objects.filter(order=order, revision_number=order.revision_number)
+        return cls(
+            order=TakenBackOrder(
+                number=order.number,
+                apps=document.apps,
+                enforcement=document.enforcement,
+                variant=Variant(order.variant or Variant.REASON_GONE.value),
+                taken_back_at=order.ended_at or now,
+                replacement=_replacement_of(order),
+            ),
+            book=RuleBook.from_log(),
+            before=(order.in_force_at or now) - timedelta(microseconds=1),
+            deadlines=dict(rows.values_list("person_id", "own_deadline_at")),
+        )
+
+    def for_person(self, person_id: int, ref: str, *, now: datetime) -> Correction:
+        """Choose the sentences for one person."""
+        apps = self.order.apps
+        rules = PersonRules(
+            now=self.book.rules_by_app(person_id, ref, apps=apps, at=now),
+            before=self.book.rules_by_app(person_id, ref, apps=apps, at=self.before),
+            own_deadline_at=self.deadlines.get(person_id),
+        )
+        return correct(self.order, rules)
+
+
+def _replacement_of(order: Order) -> str | None:
+    successors = Order.objects.filter(replaces=order.number, in_force_at__isnull=False)
+    return successors.filter(ended_at__isnull=True).values_list("number", flat=True).first()
+
+
+def write_owed(number: str, *, owing: NoticeLedger, context: PlanContext, now: datetime) -> int:
+    """Write down the corrections that are owed and not there yet; returns how many.
+
+    In slices, each a transaction of its own: the first leave at once, and being cut off loses
+    nothing. Whoever turns out later to have been reached is found by the next call.
+    """
+    owed = list(owing.corrections(order_number=number))
+    for begin in range(0, len(owed), _AT_ONCE):
+        _write(number, owed[begin : begin + _AT_ONCE], context=context, now=now)
+    return len(owed)
+
+
+@transaction.atomic(durable=True)
+def _write(
+    number: str, owed: Sequence[OwedCorrection], *, context: PlanContext, now: datetime
+) -> None:
+    order = stepping.locked(number)
+    if order.phase not in {Phase.CORRECTING, Phase.CORRECTED}:
+        return
+    document = document_of(stepping.current(order))
+    voice = telling.voice_of(order, document)
+    truths = Truths.about(order, document, now=now)
+    responsible = _responsible(order, voice)
+    known = people.by_ids({each.person_id for each in owed})
+    refs = log.person_refs(known)
+    fresh = []
+    for each in owed:
+        person = known[each.person_id]
+        values = wording.correction_values(
+            telling.addressee(person),
+            truths.for_person(person.id, refs[person.id], now=now),
+            taken_back_at=truths.order.taken_back_at,
+            responsible=responsible,
+            app_names=documents.app_names(document, each.language),
+            language=each.language,
+            replaced_by=truths.order.replacement,
+        )
+        fresh += [
+            telling.new_notice(
+                voice,
+                person,
+                NoticeKind.CORRECTION,
+                values=values,
+                step=0,
+                due=now,
+                now=now,
+                variant=order.variant,
+                in_reply_to=each.notice_message_id,
+                address=address,
+                language=each.language,
+            )
+            for address in _addresses(each, person)
+        ]
+    notices.add_notices(fresh, ids=context.ids)
+
+
+def _addresses(each: OwedCorrection, person: PersonView) -> tuple[str, ...]:
+    """Whoever changed their address since is told at both."""
+    return tuple(dict.fromkeys((each.address, person.address)))
+
+
+def _responsible(order: Order, voice: telling.Voice) -> Signatory:
+    known = people.by_ids([order.taken_back_by] if order.taken_back_by else [])
+    person = next(iter(known.values()), None)
+    return telling.signatory(person) if person else voice.issued_by
+
+
+@transaction.atomic(durable=True)
+def finish(number: str, *, owing: NoticeLedger, now: datetime) -> bool:
+    """Notice that everybody was corrected, or stands on the list to call; False before that."""
+    order = stepping.locked(number)
+    if order.phase != Phase.CORRECTING:
+        return False
+    if order.enforcement == Enforcement.HANDED_OVER and order.undone_at is None:
+        return False
+    if any(True for _ in owing.corrections(order_number=number)):
+        return False
+    come = ledger.corrections(number)
+    if come.waiting:
+        return False
+    order.corrected_at = now
+    facts = {"corrected": come.sent, "to_call": len(come.to_call)}
+    stepping.take(order, Step.ALL_CORRECTED, actor_id=None, now=now, facts=facts)
+    return True
+
+
+def tell_closing(
+    order: Order, document: OrderDocument, *, context: PlanContext, now: datetime
+) -> None:
+    """Tell everybody who got an order that it has ended in its own time."""
+    voice = telling.voice_of(order, document)
+    truths = Truths.about(order, document, now=now)
+    for some in telling.sliced(ledger.reached(order.number)):
+        known = people.by_ids({each.person_id for each in some})
+        refs = log.person_refs(known)
+        fresh = [
+            telling.new_notice(
+                voice,
+                known[each.person_id],
+                NoticeKind.CLOSING,
+                values=wording.closing_values(
+                    telling.addressee(known[each.person_id]),
+                    truths.for_person(each.person_id, refs[each.person_id], now=now),
+                    ended_at=now,
+                    issued_by=voice.issued_by,
+                    app_names=documents.app_names(document, each.language),
+                    language=each.language,
+                ),
+                step=0,
+                due=now,
+                now=now,
+                in_reply_to=each.message_id,
+                address=each.address,
+                language=each.language,
+            )
+            for each in some
+        ]
+        notices.add_notices(fresh, ids=context.ids)

@@ -1,0 +1,174 @@
+"""What doors are told of an order: its entries, and where it stands.
+
+An entry is made for every device that a notice named, out of the same cells as the plan. Where an
+amendment covers a device, the older order has no entry for it; take the amendment back, and the
+older order's entry is there again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Final
+
+from countermand.domain.lifecycle import Enforcement, Phase
+from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
+from countermand.domain.published_states import PublishedOrder
+from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
+from countermand.enforcement import actions as enforcement
+from countermand.enforcement import queries as doors
+from countermand.enforcement.actions import Compiled, DoorFacts, Publisher
+from countermand.notices import queries as ledger
+from countermand.orders import telling
+from countermand.orders.cells import Cell, PersonCells, cells_of
+from countermand.orders.documents import document_of
+from countermand.orders.models import Order, Revision, ToldDevice
+from countermand.stop.fence import Fence
+
+# From the first notice on, until nothing of the order holds any more.
+_WITH_ENTRIES: Final = (Phase.NOTIFIED, Phase.ENFORCING, Phase.PAUSED)
+_OURS: Final = (Enforcement.GATE.value, Enforcement.CLOUD.value)
+_STANDS: Final = (
+    Phase.CANARY,
+    Phase.SENDING,
+    Phase.NOTIFIED,
+    Phase.ENFORCING,
+    Phase.COLLECTING,
+    Phase.HANDED_OVER,
+    Phase.PAUSED,
+)
+# A lock notice's step: which of a person's notices it belongs to, times this, plus its place.
+STEPS_A_NOTICE: Final = 100
+
+
+def wants_entries(order: Order) -> bool:
+    """Tell whether doors need entries of this order."""
+    return order.enforcement in _OURS and order.phase in _WITH_ENTRIES
+
+
+def compile_entries(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
+    """Bring the entries of an order to what is known now; only differences are written."""
+    order = Order.objects.get(number=number)
+    document = document_of(Revision.objects.get(order=order, number=order.revision_number))
+    facts = door_facts(order, document, now=now)
+    return enforcement.compile_entries(number, facts, publisher=publisher, now=now)
+
+
+def take_away(number: str, *, publisher: Publisher) -> Compiled:
+    """Take the entries of an order away that is over."""
+    return enforcement.clear(number, publisher=publisher)
+
+
+def door_facts(order: Order, document: OrderDocument, *, now: datetime) -> Iterator[DoorFacts]:
+    """Yield every door of every device that a notice named and no amendment covers."""
+    told = {row.device_id: row for row in ToldDevice.objects.filter(order=order)}
+    covered = _covered_by_amendments(order)
+    known = _Known.about(order, document, now=now)
+    for whole in cells_of(document, {row.person_id for row in told.values()}):
+        for cell in whole.cells:
+            row = told.get(cell.device.id)
+            if row is None or cell.device.id in covered or not cell.in_scope:
+                continue
+            entry = known.entry(whole, cell, row)
+            for door in cell.device.doors:
+                yield DoorFacts(
+                    login=whole.person.address,
+                    device=door,
+                    device_id=cell.device.id,
+                    person_id=whole.person.id,
+                    entry=entry,
+                )
+
+
+class _Known:
+    """What the ledger and the order say about being told, read once for all devices."""
+
+    def __init__(
+        self,
+        number: str,
+        *,
+        proofs: Mapping[tuple[int, int], datetime],
+        locks: Mapping[tuple[int, int], datetime],
+        excepted: Mapping[int, datetime | None],
+    ) -> None:
+        self._number = number
+        self._proofs = proofs
+        self._locks = locks
+        self._excepted = excepted
+
+    @classmethod
+    def about(cls, order: Order, document: OrderDocument, *, now: datetime) -> _Known:
+        return cls(
+            order.number,
+            proofs=ledger.proofs(order.number, now=now),
+            locks=ledger.accepted_locks(order.number, steps_a_notice=STEPS_A_NOTICE),
+            excepted=telling.exceptions_of(order, document),
+        )
+
+    def entry(self, whole: PersonCells, cell: Cell, row: ToldDevice) -> EntryFacts:
+        told = (whole.person.id, row.step)
+        return cell.entry(
+            self._number,
+            closes_at=row.own_deadline_at,
+            noticed_at=self._proofs.get(told),
+            lock_accepted_at=self._locks.get(told),
+            override_until=self._excepted.get(whole.person.id),
+        )
+
+
+def _covered_by_amendments(order: Order) -> frozenset[int]:
+    amendments = Order.objects.filter(amends=order.number, phase__in=_STANDS)
+    rows = ToldDevice.objects.filter(order__in=amendments)
+    return frozenset(rows.values_list("device_id", flat=True))
+
+
+def closed_devices(number: str, *, now: datetime) -> frozenset[int]:
+    """Return the devices whose doors this order keeps shut, decided as every gate decides."""
+    order = Order.objects.get(number=number)
+    states = {number: state_facts(order)}
+    return frozenset(
+        row.device_id
+        for row in doors.entries_of_order(number)
+        if decide([row.entry], states, now).closed
+    )
+
+
+def state_facts(order: Order) -> OrderStateFacts:
+    """Return an order as a verdict sees it, as long as its signed state is valid."""
+    return published(order, None).facts(valid=True)
+
+
+def published(order: Order, fence: Fence | None) -> PublishedOrder:
+    """Return an order as gates are told of it."""
+    return PublishedOrder(
+        number=order.number,
+        phase=order.phase,
+        enforcement=order.enforcement,
+        exercise=order.mode == "exercise",
+        epoch=order.epoch,
+        stopped_epoch=fence.stopped_epoch if fence else 0,
+        withdrawn=fence.withdrawn if fence else False,
+        digest=_digest(order),
+        stop_hash=order.stop_hash,
+        sending_while_paused=_may_send(order),
+    )
+
+
+def _digest(order: Order) -> str:
+    row = Revision.objects.filter(order=order, number=order.revision_number)
+    return row.values_list("digest", flat=True).first() or ""
+
+
+def _may_send(order: Order) -> bool:
+    revision = Revision.objects.filter(order=order, number=order.revision_number).first()
+    if revision is None:
+        return True
+    word = revision.content["order"].get("sending_while_paused")
+    return bool(word != SendingWhilePaused.REFUSE.value)
+
+
+def publish_states(fences: Mapping[str, Fence], *, publisher: Publisher) -> int:
+    """Sign and publish where every released order stands; returns the sequence of the set."""
+    rows = Order.objects.filter(released_at__isnull=False)
+    orders = [published(order, fences.get(order.number)) for order in rows.order_by("number")]
+    return enforcement.publish_states(orders, publisher=publisher)

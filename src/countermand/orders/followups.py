@@ -1,0 +1,237 @@
+"""What follows a notice, each person at their own instant: reminders, and the last word.
+
+Rows are made when they are due and not before, so that whoever has done what was asked in the
+meantime is left alone. Nothing is due for somebody who was not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from countermand.domain import schedule
+from countermand.domain.delivery import NoticeKind
+from countermand.domain.lifecycle import Phase
+from countermand.domain.order_parts import OrderDocument, Send
+from countermand.domain.presence import Presence
+from countermand.domain.schedule import DueStep
+from countermand.notices import actions as notices
+from countermand.notices import queries as ledger
+from countermand.notices import wording
+from countermand.notices.wording import Because, MailFacts
+from countermand.orders import planning, stepping, telling
+from countermand.orders.cells import Cell, PersonCells, cells_of
+from countermand.orders.documents import document_of
+from countermand.orders.doors import STEPS_A_NOTICE
+from countermand.orders.models import Order, ToldDevice
+from countermand.orders.planning import PlanContext
+from countermand.people import queries as people
+
+_PHASES: Final = (
+    Phase.SENDING,
+    Phase.NOTIFIED,
+    Phase.ENFORCING,
+    Phase.COLLECTING,
+    Phase.HANDED_OVER,
+)
+_KINDS: Final = {Send.REMINDER: NoticeKind.REMINDER, Send.LOCK_NOTICE: NoticeKind.LOCK}
+# A reminder may come so much before its instant, when that instant lies in the night.
+_AT_MOST_EARLIER: Final = timedelta(hours=11)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A step that is due for the devices that one notice of one person named."""
+
+    person_id: int
+    step: int
+    device_ids: frozenset[int]
+    own_deadline_at: datetime
+    told_at: datetime
+    due: DueStep
+
+    @property
+    def kind(self) -> NoticeKind:
+        return _KINDS[self.due.step.send]
+
+
+@transaction.atomic(durable=True)
+def write_due(number: str, *, context: PlanContext, now: datetime) -> int:
+    """Write down the reminders and last notices that are due now; returns how many."""
+    order = stepping.locked(number)
+    if order.phase not in _PHASES or order.first_deadline_at is None:
+        return 0
+    document = document_of(stepping.current(order))
+    earliest = max((step.before for step in document.steps), default=timedelta(0))
+    if now < order.first_deadline_at - earliest - _AT_MOST_EARLIER:
+        return 0
+    due = list(_due(order, document, now))
+    written = 0
+    for some in telling.sliced(due):
+        written += _write(order, document, list(some), context=context, now=now)
+    return written
+
+
+def _due(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Due]:
+    told_at = ledger.told_at(order.number)
+    done = _done(order.number)
+    zones = {person: view.zone for person, view in _people(order).items()}
+    for (person_id, step), (deadline, devices) in _told(order).items():
+        told = told_at.get((person_id, step))
+        if told is None or person_id not in zones:
+            continue
+        steps = schedule.due_steps(
+            document.steps,
+            own=deadline,
+            zone=zones[person_id],
+            told_at=told,
+            now=now,
+            done=done.get((person_id, step), frozenset()),
+        )
+        for kind in _KINDS:
+            of_kind = [each for each in steps if each.step.send is kind]
+            # Looking late, only the last of several reminders is worth sending.
+            if of_kind and not _said_later(of_kind[-1], done.get((person_id, step), frozenset())):
+                yield _Due(person_id, step, devices, deadline, told, of_kind[-1])
+
+
+def _said_later(due: DueStep, done: Iterable[int]) -> bool:
+    return due.step.send is Send.REMINDER and any(place > due.place for place in done)
+
+
+def _told(order: Order) -> dict[tuple[int, int], tuple[datetime, frozenset[int]]]:
+    found: dict[tuple[int, int], tuple[datetime, frozenset[int]]] = {}
+    for row in ToldDevice.objects.filter(order=order):
+        key = (row.person_id, row.step)
+        _, devices = found.get(key, (row.own_deadline_at, frozenset()))
+        found[key] = (row.own_deadline_at, devices | {row.device_id})
+    return found
+
+
+def _people(order: Order) -> dict[int, people.PersonView]:
+    ids = ToldDevice.objects.filter(order=order).values_list("person_id", flat=True).distinct()
+    return people.by_ids(ids)
+
+
+def _done(number: str) -> dict[tuple[int, int], frozenset[int]]:
+    """Return the places of the steps that were written down, by person and step of their notice."""
+    found: dict[tuple[int, int], frozenset[int]] = {}
+    for _, step, person_id in ledger.steps_done(number, _KINDS.values()):
+        notice, place = divmod(step, STEPS_A_NOTICE)
+        key = (person_id, notice)
+        found[key] = found.get(key, frozenset()) | {place}
+    return found
+
+
+def _write(
+    order: Order,
+    document: OrderDocument,
+    due: list[_Due],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> int:
+    voice = telling.voice_of(order, document)
+    cells = {
+        whole.person.id: whole for whole in cells_of(document, {each.person_id for each in due})
+    }
+    answered = ledger.first_message_ids(order.number)
+    fresh = []
+    for each in due:
+        whole = cells[each.person_id]
+        concerned = _concerned(order, document, whole, each, now)
+        if concerned:
+            answers = answered.get(each.person_id, "")
+            fresh.append(_row(voice, whole, concerned, each, in_reply_to=answers, now=now))
+    return notices.add_notices(fresh, ids=context.ids)
+
+
+def _concerned(
+    order: Order, document: OrderDocument, whole: PersonCells, each: _Due, now: datetime
+) -> list[Cell]:
+    """Return the devices for which this mail is still worth something."""
+    named = [cell for cell in whole.cells if cell.device.id in each.device_ids and cell.in_scope]
+    if each.kind is NoticeKind.LOCK:
+        states = planning.states_at_deadline(order.number, document.enforcement)
+        return [cell for cell in named if planning.would_lose_mail(cell, order.number, states, now)]
+    return [cell for cell in named if not _is_done_with(cell)]
+
+
+def _is_done_with(cell: Cell) -> bool:
+    decides = cell.weightiest
+    return decides is not None and (decides.presence is Presence.ABSENT or decides.is_excused)
+
+
+def _row(
+    voice: telling.Voice,
+    whole: PersonCells,
+    concerned: list[Cell],
+    each: _Due,
+    *,
+    in_reply_to: str,
+    now: datetime,
+) -> notices.NewNotice:
+    language = voice.language(whole.person)
+    facts = MailFacts(
+        issued_by=voice.issued_by,
+        approved_by=voice.approved_by,
+        told_at=each.told_at,
+        own_deadline_at=each.own_deadline_at,
+    )
+    devices = telling.known_devices(concerned, voice.document, language)
+    return telling.new_notice(
+        voice,
+        whole.person,
+        each.kind,
+        values=wording.notice_values(telling.addressee(whole.person), devices, facts, language),
+        step=each.step * STEPS_A_NOTICE + each.due.place,
+        due=now,
+        now=now,
+        in_reply_to=in_reply_to,
+    )
+
+
+def tell_restored(
+    order: Order,
+    device_ids: frozenset[int],
+    because: Because,
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> int:
+    """Tell the owners of devices whose mail was paused that it is not any more."""
+    if order.phase not in _PHASES or not device_ids:
+        return 0
+    document = document_of(stepping.current(order))
+    voice = telling.voice_of(order, document)
+    told = list(ToldDevice.objects.filter(order=order, device_id__in=device_ids))
+    answered = ledger.first_message_ids(order.number)
+    written = ledger.steps_done(order.number, [NoticeKind.RESTORED])
+    fresh = []
+    for whole in cells_of(document, {row.person_id for row in told}):
+        cells = [cell for cell in whole.cells if cell.device.id in device_ids]
+        language = voice.language(whole.person)
+        fresh.append(
+            telling.new_notice(
+                voice,
+                whole.person,
+                NoticeKind.RESTORED,
+                values=wording.restored_values(
+                    telling.addressee(whole.person),
+                    telling.known_devices(cells, document, language),
+                    because=because,
+                    at=now,
+                    issued_by=voice.issued_by,
+                    language=language,
+                ),
+                step=sum(person == whole.person.id for _, _, person in written),
+                due=now,
+                now=now,
+                in_reply_to=answered.get(whole.person.id, ""),
+            )
+        )
+    return notices.add_notices(fresh, ids=context.ids)

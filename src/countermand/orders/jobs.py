@@ -1,0 +1,266 @@
+"""What is due, found in stored times: every sweep looks at every order and takes what steps it may.
+
+Nothing here remembers anything. Each step is one transaction that locks the order and decides
+anew, so a sweep that is cut off, doubled or run by two workers harms nothing. What fences ask for
+comes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from countermand.config import Settings
+from countermand.devices import sightings
+from countermand.domain.delivery import StopKind
+from countermand.domain.lifecycle import Phase
+from countermand.enforcement.actions import Publisher
+from countermand.notices import queries as ledger
+from countermand.orders import corrections, doors, followups, late, publishing, running, stops
+from countermand.orders.late import Surge
+from countermand.orders.models import Order
+from countermand.orders.planning import PlanContext, context_of
+from countermand.people import queries as people
+from countermand.ports import NoticeLedger
+from countermand.project import register
+from countermand.stop import fence as fences
+from countermand.stop import press as stopping
+from countermand.stop.fence import Fence
+from countermand.stop.press import Pressed
+
+_ALIVE: Final = (
+    Phase.HOLD,
+    Phase.CANARY,
+    Phase.SENDING,
+    Phase.NOTIFIED,
+    Phase.ENFORCING,
+    Phase.COLLECTING,
+    Phase.HANDED_OVER,
+    Phase.CORRECTING,
+    Phase.CORRECTED,
+    Phase.CLOSED,
+)
+# Entries of an order that is over are taken away at leisure; its state opened all doors at once.
+_OVER: Final = (Phase.CORRECTED, Phase.CLOSED)
+# Signs that something is wrong with the sending itself (share of all mails, and at least so many).
+_BOUNCED_PER_CENT: Final = 2.0
+_UNCERTAIN_PER_CENT: Final = 0.5
+_AT_LEAST: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every step of a sweep works with, opened once."""
+
+    settings: Settings
+    ledger: NoticeLedger
+    context: PlanContext
+    publisher: Publisher
+
+    def fence(self, number: str) -> Fence | None:
+        """Return the fence of one order as it stands on the disk now."""
+        return fences.read(self.settings.folder.fences, number)
+
+    def register(self, number: str, epoch: int, phase: str) -> None:
+        """Make a coming epoch known to the stop."""
+        register.ahead(self.settings, number, epoch, phase)
+
+
+def open_desk(settings: Settings, *, owing: NoticeLedger) -> Desk:
+    """Return the desk of an installation."""
+    return Desk(
+        settings=settings,
+        ledger=owing,
+        context=context_of(settings),
+        publisher=Publisher.load(settings.folder),
+    )
+
+
+def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
+    """Finish what fences ask for and the database does not say yet; returns the numbers."""
+    standing = fences.read_all(desk.settings.folder.fences)
+    rows = Order.objects.filter(number__in=list(standing)).values_list("number", "phase", "epoch")
+    owed = [n for n, phase, epoch in rows if stops.is_owed(phase, epoch, standing[n])]
+    for number in sorted(owed):
+        pressed = _press_again(desk, standing[number])
+        finish_stop(desk, standing[number], pressed=pressed, now=now)
+    return owed
+
+
+def _press_again(desk: Desk, fence: Fence) -> Pressed:
+    """Prove once more that every sender is dead which had not read this fence."""
+    return stopping.press(
+        desk.settings.folder,
+        fence.number,
+        StopKind.TAKE_BACK if fence.withdrawn else StopKind.PAUSE,
+        by=fence.by,
+        because=fence.because,
+        now=fence.at,
+        epoch=fence.stopped_epoch,
+        gates=desk.settings.gates,
+        token=desk.settings.gate_token,
+    )
+
+
+def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) -> dict[str, Any]:
+    """Book a stop whose fence is durable, and begin the corrections; returns what people read.
+
+    Idempotent: called by whoever pressed, and by the sweep for whoever was cut off.
+    """
+    booked = stops.book(
+        fence,
+        ledger=desk.ledger,
+        senders_proven_dead=pressed.senders_proven_dead,
+        now=now,
+    )
+    if booked is None:
+        return {"known": False}
+    written = 0
+    if booked.phase == Phase.CORRECTING:
+        written = corrections.write_owed(
+            fence.number, owing=desk.ledger, context=desk.context, now=now
+        )
+    publishing.publish(desk.settings, now=now)
+    reach = ledger.reach(fence.number)
+    return {
+        "phase": booked.phase,
+        "got_it": reach.got_it,
+        "may_have": reach.may_have,
+        "not_sent": reach.not_sent,
+        "corrections": written,
+    }
+
+
+def advance(desk: Desk, number: str, *, now: datetime) -> list[str]:
+    """Take every step of one order that is due; returns the names of those taken."""
+    context = desk.context
+    steps: Mapping[str, Callable[[], object]] = {
+        "start_first_group": lambda: running.start_first_group(
+            number, now=now, context=context, fence=desk.fence(number), register=desk.register
+        ),
+        "look_at_health": partial(_pause_if_unwell, desk, number, now=now),
+        "start_waves": lambda: running.start_waves(
+            number, now=now, context=context, fence=desk.fence(number)
+        ),
+        "tell_late_joiners": partial(_tell_late_joiners, desk, number, now=now),
+        "all_sent": partial(running.all_sent, number, now=now),
+        "write_due": partial(followups.write_due, number, context=context, now=now),
+        "reach_deadline": partial(running.reach_deadline, number, now=now),
+        "compile_doors": partial(_compile_doors, desk, number, now=now),
+        "write_owed": lambda: (
+            corrections.write_owed(number, owing=desk.ledger, context=context, now=now)
+            if _phase(number) in {Phase.CORRECTING, Phase.CORRECTED}
+            else 0
+        ),
+        "finish_corrections": partial(corrections.finish, number, owing=desk.ledger, now=now),
+    }
+    return [name for name, step in steps.items() if step()]
+
+
+def sweep(desk: Desk, *, now: datetime) -> list[str]:
+    """Look at every order once. A fault in one keeps no other from its steps; all are raised."""
+    taken: list[str] = []
+    faults: list[Exception] = []
+    rows = Order.objects.filter(phase__in=_ALIVE).order_by("number")
+    for number in list(rows.values_list("number", flat=True)):
+        try:
+            taken += [f"{number} {name}" for name in advance(desk, number, now=now)]
+        except Exception as fault:  # noqa: BLE001  (gathered, and raised below)
+            faults.append(fault)
+    if taken:
+        publishing.publish(desk.settings, now=now)
+    if faults:
+        raise ExceptionGroup("orders that could not be moved on", faults)
+    return taken
+
+
+def after_import(settings: Settings, *, now: datetime) -> None:
+    """People or devices have changed: the worker looks at every order by its next sweep."""
+    del now
+    register.refresh(settings)
+
+
+def _phase(number: str) -> str:
+    return Order.objects.values_list("phase", flat=True).get(number=number)
+
+
+def _tell_late_joiners(desk: Desk, number: str, *, now: datetime) -> bool:
+    told = late.tell_late_joiners(number, context=desk.context, now=now)
+    if isinstance(told, Surge):
+        because = (
+            f"{told.joined} people would join late on one day, out of {told.people}: "
+            "that is more than this order allows."
+        )
+        pause_by_itself(desk, number, because=because, now=now)
+        return True
+    return told > 0
+
+
+def _pause_if_unwell(desk: Desk, number: str, *, now: datetime) -> bool:
+    if _phase(number) not in {Phase.CANARY, Phase.SENDING}:
+        return False
+    health = ledger.health(number)
+    because = ""
+    if _is_too_many(health.bounced, health.accepted, _BOUNCED_PER_CENT):
+        because = f"{health.bounced} of {health.accepted} notices came back undelivered."
+    elif _is_too_many(health.uncertain, health.mails, _UNCERTAIN_PER_CENT):
+        because = f"For {health.uncertain} of {health.mails} notices nobody knows if they arrived."
+    if not because:
+        return False
+    pause_by_itself(desk, number, because=because, now=now)
+    return True
+
+
+def _is_too_many(some: int, of_all: int, per_cent: float) -> bool:
+    return some >= _AT_LEAST and some * 100 > of_all * per_cent
+
+
+def pause_by_itself(desk: Desk, number: str, *, because: str, now: datetime) -> None:
+    """Pause an order without a person, with the cause in words."""
+    epoch = Order.objects.values_list("epoch", flat=True).get(number=number)
+    pressed = stopping.press(
+        desk.settings.folder,
+        number,
+        StopKind.PAUSE,
+        by=None,
+        because=because,
+        now=now,
+        epoch=epoch,
+        gates=desk.settings.gates,
+        token=desk.settings.gate_token,
+    )
+    finish_stop(desk, pressed.fence, pressed=pressed, now=now)
+
+
+def _compile_doors(desk: Desk, number: str, *, now: datetime) -> bool:
+    """Tell doors what changed; costs little while nothing that they know of has changed."""
+    order = Order.objects.get(number=number)
+    if not doors.wants_entries(order):
+        if order.compiled_from and order.phase in _OVER:
+            doors.take_away(number, publisher=desk.publisher)
+            Order.objects.filter(pk=number).update(compiled_from="")
+        return False
+    known = _what_doors_follow_from(order, now)
+    if order.compiled_from == known:
+        return False
+    compiled = doors.compile_entries(number, publisher=desk.publisher, now=now)
+    Order.objects.filter(pk=number).update(compiled_from=known)
+    return compiled.written + compiled.removed > 0
+
+
+def _what_doors_follow_from(order: Order, now: datetime) -> str:
+    proven = ledger.proof_stamp(order.number, now=now)
+    amended = ",".join(
+        sorted(
+            f"{number}{phase[:2]}"
+            for number, phase in Order.objects.filter(amends=order.number).values_list(
+                "number", "phase"
+            )
+        )
+    )
+    stamp = f"{order.phase} {proven} {sightings.stamp()} {people.stamp()} {amended}"
+    return hashlib.sha256(stamp.encode()).hexdigest()

@@ -1,0 +1,167 @@
+"""Whoever comes under an order later is told on the day, with a deadline of their own.
+
+Hired later, a new phone, the app seen for the first time: found after an import, told under the
+texts that were approved. Too many on one day is no trickle but a mistake somewhere: it pauses the
+order, and a person decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from countermand.devices import sightings
+from countermand.domain import plan
+from countermand.domain.lifecycle import Phase
+from countermand.domain.order_parts import OrderDocument
+from countermand.domain.plan import AffectedBy
+from countermand.domain.presence import Presence
+from countermand.orders import rule_log, stepping, telling
+from countermand.orders.cells import PersonCells, cells_in_scope
+from countermand.orders.documents import document_of
+from countermand.orders.models import Affected, Order, ToldDevice
+from countermand.orders.planning import PlanContext, own_deadline
+from countermand.people import queries as people
+
+_PHASES: Final = (
+    Phase.SENDING,
+    Phase.NOTIFIED,
+    Phase.ENFORCING,
+    Phase.COLLECTING,
+    Phase.HANDED_OVER,
+)
+_A_DAY: Final = timedelta(days=1)
+# The wave of those who joined late; they are in none.
+LATE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """So many people would join on one day that the order has to pause."""
+
+    number: str
+    joined: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    whole: PersonCells
+    device_ids: frozenset[int]
+    is_new: bool
+
+
+@transaction.atomic(durable=True)
+def tell_late_joiners(number: str, *, context: PlanContext, now: datetime) -> int | Surge:
+    """Tell whoever came under an order since it was looked at last; returns how many, or a surge.
+
+    Costs nothing while no source and nobody in the directory has changed.
+    """
+    order = stepping.locked(number)
+    if order.phase not in _PHASES:
+        return 0
+    known = _what_is_known(now)
+    if order.looked_for_late == known:
+        return 0
+    document = document_of(stepping.current(order))
+    if now.date() > document.scope.late_joiners.until:
+        return 0
+    late = list(_late(order, document, now))
+    listed = Affected.objects.filter(order=order, revision_number=order.revision_number)
+    today = listed.filter(joined_at__gt=now - _A_DAY).count() + len(late)
+    is_allowed = order.surge_allowed_until is not None and now < order.surge_allowed_until
+    cap = document.scope.late_joiners.cap_per_day
+    if (
+        late
+        and not is_allowed
+        and plan.is_surge(joined_today=today, people=listed.count(), cap_per_day=cap)
+    ):
+        return Surge(number=number, joined=today, people=listed.count())
+    _tell(order, document, late, context=context, now=now)
+    order.looked_for_late = known
+    order.save(update_fields=["looked_for_late", "last_deadline_at"])
+    return len(late)
+
+
+def _what_is_known(now: datetime) -> str:
+    stamp = f"{sightings.stamp()} {people.stamp()} {now.date().isoformat()}"
+    return hashlib.sha256(stamp.encode()).hexdigest()
+
+
+def _late(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Late]:
+    """Find people who are not on the list, and devices that no notice named."""
+    listed = set(
+        Affected.objects.filter(order=order, revision_number=order.revision_number).values_list(
+            "person_id", flat=True
+        )
+    )
+    told = set(ToldDevice.objects.filter(order=order).values_list("device_id", flat=True))
+    for whole in cells_in_scope(document, now=now):
+        if whole.person.id not in listed:
+            fresh = {cell.device.id for cell in whole.concerned}
+            if fresh:
+                yield _Late(whole, frozenset(fresh), is_new=True)
+            continue
+        # Somebody who was told hears of another device only once the app was seen on it.
+        seen = {
+            cell.device.id for cell in whole.concerned if cell.presence is Presence.PRESENT
+        } - told
+        if seen and _was_told(order, whole.person.id):
+            yield _Late(whole, frozenset(seen), is_new=False)
+
+
+def _was_told(order: Order, person_id: int) -> bool:
+    return Affected.objects.filter(
+        order=order,
+        revision_number=order.revision_number,
+        person_id=person_id,
+        notices__gt=0,
+    ).exists()
+
+
+def _tell(
+    order: Order,
+    document: OrderDocument,
+    late: list[_Late],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    if not late:
+        return
+    deadlines: dict[int, datetime | None] = {}
+    fresh = []
+    for each in late:
+        person = each.whole.person
+        deadlines[person.id] = own_deadline(document, person, told_at=now)
+        if each.is_new:
+            fresh.append(
+                Affected(
+                    order=order,
+                    revision_number=order.revision_number,
+                    person_id=person.id,
+                    wave=LATE,
+                    reason=AffectedBy.LATE.value,
+                    joined_at=now,
+                    own_deadline_at=deadlines[person.id],
+                )
+            )
+    Affected.objects.bulk_create(fresh, batch_size=1000)
+    new = {each.whole.person.id: deadlines[each.whole.person.id] for each in late if each.is_new}
+    rule_log.people_came(order.number, new, now=now)
+    for each in late:
+        telling.tell_one(order, document, each.whole, each.device_ids, context=context, now=now)
+    latest = max(filter(None, deadlines.values()))
+    order.last_deadline_at = max(order.last_deadline_at or latest, latest)
+    stepping.note(
+        order,
+        "order.late_joiners_told",
+        actor_id=None,
+        now=now,
+        facts={"people": len(new), "devices_of_others": len(late) - len(new)},
+    )

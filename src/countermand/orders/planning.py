@@ -1,0 +1,356 @@
+"""What an order would do, in numbers, before anything is done; and whom, frozen with its digest.
+
+The figures come from the very function by which doors decide: a device counts as losing mail if
+`verdict.decide` would shut its door at the deadline with everything that is known today.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from countermand.audit import queries as log
+from countermand.config import Settings
+from countermand.domain import order_document, plan, revision, schedule, verdict
+from countermand.domain.approvals import Role, needed
+from countermand.domain.errors import FaultsFound
+from countermand.domain.lifecycle import Enforcement
+from countermand.domain.order_parts import OrderDocument
+from countermand.domain.plain_values import plain
+from countermand.domain.plan import Candidate
+from countermand.domain.presence import Presence
+from countermand.domain.verdict import LOCK_NOTICE_LEAD, OrderStateFacts
+from countermand.notices import wording
+from countermand.notices.actions import MessageIds
+from countermand.notices.wording import House
+from countermand.orders import documents
+from countermand.orders.cells import Cell, PersonCells, cells_in_scope, cells_of
+from countermand.orders.models import Order
+from countermand.people import queries as people
+from countermand.people.queries import PersonView
+
+# Groups whose members a plan names one by one, so that nobody is surprised.
+_NAMED_ONE_BY_ONE: Final = frozenset({"vip", "board", "executives", "management"})
+_MOST_NAMED: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """What the organisation adds to every order: how it speaks, and who sends."""
+
+    house: House
+    sender: Mapping[str, str]
+    ids: MessageIds
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPerson:
+    """One line of the frozen list; wave 0 is the first small group."""
+
+    person_id: int
+    wave: int
+    reason: str
+    own_deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan: the document with its number, its figures, the frozen list and the digest."""
+
+    document: OrderDocument
+    people: tuple[PlannedPerson, ...]
+    figures: dict[str, Any]
+    content: dict[str, Any]
+    digest: str
+    affected_root: str
+
+    @property
+    def first_deadline_at(self) -> datetime:
+        """The earliest instant at which a door may close."""
+        return min(person.own_deadline_at for person in self.people)
+
+    @property
+    def last_deadline_at(self) -> datetime:
+        """The latest own deadline of all."""
+        return max(person.own_deadline_at for person in self.people)
+
+
+def plan_of(
+    document: OrderDocument, *, order: Order, now: datetime, context: PlanContext
+) -> Planned:
+    """Compute the plan of a document from what is known of people and devices at `now`.
+
+    Raises FaultsFound when the time to act or the languages do not suffice for these people.
+    """
+    document = documents.numbered(document, order.number)
+    always = (order.author_id, _one_approver(document, order.author_id))
+    everybody = _with(always, list(cells_in_scope(document, now=now)), document)
+    listed = plan.affected(
+        [_candidate(each) for each in everybody if each.is_meant],
+        author_id=always[0],
+        approver_id=always[1],
+    )
+    on_list = [each for each in everybody if each.person.id in listed]
+    _check(document, on_list, now)
+    refs = log.person_refs(listed)
+    seed = revision.revision_digest({"order": plain(document), "people": sorted(refs.values())})
+    waves = _waves(document, on_list, seed, always)
+    root = revision.affected_root(
+        revision.AffectedLine(refs[person], waves[person], why.value)
+        for person, why in listed.items()
+    )
+    content = order_document.content(
+        document,
+        affected_root=root,
+        words_digest=wording.words_digest(context.house),
+        sender=context.sender,
+    )
+    lines = tuple(
+        PlannedPerson(
+            person_id=each.person.id,
+            wave=waves[each.person.id],
+            reason=listed[each.person.id].value,
+            own_deadline_at=own_deadline(document, each.person),
+        )
+        for each in on_list
+    )
+    return Planned(
+        document=document,
+        people=lines,
+        figures=_figures(document, everybody, on_list, lines, now),
+        content=content,
+        digest=revision.revision_digest(content),
+        affected_root=root,
+    )
+
+
+def own_deadline(
+    document: OrderDocument, person: PersonView, *, told_at: datetime | None = None
+) -> datetime:
+    """Return when this person must have acted; `told_at` is given for late joiners alone."""
+    return schedule.own_deadline(
+        document.deadline,
+        person.zone,
+        told_at=told_at,
+        own_notice=document.scope.late_joiners.own_notice if told_at else None,
+        absent_until=person.absent_until,
+    )
+
+
+def states_at_deadline(number: str, enforcement: Enforcement) -> dict[str, OrderStateFacts]:
+    """Return the state in which doors may close, as it will be once the order is enforcing."""
+    return {
+        number: OrderStateFacts(
+            number=number,
+            phase="enforcing",
+            enforcement=enforcement.value,
+            epoch=1,
+            stopped_epoch=0,
+            withdrawn=False,
+            valid=True,
+        )
+    }
+
+
+def would_lose_mail(
+    cell: Cell, number: str, states: Mapping[str, OrderStateFacts], now: datetime
+) -> bool:
+    """Tell whether this door would shut if the deadline were now and everybody had been told."""
+    told = now - verdict.MINIMUM_NOTICE
+    entry = cell.entry(
+        number, closes_at=now, noticed_at=told, lock_accepted_at=now - LOCK_NOTICE_LEAD
+    )
+    return verdict.decide([entry], states, now).closed
+
+
+def _one_approver(document: OrderDocument, author_id: int) -> int | None:
+    """Return the first of the people named to approve who is known and did not write the order."""
+    known = _ids_of(document.approvers)
+    return next(
+        (known[a] for a in document.approvers if known.get(a) not in {None, author_id}), None
+    )
+
+
+def _ids_of(addresses: Iterable[str]) -> dict[str, int]:
+    """Return who is behind each of a few addresses; those of nobody are left out."""
+    found = {}
+    for address in addresses:
+        with suppress(people.PersonNotKnown):
+            found[address] = people.person(address).id
+    return found
+
+
+def _with(
+    always: Iterable[int | None], in_scope: list[PersonCells], document: OrderDocument
+) -> list[PersonCells]:
+    """Add the author and one approver, who get what everybody gets."""
+    there = {each.person.id for each in in_scope}
+    missing = [person for person in always if person is not None and person not in there]
+    extra = [replace(each, is_meant=False) for each in cells_of(document, missing)]
+    return sorted([*in_scope, *extra], key=lambda each: each.person.id)
+
+
+def _candidate(each: PersonCells) -> Candidate:
+    meant = [cell for cell in each.cells if cell.in_scope]
+    return Candidate(
+        person_id=each.person.id,
+        language=each.person.language,
+        platforms=frozenset(cell.device.platform for cell in meant),
+        presences=tuple(cell.presence for cell in meant),
+    )
+
+
+def _check(document: OrderDocument, on_list: Sequence[PersonCells], now: datetime) -> None:
+    faults = plan.plan_faults(
+        document,
+        languages=(each.person.language for each in on_list),
+        zones=(each.person.zone for each in on_list),
+        now=now,
+    )
+    if faults:
+        raise FaultsFound.of(document.number.text if document.number else "", faults)
+
+
+def _waves(
+    document: OrderDocument,
+    on_list: Sequence[PersonCells],
+    seed: str,
+    always: Sequence[int | None],
+) -> Mapping[int, int]:
+    candidates = [_candidate(each) for each in on_list]
+    first = plan.first_group(
+        candidates,
+        digest=seed,
+        share=document.rollout.first_group,
+        always=[person for person in always if person is not None],
+    )
+    ids = [each.person.id for each in on_list]
+    return plan.waves(ids, digest=seed, first=first, share=document.rollout.wave_size)
+
+
+def _figures(
+    document: OrderDocument,
+    everybody: Sequence[PersonCells],
+    on_list: Sequence[PersonCells],
+    lines: Sequence[PlannedPerson],
+    now: datetime,
+) -> dict[str, Any]:
+    number = document.number.text if document.number else ""
+    states = states_at_deadline(number, document.enforcement)
+    meant = [(e, c) for e in everybody if e.is_meant for c in e.cells if c.in_scope]
+    losing = [(e, c) for e, c in meant if would_lose_mail(c, number, states, now)]
+    deadlines = {line.person_id: line.own_deadline_at for line in lines}
+    need = needed(
+        len(lines),
+        min(deadlines.values()) - now,
+        refuse_until_answered=document.asks_strictly,
+    )
+    return {
+        "people": len(lines),
+        "people_in_scope": sum(each.is_meant for each in everybody),
+        "devices": len(meant),
+        "by_state": _states(cell for _, cell in meant),
+        "by_platform": _spread((c.device.platform, c) for _, c in meant),
+        "by_ownership": _spread((c.device.ownership, c) for _, c in meant),
+        "by_country": _spread((e.person.country or "-", c) for e, c in meant),
+        "by_language": dict(Counter(each.person.language for each in on_list)),
+        "would_lose_mail": {
+            "people": len({e.person.id for e, _ in losing}),
+            "devices": len(losing),
+        },
+        "present_without_door_name": sum(
+            c.presence is Presence.PRESENT and not c.device.doors for _, c in meant
+        ),
+        "deadlines": _by_zone(on_list, deadlines),
+        "absent": _absent(on_list, deadlines),
+        "named": [e.person.id for e in on_list if e.person.groups & _NAMED_ONE_BY_ONE][
+            :_MOST_NAMED
+        ],
+        "first_group": [line.person_id for line in lines if line.wave == 0],
+        "waves": max(line.wave for line in lines),
+        "languages": sorted(document.languages),
+        "asks_strictly": document.asks_strictly,
+        "need": {"count": need.count, "outside_it": need.outside_it},
+        "approvers_not_known": _approvers_not_known(document),
+        "made_at": now.isoformat(),
+    }
+
+
+def _states(cells: Iterable[Cell]) -> dict[str, int]:
+    found = Counter(state_word(cell) for cell in cells)
+    return {word: found.get(word, 0) for word in STATE_WORDS}
+
+
+STATE_WORDS: Final = ("present", "absent", "cannot_be_checked", "not_checked_yet")
+
+
+def state_word(cell: Cell) -> str:
+    """Return how a plan calls what is known of a device."""
+    match cell.presence:
+        case Presence.PRESENT:
+            return "present"
+        case Presence.ABSENT:
+            return "absent"
+        case Presence.UNOBSERVABLE:
+            return "cannot_be_checked"
+        case Presence.UNKNOWN:
+            return "not_checked_yet"
+
+
+def _spread(cells: Iterable[tuple[str, Cell]]) -> dict[str, dict[str, int]]:
+    groups: dict[str, list[Cell]] = {}
+    for name, cell in cells:
+        groups.setdefault(name, []).append(cell)
+    return {name: _states(groups[name]) for name in sorted(groups)}
+
+
+def _by_zone(
+    on_list: Sequence[PersonCells], deadlines: Mapping[int, datetime]
+) -> dict[str, dict[str, Any]]:
+    zones: dict[str, list[datetime]] = {}
+    for each in on_list:
+        zones.setdefault(each.person.zone, []).append(deadlines[each.person.id])
+    return {
+        zone: {"first": min(found).isoformat(), "people": len(found)}
+        for zone, found in sorted(zones.items())
+    }
+
+
+def _absent(on_list: Sequence[PersonCells], deadlines: Mapping[int, datetime]) -> dict[str, Any]:
+    away = [
+        each.person.id
+        for each in on_list
+        if each.person.absent_until is not None
+        and each.person.absent_until >= deadlines[each.person.id].date()
+    ]
+    out = [each.person for each in on_list if each.person.absent_until is not None]
+    return {"people": len(out), "beyond_deadline": len(away)}
+
+
+def _approvers_not_known(document: OrderDocument) -> list[str]:
+    known = _ids_of(document.approvers)
+    may = frozenset(people.people_with_role(Role.APPROVER))
+    return [
+        address
+        for address in document.approvers
+        if address not in known or known[address] not in may
+    ]
+
+
+def context_of(settings: Settings) -> PlanContext:
+    """Return the context that the settings give."""
+    return PlanContext(
+        house=wording.house_of(settings),
+        sender={
+            "from": settings.mail_from,
+            "from_name": settings.mail_from_name,
+            "reply_to": settings.reply_to,
+        },
+        ids=MessageIds(
+            domain=settings.mail_domain, key=settings.folder.secret("message-id-key").encode()
+        ),
+    )

@@ -1,0 +1,68 @@
+"""What the world outside the database is shown of orders, after the commit that changed them.
+
+The register of the stop, the look-up page, and the signed states for gates. Everything is written
+from what is stored, so a lost call costs the time until the next sweep and a doubled one nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from countermand.config import Settings
+from countermand.domain.lifecycle import Phase
+from countermand.enforcement.actions import Publisher
+from countermand.notices import lookup, wording
+from countermand.notices.lookup import PublicNotice
+from countermand.orders import doors, telling
+from countermand.orders.documents import app_names, document_of
+from countermand.orders.models import Approval, Order, Revision
+from countermand.people import queries as people
+from countermand.project import register
+from countermand.stop import fence as fences
+
+
+def publish(settings: Settings, *, now: datetime) -> None:
+    """Show where every order stands: to the stop, to gates, and to staff."""
+    register.refresh(settings, now=now)
+    publish_states(settings)
+    write_lookup(settings, now=now)
+
+
+def publish_states(settings: Settings) -> int:
+    """Sign and publish where every released order stands."""
+    standing = fences.read_all(settings.folder.fences)
+    return doors.publish_states(standing, publisher=Publisher.load(settings.folder))
+
+
+def write_lookup(settings: Settings, *, now: datetime) -> None:
+    """Write the look-up page of every order that staff may ask for, and the list of them."""
+    lookup.write(
+        settings.folder.lookup,
+        list(_public_notices()),
+        house=wording.house_of(settings),
+        now=now,
+    )
+
+
+def _public_notices() -> Iterator[PublicNotice]:
+    for order in Order.objects.order_by("-created_at", "number"):
+        state = lookup.public_state(Phase(order.phase))
+        revision = Revision.objects.filter(order=order, number=order.revision_number).first()
+        if state is None or revision is None:
+            continue
+        document = document_of(revision)
+        approvers = Approval.objects.filter(revision__order=order, void_at__isnull=True)
+        ids = list(dict.fromkeys(approvers.order_by("at").values_list("person_id", flat=True)))
+        known = people.by_ids([order.author_id, *ids])
+        yield PublicNotice(
+            number=order.number,
+            content=revision.content,
+            app_names=tuple(app_names(document, "en").values()),
+            state=state,
+            issued_by=telling.signatory(known.get(order.author_id)),
+            approved_by=tuple(telling.signatory(known.get(each)) for each in ids),
+            since=order.in_force_at,
+            changed_at=order.ended_at,
+            variant=order.variant,
+        )

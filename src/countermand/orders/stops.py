@@ -1,0 +1,127 @@
+"""What a stop still owes the database: the fence came first, this books what it says.
+
+    fence (durable, already written) -> ledger stopped -> senders proven dead -> ledger settled
+                                     -> order paused, or taken back and correcting
+
+Called by whoever pressed, at boot and by every sweep; each part is idempotent, so it may be cut
+off anywhere and called again by anybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from countermand.domain import lifecycle
+from countermand.domain.delivery import Settled, StopKind
+from countermand.domain.lifecycle import PAUSABLE, Phase, Step
+from countermand.domain.order_parts import Variant
+from countermand.orders import stepping
+from countermand.orders.models import Order
+from countermand.ports import NoticeLedger, StopRow
+from countermand.stop.fence import Fence
+
+_CAN_STILL_BE_TAKEN_BACK = lifecycle.TOLD | {Phase.HOLD}
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """Where a stop brought an order; `settled` is None while senders are not proven dead."""
+
+    number: str
+    phase: str
+    settled: Settled | None
+
+
+def is_owed(phase: str, epoch: int, fence: Fence) -> bool:
+    """Tell whether the database does not yet say what this fence says."""
+    if fence.withdrawn:
+        return Phase(phase) in _CAN_STILL_BE_TAKEN_BACK or phase == Phase.STOPPING
+    return Phase(phase) in PAUSABLE and fence.covers(epoch)
+
+
+def book(
+    fence: Fence, *, ledger: NoticeLedger, senders_proven_dead: bool, now: datetime
+) -> Booked | None:
+    """Bring the database to what the fence says; None when no order has this number.
+
+    `now` is when this is done; what people read is the instant of the press, `fence.at`.
+    """
+    if not Order.objects.filter(number=fence.number).exists():
+        return None
+    kind = StopKind.TAKE_BACK if fence.withdrawn else StopKind.PAUSE
+    ledger.stop(
+        StopRow(
+            order_number=fence.number,
+            kind=kind,
+            stopped_epoch=fence.stopped_epoch,
+            at=fence.at,
+        )
+    )
+    if fence.withdrawn:
+        _begin_take_back(fence, now)
+    else:
+        _pause(fence, now)
+    settled = None
+    if senders_proven_dead:
+        settled = ledger.settle(order_number=fence.number, now=now)
+        if fence.withdrawn:
+            _barrier_proven(fence.number, settled, now)
+    phase = Order.objects.values_list("phase", flat=True).get(number=fence.number)
+    return Booked(number=fence.number, phase=phase, settled=settled)
+
+
+@transaction.atomic(durable=True)
+def _pause(fence: Fence, now: datetime) -> None:
+    order = stepping.locked(fence.number)
+    if not is_owed(order.phase, order.epoch, fence):
+        return
+    order.paused_at = fence.at
+    order.paused_by = fence.by
+    order.pause_cause = fence.because
+    facts = {"pressed_at": fence.at.isoformat(), "by_the_program": fence.by is None}
+    stepping.take(
+        order, Step.PAUSE, actor_id=fence.by, now=now, facts=facts, words={"because": fence.because}
+    )
+
+
+@transaction.atomic(durable=True)
+def _begin_take_back(fence: Fence, now: datetime) -> None:
+    order = stepping.locked(fence.number)
+    if Phase(order.phase) not in _CAN_STILL_BE_TAKEN_BACK:
+        return
+    variant, note = variant_of(fence.because)
+    order.ended_at = order.taken_back_at = fence.at
+    order.taken_back_by = fence.by
+    order.variant = variant.value
+    step = Step.WITHDRAW if order.phase == Phase.HOLD else Step.TAKE_BACK
+    facts = {"pressed_at": fence.at.isoformat(), "variant": variant.value}
+    stepping.take(order, step, actor_id=fence.by, now=now, facts=facts, words={"because": note})
+
+
+@transaction.atomic(durable=True)
+def _barrier_proven(number: str, settled: Settled, now: datetime) -> None:
+    order = stepping.locked(number)
+    if order.phase != Phase.STOPPING:
+        return
+    order.correcting_at = now
+    facts = {
+        "certain": settled.certain,
+        "possible": settled.maybe,
+        "not_sent": settled.skipped,
+    }
+    stepping.take(order, Step.BARRIER_PROVEN, actor_id=None, now=now, facts=facts)
+
+
+def variant_of(because: str) -> tuple[Variant, str]:
+    """Read what a take-back wrote down: its variant, and a note after a colon.
+
+    Whatever else stands there (an emergency code names no variant) counts as a mistake.
+    """
+    word, _, note = because.partition(":")
+    known = {variant.value: variant for variant in Variant}
+    if word.strip() in known:
+        return known[word.strip()], note.strip()
+    return Variant.MISTAKE, because.strip()

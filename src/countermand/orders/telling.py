@@ -1,0 +1,321 @@
+"""Who is told what, and when: rows of the ledger, made out of the frozen list and approved words.
+
+Every mail of an order begins here. A row is complete at birth (address, language, words, instant);
+from then on it belongs to the ledger and to the senders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from countermand.domain import schedule, scope
+from countermand.domain.delivery import NoticeKind
+from countermand.domain.order_parts import OrderDocument
+from countermand.domain.presence import Presence
+from countermand.notices import actions as notices
+from countermand.notices import moments, wording
+from countermand.notices import queries as ledger
+from countermand.notices.wording import Addressee, KnownDevice, MailFacts, Signatory, Values
+from countermand.orders import documents, rule_log
+from countermand.orders.cells import Cell, PersonCells, cells_of, person_facts
+from countermand.orders.models import Affected, Approval, Order, Revision, ToldDevice
+from countermand.orders.planning import PlanContext, own_deadline
+from countermand.people import queries as people
+from countermand.people.queries import PersonView
+
+_SLICE: Final = 1000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """In whose name an order speaks, in which languages, and out of which templates."""
+
+    order: Order
+    document: OrderDocument
+    issued_by: Signatory
+    approved_by: tuple[Signatory, ...]
+    templates: Mapping[tuple[str, str, str], int]
+
+    def language(self, person: PersonView) -> str:
+        """Return the language in which a person is written to."""
+        return wording.language_for(
+            person.language, self.document.languages, self.document.fallback_language
+        )
+
+    def template(self, kind: NoticeKind, language: str, variant: str = "") -> int:
+        """Return the id of the approved words."""
+        return self.templates[kind.value, variant, language]
+
+
+def voice_of(order: Order, document: OrderDocument) -> Voice:
+    """Return the voice of an order, as it was approved."""
+    approvers = Approval.objects.filter(revision__order=order, void_at__isnull=True)
+    ids = list(approvers.order_by("at").values_list("person_id", flat=True))
+    known = people.by_ids([order.author_id, *ids])
+    return Voice(
+        order=order,
+        document=document,
+        issued_by=signatory(known.get(order.author_id)),
+        approved_by=tuple(signatory(known.get(each)) for each in dict.fromkeys(ids)),
+        templates=ledger.template_ids(order.number, order.revision_number),
+    )
+
+
+def signatory(person: PersonView | None) -> Signatory:
+    """Return somebody as the words name them."""
+    if person is None:
+        return Signatory(name="-")
+    return Signatory(name=person.name, local_name=person.local_name, role=person.unit)
+
+
+def addressee(person: PersonView) -> Addressee:
+    """Return a person as the words need them."""
+    return Addressee(
+        name=person.name, zone=person.zone, local_name=person.local_name, unit=person.unit
+    )
+
+
+def known_devices(
+    cells: Iterable[Cell], document: OrderDocument, language: str
+) -> list[KnownDevice]:
+    """Return what a mail may say of a person's devices, app by app."""
+    names = documents.app_names(document, language)
+    return [
+        KnownDevice(
+            name=cell.device.name,
+            short_id=cell.device.short_id,
+            app_name=names[seen.app_id]
+            if seen
+            else moments.listed(tuple(names.values()), language),
+            presence=seen.presence if seen else Presence.UNKNOWN,
+            seen_at=seen.shown_at if seen else None,
+            said_removed_at=seen.attested_at if seen and seen.is_excused else None,
+        )
+        for cell in cells
+        for seen in (cell.worth_telling() or (None,))
+    ]
+
+
+def start_mailing(
+    order: Order,
+    revision: Revision,
+    document: OrderDocument,
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    """Make the mailing known to the ledger with its approved words; nothing is due yet."""
+    del now
+    notices.start_mailing(
+        order_number=order.number,
+        mode=order.mode,
+        phase=order.phase,
+        epoch=order.epoch,
+        not_after=schedule.end_of_day(document.review_on),
+        digest=revision.digest,
+        revision_number=revision.number,
+        templates=wording.prepare_templates(
+            revision.content["order"],
+            order.number,
+            house=context.house,
+            app_names=list(documents.app_names(document, "en").values()),
+        ),
+    )
+
+
+def has_settled(number: str) -> bool:
+    """Tell whether no notice of an order is still to leave or in a sender's hands."""
+    return not ledger.unsettled(number, kind=NoticeKind.NOTICE)
+
+
+def tell_group(
+    order: Order,
+    document: OrderDocument,
+    waves: Sequence[int],
+    *,
+    first_due_at: datetime,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    """Create the notices of some waves; each wave is due `wave_every` after the one before."""
+    voice = voice_of(order, document)
+    rows = Affected.objects.filter(
+        order=order, revision_number=order.revision_number, wave__in=waves
+    )
+    due = {
+        wave: first_due_at + place * document.rollout.wave_every
+        for place, wave in enumerate(sorted(waves))
+    }
+    for some in sliced(list(rows.order_by("wave", "person_id"))):
+        _tell(voice, some, lambda row: due[row.wave], context=context, now=now)
+
+
+def _tell(
+    voice: Voice,
+    rows: Sequence[Affected],
+    due_at: Callable[[Affected], datetime],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    known = {row.person_id: row for row in rows}
+    fresh: list[notices.NewNotice] = []
+    told: list[ToldDevice] = []
+    for whole in cells_of(voice.document, known):
+        row = known[whole.person.id]
+        due = due_at(row)
+        deadline = own_deadline(
+            voice.document, whole.person, told_at=due if row.joined_at else None
+        )
+        row.own_deadline_at = deadline
+        cells = [cell for cell in whole.cells if cell.in_scope]
+        fresh.append(_notice(voice, whole, cells, row, due=due, deadline=deadline, now=now))
+        told += _named(voice.order, row, cells, deadline)
+        row.notices += 1
+    notices.add_notices(fresh, ids=context.ids)
+    ToldDevice.objects.bulk_create(told, ignore_conflicts=True, batch_size=_SLICE)
+    Affected.objects.bulk_update(rows, ["own_deadline_at", "notices"], batch_size=_SLICE)
+
+
+def tell_one(
+    order: Order,
+    document: OrderDocument,
+    whole: PersonCells,
+    device_ids: Collection[int],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    """Tell one late joiner of these devices, now, with a deadline counted from now."""
+    voice = voice_of(order, document)
+    row = Affected.objects.get(
+        order=order, revision_number=order.revision_number, person_id=whole.person.id
+    )
+    deadline = own_deadline(document, whole.person, told_at=now)
+    cells = [cell for cell in whole.cells if cell.device.id in device_ids]
+    fresh = _notice(voice, whole, cells, row, due=now, deadline=deadline, now=now)
+    notices.add_notices([fresh], ids=context.ids)
+    ToldDevice.objects.bulk_create(
+        _named(order, row, cells, deadline), ignore_conflicts=True, batch_size=_SLICE
+    )
+    row.notices += 1
+    row.save(update_fields=["notices"])
+
+
+def _named(
+    order: Order, row: Affected, cells: Iterable[Cell], deadline: datetime
+) -> list[ToldDevice]:
+    return [
+        ToldDevice(
+            order=order,
+            person_id=row.person_id,
+            device_id=cell.device.id,
+            step=row.notices,
+            own_deadline_at=deadline,
+        )
+        for cell in cells
+        if cell.presence is not Presence.ABSENT
+    ]
+
+
+def _notice(
+    voice: Voice,
+    whole: PersonCells,
+    cells: Sequence[Cell],
+    row: Affected,
+    *,
+    due: datetime,
+    deadline: datetime,
+    now: datetime,
+) -> notices.NewNotice:
+    language = voice.language(whole.person)
+    facts = MailFacts(
+        issued_by=voice.issued_by,
+        approved_by=voice.approved_by,
+        told_at=due,
+        own_deadline_at=deadline,
+    )
+    devices = known_devices(cells, voice.document, language)
+    return new_notice(
+        voice,
+        whole.person,
+        NoticeKind.NOTICE,
+        values=wording.notice_values(addressee(whole.person), devices, facts, language),
+        step=row.notices,
+        wave=row.wave,
+        due=due,
+        now=now,
+    )
+
+
+def new_notice(
+    voice: Voice,
+    person: PersonView,
+    kind: NoticeKind,
+    *,
+    values: Values,
+    step: int,
+    due: datetime,
+    now: datetime,
+    wave: int = 0,
+    variant: str = "",
+    in_reply_to: str = "",
+    address: str | None = None,
+    language: str | None = None,
+) -> notices.NewNotice:
+    """Return one row of the ledger, complete."""
+    language = language or voice.language(person)
+    return notices.NewNotice(
+        order_number=voice.order.number,
+        revision_number=voice.order.revision_number,
+        kind=kind,
+        step=step,
+        person_id=person.id,
+        address=address or person.address,
+        language=language,
+        wave=wave,
+        template_id=voice.template(kind, language, variant),
+        values=values,
+        in_reply_to=in_reply_to,
+        dated_at=max(due, now),
+        due_at=due,
+    )
+
+
+def go_on(order: Order, *, lost: timedelta, now: datetime) -> None:
+    """Let waiting waves keep their distance after a pause of `lost`."""
+    notices.postpone(order.number, lost, now=now)
+
+
+def except_people(order: Order, document: OrderDocument, *, now: datetime) -> None:
+    """Enter the exceptions that the order itself grants in the log of rules."""
+    until = exceptions_of(order, document)
+    if until:
+        rule_log.people_excepted(order.number, until, now=now)
+
+
+def exceptions_of(order: Order, document: OrderDocument) -> dict[int, datetime | None]:
+    """Return until when each excepted person of the list is left alone."""
+    if not document.exceptions:
+        return {}
+    listed = Affected.objects.filter(order=order, revision_number=order.revision_number)
+    found: dict[int, datetime | None] = {}
+    for person in people.by_ids(listed.values_list("person_id", flat=True)).values():
+        until = [
+            exception.until
+            for exception in document.exceptions
+            if scope.is_excepted((exception,), person_facts(person), on=exception.until)
+        ]
+        if until:
+            found[person.id] = schedule.end_of_day(max(until))
+    return found
+
+
+def sliced(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Cut rows into parts that one statement carries well."""
+    for begin in range(0, len(rows), _SLICE):
+        yield rows[begin : begin + _SLICE]

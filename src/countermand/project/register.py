@@ -1,0 +1,57 @@
+"""The list that a stop reads while the database is down, written anew from what is stored.
+
+Called after every commit that changes where an order stands or who may stop it, and by every
+sweep; a resume and a first group make their new epoch known before they commit (`ahead`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+
+from countermand.clock import for_data
+from countermand.config import Settings
+from countermand.stop import register
+from countermand.stop.register import KnownActor, KnownOrder, Register
+
+
+def refresh(settings: Settings, *, now: datetime | None = None) -> None:
+    """Write the register from the database; nothing is written when it says the same already."""
+    from countermand.orders import queries as orders  # noqa: PLC0415  (loads Django)
+    from countermand.people import queries as people  # noqa: PLC0415
+
+    now = now or for_data(settings.folder).now()
+    fresh = Register(
+        orders={
+            number: KnownOrder(epoch=line.epoch, phase=line.phase, stop_hash=line.stop_hash)
+            for number, line in orders.register_lines().items()
+        },
+        tokens={
+            shown: KnownActor(
+                person_id=actor.person_id,
+                name=actor.name,
+                roles=tuple(sorted(role.value for role in actor.roles)),
+            )
+            for shown, actor in people.live_tokens(now).items()
+        },
+    )
+    if _standing(settings) != fresh:
+        register.write(settings.folder, fresh)
+
+
+def ahead(settings: Settings, number: str, epoch: int, phase: str) -> None:
+    """Make an order's coming epoch known before the transaction that raises it commits.
+
+    Should that transaction fail, a stop names an epoch that never was: it stops all the same.
+    """
+    standing = _standing(settings) or Register()
+    known = standing.orders.get(number, KnownOrder(epoch=epoch, phase=phase))
+    orders = {**standing.orders, number: dataclasses.replace(known, epoch=epoch, phase=phase)}
+    register.write(settings.folder, dataclasses.replace(standing, orders=orders))
+
+
+def _standing(settings: Settings) -> Register | None:
+    try:
+        return register.read(settings.folder)
+    except register.RegisterUnreadable:
+        return None
