@@ -13,6 +13,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -212,6 +213,8 @@ def _header(
         delimiter = told[4:5] if skip else _delimiter(first)
     except UnicodeDecodeError as error:
         raise _FaultyFile(_encoding_fault(source)) from error
+    except OSError as error:
+        raise _FaultyFile(_fault(source, "file.unreadable", 1, why=str(error))) from error
     rest = _bounded(source, "" if skip else first, lines)
     reader = _LineCountingReader(source, rest, delimiter or "\t", skip)
     for _, fields in reader:
@@ -257,12 +260,11 @@ def _places(source: ByteSource, header: Sequence[str], columns: Sequence[Column]
 def _opened(source: ByteSource) -> io.TextIOWrapper:
     """Open a file as text in the encoding that its first bytes show. A lone BOM is no text."""
     try:
-        stream = source.open()
+        with_start = io.BufferedReader(_Raw(source.open()), buffer_size=65_536)
+        encoding = _encoding(with_start.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES])
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = error.strerror or str(error) or type(error).__name__
         raise _FaultyFile(_fault(source, "file.unreadable", None, why=why)) from error
-    with_start = io.BufferedReader(_Raw(stream), buffer_size=65_536)
-    encoding = _encoding(with_start.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES])
     return io.TextIOWrapper(with_start, encoding=encoding, newline="")
 
 
@@ -300,7 +302,7 @@ def _encoding(start: bytes) -> str:
 def _encoding_fault(source: ByteSource) -> Fault:
     """Find the line of the first bytes that are no text, by reading the file once more."""
     faulty = 1
-    with source.open() as stream:
+    with suppress(OSError), source.open() as stream:
         for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), 1):
             try:
                 line.decode("utf-8")

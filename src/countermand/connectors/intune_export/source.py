@@ -84,9 +84,10 @@ class IntuneExport:
         self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime
     ) -> None:
         """Look for `apps` alone; no time in the files may lie after `as_of` (aware)."""
-        headers = {file.name: read_headers(file) for file in files}
-        self._apps_files = [file for file in files if _APP_NAME in headers[file.name]]
-        self._device_files = [file for file in files if _APP_NAME not in headers[file.name]]
+        headers = [(file, read_headers(file)) for file in files]
+        self._unreadable = [file for file, names in headers if not names]
+        self._apps_files = [file for file, names in headers if _APP_NAME in names]
+        self._device_files = [file for file, names in headers if names and _APP_NAME not in names]
         self._matcher = Matcher(tuple(apps))
         self._as_of = as_of
         self._found: dict[str, list[_AppRow]] = {}
@@ -96,10 +97,7 @@ class IntuneExport:
 
     def reports(self) -> Iterator[DeviceReport]:
         """Yield one report a device; rows that cannot be read are kept in `rejected`."""
-        if not self._device_files:
-            self.faults.add(file_fault("file.no_devices", "Devices.csv"))
-        if not self._apps_files:
-            self.faults.add(file_fault("file.no_apps", "AppInvRawData.zip"))
+        self._check_files()
         if self.faults:
             return
         found = FaultList()
@@ -112,6 +110,17 @@ class IntuneExport:
         for left in self._found.values():
             self.rejected += [without_device(each.row) for each in left]
         self._sort(found)
+
+    def _check_files(self) -> None:
+        """Both reports are needed: one says which devices there are, the other what is on them."""
+        for _ in self._rows(self._unreadable, DEVICES, self.faults):
+            pass
+        if self._unreadable:
+            return
+        if not self._device_files:
+            self.faults.add(file_fault("file.no_devices", "Devices.csv"))
+        if not self._apps_files:
+            self.faults.add(file_fault("file.no_apps", "AppInvRawData.zip"))
 
     def _sort(self, found: FaultList) -> None:
         """Tell faults of a whole file from those of one row."""
