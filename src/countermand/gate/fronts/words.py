@@ -10,7 +10,7 @@ from typing import Final
 
 LONGEST_BYTES: Final = 200
 _ENGLISH: Final = "Mail is paused on this device."
-_HINDI: Final = "इस डिवाइस पर मेल रुका है।"
+_HINDI: Final = "इस डिवाइस पर मेल रुकी है।"
 
 
 def refusal_line(lookup_address: str, order_number: str) -> str:
