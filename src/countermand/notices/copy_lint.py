@@ -193,7 +193,8 @@ def _demand(mail: PreviewMail, example: Example) -> Iterator[tuple[str, str]]:
     """Find what somebody of whom something is asked has to be told and is not."""
     if example.known_fact not in mail.text:
         yield "known_fact_missing", ""
-    if not _MOMENT[mail.language].search(mail.text):
+    moment = _MOMENT[mail.language]
+    if not any(moment.fullmatch(line) for line in mail.text.splitlines()):
         yield "deadline_incomplete", ""
 
 

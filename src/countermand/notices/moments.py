@@ -73,7 +73,8 @@ def _place(zone: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def _older_names() -> Mapping[str, str]:
-    """Return the key of the locale data for each zone that carries a newer name."""
+    """Return the key of the locale data for each zone that goes by a newer name, or by both."""
     known = get_global("meta_zones")
     aliases = get_global("zone_aliases")
-    return {new: old for old, new in aliases.items() if old in known and new not in known}
+    renamed = {new: old for old, new in aliases.items() if old in known and new not in known}
+    return renamed | {old: old for old in renamed.values()}

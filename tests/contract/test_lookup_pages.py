@@ -1,0 +1,209 @@
+"""The look-up page: right on disk at every instant, readable by everybody, true when withdrawn."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from countermand.domain.lifecycle import Phase
+from countermand.notices.lookup import PublicNotice, PublicState, public_state, write
+from countermand.notices.wording import Signatory
+from countermand.stop.lookup_page import show_withdrawn
+from tests.order_words_samples import HOUSE, NUMBER, content
+
+NOW = datetime(2020, 7, 10, 9, 30, tzinfo=UTC)
+VOID = {"meta", "link", "br"}
+
+
+def notice(state: PublicState, number: str = NUMBER, **more: str) -> PublicNotice:
+    return PublicNotice(
+        number=number,
+        content=content(),
+        app_names=("Clips",),
+        state=state,
+        issued_by=Signatory("R. Iyer", "आर. अय्यर", "Security"),
+        approved_by=(Signatory("M. Khan"),),
+        since=NOW,
+        changed_at=NOW if state in {PublicState.WITHDRAWN, PublicState.ENDED} else None,
+        **more,
+    )
+
+
+def written(folder: Path, *notices: PublicNotice) -> Path:
+    write(folder, notices, house=HOUSE, now=NOW)
+    return folder
+
+
+class Page(HTMLParser):
+    """Checks nesting while it reads, and notes what accessibility asks for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.mark.parametrize("state", PublicState)
+def test_every_page_is_sound_and_speaks_both_languages(tmp_path: Path, state: PublicState) -> None:
+    folder = written(tmp_path, notice(state))
+
+    for name in (f"{NUMBER}.html", "index.html", "no-such-notice.html"):
+        text = (folder / name).read_text(encoding="utf-8")
+        page = Page(text)
+        assert text.startswith("<!doctype html>")
+        assert page.all("html")[0]["lang"] == "en"
+        assert [section["lang"] for section in page.all("section")] == ["en", "hi"]
+        assert len(page.all("main")) == len(page.all("header")) == len(page.all("footer")) == 1
+        assert len(page.all("h1")) == 1
+        ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+        assert len(ids) == len(set(ids))
+        for link in page.all("a"):
+            target = str(link["href"])
+            assert (folder / target).exists() or target.removeprefix("#") in ids
+        assert not page.all("script")
+        assert not page.all("form")
+        assert not page.all("img")
+        assert not re.search(r"\{[a-z_]+\}|\[\[|style=|http", text)
+
+
+def test_headings_go_down_one_step_at_a_time(tmp_path: Path) -> None:
+    folder = written(tmp_path, notice(PublicState.IN_FORCE))
+    page = Page((folder / f"{NUMBER}.html").read_text(encoding="utf-8"))
+
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_a_withdrawn_notice_says_what_that_means(tmp_path: Path) -> None:
+    folder = written(tmp_path, notice(PublicState.WITHDRAWN, variant="mistake"))
+    text = (folder / f"{NUMBER}.html").read_text(encoding="utf-8")
+
+    for said in ("Withdrawn", "वापस लिया गया", "It was sent by mistake.", "यह ग़लती से भेजी गई थी।"):
+        assert said in text
+    assert "What to do" not in text
+    assert "if none does, the app may be installed again" in text
+
+
+def test_a_take_back_shows_at_once_without_database_or_templates(tmp_path: Path) -> None:
+    folder = written(
+        tmp_path, notice(PublicState.IN_FORCE), notice(PublicState.IN_FORCE, "CM-2X9M")
+    )
+
+    assert show_withdrawn(folder, NUMBER, NOW)
+
+    page = (folder / f"{NUMBER}.html").read_text(encoding="utf-8")
+    listing = (folder / "index.html").read_text(encoding="utf-8")
+    assert "Withdrawn" in page
+    assert "2020-07-10 09:30 UTC" in page
+    assert "taken-back-at" not in page
+    assert f"<!--state:{NUMBER}:en-->Withdrawn<!--/state-->" in listing
+    assert f"<!--state:{NUMBER}:hi-->वापस लिया गया<!--/state-->" in listing
+    assert "<!--state:CM-2X9M:en-->In force<!--/state-->" in listing
+    assert "In force" in (folder / "CM-2X9M.html").read_text(encoding="utf-8")
+
+
+def test_showing_it_twice_changes_nothing_more(tmp_path: Path) -> None:
+    folder = written(tmp_path, notice(PublicState.IN_FORCE))
+    show_withdrawn(folder, NUMBER, NOW)
+    once = {path.name: path.read_bytes() for path in folder.glob("*.html")}
+
+    show_withdrawn(folder, NUMBER, NOW)
+
+    assert {path.name: path.read_bytes() for path in folder.glob("*.html")} == once
+
+
+@pytest.mark.parametrize("number", ["CM-NONE", "../../etc/passwd", ""])
+def test_a_number_without_a_page_is_answered_with_no(tmp_path: Path, number: str) -> None:
+    folder = written(tmp_path, notice(PublicState.IN_FORCE))
+
+    assert not show_withdrawn(folder, number, NOW)
+
+
+def test_a_broken_write_leaves_the_old_page_readable(tmp_path: Path) -> None:
+    folder = written(tmp_path, notice(PublicState.IN_FORCE))
+    before = (folder / f"{NUMBER}.html").read_bytes()
+
+    with pytest.raises(KeyError):
+        write(
+            folder,
+            [notice(PublicState.WITHDRAWN, variant="no such variant")],
+            house=HOUSE,
+            now=NOW,
+        )
+
+    assert (folder / f"{NUMBER}.html").read_bytes() == before
+    assert not list(folder.glob(".*.html*"))
+
+
+def test_what_an_order_says_cannot_become_markup(tmp_path: Path) -> None:
+    hostile = '<script>alert("x")</script>'
+    bad = PublicNotice(
+        number=NUMBER,
+        content=content(title={"en": hostile, "hi": hostile}, reason={"en": hostile}),
+        app_names=(hostile,),
+        state=PublicState.IN_FORCE,
+        issued_by=Signatory(hostile),
+        since=NOW,
+    )
+
+    folder = written(tmp_path, bad)
+
+    for name in (f"{NUMBER}.html", "index.html"):
+        assert "<script" not in (folder / name).read_text(encoding="utf-8")
+
+
+def test_nobody_finds_a_page_of_what_nobody_was_told() -> None:
+    shown = {phase for phase in Phase if public_state(phase) is not None}
+
+    assert Phase.WITHDRAWN not in shown
+    assert Phase.DRAFT not in shown
+    assert public_state(Phase.STOPPING) is PublicState.WITHDRAWN
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_contrast_enough(scheme: str) -> None:
+    css = (Path(write.__code__.co_filename).parent / "pages" / "lookup.css").read_text("utf-8")
+    light, dark = css.split("@media (prefers-color-scheme: dark)")[:2]
+    colours = dict(
+        re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", light if scheme == "light" else dark)
+    )
+
+    for name in ("ink", "quiet", "link", "in-force", "withdrawn"):
+        assert contrast(colours[name], colours["paper"]) >= 4.5, name
+    for name in ("focus", "line"):
+        assert contrast(colours[name], colours["paper"]) >= 3, name
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours as WCAG 2.2 counts it."""
+    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
