@@ -1,0 +1,348 @@
+"""Loading an inventory: whole or not at all, only what differs, and nothing about other apps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from countermand.audit.models import Entry
+from countermand.catalogue.queries import catalogue
+from countermand.delimited import FaultList
+from countermand.devices import actions, queries, sightings
+from countermand.devices.actions import LoadOptions, LoadReport, LoadState
+from countermand.devices.models import Device, DeviceAlias, ImportRun, Observation
+from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform
+from countermand.domain.errors import Fault, FaultsFound
+from countermand.domain.inventory import (
+    Alias,
+    AliasKind,
+    DeviceReport,
+    MatchedApp,
+    RejectedRow,
+)
+from countermand.domain.presence import Answer, Coverage, Presence
+from countermand.people.models import Person
+
+pytestmark = pytest.mark.django_db
+
+DAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
+TIKTOK = catalogue().wanted(["tiktok"])
+KEY = IdentifierKey(IdentifierKind.APPLE_BUNDLE_ID, "com.zhiliaoapp.musically")
+FOUND = MatchedApp(AppMatch("tiktok", KEY, may_close=True), name="TikTok", version="34")
+
+
+@dataclass
+class Told:
+    """A source that says what a test tells it."""
+
+    devices: Sequence[DeviceReport]
+    rejected: list[RejectedRow] = field(default_factory=list)
+    faults: FaultList = field(default_factory=FaultList)
+    kind: str = "csv"
+
+    def reports(self) -> Iterator[DeviceReport]:
+        yield from self.devices
+
+
+def phone(number: int, at: datetime = DAY, *, carries: bool = False) -> DeviceReport:
+    return DeviceReport(
+        source_device_id=f"d{number}",
+        platform=Platform.IOS,
+        owners=(f"p{number}@example.org",),
+        aliases=(Alias(AliasKind.EAS_DEVICE_ID, f"ABCDEF{number:04d}"),),
+        inventory_at=at,
+        coverage=Coverage.FULL,
+        matched=(FOUND,) if carries else (),
+    )
+
+
+def load(source: Told, as_of: datetime = DAY, **options: bool) -> LoadReport:
+    return actions.load_inventory(
+        source,
+        apps=TIKTOK,
+        owners={p.address: p.pk for p in Person.objects.all()},
+        as_of=as_of,
+        now=as_of,
+        actor_id=None,
+        options=LoadOptions(**options),
+    )
+
+
+def presence(number: int) -> str:
+    seen = Observation.objects.get(device__source_device_id=f"d{number}", app_id="tiktok")
+    return seen.presence
+
+
+def gone() -> set[str]:
+    rows = Device.objects.filter(gone_at__isnull=False)
+    return set(rows.values_list("source_device_id", flat=True))
+
+
+FAULT = Fault("row.bad_time", "no time", "mend it", line=3, file="devices.csv")
+
+
+def test_a_first_run_writes_devices_with_their_names_at_doors() -> None:
+    owner = Person.objects.create(uid="p1", name="Asha", address="p1@example.org")
+
+    report = load(Told([phone(1, carries=True), phone(2)]))
+
+    assert (report.state, report.rows_ok, report.new) == (LoadState.LOADED, 2, 2)
+    assert report.apps == {"tiktok": {"present": 1, "absent": 1}}
+    assert report.without_owner == 1
+    seen = sightings.of_people([owner.pk], ["tiktok"])
+    assert seen[0].doors == ("ABCDEF0001",)
+    assert seen[0].apps["tiktok"].presence is Presence.PRESENT
+    assert seen[0].apps["tiktok"].may_close
+
+
+def test_the_same_run_again_writes_nothing_about_devices() -> None:
+    source = Told([phone(n, carries=n % 2 == 0) for n in range(50)])
+    load(source)
+
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        report = load(source)
+
+    assert (report.unchanged, report.new, report.changed) == (50, 0, 0)
+    writes = [
+        query["sql"]
+        for query in captured
+        if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))
+        and "devices_device" in query["sql"]
+    ]
+    assert writes == []
+    assert not [q for q in captured if "INSERT" in q["sql"] and "devices_observation" in q["sql"]]
+
+
+def test_statements_grow_by_chunks_and_not_by_devices() -> None:
+    def statements(count: int) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            load(Told([phone(n) for n in range(count)]), dry_run=True)
+        return len(captured)
+
+    assert statements(500) == statements(5)
+
+
+def test_a_device_that_is_not_listed_is_gone_and_comes_back() -> None:
+    everyone = [phone(n) for n in range(10)]
+    load(Told(everyone))
+    load(Told(everyone[1:]), DAY + timedelta(hours=1))
+
+    assert gone() == {"d0"}
+
+    load(Told(everyone), DAY + timedelta(hours=2))
+
+    assert gone() == set()
+
+
+def test_a_device_whose_row_was_left_out_stays_as_it_was() -> None:
+    everyone = [phone(n) for n in range(10)]
+    load(Told(everyone))
+    left_out = RejectedRow("d0", "last_seen invalid", (FAULT,))
+
+    report = load(Told(everyone[1:], [left_out]), DAY + timedelta(hours=1), accept_rejects=True)
+
+    assert report.state is LoadState.LOADED
+    assert report.rejected == (left_out,)
+    assert gone() == set()
+
+
+def test_a_faulty_file_is_refused_whole_with_all_its_faults() -> None:
+    load(Told([phone(n) for n in range(10)]))
+    faulty = Told(
+        [phone(n, carries=True) for n in range(20)],
+        [RejectedRow("d1", "why", (FAULT,)), RejectedRow("d2", "why", (replace(FAULT, line=9),))],
+    )
+
+    with pytest.raises(FaultsFound) as refusal:
+        load(faulty, DAY + timedelta(hours=1))
+
+    assert [fault.line for fault in refusal.value] == [3, 9]
+    assert Device.objects.count() == 10
+    assert {presence(n) for n in range(10)} == {"absent"}
+    assert list(ImportRun.objects.order_by("pk").values_list("state", flat=True)) == [
+        "loaded",
+        "refused",
+    ]
+
+
+def test_a_file_that_breaks_off_is_refused_even_with_accept_rejects() -> None:
+    broken = Told([phone(1)], faults=FaultList([replace(FAULT, code="file.encoding")]))
+
+    with pytest.raises(FaultsFound):
+        load(broken, accept_rejects=True)
+
+    assert not Device.objects.exists()
+
+
+def test_a_dry_run_changes_nothing_and_leaves_no_trace() -> None:
+    report = load(Told([phone(1, carries=True)]), dry_run=True)
+
+    assert report.state is LoadState.TRIED
+    assert report.apps == {"tiktok": {"present": 1}}
+    assert not Device.objects.exists()
+    assert not ImportRun.objects.exists()
+    assert not Entry.objects.exists()
+
+
+def test_an_older_export_never_replaces_a_newer_one() -> None:
+    load(Told([phone(1)]), DAY)
+
+    with pytest.raises(actions.OlderThanLoaded):
+        load(Told([phone(2)]), DAY - timedelta(hours=1))
+
+    assert gone() == set()
+
+
+def test_a_run_that_would_drop_more_than_a_fifth_is_held() -> None:
+    load(Told([phone(n) for n in range(20)]))
+    narrowed = Told([phone(n) for n in range(15)])
+
+    held = load(narrowed, DAY + timedelta(hours=1))
+
+    assert held.state is LoadState.HELD
+    assert [(c.what, c.count, c.out_of) for c in held.mass_changes] == [("gone", 5, 20)]
+    assert gone() == set()
+    assert queries.last_runs()[0].state == "held"
+
+    confirmed = load(narrowed, DAY + timedelta(hours=1), confirm_mass_change=True)
+
+    assert confirmed.state is LoadState.LOADED
+    assert len(gone()) == 5
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["reopening", "cutting off"])
+def test_a_run_that_would_flip_more_than_a_fifth_is_held_in_both_directions(before: bool) -> None:
+    later = DAY + timedelta(hours=1)
+    load(Told([phone(n, carries=before) for n in range(20)]))
+    flipped = Told([phone(n, later, carries=before != (n < 5)) for n in range(20)])
+
+    report = load(flipped, later)
+
+    assert report.state is LoadState.HELD
+    assert [(c.what, c.app_id, c.count) for c in report.mass_changes] == [("turned", "tiktok", 5)]
+    assert {presence(n) for n in range(20)} == {"present" if before else "absent"}
+
+
+def test_a_fifth_exactly_is_no_mass_change() -> None:
+    load(Told([phone(n) for n in range(20)]))
+
+    report = load(Told([phone(n) for n in range(16)]), DAY + timedelta(hours=1))
+
+    assert report.state is LoadState.LOADED
+
+
+def test_a_list_taken_earlier_does_not_make_an_app_vanish() -> None:
+    load(Told([phone(1, DAY, carries=True)]))
+
+    load(Told([phone(1, DAY - timedelta(hours=2))]), DAY + timedelta(hours=1))
+
+    assert presence(1) == "present"
+
+
+def test_a_list_without_a_time_counts_as_absence_after_a_whole_cycle_only() -> None:
+    load(Told([phone(1, DAY, carries=True)]))
+    timeless = Told([replace(phone(1), inventory_at=None)])
+
+    load(timeless, DAY + timedelta(days=6))
+    assert presence(1) == "present"
+
+    load(timeless, DAY + timedelta(days=8))
+    assert presence(1) == "absent"
+
+
+MakeBlind = Callable[[DeviceReport], DeviceReport]
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        lambda report: replace(report, coverage=Coverage.MANAGED_ONLY),
+        lambda report: replace(report, coverage=Coverage.UNKNOWN),
+        lambda report: replace(report, complete=False),
+        lambda report: replace(
+            report, coverage=Coverage.ASKED, asked=frozenset({"org.example.other"})
+        ),
+    ],
+    ids=["managed only", "unknown", "cut off", "asked for another"],
+)
+def test_a_blind_answer_leaves_things_as_they_are(blind: MakeBlind) -> None:
+    later = DAY + timedelta(days=30)
+    load(Told([phone(1, carries=True)]))
+
+    load(Told([blind(phone(1, later))]), later)
+
+    assert presence(1) == "present"
+
+
+def test_a_signature_counts_from_the_next_run_on() -> None:
+    bare = replace(FOUND, match=replace(FOUND.match, may_close=False))
+    load(Told([replace(phone(1), matched=(bare,))]))
+    assert not Observation.objects.get().may_close
+
+    load(Told([phone(1, carries=True)]))
+
+    assert Observation.objects.get().may_close
+
+
+def test_an_alias_that_the_source_no_longer_names_is_dropped() -> None:
+    load(Told([phone(1)]))
+    other = Alias(AliasKind.EAS_DEVICE_ID, "NEW")
+
+    load(Told([replace(phone(1), aliases=(other,))]), DAY + timedelta(hours=1))
+
+    assert list(DeviceAlias.objects.values_list("value", flat=True)) == ["NEW"]
+
+
+def test_what_a_load_did_is_in_the_log_in_numbers_alone() -> None:
+    load(Told([phone(1, carries=True)]))
+
+    entry = Entry.objects.get()
+
+    assert entry.event == "inventory.loaded"
+    assert entry.facts["apps"] == {"tiktok": {"present": 1}}
+    assert "example.org" not in str(entry.facts)
+
+
+def test_spread_counts_what_was_never_looked_at_as_unknown() -> None:
+    blind = replace(phone(3), coverage=Coverage.UNKNOWN)
+    load(Told([phone(1, carries=True), phone(2), blind]))
+
+    assert queries.spread("tiktok") == {
+        Presence.PRESENT: 1,
+        Presence.ABSENT: 1,
+        Presence.UNKNOWN: 1,
+    }
+
+
+def test_an_answer_is_kept_with_its_time_and_excuses_at_once() -> None:
+    owner = Person.objects.create(uid="p1", name="Asha", address="p1@example.org")
+    load(Told([phone(1, carries=True)]))
+    device = Device.objects.get()
+
+    actions.record_answer(
+        device_id=device.pk,
+        person_id=owner.pk,
+        app_id="tiktok",
+        answer=Answer.REMOVED,
+        actor_id=owner.pk,
+        now=DAY + timedelta(minutes=1),
+    )
+
+    seen = sightings.one(device.pk, ["tiktok"])
+    assert seen is not None
+    assert seen.apps["tiktok"].is_excused
+
+    with pytest.raises(actions.DeviceNotKnown):
+        actions.record_answer(
+            device_id=device.pk + 1,
+            person_id=owner.pk,
+            app_id="tiktok",
+            answer=Answer.REMOVED,
+            actor_id=owner.pk,
+            now=DAY,
+        )
