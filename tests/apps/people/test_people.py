@@ -1,0 +1,237 @@
+"""People: taken over whole or not at all; what they may do is proven by a token."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from countermand.audit.models import Entry
+from countermand.delimited import FaultList
+from countermand.domain.approvals import Role
+from countermand.domain.directory import PersonRecord
+from countermand.domain.errors import Fault, FaultsFound
+from countermand.domain.inventory import RejectedRow
+from countermand.people import actions, queries
+from countermand.people.actions import ImportOptions, ImportState, PeopleReport
+from countermand.people.models import AccessToken, Person
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+
+
+@dataclass
+class Told:
+    """A directory that says what a test tells it."""
+
+    records: Sequence[PersonRecord]
+    rejected: list[RejectedRow] = field(default_factory=list)
+    faults: FaultList = field(default_factory=FaultList)
+
+    def people(self) -> Iterator[PersonRecord]:
+        yield from self.records
+
+
+def record(number: int) -> PersonRecord:
+    return PersonRecord(
+        uid=f"p{number}",
+        name=f"Person {number}",
+        address=f"p{number}@example.org",
+        language="hi",
+        groups=("all-staff",),
+    )
+
+
+def load(
+    *records: PersonRecord, rejected: Sequence[RejectedRow] = (), **options: bool
+) -> PeopleReport:
+    return actions.import_people(
+        Told(records, list(rejected)), now=NOW, actor_id=None, options=ImportOptions(**options)
+    )
+
+
+def left() -> set[str]:
+    return set(Person.objects.filter(left_on__isnull=False).values_list("uid", flat=True))
+
+
+def test_people_are_taken_over_and_unchanged_ones_are_not_written_again() -> None:
+    everyone = [record(n) for n in range(5)]
+    assert load(*everyone).new == 5
+
+    with CaptureQueriesContext(connection) as captured:
+        report = load(*everyone[:4], replace(everyone[4], unit="Legal"))
+
+    assert (report.unchanged, report.changed, report.left) == (4, 1, 0)
+    writes = [q for q in captured if q["sql"].startswith(("INSERT", "UPDATE"))]
+    assert len([q for q in writes if "people_person" in q["sql"]]) == 1
+    assert queries.person("p4").unit == "Legal"
+
+
+def test_whoever_is_missing_has_left_and_may_come_back() -> None:
+    load(*(record(n) for n in range(10)))
+    load(*(record(n) for n in range(9)))
+
+    assert left() == {"p9"}
+    assert len(list(queries.everyone(NOW.date()))) == 9
+
+    load(*(record(n) for n in range(10)))
+
+    assert left() == set()
+
+
+def test_an_import_that_sends_away_more_than_a_fifth_is_held() -> None:
+    load(*(record(n) for n in range(20)))
+
+    held = load(*(record(n) for n in range(15)))
+
+    assert held.state is ImportState.HELD
+    assert left() == set()
+    assert load(*(record(n) for n in range(15)), confirm_mass_change=True).left == 5
+    assert len(left()) == 5
+
+
+def test_a_dry_run_and_a_faulty_file_change_nothing() -> None:
+    fault = Fault("row.bad_zone", "no zone", "mend it", line=2)
+    bad = RejectedRow("p2", "zone invalid", (fault,))
+
+    assert load(record(1), dry_run=True).state is ImportState.TRIED
+    with pytest.raises(FaultsFound):
+        load(record(1), rejected=[bad])
+    assert not Person.objects.exists()
+    assert not Entry.objects.exists()
+
+    load(record(1), rejected=[bad], accept_rejects=True)
+    assert Person.objects.count() == 1
+
+
+def test_somebody_whose_row_was_left_out_has_not_left() -> None:
+    load(*(record(n) for n in range(10)))
+    bad = RejectedRow("p9", "zone invalid", (Fault("row.bad_zone", "no zone", "mend it"),))
+
+    load(*(record(n) for n in range(9)), rejected=[bad], accept_rejects=True)
+
+    assert left() == set()
+
+
+def test_addresses_may_change_hands_within_one_import() -> None:
+    load(record(1), record(2))
+    before = {p.uid: p.pk for p in Person.objects.all()}
+
+    load(
+        replace(record(1), address="p2@example.org"),
+        replace(record(2), address="p1@example.org"),
+    )
+
+    assert queries.person("p2@example.org").uid == "p1"
+    assert {p.uid: p.pk for p in Person.objects.all()} == before
+
+
+def test_an_address_given_on_after_somebody_left_makes_a_new_person() -> None:
+    load(*(record(n) for n in range(10)))
+    load(*(record(n) for n in range(9)))
+    old = Person.objects.get(uid="p9").pk
+
+    load(*(record(n) for n in range(9)), replace(record(77), address="p9@example.org"))
+
+    assert queries.person("p9@example.org").uid == "p77"
+    assert queries.person("p9@example.org").id != old
+
+
+def test_a_new_key_of_the_same_address_is_the_same_person() -> None:
+    load(*(record(n) for n in range(10)))
+    before = Person.objects.get(uid="p9").pk
+
+    report = load(*(record(n) for n in range(9)), replace(record(9), uid="E-0009"))
+
+    assert report.left == 0
+    assert Person.objects.get(uid="E-0009").pk == before
+
+
+def test_a_manager_is_found_by_address_and_by_key() -> None:
+    load(
+        record(1),
+        replace(record(2), manager="p1@example.org"),
+        replace(record(3), manager="p1"),
+        replace(record(4), manager="nobody@example.org"),
+    )
+
+    managers = dict(Person.objects.order_by("uid").values_list("uid", "manager_uid"))
+    assert managers == {"p1": "", "p2": "p1", "p3": "p1", "p4": ""}
+
+
+def test_people_are_found_by_any_address_and_a_slip_gets_a_suggestion() -> None:
+    load(replace(record(1), other_addresses=("first@corp.example.org",)))
+
+    assert queries.person("first@corp.example.org").uid == "p1"
+    assert queries.ids_by_address() == {
+        "p1@example.org": queries.person("p1").id,
+        "first@corp.example.org": queries.person("p1").id,
+    }
+    with pytest.raises(queries.PersonNotKnown, match=r"p1@example\.org"):
+        queries.person("p1@exmaple.org")
+
+
+def test_an_address_that_is_not_folded_cannot_be_stored() -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Person.objects.create(uid="x", name="X", address="X@Example.org")
+
+
+@pytest.fixture
+def asha() -> int:
+    load(record(1))
+    return queries.person("p1").id
+
+
+def test_a_token_proves_a_person_with_their_roles_and_is_stored_as_a_hash_alone(asha: int) -> None:
+    actions.grant_role(person_id=asha, role=Role.APPROVER, outside_it=True, actor_id=None, now=NOW)
+
+    token = actions.issue_token(person_id=asha, label="laptop", actor_id=None, now=NOW)
+
+    assert len(token) == 30
+    assert token.startswith("cmt_")
+    actor = queries.actor_for_token(token, NOW)
+    assert actor == queries.Actor(asha, "Person 1", frozenset({Role.APPROVER}), outside_it=True)
+    stored = AccessToken.objects.get()
+    assert token not in str(vars(stored))
+    assert all(token[4:] not in str(entry.facts) for entry in Entry.objects.all())
+    assert queries.live_tokens(NOW) == {stored.sha256: actor}
+
+
+def test_a_wrong_a_void_and_a_leavers_token_prove_nobody(asha: int) -> None:
+    token = actions.issue_token(person_id=asha, label="", actor_id=None, now=NOW)
+    with pytest.raises(queries.TokenNotKnown):
+        queries.actor_for_token(token + "A", NOW)
+
+    Person.objects.update(left_on=date(2026, 11, 24))
+    queries.actor_for_token(token, NOW)
+    with pytest.raises(queries.TokenNotKnown):
+        queries.actor_for_token(token, NOW + timedelta(days=1))
+    assert queries.live_tokens(NOW + timedelta(days=1)) == {}
+
+    Person.objects.update(left_on=None)
+    assert actions.revoke_tokens(person_id=asha, actor_id=None, now=NOW) == 1
+    with pytest.raises(queries.TokenNotKnown):
+        queries.actor_for_token(token, NOW)
+
+
+def test_roles_come_and_go_and_each_change_is_in_the_log(asha: int) -> None:
+    for _ in range(2):
+        actions.grant_role(
+            person_id=asha, role=Role.OPERATOR, outside_it=False, actor_id=asha, now=NOW
+        )
+
+    assert queries.people_with_role(Role.OPERATOR) == (asha,)
+    assert actions.revoke_role(person_id=asha, role=Role.OPERATOR, actor_id=asha, now=NOW)
+    assert not actions.revoke_role(person_id=asha, role=Role.OPERATOR, actor_id=asha, now=NOW)
+    assert queries.actor(asha).roles == frozenset()
+    events = list(Entry.objects.order_by("pk").values_list("event", flat=True))
+    assert events == ["people.loaded", "role.granted", "role.granted", "role.revoked"]
+
+
+def test_a_role_is_read_as_people_write_it() -> None:
+    assert actions.role_of("Help-Desk") is Role.HELP_DESK
+    with pytest.raises(actions.RoleNotKnown, match="help-desk"):
+        actions.role_of("boss")
