@@ -1,0 +1,1 @@
+"""Models of the design, small enough to be looked at whole."""
