@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,8 +10,6 @@ if TYPE_CHECKING:
 
 def who_may_stop_changed(opened: Session) -> None:
     """Let the stop know, which must work with the database down."""
-    if find_spec("countermand.project.register") is None:
-        return
     from countermand.project import register
 
     register.refresh(opened.settings)
@@ -20,8 +17,6 @@ def who_may_stop_changed(opened: Session) -> None:
 
 def inventory_changed(opened: Session) -> None:
     """Ring for those who watch over orders: late joiners, drift, doors to open."""
-    if find_spec("countermand.orders.jobs") is None:
-        return
     from countermand.orders import jobs
 
     jobs.after_import(opened.settings, now=opened.now())
