@@ -11,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 import structlog
@@ -104,11 +104,11 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream is needed")
-        self._transport = transport
+        # uvloop's streams have the shape of asyncio's, and are not of its kind.
+        stream = cast("asyncio.Transport", transport)
+        self._transport = stream
         if len(self._listener.open) >= self._listener.most_connections:
-            transport.abort()
+            stream.abort()
             return
         self._listener.open.add(self)
 
