@@ -130,8 +130,10 @@ def read(folder: Path, number: str) -> Fence | None:
         for suffix in (_TAKE_BACK, _PAUSE)
         if (fence := _read_file(folder / f"{number}{suffix}")) is not None
     ]
-    if not found and not folder.is_dir():
-        raise FenceUnreadable(path=str(folder), why="the folder is missing")
+    if not found:
+        if not folder.is_dir():
+            raise FenceUnreadable(path=str(folder), why="the folder is missing")
+        return None
     return found[0] if len(found) != 2 else found[0].merged(found[1])  # noqa: PLR2004 - both files
 
 
