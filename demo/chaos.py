@@ -42,6 +42,11 @@ class Chaos:
         self._over.set()
         self._thread.join(timeout=30)
 
+    def total(self) -> int:
+        """How many kills hit, those that the mail server pulled included."""
+        pulled = int(self.stage.ask_mail_server(do="count").get("kills", 0))
+        return sum(self.kills.values()) + pulled
+
     def _pull(self) -> None:
         while not self._over.wait(self._choice.uniform(*_WAIT_S)):
             running = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,24 @@ def judge_take_back(
         first_notice_at=min((mail.real_at for mail in told), default=None),
         last_correction_at=max((mail.real_at for mail in corrections), default=None),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """One take-back of the story: what was pressed, when, and what stood before and after.
+
+    `pressed_at` and `stop_durable_at` are real seconds since 1970; deadlines are by each person's
+    own clock and therefore naive.
+    """
+
+    number: str
+    apps: tuple[str, ...]
+    deadline: datetime
+    pressed_at: float
+    stop_durable_at: float
+    said: Mapping[str, Any]
+    taken_back_at: datetime
+    standing: tuple[str, tuple[str, ...], datetime] | None  # number, apps, deadline
 
 
 def duplicates_differ(mails: Sequence[AcceptedMail], digests: Mapping[int, str]) -> list[str]:

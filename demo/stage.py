@@ -7,6 +7,7 @@ the command line with personal tokens. The mail server is a process of its own w
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -16,9 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from countermand.cli import entry
 
 _COUNTERMAND = (sys.executable, "-m", "countermand.cli.entry")
 _START_LIMIT_S = 60.0
@@ -48,7 +51,7 @@ class Stage:
     tokens: dict[str, str] = field(default_factory=dict)
     _mail_server: subprocess.Popen[bytes] | None = None
     _up: subprocess.Popen[bytes] | None = None
-    _relay: str = ""
+    _relay: str = "127.0.0.1:25"
 
     @property
     def data(self) -> Path:
@@ -71,9 +74,9 @@ class Stage:
         """Start the mail server and Countermand, with the clock standing at `told_at`."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self._relay = self._start_mail_server()
         self.countermand("init", "--demonstration")
         self.set_clock(told_at, rate=1.0)
+        self._relay = self._start_mail_server()
         self._start_up()
 
     def close(self) -> None:
@@ -96,7 +99,7 @@ class Stage:
             [
                 *(sys.executable, "-m", "countermand.testing.mail_server", "--port", "0"),
                 *("--record", str(self.record), "--control", self._control_path()),
-                *("--ready-file", str(ready), "--reply-delay-ms", "12"),
+                *("--ready-file", str(ready), "--data", str(self.data)),
             ],
             stdout=log,
             stderr=log,
@@ -149,8 +152,6 @@ class Stage:
 
     def now(self) -> datetime:
         """The time that every process on the stage is told."""
-        from datetime import timedelta  # noqa: PLC0415
-
         told = json.loads((self.data / "clock.json").read_text(encoding="utf-8"))
         gone = (time.time() - float(told["real_at"])) * float(told["rate"])
         return datetime.fromisoformat(told["told_at"]) + timedelta(seconds=gone)
@@ -183,7 +184,25 @@ class Stage:
     def countermand(
         self, *arguments: str, actor: str | None = None, expect: Sequence[int] = (0,)
     ) -> Answer:
-        """Run one command as `actor` with `--json`; raise unless its exit code is expected."""
+        """Give one command line as `actor`, with `--json`; raise on an exit code not expected.
+
+        It is the same entry that the shell calls, in a process that stays: forty commands would
+        otherwise spend a minute on starting Python.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        began = time.monotonic()
+        with (
+            patched_environment(self._environment(actor)),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = entry.main([*arguments, "--json"])
+        return _answer(arguments, code, (out.getvalue(), err.getvalue()), began, expect)
+
+    def shell(
+        self, *arguments: str, actor: str | None = None, expect: Sequence[int] = (0,)
+    ) -> Answer:
+        """Give one command line in a process of its own, as a person at a terminal would."""
         began = time.monotonic()
         done = subprocess.run(
             [*_COUNTERMAND, *arguments, "--json"],
@@ -194,24 +213,30 @@ class Stage:
             check=False,
             timeout=120,
         )
-        seconds = time.monotonic() - began
-        try:
-            answer = json.loads(done.stdout) if done.stdout.strip() else None
-        except json.JSONDecodeError:
-            answer = None
-        if done.returncode not in expect:
-            raise StageBroke(
-                f"countermand {' '.join(arguments)} ended with {done.returncode}:\n"
-                f"{done.stdout}{done.stderr}"
-            )
-        return Answer(done.returncode, answer, done.stdout + done.stderr, seconds)
+        return _answer(arguments, done.returncode, (done.stdout, done.stderr), began, expect)
+
+    def words(self, *arguments: str, actor: str | None = None) -> str:
+        """Give one command line without `--json`, and return its words."""
+        out = io.StringIO()
+        environment = self._environment(actor) | {"COLUMNS": "96"}
+        with patched_environment(environment), contextlib.redirect_stdout(out):
+            code = entry.main(["--lang", self.language, *arguments])
+        if code != 0:
+            raise StageBroke(f"countermand {' '.join(arguments)} ended with {code}")
+        return out.getvalue()
 
     # -- the world outside --------------------------------------------------------------------
 
+    def running(self) -> dict[str, Any]:
+        """What `countermand up` wrote down of itself: process ids and addresses."""
+        running: dict[str, Any] = json.loads(
+            (self.data / "run" / "up.json").read_text(encoding="utf-8")
+        )
+        return running
+
     def processes(self) -> dict[str, int]:
         """Return the process ids of Countermand's children by name (`sender-1`, `gate`, …)."""
-        running = json.loads((self.data / "run" / "up.json").read_text(encoding="utf-8"))
-        return {str(name): int(pid) for name, pid in running["pids"].items()}
+        return {str(name): int(pid) for name, pid in self.running()["pids"].items()}
 
     def ask_mail_server(self, **request: Any) -> dict[str, Any]:
         """Send one request to the mail server's control socket and return its answer."""
@@ -240,6 +265,36 @@ class Stage:
                 raise StageBroke(f"waited {limit_s:.0f} s in vain for: {what}")
             time.sleep(0.05)
         return time.monotonic() - began
+
+
+def _answer(
+    arguments: Sequence[str],
+    code: int,
+    said: tuple[str, str],
+    began: float,
+    expect: Sequence[int],
+) -> Answer:
+    out, err = said
+    if code not in expect:
+        raise StageBroke(f"countermand {' '.join(arguments)} ended with {code}:\n{out}{err}")
+    try:
+        answer = json.loads(out) if out.strip() else None
+    except json.JSONDecodeError:
+        answer = None
+    return Answer(code, answer, out + err, time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def patched_environment(environment: dict[str, str]) -> Iterator[None]:
+    """Let this process see `environment` for a while."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

@@ -39,8 +39,8 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "planned": (
         (
-            "The repaired order {number} is planned: {people} people affected, {present} devices carry "
-            "the app, {unseen} cannot be checked."
+            "The repaired order {number} is planned: {people} people affected, {present} devices "
+            "carry the app, {unseen} cannot be checked."
         ),
         (
             "सुधारे गए आदेश {number} की योजना बनी: {people} लोगों पर असर, {present} उपकरणों पर ऐप है, "
@@ -77,8 +77,8 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "five_hours": (
         (
-            "Five hours after the first mail somebody sees the mistake. {share} of the people affected "
-            "have got it, and the next wave is on its way."
+            "Five hours after the first mail somebody sees the mistake. {share} of the people "
+            "affected have got it, and the next wave is on its way."
         ),
         (
             "पहली मेल के पाँच घंटे बाद ग़लती पकड़ में आई। जिन पर असर है उनमें से {share} को मिल चुका है, "
@@ -87,8 +87,8 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "taken_back": (
         (
-            "One person takes it back, in one step. The stop is durable after {durable} ms; the doors "
-            "are open after {gate} ms; the last correction leaves {last} s after the press."
+            "One person takes it back, in one step. The stop is durable after {durable} ms; the "
+            "doors are open after {gate} ms; the last correction leaves {last} s after the press."
         ),
         (
             "एक व्यक्ति ने एक ही क़दम में इसे वापस लिया। रोक {durable} ms में पक्की; दरवाज़े {gate} ms में "
@@ -98,7 +98,8 @@ LINES: dict[str, tuple[str, str]] = {
     "corrections": (
         (
             "{sent} corrections, in the same thread and language, to exactly those reached: "
-            "{missed} missed, {stray} to people who had got nothing ({precautionary} as a precaution)."
+            "{missed} missed, {stray} to people who had got nothing "
+            "({precautionary} as a precaution)."
         ),
         (
             "{sent} सुधार, उसी सिलसिले और उसी भाषा में, ठीक उन्हीं को जिन तक आदेश पहुँचा: {missed} छूटे, "
@@ -187,8 +188,8 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "go_on": (
         (
-            "To go on: `make up` starts it for you, with the look-up page and everything the command "
-            "line needs; `.venv/bin/countermand --help` teaches the rest."
+            "To go on: `make up` starts it for you, with the look-up page and everything the "
+            "command line needs; `.venv/bin/countermand --help` teaches the rest."
         ),
         (
             "आगे: `make up` इसे आपके लिए चलाता है, जाँच वाले पेज और कमांड-लाइन के साथ; बाकी "

@@ -1,0 +1,118 @@
+"""Phones and mail programs of the demo: they put real questions to the real gate.
+
+Every question has the shape that nginx or Dovecot gives it: ActiveSync with a plain query, with a
+base64 query (MS-ASHTTP 2.2.1.1.1.1), or Dovecot's policy question in JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import http.client
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+REFUSED: Final = 403
+_SYNC: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One device as the inventory file says: whose it is, and whether the app is listed on it."""
+
+    source_id: str
+    owner: str
+    active_sync_id: str
+    platform: str
+    inventory_at: datetime
+    carries: bool
+
+
+def read_phones(folder: Path, identifiers: frozenset[str]) -> list[Phone]:
+    """Read `devices.csv` and `apps.csv`; `identifiers` are those of the ordered app."""
+    with (folder / "apps.csv").open(encoding="utf-8-sig", newline="") as rows:
+        carrying = {
+            row["device_id"] for row in csv.DictReader(rows) if row["app_id"] in identifiers
+        }
+    with (folder / "devices.csv").open(encoding="utf-8-sig", newline="") as rows:
+        return [
+            Phone(
+                source_id=row["device_id"],
+                owner=row["owner_email"].lower(),
+                active_sync_id=row["eas_device_id"],
+                platform=row["platform"],
+                inventory_at=datetime.fromisoformat(row["inventory_at"]),
+                carries=row["device_id"] in carrying,
+            )
+            for row in csv.DictReader(rows)
+        ]
+
+
+class Doors:
+    """One kept connection to the gate, as a mail server keeps it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """Ask the gate at `url`, showing `token`."""
+        self._url = url
+        self._token = token
+        self._link: http.client.HTTPConnection | None = None
+
+    def is_paused(self, phone: Phone, *, base64_query: bool = False) -> bool:
+        """Ask as nginx asks before ActiveSync; True when the phone is told 403."""
+        if base64_query:
+            raw = bytes([141, _SYNC, 9, 4, len(phone.active_sync_id)])
+            raw += phone.active_sync_id.encode() + bytes([0, 5]) + b"Phone"
+            query = base64.b64encode(raw).decode()
+        else:
+            query = f"Cmd=Sync&User={quote(phone.owner)}&DeviceId={phone.active_sync_id}"
+            query += "&DeviceType=Phone"
+        headers = {
+            "X-Original-URI": f"/Microsoft-Server-ActiveSync?{query}",
+            "X-Remote-User": phone.owner,
+        }
+        status, _ = self._ask("GET", "/auth", headers, None)
+        return status == REFUSED
+
+    def imap_answer(self, phone: Phone) -> tuple[bool, str]:
+        """Ask as Dovecot asks after the password; return whether it is refused, and the words."""
+        question = {
+            "login": phone.owner,
+            "device": phone.active_sync_id,
+            "protocol": "imap",
+            "client": "",
+            "session": "demo",
+        }
+        headers = {"Content-Type": "application/json"}
+        _, body = self._ask("POST", "/policy?command=allow", headers, json.dumps(question).encode())
+        answer = json.loads(body)
+        return int(answer["status"]) < 0, str(answer.get("msg", ""))
+
+    def _ask(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None
+    ) -> tuple[int, bytes]:
+        for attempt in (1, 2):
+            link = self._link or self._connect()
+            try:
+                link.request(
+                    method,
+                    path,
+                    body=body,
+                    headers={**headers, "Authorization": f"Bearer {self._token}"},
+                )
+                response = link.getresponse()
+                return response.status, response.read()
+            except (ConnectionError, http.client.HTTPException):
+                self._link = None
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._url)
+        assert parts.hostname is not None  # noqa: S101 - our own address
+        self._link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+        return self._link

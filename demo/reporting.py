@@ -1,0 +1,168 @@
+"""The report of the demo: every figure from the mail server's record, the log, or the clock."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from countermand import config
+from countermand.orders import document_file
+from countermand.testing.sentence_judge import World, untrue_sentences
+from demo.judging import (
+    AcceptedMail,
+    TakeBack,
+    TakeBackJudgement,
+    committed_message_ids,
+    judge_take_back,
+)
+from demo.judging import read_record as read_mails
+from demo.stage import Stage
+from demo.story import EXAMPLES, Story
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Whom the demo's own files know at an address."""
+
+    name: str
+    zone: str
+
+
+def staff_of(folder: Path) -> dict[str, Staff]:
+    """Read the people files that were taken over, by folded address."""
+    known: dict[str, Staff] = {}
+    for file in (EXAMPLES / "people.csv", *sorted(folder.glob("**/people.csv"))):
+        with file.open(encoding="utf-8-sig", newline="") as rows:
+            for row in csv.DictReader(rows):
+                name = row["display_name"]
+                if row["preferred_language"] == "hi" and row["local_name"]:
+                    name = row["local_name"]
+                known[row["email"].lower()] = Staff(name, row["time_zone"])
+    return known
+
+
+def untrue(
+    mails: list[AcceptedMail], back: TakeBack, staff: Mapping[str, Staff], own: frozenset[str]
+) -> list[tuple[str, str]]:
+    """Return (address, sentence) for every sentence of a correction that is not true."""
+    found: list[tuple[str, str]] = []
+    for mail in mails:
+        if mail.order_number != back.number or mail.kind != "correction":
+            continue
+        world = _world(back, staff[mail.to], own)
+        found += [(mail.to, bad) for bad in untrue_sentences(mail.body_text, mail.language, world)]
+    return found
+
+
+def _world(back: TakeBack, person: Staff, own: frozenset[str]) -> World:
+    zone = ZoneInfo(person.zone)
+    in_force: dict[str, dict[str, datetime | None]] = {app: {} for app in back.apps}
+    pausing: frozenset[str] = frozenset()
+    if back.standing is not None:
+        number, apps, deadline = back.standing
+        pausing = frozenset({number})
+        for app in apps:
+            in_force[app] = {number: deadline.replace(tzinfo=zone)}
+    return World(
+        number=back.number,
+        name=person.name,
+        zone=person.zone,
+        variant="mistake",
+        taken_back_at=back.taken_back_at,
+        in_force=in_force,
+        before=in_force,
+        door="gate",
+        deadline_at=back.deadline.replace(tzinfo=zone),
+        pausing=pausing,
+        lookup_address="orders.example",
+        own_texts=own,
+    )
+
+
+def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict[str, Any]:
+    """Put the report together; who was missed is read from the mail server's record alone."""
+    mails = read_mails(stage.record)
+    committed = committed_message_ids(stage.folder / "log.jsonl")
+    staff = staff_of(story.synth)
+    judges = [_judged(mails, back, committed, stage) for back in backs]
+    untrue_found = [found for back in backs for found in untrue(mails, back, staff, own_texts())]
+    first, mistake = judges[0], backs[0]
+    first_show = story.show(mistake.number)
+    affected = int(story.figures["affected_people"])
+    reached = first_show["notices"]
+    return {
+        "people": story.people,
+        "devices": story.figures["devices"],
+        "kills": kills,
+        "mistake_reached_share": round(first.addresses_reached / affected, 4),
+        "affected_people": affected,
+        "affected_devices": story.figures["affected_devices"],
+        "notices_accepted": first.notices_accepted,
+        "reached_certain": reached["certain"],
+        "reached_possible": reached["possible"],
+        "corrections_sent": sum(one.corrections_accepted for one in judges),
+        "corrections_missed": sum(len(one.missed) for one in judges),
+        "corrections_stray": sum(len(one.stray) for one in judges),
+        "corrections_precautionary": sum(len(one.precautionary) for one in judges),
+        "untrue_sentences": len(untrue_found),
+        "notices_after_stop": sum(one.notices_after_stop for one in judges),
+        "notices_after_correction": sum(len(one.notices_after_correction) for one in judges),
+        "corrections_in_another_thread": sum(len(one.wrong_thread) for one in judges),
+        "corrections_in_another_language": sum(len(one.wrong_language) for one in judges),
+        "stop_durable_ms": mistake.said["durable_ms"],
+        "gate_open_ms": max((gate["ms"] for gate in mistake.said["gates"]), default=None),
+        "first_notice_to_press_s": story.figures["first_notice_to_press_s"],
+        "press_to_last_correction_s": after_press(first, mistake),
+        "people_to_call": first_show["people_to_call"],
+        "doors_asked": story.figures.get("doors_asked"),
+        "doors_closed": story.figures.get("doors_closed"),
+        "doors_wrong": story.figures.get("doors_wrong"),
+        "removed_opens_ms": story.figures.get("removed_opens_ms"),
+        "log_verified": bool(story.figures["log_verified"]),
+        "untrue": [f"{address}: {sentence}" for address, sentence in untrue_found[:20]],
+        "missed": [address for one in judges for address in one.missed][:20],
+        "stray": [address for one in judges for address in one.stray][:20],
+    }
+
+
+def judged(stage: Stage, back: TakeBack) -> TakeBackJudgement:
+    """Judge one take-back by the record and the log as they stand."""
+    committed = committed_message_ids(stage.folder / "log.jsonl")
+    return _judged(read_mails(stage.record), back, committed, stage)
+
+
+def _judged(
+    mails: list[AcceptedMail], back: TakeBack, committed: frozenset[str], stage: Stage
+) -> TakeBackJudgement:
+    to_call = stage.countermand("notice", "list", back.number, "--to-call").json
+    return judge_take_back(
+        mails,
+        order_number=back.number,
+        committed=committed,
+        stop_durable_at=back.stop_durable_at,
+        to_call=[row["address"] for row in to_call],
+    )
+
+
+def after_press(judgement: TakeBackJudgement, back: TakeBack) -> float | None:
+    """Return the real seconds from the press to the last correction."""
+    if judgement.last_correction_at is None:
+        return None
+    return round(judgement.last_correction_at - back.pressed_at, 3)
+
+
+def own_texts() -> frozenset[str]:
+    """Texts that the orders and the house wrote themselves, as their files have them."""
+    return _texts_of(EXAMPLES / "order.yaml") | _texts_of(EXAMPLES / "amendment-by-mistake.yaml")
+
+
+def _texts_of(file: Path) -> frozenset[str]:
+    mapping, _ = document_file.load(file)
+    settings = config.load({})
+    why = mapping["corrections"]["mistake"].values()
+    return frozenset({*why, settings.help_desk, "Lena Brandt (Security)"})

@@ -1,0 +1,457 @@
+"""The two acts of the story, told on a stage of real processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from demo.chaos import kill
+from demo.doors import Doors, Phone, read_phones
+from demo.judging import TakeBack
+from demo.stage import Answer, Stage, StageBroke
+from demo.telling import Telling
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "july-2020"
+TIKTOK = frozenset({"com.zhiliaoapp.musically", "com.ss.android.ugc.trill"})
+FRIDAY = datetime(2020, 7, 10, 2, 0, tzinfo=UTC)  # 07:30 in India
+MONDAY = datetime(2020, 7, 13, 3, 0, tzinfo=UTC)
+EVE = datetime(2020, 7, 23, 1, 0, tzinfo=UTC)
+MORNING_AFTER = datetime(2020, 7, 24, 5, 30, tzinfo=UTC)
+
+_DEADLINE = datetime(2020, 7, 17, 17)  # noqa: DTZ001 - by each person's own clock
+_DEADLINE_RIGHTLY = datetime(2020, 7, 23, 17)  # noqa: DTZ001
+_DEADLINE_AMENDED = datetime(2020, 8, 3, 17)  # noqa: DTZ001
+
+AUTHOR = "lena.brandt@example.org"
+APPROVERS = ("siobhan.oneil@example.org", "kavya.iyer@example.org")
+OPERATOR = "imran.qureshi@example.org"
+HELP_DESK = "ravi.kulkarni@example.org"
+AUDITOR = "meera.nair@example.org"
+ROLES = (
+    (AUTHOR, "author", ()),
+    (APPROVERS[0], "approver", ("--outside-it",)),
+    (APPROVERS[1], "approver", ("--outside-it",)),
+    (OPERATOR, "operator", ()),
+    (HELP_DESK, "help_desk", ()),
+    (AUDITOR, "auditor", ()),
+)
+
+
+@dataclass
+class Story:
+    """Everything the two acts share; `figures` grows into the report."""
+
+    stage: Stage
+    telling: Telling
+    synth: Path
+    people: int
+    seed: str
+    rate: float  # told seconds in a real second while the clock hurries
+    with_own_kill: bool = True
+    figures: dict[str, Any] = field(default_factory=dict)
+    mistake: dict[str, Any] = field(default_factory=dict)
+    amendment: dict[str, Any] = field(default_factory=dict)
+
+    # -- small words used by both acts ------------------------------------------------------------
+
+    def told(self) -> str:
+        """The told time, as it stands in front of a line."""
+        return self.stage.now().strftime("%a %d %b %H:%M")
+
+    def say(self, key: str, **facts: object) -> None:
+        """Tell one line with the told time."""
+        self.telling.say(key, told_at=self.told(), **facts)
+
+    def at(self, moment: datetime) -> None:
+        """Let the clock hurry to `moment`."""
+        self.stage.run_clock_to(moment, rate=self.rate)
+
+    def show(self, number: str) -> dict[str, Any]:
+        """What `order show` says of an order."""
+        answer: dict[str, Any] = self.stage.countermand("order", "show", number, actor=AUDITOR).json
+        return answer
+
+    def phase(self, number: str) -> str:
+        """The phase of an order."""
+        return str(self.show(number)["phase"])
+
+    def wait_for_phase(self, number: str, *phases: str, limit_s: float = 60) -> None:
+        """Wait until the order is in one of `phases`."""
+        self.stage.wait_until(
+            f"{number} is {' or '.join(phases)}",
+            lambda: self.phase(number) in phases,
+            limit_s=limit_s,
+        )
+
+    def doors(self) -> Doors:
+        """A mail server's connection to the gate that runs now."""
+        running = self.stage.running()
+        token = (self.stage.data / "keys" / "gate-token").read_text(encoding="utf-8").strip()
+        return Doors(running["gate"], token)
+
+    def approve_by_two(self, number: str) -> str:
+        """Both approvers open all three parts, and approve; return what they approved."""
+        for approver in APPROVERS:
+            self.stage.countermand("order", "review", number, actor=approver)
+            self.stage.countermand("order", "approve", number, actor=approver)
+        return str(self.show(number)["digest"])
+
+    def import_devices(self, folder: Path, as_of: datetime, *options: str) -> Answer:
+        """Take over an inventory as it stood at `as_of`."""
+        return self.stage.countermand(
+            *("import", "devices", "--source", "csv", "--as-of", as_of.isoformat(), *options),
+            *(str(folder / "devices.csv"), str(folder / "apps.csv")),
+        )
+
+    def import_people(self, folder: Path) -> Answer:
+        """Take over the sample organisation grown by the invented people of `folder`."""
+        return self.stage.countermand(
+            "import", "people", str(EXAMPLES / "people.csv"), str(folder / "people.csv")
+        )
+
+    def invent(self, name: str, as_of: datetime, *options: str) -> dict[str, Any]:
+        """Invent the organisation with an inventory as of `as_of`; return the summary."""
+        answer: dict[str, Any] = self.stage.countermand(
+            *("synth", "--people", str(self.people - 8), "--seed", self.seed),
+            *("--out", str(self.synth / name), "--as-of", as_of.isoformat(), *options),
+        ).json
+        return answer
+
+    def send_all_waves(self, number: str) -> None:
+        """Let the clock hurry until everybody has been told."""
+        self.stage.set_clock(self.stage.now(), rate=self.rate)
+        self.wait_for_phase(number, "notified", "enforcing", limit_s=120)
+        self.stage.set_clock(self.stage.now(), rate=1.0)
+
+    # -- the stage ----------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Invent the organisation, take it over, and give everybody their roles."""
+        invented = self.invent("friday", FRIDAY - timedelta(hours=1))
+        self.import_people(self.synth / "friday")
+        for person, role, options in ROLES:
+            self.stage.countermand("staff", "grant", person, role, *options)
+        for person in {person for person, _, _ in ROLES}:
+            token = self.stage.countermand("staff", "token", person).json["token"]
+            self.stage.tokens[person] = token
+        self.figures["people"] = self.people
+        self.figures["devices"] = invented["devices"]
+        self.telling.say("stage", people=self.people, devices=invented["devices"])
+
+    # -- act 1 --------------------------------------------------------------------------------
+
+    def the_mistake(self) -> None:
+        """Act 1: planned well, sent by mistake, taken back in the middle."""
+        self.telling.heading("act1")
+        self._as_sent()
+        number = self._planned_and_approved()
+        self._held_then_first_group(number)
+        self._waves_with_a_kill(number)
+        self._taken_back_after_five_hours(number)
+
+    def _as_sent(self) -> None:
+        refused = self.stage.countermand(
+            "order", "plan", str(EXAMPLES / "order-as-sent.yaml"), actor=AUTHOR, expect=(1,)
+        )
+        faults = refused.json["faults"]
+        connections = self.stage.ask_mail_server(do="count")["sessions"]
+        self.say("as_sent_refused", count=len(faults), connections=connections)
+        for fault in faults:
+            self.telling.quote(f"{fault['line']}: {fault['key']}: {fault['sentence']}")
+        self.figures["as_sent_faults"] = len(faults)
+        if connections:
+            raise StageBroke("the mail server saw a connection before anything was approved")
+
+    def _planned_and_approved(self) -> str:
+        plan = self.stage.countermand(
+            "order", "plan", str(EXAMPLES / "order.yaml"), actor=AUTHOR
+        ).json
+        number = str(plan["number"])
+        self.import_devices(self.synth / "friday", FRIDAY - timedelta(hours=1))
+        plan = self._plan_again(number, EXAMPLES / "order.yaml")
+        figures = plan["plan"]
+        self.say(
+            "planned",
+            number=number,
+            people=figures["people"],
+            present=figures["devices"]["present"],
+            unseen=figures["devices"]["unobservable"],
+        )
+        self.figures["affected_people"] = figures["people"]
+        self.figures["affected_devices"] = figures["devices"]["present"]
+        self.stage.countermand("order", "submit", number, actor=AUTHOR)
+        self.stage.countermand("order", "review", number, actor=AUTHOR)
+        own = self.stage.countermand("order", "approve", number, actor=AUTHOR, expect=(1, 4))
+        self.say("own_approval_refused", code=own.json["code"])
+        self.stage.countermand("order", "review", number, actor=APPROVERS[0])
+        self.stage.countermand("order", "approve", number, actor=APPROVERS[0])
+        self._edit_one_word(number)
+        self.say("approved", digest=self.approve_by_two(number)[:12])
+        return number
+
+    def _plan_again(self, number: str, file: Path) -> dict[str, Any]:
+        answer: dict[str, Any] = self.stage.countermand(
+            "order", "plan", str(file), "--number", number, actor=AUTHOR
+        ).json
+        return answer
+
+    def _edit_one_word(self, number: str) -> None:
+        edited = self.stage.folder / "order-edited.yaml"
+        text = (EXAMPLES / "order.yaml").read_text(encoding="utf-8")
+        edited.write_text(text.replace("have not tested", "did not test"), encoding="utf-8")
+        self._plan_again(number, edited)
+        if self.show(number)["approvals"]:
+            raise StageBroke("an approval outlived an edit")
+        self.say("edit_voids")
+        self.stage.countermand("order", "submit", number, actor=AUTHOR)
+
+    def _held_then_first_group(self, number: str) -> None:
+        held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
+        until = datetime.fromisoformat(held["hold_until"])
+        self.say("held", until=until.strftime("%H:%M UTC"))
+        if self.stage.accepted():
+            raise StageBroke("something left while the order was held")
+        self.at(until)
+        self.wait_for_phase(number, "canary", "sending")
+        self.stage.wait_until("the first mails", lambda: self.stage.accepted() > 0)
+        self.at(self.stage.now() + timedelta(minutes=10))
+        self.say("first_group", count=self.stage.accepted())
+
+    def _waves_with_a_kill(self, number: str) -> None:
+        first = self.stage.now()
+        self.stage.set_clock(first, rate=self.rate)
+        self.wait_for_phase(number, "sending")
+        before = self.stage.accepted()
+        if self.with_own_kill:
+            self.stage.wait_until("the first wave", lambda: self.stage.accepted() > before + 20)
+            kill(self.stage.processes()["sender-1"])
+            self.figures["kills"] = 1
+            self.say("sender_killed")
+        self.at(first + timedelta(hours=2, minutes=50))
+        self.say("waves", count=self.stage.accepted())
+
+    def _taken_back_after_five_hours(self, number: str) -> None:
+        first_at = datetime.fromisoformat(self.show(number)["first_group_at"])
+        self.stage.ask_mail_server(do="delay_replies", seconds=0.06)
+        self.at(first_at + timedelta(hours=5) - timedelta(minutes=10))
+        seen = self.stage.accepted()
+        self.stage.set_clock(self.stage.now(), rate=self.rate)
+        self.stage.wait_until("the next wave", lambda: self.stage.accepted() > seen + 10)
+        self.stage.set_clock(self.stage.now(), rate=1.0)
+        reached = self.stage.accepted()
+        share = reached / int(self.figures["affected_people"])
+        self.say("five_hours", share=f"{share:.0%}")
+        pressed = self.press(number)
+        self.stage.ask_mail_server(do="delay_replies", seconds=0.0)
+        self.mistake = pressed
+        gone = pressed["taken_back_at"] - first_at
+        self.figures["first_notice_to_press_s"] = round(gone.total_seconds())
+        self.stage.set_clock(self.stage.now(), rate=60.0)
+        self.wait_for_phase(number, "corrected", limit_s=120)
+        self.stage.set_clock(self.stage.now(), rate=1.0)
+
+    def press(self, number: str) -> dict[str, Any]:
+        """One person takes the order back at a terminal; return what the program said, and when."""
+        pressed_at = time.time()
+        told_at = self.stage.now()
+        answer = self.stage.shell(
+            "take-back", number, "--because", "mistake", actor=OPERATOR, expect=(0, 6)
+        )
+        written = (self.stage.data / "fences" / f"{number}.json").stat()
+        return {
+            "number": number,
+            "pressed_at": pressed_at,
+            "taken_back_at": told_at,
+            "stop_durable_at": written.st_mtime,
+            "said": answer.json,
+        }
+
+    def take_backs(self) -> list[TakeBack]:
+        """The take-backs so far, first the mistake, then the amendment."""
+        found = [TakeBack(**self.mistake, apps=("TikTok",), deadline=_DEADLINE, standing=None)]
+        if self.amendment:
+            standing = (str(self.figures["rightly_number"]), ("TikTok",), _DEADLINE_RIGHTLY)
+            found.append(
+                TakeBack(
+                    **self.amendment,
+                    apps=("TikTok", "TikTok Lite"),
+                    deadline=_DEADLINE_AMENDED,
+                    standing=standing,
+                )
+            )
+        return found
+
+    # -- act 2 --------------------------------------------------------------------------------
+
+    def done_rightly(self) -> None:
+        """Act 2: the same matter, heard, proven, reminded, enforced, and one mistake mended."""
+        self.telling.heading("act2")
+        self.at(MONDAY)
+        number = self._plan_rightly()
+        self._late_joiner(number)
+        self._reminders_and_deadline(number)
+        carrying = self._doors_after_the_deadline()
+        self._i_removed_it(number, carrying)
+        self._amendment(number)
+
+    def _plan_rightly(self) -> str:
+        self.invent("monday", MONDAY - timedelta(hours=1))
+        self.import_devices(self.synth / "monday", MONDAY - timedelta(hours=1))
+        file = EXAMPLES / "order-done-rightly.yaml"
+        number = str(
+            self.stage.countermand("order", "plan", str(file), actor=AUTHOR).json["number"]
+        )
+        self.import_devices(self.synth / "monday", MONDAY - timedelta(hours=1))
+        self._plan_again(number, file)
+        self.stage.countermand("order", "submit", number, actor=AUTHOR)
+        self.approve_by_two(number)
+        self.say("done_rightly", number=number)
+        held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
+        self.at(datetime.fromisoformat(held["hold_until"]))
+        self.send_all_waves(number)
+        counts = self.show(number)["notices"]
+        self.say("all_told", count=counts["certain"])
+        self.figures["rightly_number"] = number
+        return number
+
+    def _late_joiner(self, number: str) -> None:
+        as_of = self.stage.now().replace(microsecond=0)
+        base = as_of - (MONDAY - timedelta(hours=1))
+        hours = max(1, int(base.total_seconds() // 3600))
+        self.invent(
+            *("joined", MONDAY - timedelta(hours=1)),
+            *("--after-removal", "0%", "--late-joiners", "5", "--later", f"{hours}h"),
+        )
+        folder = self.synth / "joined" / "late-joiners"
+        self.import_people(folder)
+        self.import_devices(folder, as_of)
+        known = {phone.owner for phone in read_phones(self.synth / "monday", TIKTOK)}
+        fresh = [p for p in read_phones(folder, TIKTOK) if p.owner not in known and p.carries]
+        if not fresh:
+            return
+        joined = fresh[0].owner
+        self.stage.set_clock(self.stage.now(), rate=self.rate)
+        self.stage.wait_until(
+            "the late joiner is told",
+            lambda: any(row["late"] for row in self._person_rows(number, joined)),
+        )
+        self.stage.set_clock(self.stage.now(), rate=1.0)
+        row = next(row for row in self._person_rows(number, joined) if row["late"])
+        self.say("late_joiner", name=row["name"], deadline=row["own_deadline_at"])
+
+    def _person_rows(self, number: str, address: str) -> Sequence[dict[str, Any]]:
+        rows: Sequence[dict[str, Any]] = self.stage.countermand(
+            "notice", "list", number, "--person", address, actor=AUDITOR
+        ).json
+        return rows
+
+    def _reminders_and_deadline(self, number: str) -> None:
+        self.at(EVE - timedelta(hours=1))
+        self.invent(
+            *("eve", MONDAY - timedelta(hours=1)),
+            *("--after-removal", "60%", "--late-joiners", "5"),
+            *("--later", self._hours_since_monday(EVE)),
+        )
+        self._take_over_inventory("eve", EVE)
+        self.at(EVE + timedelta(hours=9, minutes=30))
+        self.at(MORNING_AFTER)
+        self.wait_for_phase(number, "enforcing")
+        sent = self.show(number)["notices"]["by_kind"]
+        self.say("reminders", count=sent.get("reminder", 0), locks=sent.get("lock", 0))
+
+    def _hours_since_monday(self, moment: datetime) -> str:
+        return f"{int((moment - MONDAY + timedelta(hours=1)).total_seconds() // 3600)}h"
+
+    def _take_over_inventory(self, name: str, as_of: datetime) -> None:
+        folder = self.synth / name / "late-joiners"
+        self.import_people(folder)
+        self.import_devices(folder, as_of, "--confirm-mass-change")
+
+    def _doors_after_the_deadline(self) -> list[Phone]:
+        """Ask about every phone; compare with the inventory files, not with our own tables."""
+        self.invent(
+            *("morning", MONDAY - timedelta(hours=1)),
+            *("--after-removal", "60%", "--late-joiners", "5"),
+            *("--later", self._hours_since_monday(MORNING_AFTER)),
+        )
+        self._take_over_inventory("morning", MORNING_AFTER)
+        phones = read_phones(self.synth / "morning" / "late-joiners", TIKTOK)
+        asked = [phone for phone in phones if phone.active_sync_id]
+        expected = {phone.source_id for phone in asked if phone.carries}
+        doors = self.doors()
+
+        def closed() -> set[str]:
+            return {
+                phone.source_id
+                for number, phone in enumerate(asked)
+                if doors.is_paused(phone, base64_query=number % 2 == 1)
+            }
+
+        self.stage.wait_until("the doors", lambda: len(closed()) == len(expected), limit_s=30)
+        found = closed()
+        wrong = found ^ expected
+        self.say("gate_closed", asked=len(asked), closed=len(found), wrong=len(wrong))
+        self.figures["doors_asked"] = len(asked)
+        self.figures["doors_closed"] = len(found)
+        self.figures["doors_wrong"] = len(wrong)
+        carrying = [phone for phone in asked if phone.source_id in expected]
+        refused, words = doors.imap_answer(carrying[0])
+        if not refused:
+            raise StageBroke("the gate let a phone in over IMAP that it refuses elsewhere")
+        self.telling.quote(f"IMAP: NO [ALERT] {words}")
+        return carrying
+
+    def _i_removed_it(self, number: str, carrying: list[Phone]) -> None:
+        phone = carrying[0]
+        doors = self.doors()
+        began = time.monotonic()
+        said = self.stage.countermand(
+            *("answer", "removed", "--order", number, "--device", phone.source_id),
+            actor=HELP_DESK,
+        ).json
+        self.stage.wait_until("the door", lambda: not doors.is_paused(phone), limit_s=10)
+        opened_ms = (time.monotonic() - began) * 1000
+        self.say("removed", name=said["name"], ms=f"{opened_ms:.0f}")
+        self.figures["removed_opens_ms"] = round(opened_ms, 1)
+        noon = MORNING_AFTER + timedelta(hours=6)
+        self.at(noon)
+        self.invent(
+            *("noon", MONDAY - timedelta(hours=1)),
+            *("--after-removal", "90%", "--late-joiners", "5"),
+            *("--later", self._hours_since_monday(noon)),
+        )
+        self._take_over_inventory("noon", noon)
+        left = read_phones(self.synth / "noon" / "late-joiners", TIKTOK)
+        self.say("confirmed", count=sum(phone.carries for phone in left))
+
+    def _amendment(self, standing: str) -> None:
+        file = self.stage.folder / "amendment.yaml"
+        text = (EXAMPLES / "amendment-by-mistake.yaml").read_text(encoding="utf-8")
+        text = text.replace("amends: CM-7Q4K", f"amends: {standing}")
+        file.write_text(text.replace("2020-07-24T17:00", "2020-08-03T17:00"), encoding="utf-8")
+        number = str(
+            self.stage.countermand("order", "plan", str(file), actor=AUTHOR).json["number"]
+        )
+        noon = MORNING_AFTER + timedelta(hours=6)
+        self.import_devices(self.synth / "noon" / "late-joiners", noon, "--confirm-mass-change")
+        self._plan_again(number, file)
+        self.stage.countermand("order", "submit", number, actor=AUTHOR)
+        self.approve_by_two(number)
+        held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
+        before = self.stage.accepted()
+        self.at(datetime.fromisoformat(held["hold_until"]))
+        self.stage.set_clock(self.stage.now(), rate=self.rate)
+        self.stage.wait_until(
+            "two waves", lambda: self.stage.accepted() > before + self.people // 6
+        )
+        self.stage.set_clock(self.stage.now(), rate=1.0)
+        self.say("amendment_out", number=number, count=self.stage.accepted() - before)
+        pressed = self.press(number)
+        self.amendment = pressed
+        self.stage.set_clock(self.stage.now(), rate=60.0)
+        self.wait_for_phase(number, "corrected", limit_s=120)
+        self.stage.set_clock(self.stage.now(), rate=1.0)
