@@ -86,7 +86,12 @@ class MailServer:
         if does is None:
             return {"error": f"no such verb: {wish['do']}"}
         does(wish)
-        return {"accepted": self._record.accepted, "traps": len(self._orders.traps)}
+        return {
+            "accepted": self._record.accepted,
+            "sessions": len(self._sessions),
+            "traps": len(self._orders.traps),
+            "kills": self._orders.sprung,
+        }
 
     def _trap(self, wish: dict[str, Any]) -> None:
         number = signal.SIGKILL if wish["do"] == "kill" else signal.SIGSTOP

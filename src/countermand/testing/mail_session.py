@@ -66,6 +66,7 @@ class Orders:
     drop_after_dot: list[Answers] = field(default_factory=list)
     hang_up_before_dot: list[Answers] = field(default_factory=list)
     reply_delay_s: float = 0.0
+    sprung: int = 0  # traps that hit a living process
 
     def answer(self, recipient: str, at: str) -> int | None:
         """Return the code to give instead of 250, None for 250."""
@@ -85,6 +86,7 @@ class Orders:
                 self.traps.remove(trap)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(trap.pid, trap.signal_number)
+                    self.sprung += 1
 
 
 class Record:
