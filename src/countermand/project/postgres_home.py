@@ -183,21 +183,40 @@ def wheel() -> Path:
 def _programs(base: Path, run_as: tuple[int, int] | None) -> Path:
     """Return a bin folder that the cluster's user can run, a copy of the wheel's if need be."""
     installed = wheel()
-    if _runs([str(installed / "bin" / "postgres"), "--version"], run_as):
+    if _run_from(installed, run_as):
         return installed / "bin"
     status = (installed / "bin" / "postgres").stat()
     copy = base / f"programs-{status.st_size:x}-{int(status.st_mtime):x}"
+    copied = copy / _WHEEL / installed.name
     if not copy.exists():
         draft = Path(tempfile.mkdtemp(prefix=".programs-", dir=base))
-        draft.chmod(0o755)
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(
-                installed / part, draft / part, ignore=shutil.ignore_patterns("*.a", "pkgconfig")
-            )
+        _copy_programs(installed, draft)
         draft.replace(copy)
-    if not _runs([str(copy / "bin" / "postgres"), "--version"], run_as):
-        raise NoPostgresPrograms(path=str(copy))
-    return copy / "bin"
+    if not _run_from(copied, run_as):
+        raise NoPostgresPrograms(path=str(copied))
+    return copied / "bin"
+
+
+def _run_from(installed: Path, run_as: tuple[int, int] | None) -> bool:
+    return all(
+        _runs([str(installed / "bin" / name), "--version"], run_as)
+        for name in ("postgres", "initdb")
+    )
+
+
+def _copy_programs(installed: Path, target: Path) -> None:
+    """Copy what runs, in the same places: programs look for libraries beside their package."""
+    needless = shutil.ignore_patterns("*.a", "pkgconfig")
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(installed / part, target / _WHEEL / installed.name / part, ignore=needless)
+    libraries = installed.parent.with_name(f"{_WHEEL}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name)
+    # Whatever the umask was when the package was installed: the cluster's user may run it.
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if mode & stat.S_IXUSR else 0o044))
 
 
 def socket_folder(home: PostgresHome) -> Path:

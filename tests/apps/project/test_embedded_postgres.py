@@ -270,3 +270,32 @@ def test_below_a_closed_folder_the_cluster_lies_elsewhere_and_is_found_again(pla
     shutil.rmtree(home.base)
     with contextlib.suppress(OSError):  # not empty: somebody's own
         home.base.parent.rmdir()
+
+
+@as_root
+def test_programs_below_a_closed_folder_are_copied_to_where_their_user_can_run_them(
+    place: Path,
+) -> None:
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    package = postgres_home.wheel().parent
+    for each in package.parent.glob(f"{package.name}*"):
+        (closed / each.name).symlink_to(each)
+    data = place / "data"
+    data.mkdir(mode=0o711)
+
+    with subprocess.Popen(
+        [sys.executable, "-c", START_AND_WAIT, str(data)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(closed)},
+        umask=0o077,
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        program = Path(f"/proc/{pid}/exe").readlink()
+        owner.kill()
+    while list(processes_in(data / "postgres" / "cluster")):
+        time.sleep(0.01)
+
+    assert program.is_relative_to(data)
