@@ -5,163 +5,299 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('number', models.CharField(max_length=12, primary_key=True, serialize=False)),
-                ('mode', models.CharField(max_length=10)),
-                ('enforcement', models.CharField(default='none', max_length=12)),
-                ('revision_number', models.IntegerField(default=0)),
-                ('phase', models.CharField(max_length=20)),
-                ('paused_from', models.CharField(blank=True, default='', max_length=20)),
-                ('epoch', models.BigIntegerField(default=0)),
-                ('author_id', models.BigIntegerField()),
-                ('created_at', models.DateTimeField()),
-                ('submitted_by', models.BigIntegerField(null=True)),
-                ('submitted_at', models.DateTimeField(null=True)),
-                ('approved_at', models.DateTimeField(null=True)),
-                ('released_by', models.BigIntegerField(null=True)),
-                ('released_at', models.DateTimeField(null=True)),
-                ('hold_until', models.DateTimeField(null=True)),
-                ('first_group_at', models.DateTimeField(null=True)),
-                ('soak_until', models.DateTimeField(null=True)),
-                ('sending_at', models.DateTimeField(null=True)),
-                ('go_by', models.BigIntegerField(null=True)),
-                ('notified_at', models.DateTimeField(null=True)),
-                ('looked_for_late', models.CharField(blank=True, default='', max_length=64)),
-                ('surge_allowed_until', models.DateTimeField(null=True)),
-                ('compiled_from', models.CharField(blank=True, default='', max_length=64)),
-                ('first_deadline_at', models.DateTimeField(null=True)),
-                ('last_deadline_at', models.DateTimeField(null=True)),
-                ('paused_by', models.BigIntegerField(null=True)),
-                ('paused_at', models.DateTimeField(null=True)),
-                ('pause_cause', models.TextField(blank=True, default='')),
-                ('in_force_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('taken_back_by', models.BigIntegerField(null=True)),
-                ('taken_back_at', models.DateTimeField(null=True)),
-                ('variant', models.CharField(blank=True, default='', max_length=20)),
-                ('correcting_at', models.DateTimeField(null=True)),
-                ('corrected_at', models.DateTimeField(null=True)),
-                ('statement_at', models.DateTimeField(null=True)),
-                ('undone_at', models.DateTimeField(null=True)),
-                ('stop_hash', models.CharField(blank=True, default='', max_length=64)),
-                ('amends', models.CharField(blank=True, default='', max_length=12)),
-                ('replaces', models.CharField(blank=True, default='', max_length=12)),
+                ("number", models.CharField(max_length=12, primary_key=True, serialize=False)),
+                ("mode", models.CharField(max_length=10)),
+                ("enforcement", models.CharField(default="none", max_length=12)),
+                ("revision_number", models.IntegerField(default=0)),
+                ("phase", models.CharField(max_length=20)),
+                ("paused_from", models.CharField(blank=True, default="", max_length=20)),
+                ("epoch", models.BigIntegerField(default=0)),
+                ("author_id", models.BigIntegerField()),
+                ("created_at", models.DateTimeField()),
+                ("submitted_by", models.BigIntegerField(null=True)),
+                ("submitted_at", models.DateTimeField(null=True)),
+                ("approved_at", models.DateTimeField(null=True)),
+                ("released_by", models.BigIntegerField(null=True)),
+                ("released_at", models.DateTimeField(null=True)),
+                ("hold_until", models.DateTimeField(null=True)),
+                ("first_group_at", models.DateTimeField(null=True)),
+                ("soak_until", models.DateTimeField(null=True)),
+                ("sending_at", models.DateTimeField(null=True)),
+                ("go_by", models.BigIntegerField(null=True)),
+                ("notified_at", models.DateTimeField(null=True)),
+                ("looked_for_late", models.CharField(blank=True, default="", max_length=64)),
+                ("surge_allowed_until", models.DateTimeField(null=True)),
+                ("compiled_from", models.CharField(blank=True, default="", max_length=64)),
+                ("first_deadline_at", models.DateTimeField(null=True)),
+                ("last_deadline_at", models.DateTimeField(null=True)),
+                ("paused_by", models.BigIntegerField(null=True)),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("pause_cause", models.TextField(blank=True, default="")),
+                ("in_force_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("taken_back_by", models.BigIntegerField(null=True)),
+                ("taken_back_at", models.DateTimeField(null=True)),
+                ("variant", models.CharField(blank=True, default="", max_length=20)),
+                ("correcting_at", models.DateTimeField(null=True)),
+                ("corrected_at", models.DateTimeField(null=True)),
+                ("statement_at", models.DateTimeField(null=True)),
+                ("undone_at", models.DateTimeField(null=True)),
+                ("stop_hash", models.CharField(blank=True, default="", max_length=64)),
+                ("amends", models.CharField(blank=True, default="", max_length=12)),
+                ("replaces", models.CharField(blank=True, default="", max_length=12)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'exercise'])), name='mode_is_known'), models.CheckConstraint(condition=models.Q(('phase__in', ['draft', 'planned', 'review', 'approved', 'hold', 'canary', 'sending', 'notified', 'enforcing', 'collecting', 'handed_over', 'closed', 'paused', 'withdrawn', 'stopping', 'correcting', 'corrected', 'abandoned'])), name='phase_is_known'), models.CheckConstraint(condition=models.Q(('phase', 'paused'), ('paused_from', ''), _connector='XOR'), name='paused_from_somewhere')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("mode__in", ["live", "exercise"])), name="mode_is_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "phase__in",
+                                [
+                                    "draft",
+                                    "planned",
+                                    "review",
+                                    "approved",
+                                    "hold",
+                                    "canary",
+                                    "sending",
+                                    "notified",
+                                    "enforcing",
+                                    "collecting",
+                                    "handed_over",
+                                    "closed",
+                                    "paused",
+                                    "withdrawn",
+                                    "stopping",
+                                    "correcting",
+                                    "corrected",
+                                    "abandoned",
+                                ],
+                            )
+                        ),
+                        name="phase_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("phase", "paused"), ("paused_from", ""), _connector="XOR"
+                        ),
+                        name="paused_from_somewhere",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Revision',
+            name="Revision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.IntegerField()),
-                ('source_text', models.TextField()),
-                ('content', models.JSONField()),
-                ('digest', models.CharField(max_length=64)),
-                ('plan', models.JSONField()),
-                ('planned_at', models.DateTimeField()),
-                ('edited_by', models.BigIntegerField()),
-                ('affected_root', models.CharField(default='', max_length=64)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.IntegerField()),
+                ("source_text", models.TextField()),
+                ("content", models.JSONField()),
+                ("digest", models.CharField(max_length=64)),
+                ("plan", models.JSONField()),
+                ("planned_at", models.DateTimeField()),
+                ("edited_by", models.BigIntegerField()),
+                ("affected_root", models.CharField(default="", max_length=64)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="revisions",
+                        to="orders.order",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Opening',
+            name="Opening",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('person_id', models.BigIntegerField()),
-                ('part', models.CharField(max_length=12)),
-                ('at', models.DateTimeField()),
-                ('revision', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='openings', to='orders.revision')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("person_id", models.BigIntegerField()),
+                ("part", models.CharField(max_length=12)),
+                ("at", models.DateTimeField()),
+                (
+                    "revision",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="openings",
+                        to="orders.revision",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('person_id', models.BigIntegerField()),
-                ('digest', models.CharField(max_length=64)),
-                ('outside_it', models.BooleanField()),
-                ('at', models.DateTimeField()),
-                ('void_at', models.DateTimeField(null=True)),
-                ('revision', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to='orders.revision')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("person_id", models.BigIntegerField()),
+                ("digest", models.CharField(max_length=64)),
+                ("outside_it", models.BooleanField()),
+                ("at", models.DateTimeField()),
+                ("void_at", models.DateTimeField(null=True)),
+                (
+                    "revision",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approvals",
+                        to="orders.revision",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Timeline',
+            name="Timeline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('event', models.CharField(max_length=60)),
-                ('facts', models.JSONField(default=dict)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='timeline', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("event", models.CharField(max_length=60)),
+                ("facts", models.JSONField(default=dict)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="timeline",
+                        to="orders.order",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ToldDevice',
+            name="ToldDevice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('person_id', models.BigIntegerField()),
-                ('device_id', models.BigIntegerField()),
-                ('step', models.IntegerField(default=0)),
-                ('own_deadline_at', models.DateTimeField()),
-                ('closed_since', models.DateTimeField(null=True)),
-                ('restored', models.IntegerField(default=0)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='told_devices', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("person_id", models.BigIntegerField()),
+                ("device_id", models.BigIntegerField()),
+                ("step", models.IntegerField(default=0)),
+                ("own_deadline_at", models.DateTimeField()),
+                ("closed_since", models.DateTimeField(null=True)),
+                ("restored", models.IntegerField(default=0)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="told_devices",
+                        to="orders.order",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='NamedApp',
+            name="NamedApp",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('app_id', models.CharField(max_length=60)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='named_apps', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("app_id", models.CharField(max_length=60)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="named_apps",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('order', 'app_id'), name='named_once_an_order')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("order", "app_id"), name="named_once_an_order")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Affected',
+            name="Affected",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision_number', models.IntegerField()),
-                ('person_id', models.BigIntegerField()),
-                ('wave', models.IntegerField()),
-                ('own_deadline_at', models.DateTimeField(null=True)),
-                ('joined_at', models.DateTimeField(null=True)),
-                ('reason', models.CharField(max_length=20)),
-                ('notices', models.IntegerField(default=0)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='affected', to='orders.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("revision_number", models.IntegerField()),
+                ("person_id", models.BigIntegerField()),
+                ("wave", models.IntegerField()),
+                ("own_deadline_at", models.DateTimeField(null=True)),
+                ("joined_at", models.DateTimeField(null=True)),
+                ("reason", models.CharField(max_length=20)),
+                ("notices", models.IntegerField(default=0)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="affected",
+                        to="orders.order",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('order', 'revision_number', 'person_id'), name='affected_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("order", "revision_number", "person_id"), name="affected_once"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='revision',
-            constraint=models.UniqueConstraint(fields=('order', 'number'), name='one_revision_per_number'),
+            model_name="revision",
+            constraint=models.UniqueConstraint(
+                fields=("order", "number"), name="one_revision_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='opening',
-            constraint=models.UniqueConstraint(fields=('revision', 'person_id', 'part'), name='opened_once'),
+            model_name="opening",
+            constraint=models.UniqueConstraint(
+                fields=("revision", "person_id", "part"), name="opened_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.UniqueConstraint(condition=models.Q(('void_at__isnull', True)), fields=('person_id', 'digest'), name='one_live_approval'),
+            model_name="approval",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("void_at__isnull", True)),
+                fields=("person_id", "digest"),
+                name="one_live_approval",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tolddevice',
-            constraint=models.UniqueConstraint(fields=('order', 'device_id'), name='told_once_a_device'),
+            model_name="tolddevice",
+            constraint=models.UniqueConstraint(
+                fields=("order", "device_id"), name="told_once_a_device"
+            ),
         ),
     ]
