@@ -5,13 +5,22 @@ Everything here is loaded when it is asked for: who needs the clock does not loa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from countermand import clock as clocks
 from countermand.config import Settings
 from countermand.ports import Clock
+
+if TYPE_CHECKING:
+    from countermand.orders.jobs import Desk
+
+# Gates trust a set of states for 15 minutes of their own time.
+_PUBLISH_EVERY_S: Final = 30.0
 
 
 def clock(settings: Settings) -> Clock:
@@ -38,11 +47,52 @@ def number_log(settings: Settings, now: datetime) -> None:
     audit.sequence(now, signer=installation.log_signer(settings.folder))
 
 
+@contextmanager
+def orders_desk(settings: Settings) -> Iterator[Desk]:
+    """Open what moves orders on; its connection to the ledger is closed at the end."""
+    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
+
+    ledger = PostgresLedger(settings.database_url)
+    try:
+        yield jobs.open_desk(settings, owing=ledger)
+    finally:
+        ledger.close()
+
+
 def complete_stops(settings: Settings, now: datetime) -> None:
     """Finish in the database what the files of stopped orders ask for."""
-    del settings, now
+    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+
+    with orders_desk(settings) as desk:
+        jobs.complete_stops(desk, now=now)
+
+
+def advance_orders(settings: Settings, now: datetime) -> None:
+    """Take every step of every order that is due."""
+    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+
+    with orders_desk(settings) as desk:
+        jobs.sweep(desk, now=now)
+
+
+def show_orders(settings: Settings, now: datetime) -> None:
+    """Show the stop, and gates in time before their last word expires, where orders stand."""
+    from countermand.enforcement import queries as doors  # noqa: PLC0415  (loads Django)
+    from countermand.orders import publishing  # noqa: PLC0415
+    from countermand.project import register  # noqa: PLC0415
+
+    register.refresh(settings, now=now)
+    newest = doors.newest_states()
+    if newest is None or time.time() - newest.issued_ms / 1000 >= _PUBLISH_EVERY_S:
+        publishing.publish_states(settings)
 
 
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
-    """Return what a sweep does, in order."""
-    return (SweepStep("log.number", lambda now: number_log(settings, now)),)
+    """Return what a sweep does, in order: stops first, and the log last."""
+    return (
+        SweepStep("orders.stops", lambda now: complete_stops(settings, now)),
+        SweepStep("orders.advance", lambda now: advance_orders(settings, now)),
+        SweepStep("orders.show", lambda now: show_orders(settings, now)),
+        SweepStep("log.number", lambda now: number_log(settings, now)),
+    )

@@ -9,6 +9,7 @@ command is cut off.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ from countermand.domain.delivery import StopKind
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_number import CheckCharacterWrong, OrderNumber, nearest
 from countermand.i18n import gettext as _
+from countermand.stop import lookup_page
 from countermand.stop import press as stopping
 from countermand.stop import register as registers
 from countermand.stop.press import Pressed
@@ -195,6 +197,8 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         gates=settings.gates,
         token=settings.gate_token,
     )
+    if kind is StopKind.TAKE_BACK:
+        _show_withdrawn(folder.lookup, stop)
     if not given.json:
         _say(stop, pressed)
     _finish(settings, stop, pressed)
@@ -204,6 +208,12 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         _say_finished(stop)
     is_proven = pressed.senders_proven_dead and all(gate.acknowledged for gate in pressed.gates)
     return DONE if is_proven and not stop.unfinished_why else NOT_PROVEN_YET
+
+
+def _show_withdrawn(lookup: Path, stop: Stop) -> None:
+    """Let the look-up page say so at once; the worker writes it again, so a full disk is no end."""
+    with contextlib.suppress(OSError, ValueError):
+        lookup_page.show_withdrawn(lookup, stop.number, stop.now)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -289,9 +299,11 @@ def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> None:
         from countermand.cli.session import prepare
 
         prepare(settings)
+        from countermand import wiring
         from countermand.orders import jobs
 
-        stop.finished = jobs.finish_stop(settings, pressed.fence, pressed=pressed, now=stop.now)
+        with wiring.orders_desk(settings) as desk:
+            stop.finished = jobs.finish_stop(desk, pressed.fence, pressed=pressed, now=stop.now)
     except Exception as error:  # noqa: BLE001 - the order is stopped; nothing may undo saying so
         stop.unfinished_why = f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
