@@ -1,0 +1,70 @@
+"""`python -m countermand.sender --name sender-1`: one sender process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+
+from countermand import clock, config
+from countermand.domain.errors import CountermandError
+from countermand.sender.compose import Writer
+from countermand.sender.courier import Relay
+from countermand.sender.postgres_ledger import PostgresLedger
+from countermand.sender.service import SenderPlan, SenderService
+
+_STAYS_OFF: Final = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until told to end; 3 when this sender must stay off, with the reason in the log."""
+    parser = argparse.ArgumentParser(prog="python -m countermand.sender")
+    parser.add_argument("--name", required=True, help="one sender process per name")
+    parser.add_argument("--mode", choices=("live", "exercise"), default="live")
+    parser.add_argument("--data", type=Path, help="the data folder")
+    arguments = parser.parse_args(argv)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = config.load(data=arguments.data)
+        settings.check_relay()
+        service = _service(settings, name=arguments.name, mode=arguments.mode)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(service.run())
+    except CountermandError as error:
+        structlog.get_logger().error("sender.off", code=error.code, why=str(error))
+        return _STAYS_OFF
+    return 0
+
+
+def _service(settings: config.Settings, *, name: str, mode: str) -> SenderService:
+    host, _, port = settings.relay.rpartition(":")
+    plan = SenderPlan(
+        name=name,
+        mode=mode,
+        relay=Relay(host.strip("[]"), int(port)),
+        connections=settings.connections,
+        window=settings.window,
+        writer=Writer(settings.mail_from, settings.mail_from_name, settings.reply_to),
+        fences=settings.folder.fences,
+        senders=settings.folder.senders,
+    )
+    url = settings.sender_database_url or settings.database_url
+    now = clock.for_data(settings.folder).now
+    return SenderService(plan, lambda: PostgresLedger(url, sender=name), now=now)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

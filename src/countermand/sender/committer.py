@@ -1,0 +1,141 @@
+"""One commit carries what all connections wait for: permits asked, replies heard, mails given back.
+
+There is one commit at a time and everything goes through it in order. So what is repeated after a
+lost answer of the database is always repeated before anything newer about the same mail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import structlog
+
+from countermand.domain.delivery import PermitAnswer, PermitRefusal, Reply
+from countermand.ports import SenderLedger
+from countermand.sender.postgres_ledger import LedgerUnavailable
+
+_RETRY_S: Final = 0.2
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What the next commit takes along."""
+
+    permits: dict[int, asyncio.Future[bool]] = field(default_factory=dict)
+    replies: list[Reply] = field(default_factory=list)
+    aborted: list[int] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.permits or self.replies or self.aborted)
+
+
+class Committer:
+    """Group commit over all connections of one sender."""
+
+    def __init__(self, ledger: SenderLedger, *, sender: str, now: Callable[[], datetime]) -> None:
+        """Use `ledger` alone: it is called from a thread of this committer only."""
+        self._ledger = ledger
+        self._sender = sender
+        self._now = now
+        self._waiting = _Waiting()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self.is_in_trouble = False
+
+    def ask(self, notice_id: int) -> asyncio.Future[bool]:
+        """Ask for a permit; the future says True once the intent to send is durable.
+
+        False means that nothing may be written; the mail has to be given back.
+        """
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.permits[notice_id] = answer
+        self._ring()
+        return answer
+
+    def tell(self, reply: Reply) -> None:
+        """Have a reply recorded with the next commit."""
+        self._waiting.replies.append(reply)
+        self._ring()
+
+    def give_back(self, notice_ids: Iterable[int]) -> None:
+        """Have mails recorded whose dot was provably not written."""
+        given = list(notice_ids)
+        if given:
+            self._waiting.aborted += given
+            self._ring()
+
+    async def run(self) -> None:
+        """Commit, over and over, whatever is waiting."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._commit()
+            self._idle.set()
+
+    async def flush(self, *, within_s: float) -> bool:
+        """Wait until nothing waits any more; False if the time was not enough."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _ring(self) -> None:
+        self._idle.clear()
+        self._wake.set()
+
+    async def _commit(self) -> None:
+        taken, self._waiting = self._waiting, _Waiting()
+        work = partial(
+            self._ledger.exchange,
+            sender=self._sender,
+            permits=list(taken.permits),
+            replies=taken.replies,
+            aborted=taken.aborted,
+            now=self._now(),
+        )
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(self._thread, work)
+        except LedgerUnavailable as error:
+            await self._put_off(taken, error)
+            return
+        self.is_in_trouble = False
+        self._spread(taken, answers)
+
+    async def _put_off(self, taken: _Waiting, error: LedgerUnavailable) -> None:
+        # Whether it was committed is not known. No dot is written for these permits: whoever
+        # asked gives the mail back, which comes after this repetition.
+        if not self.is_in_trouble:
+            _log.warning("ledger.unavailable", why=error.why)
+        self.is_in_trouble = True
+        self._waiting.replies = taken.replies + self._waiting.replies
+        self._waiting.aborted = taken.aborted + self._waiting.aborted
+        for answer in taken.permits.values():
+            _set(answer, granted=False)
+        await asyncio.sleep(_RETRY_S)
+
+    def _spread(self, taken: _Waiting, answers: Iterable[PermitAnswer]) -> None:
+        refused: dict[PermitRefusal, int] = {}
+        for answer in answers:
+            _set(taken.permits[answer.notice_id], granted=answer.refusal is None)
+            if answer.refusal is not None:
+                refused[answer.refusal] = refused.get(answer.refusal, 0) + 1
+        for reason, count in refused.items():
+            _log.info("permit.refused", reason=reason.value, count=count)
+
+
+def _set(answer: asyncio.Future[bool], *, granted: bool) -> None:
+    if not answer.done():
+        answer.set_result(granted)

@@ -1,0 +1,158 @@
+"""One connection to the relay, with nothing of ours between a decision and the wire.
+
+What is handed to `write` has left this process when it returns: no byte waits in user space, where
+it could leave after a stop. `write_now` offers bytes to the operating system at this very instant,
+so a decision taken right before it holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final, Self
+
+_LONGEST_REPLY: Final = 65536
+_CODE_DIGITS: Final = 3
+
+
+class LinkLost(Exception):
+    """The connection is gone, or what came over it cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReply:
+    """A reply of the relay, all its lines."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The last line as it came, code included."""
+        return f"{self.code} {self.lines[-1]}"
+
+
+class Link:
+    """A connected, non-blocking socket that speaks in replies."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        """Take over a connected socket."""
+        self._socket = connected
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+        self._ended = False
+        self._arrived = asyncio.Event()
+        self._loop.add_reader(connected.fileno(), self._read)
+
+    @classmethod
+    async def connect(cls, host: str, port: int, *, within_s: float) -> Self:
+        """Connect to the relay. Raises LinkLost."""
+        loop = asyncio.get_running_loop()
+        made: socket.socket | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                family, kind, protocol, _, address = found[0]
+                made = socket.socket(family, kind, protocol)
+                made.setblocking(False)  # noqa: FBT003 - the standard library's form
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(made, address)
+        except (OSError, TimeoutError) as error:
+            if made is not None:
+                made.close()
+            raise LinkLost(type(error).__name__) from error
+        return cls(made)
+
+    async def write(self, content: bytes) -> None:
+        """Hand everything to the operating system; back-pressure is waited out. Raises LinkLost."""
+        view = memoryview(content)
+        while view:
+            sent = self.write_now(view)
+            view = view[sent:]
+            if view:
+                await self.writable()
+
+    def write_now(self, content: bytes | memoryview) -> int:
+        """Offer bytes at this instant; return how many were taken. Raises LinkLost: none were."""
+        try:
+            return self._socket.send(content)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise LinkLost(type(error).__name__) from error
+
+    async def writable(self) -> None:
+        """Wait until the operating system takes bytes again, or the connection ends."""
+        ready: asyncio.Future[None] = self._loop.create_future()
+
+        def is_ready() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        self._loop.add_writer(self._socket.fileno(), is_ready)
+        try:
+            await ready
+        finally:
+            self._loop.remove_writer(self._socket.fileno())
+
+    async def reply(self, *, within_s: float) -> ServerReply:
+        """Wait for the next whole reply. Raises LinkLost, also when the time is over."""
+        try:
+            async with asyncio.timeout(within_s):
+                while (found := self._whole_reply()) is None:
+                    if self._ended:
+                        raise LinkLost("the relay closed the connection")
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise LinkLost("the relay did not answer in time") from None
+        return found
+
+    def spoke_unasked(self) -> bool:
+        """Look, at this instant, whether anything came that nobody asked for, such as a 421."""
+        self._read()
+        return bool(self._buffer) or self._ended
+
+    def abort(self) -> None:
+        """Cut the connection off: what the kernel still holds is thrown away, not sent."""
+        if self._socket.fileno() < 0:
+            return
+        with contextlib.suppress(OSError):
+            linger_for_nothing = struct.pack("ii", 1, 0)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _read(self) -> None:
+        try:
+            came = self._socket.recv(65536)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            came = b""
+        if came:
+            self._buffer += came
+        elif not self._ended:
+            self._ended = True
+            self._loop.remove_reader(self._socket.fileno())
+        self._arrived.set()
+
+    def _whole_reply(self) -> ServerReply | None:
+        lines: list[str] = []
+        at = 0
+        while (end := self._buffer.find(b"\n", at)) >= 0:
+            line = self._buffer[at:end].rstrip(b"\r").decode("utf-8", "replace")
+            at = end + 1
+            code, mark, text = line[:_CODE_DIGITS], line[_CODE_DIGITS : _CODE_DIGITS + 1], line[4:]
+            if not (code.isascii() and code.isdigit() and len(code) == _CODE_DIGITS):
+                raise LinkLost("a reply that is none")
+            lines.append(text)
+            if mark != "-":
+                del self._buffer[:at]
+                return ServerReply(int(code), tuple(lines))
+        if len(self._buffer) > _LONGEST_REPLY:
+            raise LinkLost("a reply without an end")
+        return None

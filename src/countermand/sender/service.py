@@ -1,0 +1,195 @@
+"""A sender's life: lock before fence, fence before lease, lease before the first claim.
+
+Killable at any instant: everything that matters is in the ledger before it is done. An orderly end
+gives back what it holds; a killed one leaves it to `recover`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Final, TypeVar
+
+import structlog
+
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.ports import SenderLedger
+from countermand.sender.committer import Committer
+from countermand.sender.compose import Writer
+from countermand.sender.courier import Courier, Relay
+from countermand.sender.postgres_ledger import LedgerUnavailable
+from countermand.sender.supply import Supply
+from countermand.stop import fence as fences
+from countermand.stop import senders
+from countermand.stop.fence import FenceView
+
+_log = structlog.get_logger()
+_Answer = TypeVar("_Answer")
+LEASE_S: Final = 30.0
+_RENEW_S: Final = 5.0
+_TROUBLE_S: Final = 0.5
+_ORDERLY_END_S: Final = 5.0
+_SMALLEST_AHEAD: Final = 8
+
+
+@dataclass(eq=False)
+class SenderNameTaken(CountermandError):
+    """A sender on another host holds the lease of this name."""
+
+    name: str
+
+    code: ClassVar[str] = "sender.name_taken"
+    sentence: ClassVar[str] = gettext_noop("A sender named {name} works on another machine.")
+    remedy: ClassVar[str] = gettext_noop("Give this one another name, or stop the other one.")
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPlan:
+    """What one sender process is to do, and where."""
+
+    name: str
+    mode: str  # live | exercise
+    relay: Relay
+    connections: int
+    window: int
+    writer: Writer
+    fences: Path
+    senders: Path
+
+
+class SenderService:
+    """One sender process. `make_ledger` is called once per thread that needs the ledger."""
+
+    def __init__(
+        self,
+        plan: SenderPlan,
+        make_ledger: Callable[[], SenderLedger],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Prepare; nothing is touched before `run`."""
+        self._plan = plan
+        self._now = now
+        self._keeper = make_ledger()
+        self._keeper_thread = ThreadPoolExecutor(1, "lease")
+        self._committer = Committer(make_ledger(), sender=plan.name, now=now)
+        self._supply = Supply(
+            make_ledger(),
+            self._committer,
+            sender=plan.name,
+            writer=plan.writer,
+            ahead=max(_SMALLEST_AHEAD, 2 * plan.connections * (plan.window + 1)),
+            now=now,
+        )
+
+    async def run(self) -> None:
+        """Work until SIGTERM or SIGINT.
+
+        Raises SenderRunsAlready, SenderNameTaken or FenceUnreadable; then nothing more was sent.
+        """
+        plan = self._plan
+        plan.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
+        senders.hold_lock(plan.senders, plan.name, since=self._now().isoformat())
+        stopped = fences.read_all(plan.fences)
+        _log.info("sender.started", sender=plan.name, pid=os.getpid(), stopped_orders=len(stopped))
+        await self._begin_lease()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end_orderly)
+        committing = asyncio.create_task(self._committer.run())
+        try:
+            await self._work()
+        finally:
+            await self._supply.close()
+            await self._committer.flush(within_s=_ORDERLY_END_S)
+            committing.cancel()
+            _log.info("sender.ended", sender=plan.name)
+
+    async def _work(self) -> None:
+        plan = self._plan
+        couriers = [
+            Courier(
+                name=plan.name,
+                relay=plan.relay,
+                supply=self._supply,
+                committer=self._committer,
+                fence=FenceView(plan.fences),
+                window=plan.window,
+            )
+            for _ in range(plan.connections)
+        ]
+        keeping = asyncio.create_task(self._keep_lease())
+        supplying = asyncio.create_task(self._supply.run())
+        try:
+            await self._watch([asyncio.create_task(each.run()) for each in couriers], keeping)
+        finally:
+            keeping.cancel()
+            supplying.cancel()
+
+    async def _watch(self, couriers: list[asyncio.Task[None]], keeping: asyncio.Task[None]) -> None:
+        """Wait for all couriers; the first that fails, or a lost name, ends them all."""
+        waiting: set[asyncio.Task[None]] = {*couriers, keeping}
+        try:
+            while any(not courier.done() for courier in couriers):
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for courier in couriers:
+                courier.cancel()
+            await asyncio.gather(*couriers, return_exceptions=True)
+
+    def _end_orderly(self) -> None:
+        self._ending = asyncio.create_task(self._supply.close())
+
+    async def _begin_lease(self) -> None:
+        while True:
+            try:
+                await self._renew()
+                taken = await self._ask_keeper(
+                    partial(self._keeper.recover, sender=self._plan.name, own=True, now=self._now())
+                )
+            except LedgerUnavailable as error:
+                _log.warning("ledger.unavailable", why=error.why)
+                await asyncio.sleep(_TROUBLE_S)
+            else:
+                if taken:
+                    _log.info("sender.recovered", mails=taken)
+                return
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            try:
+                await self._renew()
+                await self._ask_keeper(
+                    partial(
+                        self._keeper.recover, sender=self._plan.name, own=False, now=self._now()
+                    )
+                )
+            except LedgerUnavailable as error:
+                _log.warning("ledger.unavailable", why=error.why)
+
+    async def _renew(self) -> None:
+        held = await self._ask_keeper(
+            partial(
+                self._keeper.lease,
+                sender=self._plan.name,
+                mode=self._plan.mode,
+                host=os.uname().nodename,
+                pid=os.getpid(),
+                seconds=LEASE_S,
+            )
+        )
+        if not held:
+            raise SenderNameTaken(name=self._plan.name)
+
+    async def _ask_keeper(self, work: Callable[[], _Answer]) -> _Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._keeper_thread, work)

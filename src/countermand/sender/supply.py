@@ -1,0 +1,163 @@
+"""Mails ready to go: claimed from the ledger ahead of the connections, and written out whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from countermand.domain.delivery import (
+    ClaimedNotice,
+    NoticeKind,
+    Reply,
+    ReplyKind,
+    Template,
+)
+from countermand.domain.errors import CountermandError
+from countermand.ports import SenderLedger
+from countermand.sender.committer import Committer
+from countermand.sender.compose import AddressNotUsable, Mail, SlotNotFilled, Writer, compose
+from countermand.sender.postgres_ledger import LedgerUnavailable
+
+_log = structlog.get_logger()
+IDLE_S: Final = 0.05
+_TROUBLE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One mail that is claimed and written out."""
+
+    notice_id: int
+    order_number: str
+    epoch: int
+    is_correction: bool
+    mail: Mail
+
+
+class Supply:
+    """A short queue that is filled by claims of its own thread and ledger."""
+
+    def __init__(
+        self,
+        ledger: SenderLedger,
+        committer: Committer,
+        *,
+        sender: str,
+        writer: Writer,
+        ahead: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Keep about `ahead` mails ready."""
+        self._ledger = ledger
+        self._committer = committer
+        self._sender = sender
+        self._writer = writer
+        self._ahead = ahead
+        self._now = now
+        self._templates: dict[int, Template] = {}
+        self._ready: deque[Ready] = deque()
+        self._wanted = asyncio.Event()
+        self._came = asyncio.Condition()
+        self._thread = ThreadPoolExecutor(1, "claim")
+        self._closed = False
+
+    def take_now(self) -> Ready | None:
+        """Return the next mail if one is ready."""
+        if self._closed or not self._ready:
+            return None
+        if len(self._ready) <= self._ahead // 2:
+            self._wanted.set()
+        return self._ready.popleft()
+
+    async def take(self) -> Ready | None:
+        """Wait for the next mail; None when no more will come."""
+        while await self.has_come():
+            if (ready := self.take_now()) is not None:
+                return ready
+        return None
+
+    async def has_come(self) -> bool:
+        """Wait until a mail is ready; False when no more will come."""
+        async with self._came:
+            await self._came.wait_for(lambda: self._closed or bool(self._ready))
+        return not self._closed
+
+    async def close(self) -> None:
+        """Hand out nothing more; what is ready goes back to the ledger."""
+        self._closed = True
+        self._committer.give_back(ready.notice_id for ready in self._ready)
+        self._ready.clear()
+        async with self._came:
+            self._came.notify_all()
+
+    async def run(self) -> None:
+        """Claim, over and over, when the queue runs low."""
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            self._wanted.clear()
+            if len(self._ready) > self._ahead // 2 or self._committer.is_in_trouble:
+                await self._rest(IDLE_S)
+                continue
+            try:
+                found = await loop.run_in_executor(self._thread, self._claim)
+            except LedgerUnavailable:
+                await asyncio.sleep(_TROUBLE_S)
+                continue
+            await self._add(found)
+            if not found:
+                await asyncio.sleep(IDLE_S)
+
+    async def _rest(self, longest_s: float) -> None:
+        try:
+            async with asyncio.timeout(longest_s):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+
+    async def _add(self, found: list[Ready | Reply]) -> None:
+        fresh = [each for each in found if isinstance(each, Ready)]
+        for each in found:
+            if isinstance(each, Reply):
+                self._committer.tell(each)
+        if self._closed:
+            self._committer.give_back(ready.notice_id for ready in fresh)
+            return
+        self._ready += fresh
+        async with self._came:
+            self._came.notify_all()
+
+    def _claim(self) -> list[Ready | Reply]:
+        claimed = self._ledger.claim(sender=self._sender, limit=self._ahead, now=self._now())
+        return [self._prepared(notice) for notice in claimed]
+
+    def _prepared(self, notice: ClaimedNotice) -> Ready | Reply:
+        try:
+            mail = compose(self._template(notice.template_id), notice, self._writer)
+        except (SlotNotFilled, AddressNotUsable) as error:
+            return _unwritable(notice, error)
+        return Ready(
+            notice_id=notice.notice_id,
+            order_number=notice.order_number,
+            epoch=notice.epoch,
+            is_correction=notice.kind is NoticeKind.CORRECTION,
+            mail=mail,
+        )
+
+    def _template(self, template_id: int) -> Template:
+        if template_id not in self._templates:
+            self._templates[template_id] = self._ledger.template(template_id)
+        return self._templates[template_id]
+
+
+def _unwritable(notice: ClaimedNotice, error: CountermandError) -> Reply:
+    _log.error("notice.unwritable", notice=notice.notice_id, code=error.code)
+    return Reply(
+        notice.notice_id, ReplyKind.REFUSED, after_dot=False, text=error.code, queue_id=None
+    )
