@@ -6,9 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import structlog
-
 from countermand.domain.errors import CountermandError
+from countermand.gate import log_lines
 from countermand.gate.run import Wishes, run
 
 
@@ -20,18 +19,10 @@ def main() -> int:
     parser.add_argument("--control-port", type=int, help="where stops arrive; 0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="written once both ports are open")
     given = parser.parse_args()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
     try:
         run(given.data, Wishes(given.port, given.control_port, given.ready_file))
     except (CountermandError, OSError) as error:
-        structlog.get_logger().error("gate.cannot_start", why=str(error))
+        log_lines.error("gate.cannot_start", why=str(error))
         return 1
     return 0
 

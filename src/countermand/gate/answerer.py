@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from countermand.clock import Clock
 from countermand.domain.device_key import door_key
 from countermand.domain.door_record import SealedEntry
 from countermand.domain.verdict import OPEN_WITHOUT_ENTRY, Reason, Verdict, decide
+from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.order_states import OrderStates
 from countermand.gate.table import Table
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class Answerer:
             return self._answer(doors)
         except Exception as error:  # noqa: BLE001 - a fault of ours must never keep mail from anybody
             self.counts.add("doubts", kind="fault")
-            _log.error("question.failed", error=type(error).__name__, consequence="open")
+            log_lines.error("question.failed", error=type(error).__name__, consequence="open")
             return _NOBODY
 
     def _answer(self, doors: Iterable[Door]) -> Answer:

@@ -15,19 +15,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
+from countermand.gate import log_lines
 from countermand.gate.answerer import Answerer, Door
 from countermand.gate.counts import Counts
 from countermand.gate.doors import shows_token
 from countermand.gate.protocol import Request, Response
 from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
-
-_log = structlog.get_logger()
 
 WANTED_HEADERS: Final = frozenset({b"authorization", b"x-countermand-token"})
 _TRIES: Final = 10
@@ -146,7 +143,7 @@ class Control:
         try:
             standing = fences.write(self.fences, fence)
         except OSError as error:
-            _log.error("stop.not_durable", number=fence.number, why=str(error))
+            log_lines.error("stop.not_durable", number=fence.number, why=str(error))
             return _json({"gate": self.name, "open": True, "durable": False})
         return _json(
             {

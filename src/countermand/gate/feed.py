@@ -19,17 +19,15 @@ from pathlib import Path
 from typing import Any, Final, LiteralString
 
 import psycopg
-import structlog
 
 from countermand.domain.device_key import door_key
 from countermand.domain.door_record import body_of
 from countermand.domain.verdict import EntryFacts
+from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.machine_time import MachineTime
 from countermand.gate.order_states import OrderStates, Received, SignedSet
 from countermand.gate.table import FeedRow, Table
-
-_log = structlog.get_logger()
 
 CHANNEL: Final = "countermand_gate"
 TALLY_EVERY_MS: Final = 60_000
@@ -124,7 +122,7 @@ class Follower:
                 self._look_and_wait(connection)
         except Exception as error:  # noqa: BLE001 - the gate goes on with what it has, whatever it is
             if self.follows:
-                _log.warning("feed.lost", follower=self._name, error=type(error).__name__)
+                log_lines.warning("feed.lost", follower=self._name, error=type(error).__name__)
             self._source.counts.add("feed", follower=self._name, outcome="lost")
         finally:
             self.follows = False
@@ -172,7 +170,7 @@ class StatesFollower(Follower):
         if result is Received.ACCEPTED:
             self._states.remember(self._snapshot, arrived)
         else:
-            _log.warning("states.left_out", sequence=sequence, why=result.value)
+            log_lines.warning("states.left_out", sequence=sequence, why=result.value)
 
 
 class EntriesFollower(Follower):
@@ -224,7 +222,7 @@ class EntriesFollower(Follower):
             self._table.apply((), version=head, row_id=_LAST_ID)
 
     def _read_all(self, connection: psycopg.Connection[Any], *, why: str) -> None:
-        _log.warning("table.read_anew", why=why)
+        log_lines.warning("table.read_anew", why=why)
         self._source.counts.add("feed", follower=self._name, outcome="read_anew")
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -14,9 +14,6 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
-import structlog
-
-_log = structlog.get_logger()
 
 LONGEST_TARGET: Final = 8 * 1024
 LONGEST_BODY: Final = 16 * 1024

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 import uvloop
 
 from countermand import config
 from countermand.clock import Clock, SystemClock, ToldClock, for_data
 from countermand.data_folder import DataFolder, write_json
 from countermand.domain.errors import CountermandError
-from countermand.gate import control, doors
+from countermand.gate import control, doors, log_lines
 from countermand.gate.answerer import Answerer
 from countermand.gate.counts import Counts
 from countermand.gate.feed import EntriesFollower, Follower, Source, StatesFollower
@@ -35,8 +34,6 @@ from countermand.gate.machine_time import MachineTime, ThisMachine
 from countermand.gate.order_states import OrderStates
 from countermand.gate.protocol import Listener
 from countermand.gate.table import Table
-
-_log = structlog.get_logger()
 
 TICK_S: Final = 0.05
 _EVERY_SECOND: Final = 20  # ticks
@@ -206,7 +203,7 @@ def _clock(folder: DataFolder, current: Clock | None = None) -> Clock:
     try:
         return for_data(folder)
     except (OSError, CountermandError) as error:
-        _log.error("clock.unreadable", why=str(error))
+        log_lines.error("clock.unreadable", why=str(error))
         return current or SystemClock()
 
 
@@ -240,7 +237,7 @@ async def _listen(listener: Listener, at: Address) -> asyncio.Server:
 
 def _say_ready(path: Path | None, doors_at: asyncio.Server, control_at: asyncio.Server) -> None:
     address, control_address = _url(doors_at), _url(control_at)
-    _log.info("gate.ready", address=address, control=control_address)
+    log_lines.info("gate.ready", address=address, control=control_address)
     if path is not None:
         write_json(
             path,

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import lmdb
-import structlog
 
 from countermand.domain.door_record import RECORD_BYTES, SealedEntry, records
-
-_log = structlog.get_logger()
+from countermand.gate import log_lines
 
 _FIRST_MAP_BYTES: Final = 1 << 30  # address space, not disk: the file grows with its content
 _MAX_READERS: Final = 510
@@ -59,7 +57,7 @@ class Table:
         try:
             self._open(folder)
         except lmdb.Error as error:
-            _log.error("table.unreadable", why=str(error), consequence="it is filled anew")
+            log_lines.error("table.unreadable", why=str(error), consequence="it is filled anew")
             shutil.rmtree(folder)
             folder.mkdir(mode=0o700)
             self._open(folder)
