@@ -20,6 +20,7 @@ from countermand.i18n import gettext as _
 VERB_MODULES: Final = (
     "countermand.cli.up",
     "countermand.cli.run_verbs",
+    "countermand.cli.gate",
     "countermand.cli.log",
     "countermand.cli.db",
     "countermand.cli.synth",
