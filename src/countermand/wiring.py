@@ -88,6 +88,13 @@ def show_orders(settings: Settings, now: datetime) -> None:
         publishing.publish_states(settings)
 
 
+def show_everything(settings: Settings, now: datetime) -> None:
+    """Write all that the world outside the database is shown, the look-up page included."""
+    from countermand.orders import publishing  # noqa: PLC0415  (loads Django)
+
+    publishing.publish(settings, now=now)
+
+
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     """Return what a sweep does, in order: stops first, and the log last."""
     return (

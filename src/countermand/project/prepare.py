@@ -5,21 +5,35 @@ A program of its own, so that the supervisor never loads Django.
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 
 import django
 from django.core.management import call_command
 
 from countermand import config, wiring
+from countermand.domain.errors import CountermandError
+
+_LOG = logging.getLogger("countermand.prepare")
 
 
 def main() -> None:
-    """Bring the tables up to date, and finish what a stop asks for that is not done yet."""
+    """Bring the tables up to date, finish what stops ask for, and write the look-up page.
+
+    A file of a stop that cannot be read is said and left to the sweeps: nothing is sent meanwhile.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
     settings = config.load()
-    wiring.complete_stops(settings, wiring.clock(settings).now())
+    now = wiring.clock(settings).now()
+    for step in (wiring.complete_stops, wiring.show_everything):
+        try:
+            step(settings, now)
+        except CountermandError as error:
+            _LOG.exception("prepare.refused step=%s code=%s", step.__name__, error.code)
 
 
 if __name__ == "__main__":

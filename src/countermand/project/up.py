@@ -108,10 +108,14 @@ class Up:
 
     def _start(self) -> None:
         can_send = self._read_stops()
-        self._start_database()
         self._choose_addresses()
-        self._prepare()
+        self._choose_database()
+        # The gate needs no database to answer; whoever reads mail waits for nothing here.
         self._supervisor.add(self._gate())
+        if self._postgres is not None:
+            self._postgres.start()
+            self._write_up_file()
+        self._prepare()
         self._supervisor.add(self._web_server())
         self._supervisor.add(self._program("worker", "countermand.project.worker"))
         if can_send:
@@ -135,7 +139,7 @@ class Up:
             return False
         return True
 
-    def _start_database(self) -> None:
+    def _choose_database(self) -> None:
         if self._settings.database_url:
             self._addresses["database_url"] = self._settings.database_url
             self._addresses["sender_database_url"] = (
@@ -148,7 +152,6 @@ class Up:
             say=self._say,
             meanwhile=self._meanwhile,
         )
-        self._postgres.start()
         self._addresses["database_url"] = self._postgres.url()
         self._addresses["sender_database_url"] = self._postgres.url(role=SENDER)
 
