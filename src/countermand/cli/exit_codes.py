@@ -40,6 +40,14 @@ _BY_CODE: Final = MappingProxyType(
         "session.no_token": ExitCode.NOT_ALLOWED,
         "people.token_not_known": ExitCode.NOT_ALLOWED,
         "session.not_running": ExitCode.NOT_REACHABLE,
+        "people.person_not_known": ExitCode.NOT_FOUND,
+        "answer.device_not_known": ExitCode.NOT_FOUND,
+        "order_number.check_character": ExitCode.NOT_FOUND,
+        "order_number.not_understood": ExitCode.USAGE,
+        "order.not_yours": ExitCode.NOT_ALLOWED,
+        "approval.own": ExitCode.NOT_ALLOWED,
+        "order.lookup_page_not_live": ExitCode.NOT_REACHABLE,
+        "order.relay_not_healthy": ExitCode.NOT_REACHABLE,
     }
 )
 

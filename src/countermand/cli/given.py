@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from countermand.delimited import instant
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.order_number import OrderNumber
 
 _UNITS: Final = {
     "s": timedelta(seconds=1),
@@ -73,3 +74,11 @@ def time(text: str) -> datetime:
     if read is None:
         raise NotUnderstood(text=text, example="2026-11-23T09:30:00+05:30")
     return read.astimezone(UTC)
+
+
+def order_number(text: str) -> str:
+    """Read the number of an order as people type it.
+
+    Raises OrderNumberNotUnderstood, or CheckCharacterWrong when only a character is wrong.
+    """
+    return OrderNumber.parse(text).text

@@ -77,6 +77,17 @@ def one(device_id: int, app_ids: Collection[str]) -> SeenDevice | None:
     return next(iter(_seen(rows, app_ids)), None)
 
 
+def find(text: str) -> SeenDevice | None:
+    """Find one device by the id that its source gives it, or by a name that gates know."""
+    word = text.strip()
+    rows = Device.objects.filter(gone_at__isnull=True, person_id__isnull=False)
+    row = (
+        rows.filter(source_device_id=word).order_by("pk").first()
+        or rows.filter(aliases__value=word).order_by("pk").first()
+    )
+    return next(iter(_seen([row], ())), None) if row is not None else None
+
+
 def stamp() -> str:
     """Return a text that changes whenever a source was loaded or somebody said something."""
     run = ImportRun.objects.aggregate(newest=Max("pk"))["newest"]

@@ -65,6 +65,20 @@ class NoticeLine:
     last_reply: str
 
 
+def by_kind(order_number: str) -> dict[str, int]:
+    """Return how many mails of each kind were accepted."""
+    rows = Notice.objects.filter(order_number=order_number, accepted_at__isnull=False)
+    found = rows.values("kind").annotate(mails=Count("pk"))
+    return {row["kind"]: row["mails"] for row in found}
+
+
+def first_accepted_at(order_number: str) -> datetime | None:
+    """Return when the first mail of an order was accepted."""
+    rows = Notice.objects.filter(order_number=order_number)
+    found: datetime | None = rows.aggregate(at=Min("accepted_at"))["at"]
+    return found
+
+
 def is_known(order_number: str) -> bool:
     """Tell whether an order was ever released to the ledger."""
     return Mailing.objects.filter(order_number=order_number).exists()

@@ -4,6 +4,7 @@ They stand in rooms of their own by what they are about: `drafting` up to the ap
 from the release on, `stops` for what a stop owes the database, `answers` for what people say.
 """
 
+from countermand.orders.answers import Answered, record_answer
 from countermand.orders.drafting import abandon, approve, opened, plan, send_back, submit
 from countermand.orders.running import (
     Released,
@@ -16,6 +17,7 @@ from countermand.orders.running import (
 )
 
 __all__ = [
+    "Answered",
     "Released",
     "Surroundings",
     "abandon",
@@ -25,6 +27,7 @@ __all__ = [
     "go",
     "opened",
     "plan",
+    "record_answer",
     "release",
     "resume",
     "send_back",

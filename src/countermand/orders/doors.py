@@ -123,15 +123,19 @@ def _covered_by_amendments(order: Order) -> frozenset[int]:
     return frozenset(rows.values_list("device_id", flat=True))
 
 
-def closed_devices(number: str, *, now: datetime) -> frozenset[int]:
-    """Return the devices whose doors this order keeps shut, decided as every gate decides."""
+def closed_devices(number: str, *, now: datetime, device_id: int | None = None) -> frozenset[int]:
+    """Return the devices whose doors this order keeps shut, decided as every gate decides.
+
+    With `device_id` only that one is looked at.
+    """
     order = Order.objects.get(number=number)
     states = {number: state_facts(order)}
-    return frozenset(
-        row.device_id
-        for row in doors.entries_of_order(number)
-        if decide([row.entry], states, now).closed
-    )
+    if device_id is None:
+        rows = doors.entries_of_order(number)
+    else:
+        every = doors.entries_of_device(device_id)
+        rows = tuple(row for row in every if row.entry.order_number == number)
+    return frozenset(row.device_id for row in rows if decide([row.entry], states, now).closed)
 
 
 def state_facts(order: Order) -> OrderStateFacts:

@@ -252,8 +252,7 @@ def _figures(
     return {
         "people": len(lines),
         "people_in_scope": sum(each.is_meant for each in everybody),
-        "devices": len(meant),
-        "by_state": _states(cell for _, cell in meant),
+        "devices": {"all": len(meant), **_states(cell for _, cell in meant)},
         "by_platform": _spread((c.device.platform, c) for _, c in meant),
         "by_ownership": _spread((c.device.ownership, c) for _, c in meant),
         "by_country": _spread((e.person.country or "-", c) for e, c in meant),
@@ -285,7 +284,7 @@ def _states(cells: Iterable[Cell]) -> dict[str, int]:
     return {word: found.get(word, 0) for word in STATE_WORDS}
 
 
-STATE_WORDS: Final = ("present", "absent", "cannot_be_checked", "not_checked_yet")
+STATE_WORDS: Final = ("present", "absent", "unobservable", "not_checked_yet")
 
 
 def state_word(cell: Cell) -> str:
@@ -296,7 +295,7 @@ def state_word(cell: Cell) -> str:
         case Presence.ABSENT:
             return "absent"
         case Presence.UNOBSERVABLE:
-            return "cannot_be_checked"
+            return "unobservable"
         case Presence.UNKNOWN:
             return "not_checked_yet"
 

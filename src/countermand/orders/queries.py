@@ -20,7 +20,7 @@ from countermand.orders.models import (
     Revision,
     Timeline,
 )
-from countermand.orders.refusals import OrderNotKnown
+from countermand.orders.refusals import not_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +188,31 @@ def opened(number: str, person_id: int) -> frozenset[str]:
     return frozenset(rows.values_list("part", flat=True))
 
 
-def affected_people(number: str) -> list[int]:
-    """Return the ids of the people on an order's list, late joiners included."""
+@dataclass(frozen=True, slots=True)
+class ListedPerson:
+    """One person on an order's list; `joined_at` is there for late joiners alone."""
+
+    person_id: int
+    wave: int
+    reason: str
+    own_deadline_at: datetime | None
+    joined_at: datetime | None
+
+
+def listed_people(number: str) -> dict[int, ListedPerson]:
+    """Return the people on an order's list by id, late joiners included."""
     order = _order(number)
     rows = Affected.objects.filter(order=order, revision_number=order.revision_number)
-    return list(rows.order_by("person_id").values_list("person_id", flat=True))
+    return {
+        row.person_id: ListedPerson(
+            person_id=row.person_id,
+            wave=row.wave,
+            reason=row.reason,
+            own_deadline_at=row.own_deadline_at,
+            joined_at=row.joined_at,
+        )
+        for row in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +236,7 @@ def register_lines() -> dict[str, RegisterLine]:
 def _order(number: str) -> Order:
     order = Order.objects.filter(number=number).first()
     if order is None:
-        raise OrderNotKnown(number=number)
+        raise not_known(number, Order.objects.values_list("number", flat=True))
     return order
 
 

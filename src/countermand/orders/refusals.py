@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.order_number import nearest
 
 
 @dataclass(eq=False)
 class OrderNotKnown(CountermandError):
-    """There is no order of this number; `nearest` is empty when none looks like it."""
+    """There is no order of this number."""
 
     number: str
-    nearest: str = ""
 
     code: ClassVar[str] = "order.not_known"
     sentence: ClassVar[str] = gettext_noop("There is no order {number}.")
     remedy: ClassVar[str] = gettext_noop("Look at the list of orders: countermand order list.")
 
-    def __str__(self) -> str:
-        if not self.nearest:
-            return super().__str__()
-        return f"{super().__str__()} ({self.nearest}?)"
+
+@dataclass(eq=False)
+class OrderNotKnownButNear(OrderNotKnown):
+    """There is no order of this number, and one is near."""
+
+    nearest: str
+
+    remedy: ClassVar[str] = gettext_noop("The nearest one is {nearest}.")
+
+
+def not_known(number: str, known: Iterable[str]) -> OrderNotKnown:
+    """Return the refusal of a number, with the nearest known one if there is any."""
+    near = nearest(number, known)
+    return OrderNotKnownButNear(number=number, nearest=near) if near else OrderNotKnown(number)
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from countermand.domain.approvals import Role
 from countermand.domain.lifecycle import Enforcement, Move, Phase, Step
 from countermand.notices import actions as notices
 from countermand.orders.models import Approval, Order, Revision, Timeline
-from countermand.orders.refusals import NotYours, OrderNotKnown
+from countermand.orders.refusals import NotYours, not_known
 from countermand.people.queries import Actor
 
 
@@ -25,7 +25,7 @@ def locked(number: str) -> Order:
     """Return the order's row, locked until the transaction ends; say if there is none."""
     order = Order.objects.select_for_update().filter(number=number).first()
     if order is None:
-        raise OrderNotKnown(number=number)
+        raise not_known(number, Order.objects.values_list("number", flat=True))
     return order
 
 

@@ -1,0 +1,159 @@
+"""`countermand notice` and `statement`: the mails of an order, as sent and as they would read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from countermand import i18n
+from countermand.cli import given, order_pages, order_words, output
+from countermand.cli.output import JsonFlag
+from countermand.cli.session import session
+from countermand.i18n import gettext as _
+
+Number = Annotated[
+    str,
+    typer.Argument(
+        help=_("The number of the order, such as CM-7Q4K."), callback=given.order_number
+    ),
+]
+Person = Annotated[
+    str | None, typer.Option("--person", help=_("Only this person: an address or directory key."))
+]
+Kind = Annotated[
+    str | None,
+    typer.Option("--kind", help=_("notice, reminder, lock, restored, closing or correction")),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the groups."""
+    group = typer.Typer(no_args_is_help=True, help=_("The mails of an order."))
+    group.command("list", help=_("List who was sent what, and what became of it."))(list_notices)
+    group.command("preview", help=_("Show a mail as it would read."))(preview)
+    app.add_typer(group, name="notice")
+    statements = typer.Typer(no_args_is_help=True, help=_("What press and maker are told."))
+    statements.command(
+        "show", help=_("Show the statement with its figures; ready only after staff were told.")
+    )(statement)
+    app.add_typer(statements, name="statement")
+
+
+def list_notices(
+    number: Number, person: Person = None, kind: Kind = None, as_json: JsonFlag = False
+) -> None:
+    """List mails, with the person's own deadline."""
+    with session():
+        from countermand.domain.delivery import NoticeKind
+        from countermand.notices import queries as ledger
+        from countermand.orders import queries as orders
+        from countermand.people import queries as people
+
+        orders.view(number)
+        who = people.person(person).id if person else None
+        if kind is not None and kind not in {one.value for one in NoticeKind}:
+            raise typer.BadParameter(kind)
+        lines = ledger.lines(number, kind=NoticeKind(kind) if kind else None, person_id=who)
+        known = people.by_ids({line.person_id for line in lines})
+        listed = orders.listed_people(number)
+        answer = [
+            {
+                "kind": line.kind,
+                "name": known[line.person_id].name if line.person_id in known else "",
+                "address": line.address,
+                "language": line.language,
+                "late": line.person_id in listed and listed[line.person_id].joined_at is not None,
+                "own_deadline_at": listed[line.person_id].own_deadline_at
+                if line.person_id in listed
+                else None,
+                "due_at": line.due_at,
+                "accepted_at": line.accepted_at,
+                "state": line.state,
+                "reach": _REACH[int(line.exposure)],
+                "message_id": line.message_id,
+            }
+            for line in lines
+        ]
+    output.emit(answer, as_json=as_json, render=lambda c: _draw_list(c, answer))
+
+
+_REACH = {0: "none", 1: "possible", 2: "certain"}
+_LEVELS = {word: level for level, word in _REACH.items()}
+
+
+def _draw_list(console: Console, answer: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            line["name"],
+            line["address"],
+            _(order_words.KINDS[line["kind"]]),
+            _(order_words.EXPOSURES[_LEVELS[line["reach"]]]),
+            order_pages.instant(line["accepted_at"]),
+            order_pages.instant(line["own_deadline_at"]),
+        )
+        for line in answer
+    ]
+    columns = [
+        _("name"),
+        _("address"),
+        _("mail"),
+        _("how it stands"),
+        _("accepted"),
+        _("own deadline"),
+    ]
+    console.print(output.table(_("Mails"), columns, rows))
+
+
+def preview(
+    number: Number,
+    kind: Kind = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help=_("Only this language, such as hi."))
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show mails filled for an invented person."""
+    with session() as opened:
+        from countermand.orders import showing
+        from countermand.orders.planning import context_of
+
+        found = showing.mails(number, context=context_of(opened.settings), now=opened.now())
+        answer = [
+            {
+                "kind": mail.kind.value,
+                "variant": mail.variant,
+                "language": mail.language,
+                "subject": mail.subject,
+                "text": mail.text,
+                "html": mail.html,
+            }
+            for mail in found
+            if kind in {None, mail.kind.value} and language in {None, mail.language}
+        ]
+
+    def render(console: Console) -> None:
+        for mail in answer:
+            order_pages.draw_mail(console, mail)
+
+    output.emit(answer, as_json=as_json, render=render)
+
+
+def statement(
+    number: Number,
+    language: Annotated[
+        str | None, typer.Option("--language", help=_("en or hi; without it, your own."))
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the statement."""
+    chosen = language or i18n.language_in_use()
+    with session() as opened:
+        from countermand.orders import showing
+        from countermand.orders.planning import context_of
+
+        context = context_of(opened.settings)
+        text = showing.statement_of(number, language=chosen, context=context)
+    answer = {"number": number, "language": chosen, "statement": text}
+    output.emit(answer, as_json=as_json, render=lambda c: c.print(text, markup=False))

@@ -1,0 +1,359 @@
+"""What `countermand order` answers, as plain values and as tables; outside words only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from countermand.cli import order_words, output
+from countermand.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from countermand.notices.preview import PreviewMail
+    from countermand.orders.planning import PlanContext
+    from countermand.orders.queries import OrderView
+
+_SHOWN_FINGERPRINT = 12
+
+
+def instant(at: datetime | str | None) -> str:
+    """Return an instant as tables show it, in UTC."""
+    if at is None:
+        return "–"
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def planned(number: str) -> dict[str, Any]:
+    """Return what a plan says, names instead of ids."""
+    from countermand.orders import queries
+
+    revision = queries.newest_revision(number)
+    view = queries.view(number)
+    return {
+        "number": number,
+        "phase": view.phase,
+        "version": revision.number,
+        "digest": revision.digest,
+        "plan": _figures(revision.plan),
+    }
+
+
+def _figures(plan: Mapping[str, Any]) -> dict[str, Any]:
+    from countermand.people import queries as people
+
+    known = people.by_ids({*plan["first_group"], *plan["named"]})
+
+    def names(ids: Sequence[int]) -> list[dict[str, str]]:
+        return [{"name": known[i].name, "address": known[i].address} for i in ids if i in known]
+
+    return {**plan, "first_group": names(plan["first_group"]), "named": names(plan["named"])}
+
+
+def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
+    """Draw a plan."""
+    plan = answer["plan"]
+    output.say(
+        console,
+        _("{number}, version {version}, fingerprint {digest}"),
+        number=answer["number"],
+        version=answer["version"],
+        digest=answer["digest"][:_SHOWN_FINGERPRINT],
+    )
+    rows = [
+        (_("people affected"), plan["people"]),
+        (_("people named by the order"), plan["people_in_scope"]),
+        (_("first small group"), len(plan["first_group"])),
+        (_("waves after it"), plan["waves"]),
+        (
+            _("would lose mail on a device, if the deadline were now"),
+            _("{people} people, {devices} devices").format(**plan["would_lose_mail"]),
+        ),
+        (_("absent at present"), plan["absent"]["people"]),
+        (_("approvals needed"), _needed(plan["need"])),
+        (_("languages of the texts"), ", ".join(plan["languages"])),
+    ]
+    console.print(output.table(_("Plan"), [_("what"), _("how many")], rows))
+    _draw_spread(console, _("By kind of device"), plan["by_platform"])
+    _draw_spread(console, _("By owner of the device"), plan["by_ownership"])
+    _draw_spread(console, _("By country"), plan["by_country"])
+    zones = [(zone, instant(of["first"]), of["people"]) for zone, of in plan["deadlines"].items()]
+    console.print(
+        output.table(
+            _("Deadlines"), [_("time zone"), _("first deadline"), _("people affected")], zones
+        )
+    )
+    for line in _warnings(plan):
+        output.say(console, line)
+
+
+def _needed(need: Mapping[str, int]) -> str:
+    if need["outside_it"]:
+        return _("{count}, at least {outside_it} from outside IT").format(**need)
+    return str(need["count"])
+
+
+def _draw_spread(console: Console, title: str, spread: Mapping[str, Mapping[str, int]]) -> None:
+    states = list(order_words.DEVICE_STATES)
+    columns = ["", *(_(order_words.DEVICE_STATES[state]) for state in states)]
+    rows = [(name, *(of[state] for state in states)) for name, of in spread.items()]
+    console.print(output.table(title, columns, rows))
+
+
+def _warnings(plan: Mapping[str, Any]) -> list[str]:
+    found = []
+    if plan["devices"]["not_checked_yet"]:
+        line = _("{count} devices were not checked yet for these apps: import again, then plan.")
+        found.append(line.format(count=plan["devices"]["not_checked_yet"]))
+    if plan["present_without_door_name"]:
+        line = _("{count} devices carry the app, but no mail gate would recognise them.")
+        found.append(line.format(count=plan["present_without_door_name"]))
+    if plan["approvers_not_known"]:
+        line = _("Not known here as people who may approve: {who}.")
+        found.append(line.format(who=", ".join(plan["approvers_not_known"])))
+    if plan["absent"]["beyond_deadline"]:
+        line = _("{count} people are absent beyond their deadline; they get a later one.")
+        found.append(line.format(count=plan["absent"]["beyond_deadline"]))
+    if plan["named"]:
+        names = ", ".join(person["name"] for person in plan["named"])
+        found.append(_("Among those affected: {names}.").format(names=names))
+    return found
+
+
+def review(
+    number: str, parts: Sequence[str], *, context: PlanContext, now: datetime
+) -> dict[str, Any]:
+    """Return the parts of an order that somebody opens."""
+    from countermand.orders import showing
+
+    mails = showing.mails(number, context=context, now=now)
+    answer: dict[str, Any] = planned(number)
+    plan = answer.pop("plan")
+    answer["parts"] = list(parts)
+    if "plan" in parts:
+        answer["plan"] = plan
+    if "notice" in parts:
+        answer["notice"] = [_mail(mail) for mail in showing.notices_of(mails)]
+    if "correction" in parts:
+        answer["correction"] = [_mail(mail) for mail in showing.corrections_of(mails)]
+    return answer
+
+
+def _mail(mail: PreviewMail) -> dict[str, str]:
+    return {
+        "kind": mail.kind.value,
+        "variant": mail.variant,
+        "language": mail.language,
+        "subject": mail.subject,
+        "text": mail.text,
+    }
+
+
+def draw_review(console: Console, answer: Mapping[str, Any]) -> None:
+    """Draw the parts that were opened, one after the other."""
+    if "plan" in answer:
+        draw_plan(console, answer)
+    for part in ("notice", "correction"):
+        for mail in answer.get(part, ()):
+            draw_mail(console, mail)
+    output.say(
+        console,
+        _("Opened: {parts}. Fingerprint of this version: {digest}"),
+        parts=", ".join(_(order_words.PARTS[part]) for part in answer["parts"]),
+        digest=answer["digest"],
+    )
+
+
+def draw_mail(console: Console, mail: Mapping[str, str]) -> None:
+    """Draw one mail as it would be read."""
+    kind = _(order_words.KINDS[mail["kind"]])
+    head = " · ".join(part for part in (kind, mail["variant"], mail["language"]) if part)
+    console.rule(head, align="left")
+    console.print(mail["subject"], style="bold", markup=False)
+    console.print(mail["text"], markup=False)
+
+
+def brief(number: str) -> dict[str, Any]:
+    """Return where an order stands, in three words."""
+    from countermand.orders import queries
+
+    view = queries.view(number)
+    return {"number": number, "phase": view.phase, "digest": view.digest}
+
+
+def shown(number: str, *, timeline: bool, now: datetime) -> dict[str, Any]:
+    """Return everything that `order show` says of one order."""
+    from countermand.notices import queries as ledger
+    from countermand.orders import doors, queries
+
+    view = queries.view(number)
+    reach = ledger.reach(number)
+    corrections = ledger.corrections(number)
+    answer: dict[str, Any] = {
+        **_standing(view),
+        "approvals": _approvals(number, view.digest),
+        "notices": {
+            "certain": reach.got_it,
+            "possible": reach.may_have,
+            "not_sent": reach.not_sent,
+            "by_kind": ledger.by_kind(number),
+        },
+        "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
+        "to_call": _people(corrections.to_call),
+        "paused_devices": len(doors.closed_devices(number, now=now)),
+    }
+    if timeline:
+        answer["timeline"] = _timeline(number)
+    return answer
+
+
+def _standing(view: OrderView) -> dict[str, Any]:
+    names = _names(
+        [view.author_id, view.released_by, view.paused_by, view.taken_back_by, view.submitted_by]
+    )
+    return {
+        "number": view.number,
+        "mode": view.mode,
+        "phase": view.phase,
+        "enforcement": view.enforcement,
+        "version": view.revision_number,
+        "digest": view.digest,
+        "people": view.people,
+        "author": names.get(view.author_id),
+        "submitted_by": names.get(view.submitted_by),
+        "released_by": names.get(view.released_by),
+        "paused_by": names.get(view.paused_by),
+        "pause_cause": view.pause_cause,
+        "taken_back_by": names.get(view.taken_back_by),
+        "variant": view.variant,
+        "amends": view.amends,
+        "replaces": view.replaces,
+        **{
+            name: getattr(view, name)
+            for name in (
+                "created_at",
+                "released_at",
+                "hold_until",
+                "first_group_at",
+                "soak_until",
+                "sending_at",
+                "notified_at",
+                "in_force_at",
+                "first_deadline_at",
+                "last_deadline_at",
+                "paused_at",
+                "taken_back_at",
+                "corrected_at",
+                "statement_at",
+                "ended_at",
+            )
+        },
+    }
+
+
+def _names(ids: Sequence[int | None]) -> dict[int | None, str]:
+    from countermand.people import queries as people
+
+    known = people.by_ids([each for each in ids if each is not None])
+    return {person_id: person.name for person_id, person in known.items()}
+
+
+def _people(ids: Sequence[int]) -> list[dict[str, str]]:
+    from countermand.people import queries as people
+
+    known = people.by_ids(ids)
+    return [{"name": known[i].name, "address": known[i].address} for i in ids if i in known]
+
+
+def _approvals(number: str, digest: str) -> list[dict[str, Any]]:
+    from countermand.orders import queries
+
+    live = [a for a in queries.approvals(number) if a.void_at is None and a.digest == digest]
+    names = _names([each.person_id for each in live])
+    return [
+        {"name": names.get(each.person_id), "at": each.at, "outside_it": each.outside_it}
+        for each in live
+    ]
+
+
+def _timeline(number: str) -> list[dict[str, Any]]:
+    from countermand.orders import queries
+
+    lines = queries.timeline(number)
+    names = _names([line.facts.get("actor_id") for line in lines])
+    return [
+        {
+            "at": line.at,
+            "what": order_words.event(line.event, line.facts),
+            "who": names.get(line.facts.get("actor_id")),
+        }
+        for line in lines
+    ]
+
+
+def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
+    """Draw one order."""
+    head = _("{number}: {where}")
+    output.say(console, head, number=answer["number"], where=order_words.phase(answer["phase"]))
+    notices = answer["notices"]
+    rows: list[tuple[str, object]] = [
+        (_("people affected"), answer["people"]),
+        (_("got it"), notices["certain"]),
+        (_("may have got it"), notices["possible"]),
+        (_("not sent"), notices["not_sent"]),
+        (_("mail paused on so many devices"), answer["paused_devices"]),
+        (_("approved by"), ", ".join(str(each["name"]) for each in answer["approvals"])),
+        (_("version fingerprint"), answer["digest"][:_SHOWN_FINGERPRINT]),
+        (_("first deadline"), instant(answer["first_deadline_at"])),
+        (_("last deadline"), instant(answer["last_deadline_at"])),
+    ]
+    if answer["pause_cause"]:
+        rows.append((_("why it is paused"), answer["pause_cause"]))
+    if answer["taken_back_at"]:
+        rows += [
+            (_("taken back"), instant(answer["taken_back_at"])),
+            (_("taken back by"), answer["taken_back_by"]),
+            (_("corrected"), answer["corrections"]["sent"]),
+            (_("to be called by a person"), len(answer["to_call"])),
+        ]
+    console.print(output.table("", [_("what"), _("how it stands")], rows))
+    if "timeline" in answer:
+        lines = [(instant(e["at"]), e["what"], e["who"]) for e in answer["timeline"]]
+        title = _("What happened")
+        console.print(output.table(title, [_("when"), _("what"), _("who")], lines))
+
+
+def listed() -> list[dict[str, Any]]:
+    """Return one line for every order."""
+    from countermand.orders import queries
+
+    return [
+        {
+            "number": view.number,
+            "mode": view.mode,
+            "phase": view.phase,
+            "people": view.people,
+            "created_at": view.created_at,
+            "first_deadline_at": view.first_deadline_at,
+        }
+        for view in queries.every_order()
+    ]
+
+
+def draw_list(console: Console, answer: Sequence[Mapping[str, Any]]) -> None:
+    """Draw all orders."""
+    rows = [
+        (
+            line["number"],
+            _("exercise") if line["mode"] == "exercise" else "",
+            order_words.phase(line["phase"]),
+            line["people"],
+            instant(line["first_deadline_at"]),
+        )
+        for line in answer
+    ]
+    columns = [_("number"), "", _("where it stands"), _("people affected"), _("first deadline")]
+    console.print(output.table(_("Orders"), columns, rows))

@@ -1,0 +1,135 @@
+"""How the command line calls where an order stands and what happened to it: outside words only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from countermand.domain.errors import gettext_noop
+from countermand.i18n import gettext as _
+
+_PHASES: Final = MappingProxyType(
+    {
+        "draft": gettext_noop("being written"),
+        "planned": gettext_noop("planned"),
+        "review": gettext_noop("waiting for approvals"),
+        "approved": gettext_noop("approved"),
+        "hold": gettext_noop("released, waiting; can still be withdrawn unseen"),
+        "canary": gettext_noop("first small group"),
+        "sending": gettext_noop("going out, wave by wave"),
+        "notified": gettext_noop("everybody has been told"),
+        "enforcing": gettext_noop("deadline reached; mail is paused where the app still is"),
+        "collecting": gettext_noop("deadline reached; answers are collected"),
+        "handed_over": gettext_noop("deadline reached; another system pauses mail"),
+        "closed": gettext_noop("ended"),
+        "paused": gettext_noop("paused"),
+        "withdrawn": gettext_noop("withdrawn before anybody was told"),
+        "stopping": gettext_noop("being taken back"),
+        "correcting": gettext_noop("taken back; corrections are on their way"),
+        "corrected": gettext_noop("taken back; everybody reached was corrected"),
+        "abandoned": gettext_noop("given up"),
+    }
+)
+_EVENTS: Final = MappingProxyType(
+    {
+        "order.plan": gettext_noop("planned: {people} people affected"),
+        "order.planned_again": gettext_noop("planned again, nothing has changed"),
+        "order.edit": gettext_noop("edited; every approval is void"),
+        "order.submit": gettext_noop("handed in for approval"),
+        "order.opened": gettext_noop("opened: {part}"),
+        "order.approve": gettext_noop("approved"),
+        "order.policy_met": gettext_noop("enough people have approved"),
+        "order.return_for_changes": gettext_noop("returned for changes: {because}"),
+        "order.abandon": gettext_noop("given up: {because}"),
+        "order.release": gettext_noop("released; nothing leaves yet"),
+        "order.drift_found": gettext_noop("back for approval: {came} people came, {went} went"),
+        "order.hold_over": gettext_noop("in force; the first small group is told"),
+        "order.go_said": gettext_noop("somebody said: go on with everybody"),
+        "order.go": gettext_noop("the waves begin"),
+        "order.all_sent": gettext_noop("everybody has been told"),
+        "order.deadline_reached": gettext_noop("the first deadline is reached"),
+        "order.late_joiners_told": gettext_noop("told later: {people} people"),
+        "order.pause": gettext_noop("paused: {because}"),
+        "order.resume": gettext_noop("goes on: {because}"),
+        "order.close": gettext_noop("ended"),
+        "order.withdraw": gettext_noop("withdrawn before anybody was told"),
+        "order.take_back": gettext_noop("taken back ({variant})"),
+        "order.barrier_proven": gettext_noop(
+            "nothing leaves any more: {certain} mails arrived, {possible} may have, "
+            "{not_sent} were not sent"
+        ),
+        "order.undo_confirmed": gettext_noop("the other system's policy is undone"),
+        "order.all_corrected": gettext_noop(
+            "corrected: {corrected} people; to be called: {to_call}"
+        ),
+    }
+)
+PARTS: Final = MappingProxyType(
+    {
+        "plan": gettext_noop("plan"),
+        "notice": gettext_noop("notice"),
+        "correction": gettext_noop("correction"),
+    }
+)
+_VARIANTS: Final = MappingProxyType(
+    {
+        "mistake": gettext_noop("sent by mistake"),
+        "reason_gone": gettext_noop("the reason no longer holds"),
+        "replaced": gettext_noop("replaced by another one"),
+    }
+)
+DEVICE_STATES: Final = MappingProxyType(
+    {
+        "present": gettext_noop("app is there"),
+        "absent": gettext_noop("app is not there"),
+        "unobservable": gettext_noop("cannot be checked"),
+        "not_checked_yet": gettext_noop("not checked yet"),
+    }
+)
+EXPOSURES: Final = MappingProxyType(
+    {
+        2: gettext_noop("got it"),
+        1: gettext_noop("may have got it"),
+        0: gettext_noop("did not get it"),
+    }
+)
+KINDS: Final = MappingProxyType(
+    {
+        "notice": gettext_noop("notice"),
+        "reminder": gettext_noop("reminder"),
+        "lock": gettext_noop("last notice"),
+        "restored": gettext_noop("mail is back"),
+        "closing": gettext_noop("end"),
+        "correction": gettext_noop("correction"),
+    }
+)
+
+
+def phase(word: str) -> str:
+    """Return where an order stands, in the language in use."""
+    return _(_PHASES[word])
+
+
+def event(name: str, facts: Mapping[str, Any]) -> str:
+    """Return what happened, in the language in use; an event without words keeps its name."""
+    words = _EVENTS.get(name)
+    if words is None:
+        return name
+    told = {key: _shown(key, value) for key, value in facts.items()}
+    return _(words).format_map(_Filled(told))
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key == "variant":
+        return _(_VARIANTS.get(str(value), str(value)))
+    if key == "part":
+        return _(PARTS.get(str(value), str(value)))
+    return value
+
+
+class _Filled(dict[str, Any]):
+    """A fact that an older entry lacks is shown as a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
