@@ -1,7 +1,7 @@
 import pytest
 
 from countermand.testing.ledger_contract import NoticeLedgerContract
-from tests.apps.notices.conftest import MemoryHouse, PostgresHouse
+from tests.ledger_houses import MemoryHouse, PostgresHouse
 
 
 class TestMemoryLedger(NoticeLedgerContract):

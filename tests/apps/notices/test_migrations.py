@@ -1,6 +1,6 @@
 import psycopg
 
-from tests.apps.conftest import FreshDatabase
+from tests.fresh_database import FreshDatabase
 
 
 def test_the_ledger_functions_are_there(database: FreshDatabase) -> None:
