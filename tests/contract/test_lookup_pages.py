@@ -183,7 +183,7 @@ def test_nobody_finds_a_page_of_what_nobody_was_told() -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_contrast_enough(scheme: str) -> None:
-    css = (Path(write.__code__.co_filename).parent / "pages" / "lookup.css").read_text("utf-8")
+    css = (Path(write.__code__.co_filename).parent / "templates" / "lookup.css").read_text("utf-8")
     light, dark = css.split("@media (prefers-color-scheme: dark)")[:2]
     colours = dict(
         re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", light if scheme == "light" else dark)

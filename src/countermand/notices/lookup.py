@@ -30,7 +30,7 @@ from countermand.notices.wording import Signatory, signed_by
 from countermand.stop.durable import write_durably
 from countermand.stop.lookup_page import PREPARED_FOLDER, TAKEN_BACK_AT, prepared_states
 
-_PAGES: Final = Path(__file__).parent / "pages"
+_PAGES: Final = Path(__file__).parent / "templates"
 _READABLE: Final = 0o644
 _ZONE: Final = "UTC"  # one page for all zones
 _NOW: Final = frozenset({"in_force", "paused", "prepared"})
