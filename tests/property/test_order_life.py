@@ -38,6 +38,7 @@ from countermand.domain.lifecycle import (
     ReleaseStatement,
     Step,
     VoidApprovals,
+    allowed_steps,
     move,
 )
 
@@ -223,6 +224,40 @@ class OrderLife(RuleBasedStateMachine):
     def takes_back(self) -> None:
         if self.take(Step.TAKE_BACK):
             self.paper.taken_back = True
+
+    @rule(hands=st.lists(people, min_size=4, max_size=4), edits_first=st.booleans())
+    def somebody_tries_to_get_it_out(self, hands: list[int], edits_first: bool) -> None:
+        """The whole way at once, with whatever people come along."""
+        editor, submitter, *approvers = hands
+        if edits_first:
+            self.edits(editor)
+        self.plans()
+        self.submits(submitter)
+        for who in approvers:
+            self.approves(who, outside=True, opened=EVERY_PART)
+        self.counts()
+        self.releases()
+        self.hold_is_over()
+        self.a_notice_is_due(submitter)
+
+    @rule(data=st.data())
+    def something_lawful_happens(self, data: st.DataObject) -> None:
+        lawful = allowed_steps(
+            self.phase,
+            enforcement=self.enforcement,
+            paused_from=self.paused_from,
+            is_undone=self.is_undone,
+        )
+        unguarded = lawful & {
+            Step.GO,
+            Step.ALL_SENT,
+            Step.DEADLINE_REACHED,
+            Step.CLOSE,
+            Step.BARRIER_PROVEN,
+            Step.ALL_CORRECTED,
+        }
+        if unguarded:
+            self.take(data.draw(st.sampled_from(sorted(unguarded))))
 
     @rule(step=st.sampled_from([Step.BARRIER_PROVEN, Step.ALL_CORRECTED]))
     def the_stop_goes_on(self, step: Step) -> None:
