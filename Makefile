@@ -23,8 +23,9 @@ export UV_PYTHON_DOWNLOADS ?= never
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_NO_PROGRESS ?= 1
 export UV_LINK_MODE ?= copy
-export PYTHONDONTWRITEBYTECODE ?= 1
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# Compiled once, beside the tree: a process that compiles everything anew starts four times slower.
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/pycache
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
