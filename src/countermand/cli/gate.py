@@ -124,7 +124,7 @@ def ask(
     settings = config.load()
     said = question(settings, login=login, device=device, front=front)
     paused, reason = bool(said["paused"]), str(said["reason"])
-    why = _WITHOUT_DEVICE if said["device"] == "none" else _WHY[reason]
+    why = _WITHOUT_DEVICE if said["device"] == "none" else _WHY.get(reason, reason)
     answer = GateAnswer(
         login=login,
         device=device,

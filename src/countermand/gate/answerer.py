@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from countermand.clock import Clock
 from countermand.domain.device_key import door_key
@@ -18,7 +18,14 @@ from countermand.domain.verdict import OPEN_WITHOUT_ENTRY, Reason, Verdict, deci
 from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.order_states import OrderStates
-from countermand.gate.table import Table
+
+
+class EntryTable(Protocol):
+    """Whatever knows the entries of a door."""
+
+    def entries(self, door: bytes) -> tuple[SealedEntry, ...]:
+        """Return what is known of one door, mostly nothing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Answerer:
     def __init__(
         self,
         *,
-        table: Table,
+        table: EntryTable,
         states: OrderStates,
         clock: Clock,
         entry_key: bytes,
