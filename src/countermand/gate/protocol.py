@@ -136,7 +136,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._done = True
         except httptools.HttpParserError:
-            self._answers.append(Response(HTTPStatus.BAD_REQUEST).to_bytes(keep=False))
+            if not self._done:
+                self._answers.append(Response(HTTPStatus.BAD_REQUEST).to_bytes(keep=False))
             self._done = True
         self._send(len(data))
 

@@ -1,0 +1,253 @@
+"""Only what is signed, ours, newest and fresh may shut a door, and a stop beats it at once."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from countermand.domain.published_states import (
+    PublishedOrder,
+    StatesNotUnderstood,
+    payload,
+    read,
+)
+from countermand.gate.keys import GateKeys
+from countermand.gate.order_states import OrderStates, Received, SignedSet
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
+
+NUMBER = "CM-7Q4K"
+NOW_MS = 1_800_000_000_000
+AT = datetime(2026, 12, 10, tzinfo=UTC)
+CURRENT = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
+NEXT = Ed25519PrivateKey.from_private_bytes(b"n" * 32)
+STRANGER = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
+KEYS = GateKeys(
+    pinned={"current": CURRENT.public_key(), "next": NEXT.public_key()}, entry_key=b"e" * 32
+)
+ORDER = PublishedOrder(
+    number=NUMBER,
+    phase="enforcing",
+    enforcement="gate",
+    exercise=False,
+    epoch=2,
+    stop_hash=hashlib.sha256(b"the code").hexdigest(),
+)
+
+
+@dataclass
+class ToldTime:
+    boot_ms: int = 5_000_000
+    now_ms: int = NOW_MS
+
+    def since_boot_ms(self) -> int:
+        return self.boot_ms
+
+    def wall_ms(self) -> int:
+        return self.now_ms
+
+    def boot_id(self) -> str:
+        return "this start"
+
+    def passes(self, seconds: float) -> None:
+        self.boot_ms += int(seconds * 1000)
+        self.now_ms += int(seconds * 1000)
+
+
+@pytest.fixture
+def time() -> ToldTime:
+    return ToldTime()
+
+
+@pytest.fixture
+def states(time: ToldTime) -> OrderStates:
+    return OrderStates(keys=KEYS, instance="ours", time=time)
+
+
+def signed(
+    sequence: int = 1,
+    *orders: PublishedOrder,
+    key: Ed25519PrivateKey = CURRENT,
+    key_id: str = "current",
+    **changed: Any,
+) -> SignedSet:
+    given = {"instance": "ours", "issued_ms": NOW_MS, "valid_for_s": 900, **changed}
+    content = payload(orders or (ORDER,), sequence=sequence, **given)
+    return SignedSet(content, key.sign(content), key_id)
+
+
+def shuts(states: OrderStates) -> bool:
+    facts = states.facts().get(NUMBER)
+    return (
+        facts is not None
+        and facts.valid
+        and not facts.withdrawn
+        and facts.epoch > facts.stopped_epoch
+    )
+
+
+def test_nothing_known_shuts_nothing(states: OrderStates) -> None:
+    assert not shuts(states)
+
+
+def test_a_signed_set_shuts_for_as_long_as_it_says(states: OrderStates, time: ToldTime) -> None:
+    assert states.receive(signed(), at_once=True) is Received.ACCEPTED
+
+    time.passes(899.9)
+    assert shuts(states)
+    time.passes(0.1)
+    assert not shuts(states)
+
+
+def test_both_pinned_keys_are_believed_and_no_other(states: OrderStates) -> None:
+    assert states.receive(signed(1, key=NEXT, key_id="next"), at_once=True) is Received.ACCEPTED
+    for forged in (
+        signed(2, key=STRANGER),
+        signed(2, key=STRANGER, key_id="stranger"),
+        replace(signed(2), payload=signed(3).payload),
+        replace(signed(2), signature=b""),
+    ):
+        assert states.receive(forged, at_once=True) is Received.NOT_SIGNED
+
+
+def test_an_older_set_never_wins_and_never_lengthens(states: OrderStates, time: ToldTime) -> None:
+    states.receive(signed(5, replace(ORDER, withdrawn=True)), at_once=True)
+    time.passes(800)
+
+    assert states.receive(signed(4), at_once=True) is Received.NOT_NEWER
+    assert states.receive(signed(5), at_once=True) is Received.NOT_NEWER
+    assert not shuts(states)
+    assert states.good_for_ms == 100_000
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"instance": "another"}, Received.OTHER_INSTANCE),
+        ({"issued_ms": NOW_MS + 61_000}, Received.CLOCKS_DISAGREE),
+        ({"issued_ms": NOW_MS - 61_000}, Received.CLOCKS_DISAGREE),
+    ],
+    ids=["instance", "clock behind", "clock ahead"],
+)
+def test_what_does_not_fit_shuts_nothing(
+    states: OrderStates, changed: dict[str, Any], expected: Received
+) -> None:
+    assert states.receive(signed(**changed), at_once=True) is expected
+    assert not shuts(states)
+
+
+def test_what_may_have_waited_is_good_for_the_rest_of_its_time(
+    states: OrderStates, time: ToldTime
+) -> None:
+    old = signed(issued_ms=NOW_MS - 600_000)
+
+    assert states.receive(old, at_once=False) is Received.ACCEPTED
+    time.passes(299)
+    assert shuts(states)
+    time.passes(1)
+    assert not shuts(states)
+
+
+def test_what_waited_too_long_shuts_nothing(states: OrderStates) -> None:
+    assert states.receive(signed(issued_ms=NOW_MS - 900_000), at_once=False) is Received.EXPIRED
+    assert not shuts(states)
+
+
+def test_setting_the_clock_back_lengthens_nothing(states: OrderStates, time: ToldTime) -> None:
+    states.receive(signed(), at_once=True)
+    time.passes(900)
+    time.now_ms -= 3_600_000
+
+    assert not shuts(states)
+
+
+def take_back() -> Fence:
+    return Fence(NUMBER, TAKEN_BACK_EPOCH, withdrawn=True, at=AT, by=1, because="")
+
+
+def test_a_stop_beats_every_set_before_and_after_it(states: OrderStates) -> None:
+    states.receive(signed(1), at_once=True)
+    states.add_stop(take_back())
+    assert not shuts(states)
+
+    states.receive(signed(2, replace(ORDER, epoch=99)), at_once=True)
+    assert not shuts(states)
+
+
+def test_a_stop_that_vanishes_from_the_disk_is_not_forgotten(states: OrderStates) -> None:
+    states.receive(signed(), at_once=True)
+    states.stop([take_back()])
+    states.stop([])
+
+    assert not shuts(states)
+
+
+def test_a_pause_is_outgrown_by_a_higher_epoch(states: OrderStates) -> None:
+    states.receive(signed(1), at_once=True)
+    states.stop([Fence(NUMBER, 2, withdrawn=False, at=AT, by=1, because="")])
+    assert not shuts(states)
+
+    states.receive(signed(2, replace(ORDER, epoch=3)), at_once=True)
+    assert shuts(states)
+
+
+def test_a_stop_that_cannot_be_read_shuts_nothing(states: OrderStates) -> None:
+    states.receive(signed(), at_once=True)
+
+    states.stop([], unreadable=[NUMBER])
+    assert not shuts(states)
+    states.stop([])
+    assert shuts(states)
+    states.stop_everything()
+    assert not shuts(states)
+
+
+def test_the_code_of_an_order_is_known_even_when_its_state_has_expired(
+    states: OrderStates, time: ToldTime
+) -> None:
+    states.receive(signed(), at_once=True)
+    time.passes(5000)
+
+    assert states.order_of_code(NUMBER, "the code")
+    assert not states.order_of_code(NUMBER, "a guess")
+    assert not states.order_of_code("CM-0000", "the code")
+
+
+def test_an_order_without_a_code_is_stopped_by_none(states: OrderStates) -> None:
+    states.receive(signed(1, replace(ORDER, stop_hash="")), at_once=True)
+
+    assert not states.order_of_code(NUMBER, "")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{}", b"[]", b'{"form":"another"}', b"\xff"],
+    ids=["empty", "object", "list", "form", "bytes"],
+)
+def test_what_cannot_be_read_is_no_state(damage: bytes) -> None:
+    with pytest.raises(StatesNotUnderstood):
+        read(damage)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"epoch":2', b'"epoch":"2"'),
+        (b'"exercise":false', b'"exercise":0'),
+        (b',"withdrawn":false', b""),
+        (b'"valid_for_s":900', b'"valid_for_s":900.5'),
+    ],
+    ids=["text", "number", "missing", "fraction"],
+)
+def test_a_fact_of_another_type_is_no_state(old: bytes, new: bytes) -> None:
+    content = signed().payload
+    assert old in content
+
+    with pytest.raises(StatesNotUnderstood):
+        read(content.replace(old, new))
+
+
+def test_what_was_signed_is_read_back_as_it_was() -> None:
+    assert read(signed(7).payload).orders == {NUMBER: ORDER}
