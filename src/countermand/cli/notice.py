@@ -42,9 +42,20 @@ def register(app: typer.Typer) -> None:
 
 
 def list_notices(
-    number: Number, person: Person = None, kind: Kind = None, as_json: JsonFlag = False
+    *,
+    number: Number,
+    person: Person = None,
+    kind: Kind = None,
+    to_call: Annotated[
+        bool,
+        typer.Option("--to-call", help=_("Only people whom a correction could not reach.")),
+    ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """List mails, with the person's own deadline."""
+    if to_call:
+        _list_to_call(number, as_json=as_json)
+        return
     with session():
         from countermand.domain.delivery import NoticeKind
         from countermand.notices import queries as ledger
@@ -77,6 +88,21 @@ def list_notices(
             for line in lines
         ]
     output.emit(answer, as_json=as_json, render=lambda c: _draw_list(c, answer))
+
+
+def _list_to_call(number: str, *, as_json: bool) -> None:
+    with session():
+        from countermand.orders import queries as orders
+
+        orders.view(number)
+        answer = order_pages.to_call(number)
+
+    def render(console: Console) -> None:
+        rows = [(each["name"], each["address"]) for each in answer]
+        title = _("To be called by a person")
+        console.print(output.table(title, [_("name"), _("address")], rows))
+
+    output.emit(answer, as_json=as_json, render=render)
 
 
 _REACH = {0: "none", 1: "possible", 2: "certain"}

@@ -268,6 +268,13 @@ def _people(ids: Sequence[int]) -> list[dict[str, str]]:
     return [{"name": known[i].name, "address": known[i].address} for i in ids if i in known]
 
 
+def to_call(number: str) -> list[dict[str, str]]:
+    """Return whom a correction could not reach by mail."""
+    from countermand.notices import queries as ledger
+
+    return _people(ledger.corrections(number).to_call)
+
+
 def _approvals(number: str, digest: str) -> list[dict[str, Any]]:
     from countermand.orders import queries
 
