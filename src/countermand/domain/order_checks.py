@@ -225,7 +225,12 @@ def _slots_of(document: Fields, key: str, text: str) -> set[str]:
     except ValueError:
         document.fault("order.braces_odd", key, name=key)
         return set()
-    return {name for _, name, _, _ in parts if name is not None}
+    # A place is a bare name: whatever asks for a part of it or a width is none.
+    return {
+        f"{name}{f'!{conversion}' if conversion else ''}{f':{width}' if width else ''}"
+        for _, name, width, conversion in parts
+        if name is not None
+    }
 
 
 def texts_by_key(pairs: Iterable[tuple[str, Texts | None]]) -> dict[str, Texts]:
