@@ -77,6 +77,8 @@ fix: $(SYNCED) ## let the tools put right what they can, and write the generated
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 	@$(RUN) tools/write_reference.py
+	@$(RUN) tools/messages.py extract
+	@$(RUN) tools/messages.py compile
 
 .PHONY: fresh
 fresh: ## prove all of this in a bare Debian, as root and as a user (needs root; 6 minutes)

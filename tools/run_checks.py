@@ -47,6 +47,7 @@ CHECKS = (
     Check("deploy", (django("check", "--deploy", "--fail-level", "WARNING"),)),
     Check("dependencies", (python("-m", "deptry", "."),)),
     Check("spelling", (python("-m", "codespell_lib"),)),
+    Check("messages", (python("tools/messages.py", "check"),)),
     Check("reference", (python("tools/write_reference.py", "--check"),)),
     Check(
         "house",
