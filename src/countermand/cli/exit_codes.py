@@ -37,9 +37,14 @@ _BY_LAST_WORD: Final = MappingProxyType(
 )
 _BY_CODE: Final = MappingProxyType(
     {
+        "app.unknown": ExitCode.NOT_FOUND,
+        "cli.not_understood": ExitCode.USAGE,
+        "people.role_not_known": ExitCode.NOT_FOUND,
+        "devices.device_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,
         "people.token_not_known": ExitCode.NOT_ALLOWED,
         "session.not_running": ExitCode.NOT_REACHABLE,
+        "session.database_not_reachable": ExitCode.NOT_REACHABLE,
         "people.person_not_known": ExitCode.NOT_FOUND,
         "answer.device_not_known": ExitCode.NOT_FOUND,
         "order_number.check_character": ExitCode.NOT_FOUND,

@@ -1,0 +1,182 @@
+"""The import verbs as a person or a script uses them, on a real database."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.fresh_database import FreshDatabase
+
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures" / "inventory"
+BAD = Path(__file__).parent.parent.parent.parent / "examples" / "bad" / "imports"
+AS_OF = ("--as-of", "2026-11-23T06:00:00Z")
+DEVICES = (str(FIXTURES / "csv" / "devices.csv"), str(FIXTURES / "csv" / "apps.csv"))
+DEVICES_OF_CSV = ("import", "devices", "--source", "csv")
+# What `order plan` does at first, and no more of it: from here on imports keep one app.
+NAME_TIKTOK = """
+import django
+django.setup()
+from datetime import UTC, datetime
+from countermand.orders.models import NamedApp, Order
+order = Order.objects.create(number="CM-7Q4K", mode="live", enforcement="none", phase="draft",
+                             author_id=1, created_at=datetime(2026, 11, 23, tzinfo=UTC))
+NamedApp.objects.create(order=order, app_id="tiktok")
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one command line answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., list[Answer]]
+
+# One process for all command lines of a test: most of the time of each would be its start.
+PROGRAM = """
+import contextlib, io, json, sys
+from countermand.cli.entry import main
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    answers.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def run(database: FreshDatabase, tmp_path: Path) -> Run:
+    data = tmp_path / "data folder"
+    environ = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("COUNTERMAND_")},
+        "DATABASE_URL": database.url,
+        "COUNTERMAND_DATA": str(data),
+        "DJANGO_SETTINGS_MODULE": "countermand.project.settings",
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+    }
+    (data / "stop").mkdir(parents=True)
+
+    def run(*lines: tuple[str, ...], before: str = "") -> list[Answer]:
+        answer = subprocess.run(
+            [sys.executable, "-c", before + PROGRAM, json.dumps(lines)],
+            env=environ,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        return [Answer(*each) for each in json.loads(answer.stdout)]
+
+    return run
+
+
+def everything_stored(database: FreshDatabase) -> str:
+    """All rows of all tables as text."""
+    with psycopg.connect(database.url) as connection:
+        tables = connection.execute(
+            "SELECT quote_ident(table_name) FROM information_schema.tables"
+            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        ).fetchall()
+        rows = [
+            str(row)
+            for (table,) in tables
+            for row in connection.execute(f"SELECT * FROM {table}".encode()).fetchall()
+        ]
+    return "\n".join(rows).lower()
+
+
+def test_two_exports_become_people_devices_and_the_ordered_app_alone(
+    run: Run, database: FreshDatabase, tmp_path: Path
+) -> None:
+    apps = tmp_path / "apps.csv"
+    shutil.copy(DEVICES[1], apps)
+    with apps.open("a", encoding="utf-8") as file:
+        file.write("csv-001,org.example.payroll,Payroll Canary,1.0,\n")
+
+    people, devices = run(
+        ("import", "people", str(FIXTURES / "people.csv"), "--json"),
+        (*DEVICES_OF_CSV, DEVICES[0], str(apps), *AS_OF, "--accept-rejects", "--json"),
+        before=NAME_TIKTOK,
+    )
+
+    assert (people.code, people.json["people"]["new"]) == (0, 8)
+    assert people.json["languages"] == {"en": 4, "hi": 4}
+    assert devices.code == 0, devices.err
+    expected = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
+    expected = expected["csv/devices.csv + apps.csv"]
+    answer = devices.json
+    assert answer["rows_ok"] == expected["rows_ok"]
+    left_out = [{key: row[key] for key in ("device_id", "why")} for row in answer["rejected"]]
+    assert left_out == expected["rejected"]
+    assert answer["apps"] == {"tiktok": {"present": 3, "unobservable": 1}}
+    stored = everything_stored(database)
+    assert "com.zhiliaoapp.musically" in stored
+    assert "payroll" not in stored
+
+
+def test_a_faulty_file_is_refused_with_all_its_faults_and_a_code_to_rely_on(
+    run: Run, database: FreshDatabase
+) -> None:
+    path = BAD / "people-several-faults-at-once.csv"
+
+    for_scripts, for_people = run(
+        ("import", "people", str(path), "--json"), ("import", "people", str(path))
+    )
+
+    assert for_scripts.code == for_people.code == 1
+    error = for_scripts.json["error"]
+    assert error["code"] == "input.faults"
+    assert len(error["faults"]) == 5
+    assert {fault["line"] for fault in error["faults"]} == {2, 4}
+    assert f"{path}:4 person_id [row.duplicate_person]" in for_people.err
+    assert for_people.out == ""
+    assert "asha" not in everything_stored(database)
+
+
+def test_a_role_and_a_token_let_the_stop_know_who_may_stop(run: Run, tmp_path: Path) -> None:
+    _, granted, token, listed = run(
+        ("import", "people", str(FIXTURES / "people.csv")),
+        ("staff", "grant", "lena.brandt@example.org", "operator", "--json"),
+        ("staff", "token", "lena.brandt@example.org", "--json"),
+        ("staff", "list", "--json"),
+    )
+
+    assert (granted.code, token.code) == (0, 0), granted.err + token.err
+    register = (tmp_path / "data folder" / "stop" / "register.json").read_text(encoding="utf-8")
+    assert "Lena Brandt" in register
+    assert token.json["token"] not in register
+    assert [(row["role"], row["name"]) for row in listed.json] == [("operator", "Lena Brandt")]
+
+
+def test_every_error_has_its_exit_code(run: Run) -> None:
+    expected = {
+        ("staff", "grant", "nobody@example.org", "author"): (3, "people.person_not_known"),
+        ("staff", "grant", "lena.brandt@example.org", "boss"): (3, "people.role_not_known"),
+        (*DEVICES_OF_CSV, DEVICES[0], "--as-of", "yesterday"): (2, "cli.not_understood"),
+    }
+
+    _, *answers = run(
+        ("import", "people", str(FIXTURES / "people.csv")),
+        *((*arguments, "--json") for arguments in expected),
+    )
+
+    assert [(a.code, a.json["error"]["code"]) for a in answers] == list(expected.values())
+    assert all(answer.json["error"]["remedy"] for answer in answers)
