@@ -25,6 +25,7 @@ VERB_MODULES: Final = (
     "countermand.cli.notice",
     "countermand.cli.rules",
     "countermand.cli.answer",
+    "countermand.cli.doctor",
     "countermand.cli.log",
     "countermand.cli.db",
     "countermand.cli.synth",

@@ -72,17 +72,20 @@ class Child:
         self.next_start_at = now + self.pause_s
         self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
 
-    def end(self, patience_s: float) -> None:
-        """End it in order, and by force when it does not end in time."""
+    def ask_to_end(self) -> None:
+        """Ask it to end in order."""
+        if self.is_running() and self.process is not None:
+            self.process.terminate()
+
+    def await_end(self, patience_s: float) -> None:
+        """Wait for its end; by force when it takes too long."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(patience_s)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        try:
+            self.process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process = None
 
 
@@ -126,9 +129,11 @@ class Supervisor:
             self._changed()
 
     def end(self, patience_s: float = 10.0) -> None:
-        """End all children, last started first."""
+        """End all children: all are asked at once, last started first, then waited for."""
         for child in reversed(self.children):
-            child.end(patience_s)
+            child.ask_to_end()
+        for child in reversed(self.children):
+            child.await_end(patience_s)
         self.children.clear()
 
 

@@ -110,13 +110,13 @@ class Up:
         can_send = self._read_stops()
         self._choose_addresses()
         self._choose_database()
-        # The gate needs no database to answer; whoever reads mail waits for nothing here.
+        # Gate and look-up page need no database to answer.
         self._supervisor.add(self._gate())
+        self._supervisor.add(self._web_server())
         if self._postgres is not None:
             self._postgres.start()
             self._write_up_file()
         self._prepare()
-        self._supervisor.add(self._web_server())
         self._supervisor.add(self._program("worker", "countermand.project.worker"))
         if can_send:
             self._start_senders()

@@ -1,0 +1,48 @@
+"""`countermand doctor`: what is well here, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from countermand import config
+from countermand.cli import output
+from countermand.cli.exit_codes import ExitCode
+from countermand.cli.output import JsonFlag
+from countermand.i18n import gettext as _
+
+_SIGNS: Final = MappingProxyType({"good": "✓", "bad": "✗", "note": "•"})
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("doctor", help=_("Look at everything that must be well, and say what is not."))(
+        doctor
+    )
+
+
+def doctor(
+    data: Annotated[
+        Path | None, typer.Option("--data", help=_("The data folder to work with."))
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Examine; end with 1 when something is bad."""
+    from countermand.project.checkup import State, examine
+
+    found = list(examine(config.load(data=data), os.environ))
+    is_well = all(each.state is not State.BAD for each in found)
+
+    def render(console: Console) -> None:
+        for each in found:
+            output.say(console, "{line}", line=f"{_SIGNS[each.state]} {each.name}: {each.sentence}")
+            if each.remedy:
+                output.say(console, "  → {remedy}", remedy=each.remedy)
+
+    output.emit({"well": is_well, "checks": found}, as_json=as_json, render=render)
+    raise typer.Exit(ExitCode.DONE if is_well else ExitCode.REFUSED)

@@ -1,0 +1,241 @@
+"""What `doctor` looks at: each check says what it saw, and what to do when that is bad.
+
+Nothing is changed by a check, and none waits longer than a few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from countermand import clock, config
+from countermand.config import Settings
+from countermand.domain.errors import CountermandError
+from countermand.gate import keys as gate_keys
+from countermand.i18n import gettext as _
+from countermand.i18n import language_in_use, told
+from countermand.project import installation, ports, postgres_home
+from countermand.project.folder_lock import is_held
+from countermand.stop import fence
+
+_PATIENCE_S: Final = 3.0
+_FARTHEST_CLOCK_S: Final = 60.0  # beyond it a gate believes no deadline
+_OPEN_TO_OTHERS: Final = 0o077
+
+
+class State(StrEnum):
+    """What a check found."""
+
+    GOOD = "good"
+    BAD = "bad"
+    NOTE = "note"  # worth knowing, and no fault
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: its name, what it found, one sentence, and the way out if it is bad."""
+
+    name: str
+    state: State
+    sentence: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what every check finds; a check that breaks is a finding too."""
+    checks: dict[str, Callable[[], Finding]] = {
+        "folder": lambda: _folder(settings),
+        "keys": lambda: _keys(settings),
+        "settings": lambda: _names(environ),
+        "programs": _programs,
+        "running": lambda: _running(settings),
+        "database": lambda: _database(settings),
+        "clock": lambda: _clock(settings),
+        "stops": lambda: _stops(settings),
+        "relay": lambda: _relay(settings),
+        "gates": lambda: _gates(settings),
+        "lookup": lambda: _lookup(settings),
+    }
+    for name, check in checks.items():
+        try:
+            found = check()
+        except CountermandError as error:
+            sentence, remedy = told(error, language_in_use())
+            found = Finding(name, State.BAD, sentence, remedy)
+        except (OSError, psycopg.Error) as error:
+            found = Finding(name, State.BAD, f"{type(error).__name__}: {error}".strip())
+        yield found
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.folder
+    if not folder.exists:
+        return Finding(
+            "folder",
+            State.BAD,
+            _("There is no data folder at {data}.").format(data=folder.path),
+            _("Run countermand up or countermand init, or name the folder with --data."),
+        )
+    private = (*folder.folders, folder.instance)
+    if wrong := [path.name for path in private if _is_open(path)]:
+        return _open_to_others("folder", wrong)
+    kind = _("a demonstration") if folder.is_demonstration else _("an installation for real orders")
+    return Finding("folder", State.GOOD, f"{folder.path}: {kind}")
+
+
+def _is_open(path: Path) -> bool:
+    status = path.lstat()
+    foreign = status.st_uid not in {os.geteuid(), 0}
+    return foreign or bool(stat.S_IMODE(status.st_mode) & _OPEN_TO_OTHERS)
+
+
+def _open_to_others(name: str, paths: list[str]) -> Finding:
+    return Finding(
+        name,
+        State.BAD,
+        _("Others may read or change: {paths}.").format(paths=", ".join(paths)),
+        _("Take their rights away: chmod go= on each."),
+    )
+
+
+def _keys(settings: Settings) -> Finding:
+    files = installation.secret_files(settings.folder)
+    if missing := [path.name for path in files if not path.exists()]:
+        return Finding(
+            "keys",
+            State.BAD,
+            _("Keys are missing: {names}.").format(names=", ".join(missing)),
+            _("Restore them from a backup; countermand init makes new ones."),
+        )
+    if wrong := [path.name for path in files if _is_open(path)]:
+        return _open_to_others("keys", wrong)
+    signer = installation.log_signer(settings.folder)
+    if signer.verifier.encode() != installation.log_verifier(settings.folder).encode():
+        return Finding("keys", State.BAD, _("The two keys of the log do not belong together."))
+    gate_keys.GateKeys.load(settings.folder.keys)
+    gate_keys.PublisherKey.load(settings.folder.keys)
+    return Finding("keys", State.GOOD, _("All keys are there, and only for you to read."))
+
+
+def _names(environ: Mapping[str, str]) -> Finding:
+    if unknown := config.unknown_names(environ):
+        return Finding(
+            "settings",
+            State.BAD,
+            _("There are no such settings: {names}.").format(names=", ".join(unknown)),
+            _("Look for the right spelling in docs/reference/settings.md."),
+        )
+    return Finding("settings", State.GOOD, _("Every setting is known."))
+
+
+def _programs() -> Finding:
+    place = postgres_home.wheel()
+    return Finding("programs", State.GOOD, f"PostgreSQL {postgres_home.MAJOR}: {place}")
+
+
+def _running(settings: Settings) -> Finding:
+    told_of = settings.folder.running()
+    if is_held(settings.folder.lock):
+        sentence = _("countermand up runs as process {pid}.").format(pid=told_of.get("pid", "?"))
+        return Finding("running", State.GOOD if told_of.get("ready") else State.NOTE, sentence)
+    return Finding("running", State.NOTE, _("countermand up does not run here."))
+
+
+def _database(settings: Settings) -> Finding:
+    if not settings.database_url:
+        return Finding(
+            "database",
+            State.BAD,
+            _("No database is known."),
+            _("Start it with countermand up, or name one in DATABASE_URL."),
+        )
+    with psycopg.connect(settings.database_url, connect_timeout=int(_PATIENCE_S)) as connection:
+        row = connection.execute(
+            "SELECT current_setting('server_version'), current_setting('fsync'),"
+            " current_setting('full_page_writes')"
+        ).fetchone()
+    version, *durable = row or ("?",)
+    if durable != ["on", "on"]:
+        return Finding(
+            "database",
+            State.BAD,
+            _("The database may forget what it confirmed when the power fails."),
+            _("Set fsync and full_page_writes to on."),
+        )
+    if settings.sender_database_url:
+        psycopg.connect(settings.sender_database_url, connect_timeout=int(_PATIENCE_S)).close()
+    return Finding("database", State.GOOD, f"PostgreSQL {version}")
+
+
+def _clock(settings: Settings) -> Finding:
+    if settings.folder.is_demonstration and settings.folder.clock_file.exists():
+        rate = clock.read_told(settings.folder.clock_file).rate
+        sentence = _("The clock of this demonstration runs {rate} times as fast as real time.")
+        return Finding("clock", State.NOTE, sentence.format(rate=f"{rate:g}"))
+    if not settings.database_url:
+        return Finding("clock", State.NOTE, _("There is no second clock to compare with."))
+    with psycopg.connect(settings.database_url, connect_timeout=int(_PATIENCE_S)) as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+    here = clock.SystemClock().now()
+    apart_s = abs((here - _instant(row)).total_seconds())
+    if apart_s > _FARTHEST_CLOCK_S:
+        return Finding(
+            "clock",
+            State.BAD,
+            _("The clocks here and in the database are {apart} s apart.").format(
+                apart=round(apart_s)
+            ),
+            _("Let both machines take their time from the same source (NTP)."),
+        )
+    return Finding("clock", State.GOOD, _("The clocks here and in the database agree."))
+
+
+def _instant(row: tuple[object, ...] | None) -> datetime:
+    at = row[0] if row else None
+    return at if isinstance(at, datetime) else datetime.min.replace(tzinfo=UTC)
+
+
+def _stops(settings: Settings) -> Finding:
+    standing = fence.read_all(settings.folder.fences)
+    final = sum(1 for each in standing.values() if each.withdrawn)
+    sentence = _("Orders that were ever paused or taken back: {all}, taken back: {final}.")
+    return Finding("stops", State.GOOD, sentence.format(all=len(standing), final=final))
+
+
+def _relay(settings: Settings) -> Finding:
+    settings.check_relay()
+    with socket.create_connection(ports.split(settings.relay), timeout=_PATIENCE_S):
+        pass
+    return Finding("relay", State.GOOD, _("{relay} answers.").format(relay=settings.relay))
+
+
+def _gates(settings: Settings) -> Finding:
+    if not settings.gates:
+        return Finding("gates", State.NOTE, _("No mail gate is known."))
+    for url in settings.gates:
+        with urllib.request.urlopen(f"{url}/health", timeout=_PATIENCE_S):  # noqa: S310
+            pass
+    return Finding(
+        "gates", State.GOOD, _("All answer: {urls}").format(urls=" ".join(settings.gates))
+    )
+
+
+def _lookup(settings: Settings) -> Finding:
+    if not (settings.folder.lookup / "index.html").is_file():
+        return Finding(
+            "lookup",
+            State.BAD,
+            _("The look-up page is not written yet."),
+            _("Start countermand up; it writes the page."),
+        )
+    return Finding("lookup", State.GOOD, _("The look-up page is there."))

@@ -1,0 +1,218 @@
+"""One command starts everything, whoever dies comes back, and nothing outlives it."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+COMMAND = (sys.executable, "-m", "countermand.cli.entry")
+pytestmark = pytest.mark.timeout(120)  # the first test waits for the start
+
+CHILDREN = ("web", "worker", "sender-1", "gate", "postgres")
+
+
+def until(is_so: Callable[[], Any]) -> Any:
+    """Wait for something; only pytest's own time limit ends it."""
+    while not (answer := is_so()):
+        time.sleep(0.05)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    # Not pytest's own folder: as root that one is closed to the user that PostgreSQL runs as.
+    with tempfile.TemporaryDirectory(prefix="cm-test-") as folder:
+        Path(folder).chmod(0o711)
+        place = Path(folder) / "data"
+        run("init", "--demonstration", "--data", str(place), check=True)
+        yield place
+
+
+def run(
+    *arguments: str, check: bool = False, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        check=check,
+        capture_output=True,
+        text=True,
+        env=surroundings(environment),
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def surroundings(more: dict[str, str]) -> dict[str, str]:
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COUNTERMAND_", "DATABASE_URL", "XDG_", "LC_", "DJANGO_"))
+    }
+    return bare | {"LANG": "C", "COUNTERMAND_SWEEP_EVERY_S": "0.5"} | more
+
+
+class Running:
+    """One `up` that runs, and what it says."""
+
+    def __init__(self, data: Path, **environment: str) -> None:
+        self.data = data
+        data.mkdir(mode=0o711, exist_ok=True)
+        self.ready = data.parent / f"{data.name}.ready"
+        self.ready.unlink(missing_ok=True)
+        self.said = data.parent / f"{data.name}.said"
+        with self.said.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(*COMMAND, "up", "--port", "0", "--data", str(data)),
+                    *("--ready-file", str(self.ready)),
+                ],
+                stdout=output,
+                stderr=output,
+                env=surroundings(environment),
+            )
+
+    def told(self) -> dict[str, Any]:
+        path = self.data / "run" / "up.json"
+        told: dict[str, Any] = json.loads(until(lambda: path.exists() and path.read_text()))
+        return told
+
+    def words(self) -> str:
+        return self.said.read_text(encoding="utf-8")
+
+    def until_ready(self) -> None:
+        until(lambda: self.ready.exists() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.words()
+
+    def end(self) -> int:
+        self.process.terminate()
+        return self.process.wait()
+
+
+@contextmanager
+def up(data: Path, **environment: str) -> Iterator[Running]:
+    running = Running(data, **environment)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.end()
+
+
+@pytest.fixture(scope="module")
+def running(data: Path) -> Iterator[Running]:
+    with up(data) as started:
+        started.until_ready()
+        yield started
+
+
+def is_well(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_everything_answers(running: Running) -> None:
+    told = running.told()
+
+    assert is_well(f"{told['web']}/healthz")
+    assert is_well(f"{told['web']}/readyz")
+    assert is_well(f"{told['web']}/")
+    assert set(told["pids"]) == set(CHILDREN)
+    with psycopg.connect(told["database_url"]) as connection:
+        assert connection.execute("SELECT count(*) FROM audit_entry").fetchone() is not None
+
+
+def test_addresses_with_passwords_are_for_one_pair_of_eyes(running: Running) -> None:
+    secret = [running.ready, running.data / "run" / "up.json", *(running.data / "keys").iterdir()]
+
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
+
+
+def test_a_second_up_on_the_same_folder_refuses_and_names_the_first(running: Running) -> None:
+    answer = run("up", "--port", "0", "--data", str(running.data))
+
+    assert answer.returncode == 1
+    assert f"process {running.process.pid}" in answer.stderr
+    assert is_well(f"{running.told()['web']}/readyz")
+
+
+@pytest.mark.parametrize("child", CHILDREN)
+def test_a_killed_child_comes_back_at_its_old_address(running: Running, child: str) -> None:
+    before = running.told()
+    os.kill(before["pids"][child], signal.SIGKILL)
+
+    until(lambda: running.told()["pids"][child] not in {0, before["pids"][child]})
+    until(lambda: is_well(f"{before['web']}/readyz"))
+
+    after = running.told()
+    assert [after[name] for name in ("web", "gate", "gates")] == [
+        before[name] for name in ("web", "gate", "gates")
+    ]
+
+
+def test_the_doctor_finds_all_well(running: Running) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as relay:
+        port = relay.getsockname()[1]
+        answer = run(
+            *("doctor", "--json", "--data", str(running.data)),
+            COUNTERMAND_RELAY=f"127.0.0.1:{port}",
+        )
+
+    found = json.loads(answer.stdout)
+    assert [each for each in found["checks"] if each["state"] == "bad"] == []
+    assert answer.returncode == 0
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.timeout(240)  # two whole starts
+def test_a_killed_up_leaves_nothing_and_the_next_one_sends_nothing_it_may_not(data: Path) -> None:
+    with up(data.parent / "killed") as first:
+        first.until_ready()
+        pids = first.told()["pids"].values()
+        first.process.kill()
+        first.process.wait()
+        until(lambda: not any(is_alive(pid) for pid in pids))
+    # What is stopped cannot be read now: everything starts, but no sender does.
+    spoilt = first.data / "fences" / "CM-7Q4K.pause.json"
+    spoilt.write_text("{", encoding="ascii")
+    with up(first.data) as second:
+        second.until_ready()
+        assert "sender-1" not in second.told()["pids"]
+        assert spoilt.name in second.words()
+        spoilt.unlink()
+        until(lambda: "sender-1" in second.told()["pids"])
+        assert second.end() == 0
+        assert not (first.data / "run" / "up.json").exists()
+
+
+def test_a_demonstration_never_mails_beyond_this_machine(data: Path) -> None:
+    shown = str(data.parent / "shown")
+    run("init", "--demonstration", "--data", shown, check=True)
+
+    answer = run("up", "--data", shown, COUNTERMAND_RELAY="mail.example.org:25")
+
+    assert answer.returncode == 1
+    assert "mail.example.org" in answer.stderr
