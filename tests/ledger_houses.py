@@ -174,9 +174,11 @@ class PostgresHouse(LedgerHouse):
             "INSERT INTO notices_notice (order_number, revision_number, kind, step, person_id,"
             " address, language, wave, template_id, values, message_id, in_reply_to, dated_at,"
             " due_at, state, exposure, exposure_before, epoch, attempts, claimed_by, queue_id,"
-            " last_reply) SELECT %(order)s::text, 1, %(kind)s::text, 0, p, 'p' || p || '@example.org', 'en',"
+            " last_reply) SELECT %(order)s::text, 1, %(kind)s::text, 0, p,"
+            " 'p' || p || '@example.org', 'en',"
             " 0, 1, jsonb_build_object('name', 'N' || p),"
-            " '<' || %(order)s::text || '.' || %(kind)s::text || '.' || p || '@example.org>', '', %(now)s,"
+            " '<' || %(order)s::text || '.' || %(kind)s::text || '.' || p || '@example.org>',"
+            " '', %(now)s,"
             " %(now)s, 'pending', 0, 0, 0, 0, '', '', '' FROM unnest(%(people)s::bigint[]) p",
             {"order": order_number, "kind": kind.value, "now": NOW, "people": list(people)},
         )

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-
 from countermand.data_folder import DataFolder
 from countermand.domain.delivery import NoticeKind, Settled, StopKind
 from countermand.ports import StopRow

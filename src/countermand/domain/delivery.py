@@ -79,6 +79,19 @@ class OrderNotStopped(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Pause the order or take it back first.")
 
 
+@dataclass(eq=False)
+class LedgerUnavailable(CountermandError):
+    """The database cannot be reached or ended the session; a later try may succeed."""
+
+    why: str
+
+    code: ClassVar[str] = "ledger.unavailable"
+    sentence: ClassVar[str] = gettext_noop("The record of mails cannot be reached ({why}).")
+    remedy: ClassVar[str] = gettext_noop(
+        "Look whether the database runs; what was stopped stays stopped."
+    )
+
+
 class StopKind(StrEnum):
     """A pause can be resumed; a take-back is final."""
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
 import uvloop
 
 from countermand import clock, config
 from countermand.domain.errors import CountermandError
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Relay
+from countermand.sender.journal import note
 from countermand.sender.postgres_ledger import PostgresLedger
 from countermand.sender.service import SenderPlan, SenderService
 
@@ -29,14 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--mode", choices=("live", "exercise"), default="live")
     parser.add_argument("--data", type=Path, help="the data folder")
     arguments = parser.parse_args(argv)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
     try:
         settings = config.load(data=arguments.data)
         settings.check_relay()
@@ -44,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(service.run())
     except CountermandError as error:
-        structlog.get_logger().error("sender.off", code=error.code, why=str(error))
+        note("sender.off", code=error.code, why=str(error))
         return _STAYS_OFF
     return 0
 

@@ -14,14 +14,11 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-import structlog
-
-from countermand.domain.delivery import PermitAnswer, PermitRefusal, Reply
+from countermand.domain.delivery import LedgerUnavailable, PermitAnswer, PermitRefusal, Reply
 from countermand.ports import SenderLedger
-from countermand.sender.postgres_ledger import LedgerUnavailable
+from countermand.sender.journal import note
 
 _RETRY_S: Final = 0.2
-_log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -118,7 +115,7 @@ class Committer:
         # Whether it was committed is not known. No dot is written for these permits: whoever
         # asked gives the mail back, which comes after this repetition.
         if not self.is_in_trouble:
-            _log.warning("ledger.unavailable", why=error.why)
+            note("ledger.unavailable", why=error.why)
         self.is_in_trouble = True
         self._waiting.replies = taken.replies + self._waiting.replies
         self._waiting.aborted = taken.aborted + self._waiting.aborted
@@ -133,7 +130,7 @@ class Committer:
             if answer.refusal is not None:
                 refused[answer.refusal] = refused.get(answer.refusal, 0) + 1
         for reason, count in refused.items():
-            _log.info("permit.refused", reason=reason.value, count=count)
+            note("permit.refused", reason=reason.value, count=count)
 
 
 def _set(answer: asyncio.Future[bool], *, granted: bool) -> None:

@@ -17,8 +17,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from countermand.domain.delivery import Reply, ReplyKind
 from countermand.sender.committer import Committer
 from countermand.sender.envelope import (
@@ -29,11 +27,11 @@ from countermand.sender.envelope import (
     before_dot,
     commands,
 )
+from countermand.sender.journal import note
 from countermand.sender.link import Link, LinkLost, ServerReply
 from countermand.sender.supply import Ready, Supply
 from countermand.stop.fence import FenceView
 
-_log = structlog.get_logger()
 _DOT: Final = b".\r\n"
 _CONNECT_S: Final = 30.0
 _COMMAND_S: Final = 300.0  # RFC 5321, 4.5.3.2
@@ -98,7 +96,7 @@ class Courier:
                 wait_s = _FIRST_WAIT_S
                 await self._session()
             except LinkLost as lost:
-                _log.info("link.lost", why=str(lost))
+                note("link.lost", why=str(lost))
                 self._account_for_lost_link(str(lost))
                 self._cut()
                 await asyncio.sleep(wait_s)

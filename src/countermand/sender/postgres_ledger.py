@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 from countermand.domain.delivery import (
     ClaimedNotice,
     Evidence,
+    LedgerUnavailable,
     NoticeKind,
     OrderNotStopped,
     OwedCorrection,
@@ -51,19 +52,6 @@ _END_HOLDERS: Final = """
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND a.application_name LIKE 'sender:%%' AND a.pid <> pg_backend_pid()
 """
-
-
-@dataclass(eq=False)
-class LedgerUnavailable(CountermandError):
-    """The database cannot be reached or ended the session; a later try may succeed."""
-
-    why: str
-
-    code: ClassVar[str] = "ledger.unavailable"
-    sentence: ClassVar[str] = gettext_noop("The record of mails cannot be reached ({why}).")
-    remedy: ClassVar[str] = gettext_noop(
-        "Look whether the database runs; what was stopped stays stopped."
-    )
 
 
 @dataclass(eq=False)

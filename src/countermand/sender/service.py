@@ -17,20 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
-import structlog
-
+from countermand.domain.delivery import LedgerUnavailable
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Courier, Relay
-from countermand.sender.postgres_ledger import LedgerUnavailable
+from countermand.sender.journal import note
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
 from countermand.stop import senders
 from countermand.stop.fence import FenceView
 
-_log = structlog.get_logger()
 _Answer = TypeVar("_Answer")
 LEASE_S: Final = 30.0
 _RENEW_S: Final = 5.0
@@ -98,7 +96,7 @@ class SenderService:
         plan.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
         senders.hold_lock(plan.senders, plan.name, since=self._now().isoformat())
         stopped = fences.read_all(plan.fences)
-        _log.info("sender.started", sender=plan.name, pid=os.getpid(), stopped_orders=len(stopped))
+        note("sender.started", sender=plan.name, pid=os.getpid(), stopped_orders=len(stopped))
         await self._begin_lease()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,7 +108,7 @@ class SenderService:
             await self._supply.close()
             await self._committer.flush(within_s=_ORDERLY_END_S)
             committing.cancel()
-            _log.info("sender.ended", sender=plan.name)
+            note("sender.ended", sender=plan.name)
 
     async def _work(self) -> None:
         plan = self._plan
@@ -157,11 +155,11 @@ class SenderService:
                     partial(self._keeper.recover, sender=self._plan.name, own=True, now=self._now())
                 )
             except LedgerUnavailable as error:
-                _log.warning("ledger.unavailable", why=error.why)
+                note("ledger.unavailable", why=error.why)
                 await asyncio.sleep(_TROUBLE_S)
             else:
                 if taken:
-                    _log.info("sender.recovered", mails=taken)
+                    note("sender.recovered", mails=taken)
                 return
 
     async def _keep_lease(self) -> None:
@@ -175,7 +173,7 @@ class SenderService:
                     )
                 )
             except LedgerUnavailable as error:
-                _log.warning("ledger.unavailable", why=error.why)
+                note("ledger.unavailable", why=error.why)
 
     async def _renew(self) -> None:
         held = await self._ask_keeper(

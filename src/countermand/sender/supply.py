@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from countermand.domain.delivery import (
     ClaimedNotice,
+    LedgerUnavailable,
     NoticeKind,
     Reply,
     ReplyKind,
@@ -23,9 +22,8 @@ from countermand.domain.errors import CountermandError
 from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import AddressNotUsable, Mail, SlotNotFilled, Writer, compose
-from countermand.sender.postgres_ledger import LedgerUnavailable
+from countermand.sender.journal import note
 
-_log = structlog.get_logger()
 IDLE_S: Final = 0.05
 _TROUBLE_S: Final = 0.5
 
@@ -157,7 +155,7 @@ class Supply:
 
 
 def _unwritable(notice: ClaimedNotice, error: CountermandError) -> Reply:
-    _log.error("notice.unwritable", notice=notice.notice_id, code=error.code)
+    note("notice.unwritable", notice=notice.notice_id, code=error.code)
     return Reply(
         notice.notice_id, ReplyKind.REFUSED, after_dot=False, text=error.code, queue_id=None
     )

@@ -78,11 +78,11 @@ class Orders:
             wishes.clear()
         self.reply_delay_s = 0.0
 
-    def spring(self, phase: SessionPhase) -> None:
-        """Let every trap for `phase` count, and strike."""
+    def spring(self, phase: SessionPhase, *, passed: bool = False) -> None:
+        """Let every trap for `phase` count, and strike; not if the moment has `passed` already."""
         for trap in [t for t in self.traps if t.phase is phase]:
             trap.count -= 1
-            if trap.count <= 0:
+            if trap.count <= 0 and not passed:
                 self.traps.remove(trap)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(trap.pid, trap.signal_number)
@@ -133,6 +133,7 @@ class Session(asyncio.Protocol):
         self._buffer = bytearray()
         self._ehlo = ""
         self._in_data = False
+        self._watched = False
         self._busy = False
         self._from: str | None = None
         self._to: list[str] = []
@@ -243,12 +244,18 @@ class Session(asyncio.Protocol):
         mail = bytes(self._buffer[:end]) + (b"\r\n" if end else b"")
         self._buffer = self._buffer[end + skip :]
         self._in_data = False
+        if not self._watched:
+            # Body and dot were read at once: counted, but too late to strike between them.
+            self._orders.spring(SessionPhase.BEFORE_DOT, passed=True)
+            self._orders.spring(SessionPhase.MID_BODY, passed=True)
+        self._watched = False
         self._accept(_unstuffed(mail))
         return True
 
     def _watch_body(self) -> None:
         if not self._buffer:
             return
+        self._watched = True
         complete = self._buffer.endswith(b"--\r\n")
         self._orders.spring(SessionPhase.BEFORE_DOT if complete else SessionPhase.MID_BODY)
 
