@@ -1,0 +1,84 @@
+"""The look-up page stands without a database, shows its own files alone, and sets no cookie."""
+
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+PAGE = b"<!doctype html><title>Is it real?</title>"
+
+
+@pytest.fixture
+def lookup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COUNTERMAND_DATA", str(tmp_path))
+    folder = tmp_path / "lookup"
+    (folder / "orders").mkdir(parents=True)
+    (folder / "index.html").write_bytes(PAGE)
+    (folder / "orders" / "CM-7Q4K.html").write_bytes(PAGE)
+    (folder / "lookup.css").write_text("body {}", encoding="utf-8")
+    (folder / ".hidden.html").write_bytes(PAGE)
+    (folder / "notes.sh").write_text("x", encoding="utf-8")
+    (tmp_path / "secret.html").write_bytes(b"secret")
+    (folder / "link.html").symlink_to(tmp_path / "secret.html")
+    return folder
+
+
+@pytest.fixture
+def web() -> Client:
+    return Client(headers={"host": "127.0.0.1"})
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/orders/CM-7Q4K", "/orders/CM-7Q4K.html"])
+def test_a_page_is_shown_without_a_database(lookup: Path, web: Client, path: str) -> None:
+    answer = web.get(path)
+
+    assert (answer.status_code, answer.content) == (200, PAGE)
+    assert not answer.cookies
+
+
+def test_a_page_may_load_nothing_but_its_own_style(lookup: Path, web: Client) -> None:
+    answer = web.get("/")
+
+    assert answer["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self';")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "no-referrer"
+
+
+def test_the_style_is_served_as_one(lookup: Path, web: Client) -> None:
+    assert web.get("/lookup.css")["Content-Type"] == "text/css; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.hidden.html",
+        "/notes.sh",
+        "/link.html",
+        "/orders",
+        "/orders/",
+        "/nowhere.html",
+        "/../secret.html",
+        "/%2e%2e/secret.html",
+        "/orders/..%2f..%2fsecret.html",
+        "/orders//CM-7Q4K.html",
+        "/a/b/c/d.html",
+        "/index.html%00",
+    ],
+)
+def test_nothing_else_is_found(lookup: Path, web: Client, path: str) -> None:
+    assert web.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_nobody_writes_anything(lookup: Path, web: Client, path: str) -> None:
+    assert web.post(path).status_code == 405
+
+
+def test_health_asks_no_database(web: Client) -> None:
+    assert web.get("/healthz").content == b"ok\n"
+
+
+@pytest.mark.django_db
+def test_readiness_asks_the_database(web: Client) -> None:
+    assert web.get("/readyz").status_code == 200
