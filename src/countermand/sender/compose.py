@@ -23,7 +23,9 @@ _SLOT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _ADDRESS: Final = re.compile(r"[^\s<>\"\\,;:@\x00-\x1f\x7f]+@[^\s<>\"\\,;:@\x00-\x1f\x7f]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
 _LINE: Final = 76
-_WORD_BYTES: Final = 42  # 42 bytes are 56 base64 characters: an encoded word stays below 75
+# A line with an encoded word has at most 76 characters (RFC 2047), the header's name included.
+_WORD_BYTES: Final = 42
+_FIRST_WORD_BYTES: Final = 36
 _LONGEST_ADDRESS: Final = 320
 
 
@@ -141,7 +143,7 @@ def _fill(
 def _headers(notice: ClaimedNotice, writer: Writer, *, subject: str, boundary: str) -> bytes:
     lines = [
         f"Date: {format_datetime(notice.dated_at)}",
-        f"From: {_phrase(writer.name)} <{writer.address}>",
+        f"From: {_phrase(writer.name)}\r\n <{writer.address}>",
         f"To: {notice.address}",
         f"Reply-To: {writer.reply_to}",
         f"Subject: {_unstructured(subject)}",
@@ -191,7 +193,7 @@ def _encoded_words(text: str) -> list[str]:
     words: list[bytes] = [b""]
     for character in text:
         coded = character.encode()
-        if len(words[-1]) + len(coded) > _WORD_BYTES:
+        if len(words[-1]) + len(coded) > (_WORD_BYTES if words[1:] else _FIRST_WORD_BYTES):
             words.append(b"")
         words[-1] += coded
     return [f"=?utf-8?B?{binascii.b2a_base64(w, newline=False).decode()}?=" for w in words]

@@ -1,0 +1,98 @@
+import email
+import email.policy
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+import pytest
+
+from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
+from countermand.sender.compose import AddressNotUsable, SlotNotFilled, Writer, compose
+
+WRITER = Writer("orders@example.org", "कंपनी सूचना", "help@example.org")
+HINDI = Template(
+    1,
+    "कंपनी सूचना: {matter} — यह विषय एक पंक्ति से लंबा है, ताकि उसे बाँटना पड़े",
+    "नमस्ते {name},\nये उपकरण:\n{devices}\n",
+    "<p>नमस्ते {name}</p><ul>{devices}</ul>",
+)
+
+
+def notice(address: str = "asha@example.org", **values: str | list[str]) -> ClaimedNotice:
+    return ClaimedNotice(
+        notice_id=7,
+        order_number="CM-7Q4K",
+        epoch=1,
+        kind=NoticeKind.CORRECTION,
+        address=address,
+        language="hi",
+        template_id=1,
+        values={"matter": "TikTok", "name": "आशा", "devices": ["Pixel <8>", "iPad"], **values},
+        message_id="<CM-7Q4K.1.correction.0.abc@example.org>",
+        in_reply_to="<CM-7Q4K.1.notice.0.abc@example.org>",
+        dated_at=datetime(2026, 11, 20, 9, 0, tzinfo=UTC),
+        attempts=0,
+    )
+
+
+def read(content: bytes) -> EmailMessage:
+    parsed = email.message_from_bytes(content, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def test_a_mail_reads_back_as_it_was_meant() -> None:
+    mail = read(compose(HINDI, notice(), WRITER).content)
+
+    text, page = (part.get_content() for part in mail.iter_parts())
+    assert mail["Subject"].startswith("कंपनी सूचना: TikTok — यह विषय")
+    assert mail["From"] == "कंपनी सूचना <orders@example.org>"
+    assert text == "नमस्ते आशा,\r\nये उपकरण:\r\n- Pixel <8>\r\n- iPad\r\n"
+    assert page == "<p>नमस्ते आशा</p><ul><li>Pixel &lt;8&gt;</li><li>iPad</li></ul>"
+    assert [part.defects for part in mail.walk()] == [[], [], []]
+
+
+def test_the_headers_that_machines_need_are_there() -> None:
+    mail = read(compose(HINDI, notice(), WRITER).content)
+
+    assert mail["Message-ID"] == "<CM-7Q4K.1.correction.0.abc@example.org>"
+    assert mail["In-Reply-To"] == mail["References"] == "<CM-7Q4K.1.notice.0.abc@example.org>"
+    assert mail["Date"] == "Fri, 20 Nov 2026 09:00:00 +0000"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Content-Language"] == "hi"
+    assert mail["Reply-To"] == "help@example.org"
+
+
+def test_the_same_row_gives_the_same_bytes() -> None:
+    assert compose(HINDI, notice(), WRITER) == compose(HINDI, notice(), WRITER)
+
+
+def test_no_line_is_longer_than_mail_allows() -> None:
+    content = compose(HINDI, notice(), WRITER).content
+
+    assert max(len(line) for line in content.split(b"\r\n")) <= 78
+    assert content.isascii()
+
+
+def test_a_value_cannot_smuggle_a_header_in() -> None:
+    mail = read(compose(HINDI, notice(matter="x\r\nBcc: all@example.org"), WRITER).content)
+
+    assert mail["Bcc"] is None
+
+
+def test_a_slot_without_a_value_sends_nothing() -> None:
+    with pytest.raises(SlotNotFilled):
+        compose(Template(1, "s", "{missing}", "h"), notice(), WRITER)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "asha", "a b@example.org", "a@b\r\nRCPT TO:<c@d>", "<a@b>", "a@b@c", "a" * 320 + "@b"],
+)
+def test_an_address_that_breaks_a_command_sends_nothing(address: str) -> None:
+    with pytest.raises(AddressNotUsable):
+        compose(HINDI, notice(address), WRITER)
+
+
+def test_an_address_in_other_letters_needs_a_relay_that_takes_them() -> None:
+    assert compose(HINDI, notice("आशा@example.org"), WRITER).needs_smtputf8
+    assert not compose(HINDI, notice(), WRITER).needs_smtputf8

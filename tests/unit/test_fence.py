@@ -1,0 +1,88 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from countermand.stop import fence as fences
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence, FenceUnreadable, FenceView
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+def a_fence(epoch: int = 1, *, withdrawn: bool = False, at: datetime = NOW) -> Fence:
+    return Fence("CM-7Q4K", TAKEN_BACK_EPOCH if withdrawn else epoch, withdrawn, at, 1, "because")
+
+
+def test_a_fence_reads_back(tmp_path: Path) -> None:
+    fences.write(tmp_path, a_fence())
+
+    assert fences.read(tmp_path, "CM-7Q4K") == a_fence()
+    assert fences.read_all(tmp_path) == {"CM-7Q4K": a_fence()}
+
+
+def test_a_pause_never_weakens_a_take_back(tmp_path: Path) -> None:
+    fences.write(tmp_path, a_fence(withdrawn=True))
+
+    standing = fences.write(tmp_path, a_fence(5))
+
+    assert standing.withdrawn
+    assert fences.read(tmp_path, "CM-7Q4K") == standing
+
+
+def test_an_earlier_pause_never_weakens_a_later_one(tmp_path: Path) -> None:
+    fences.write(tmp_path, a_fence(5))
+
+    assert fences.write(tmp_path, a_fence(4)).stopped_epoch == 5
+
+
+def test_pressing_again_keeps_the_first_time(tmp_path: Path) -> None:
+    fences.write(tmp_path, a_fence(withdrawn=True))
+
+    again = fences.write(tmp_path, a_fence(withdrawn=True, at=NOW + timedelta(hours=1)))
+
+    assert again.at == NOW
+
+
+def test_what_was_started_in_the_stopped_epoch_is_stopped_and_what_comes_later_is_not(
+    tmp_path: Path,
+) -> None:
+    fences.write(tmp_path, a_fence(3))
+    view = FenceView(tmp_path)
+
+    assert view.stops("CM-7Q4K", 3)
+    assert not view.stops("CM-7Q4K", 4)
+    assert not view.stops("CM-AAAA", 1)
+
+
+def test_two_stops_within_one_tick_of_the_clock_are_both_seen(tmp_path: Path) -> None:
+    view = FenceView(tmp_path)
+    for epoch in range(1, 200):
+        fences.write(tmp_path, a_fence(epoch))
+        assert view.stops("CM-7Q4K", epoch)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"number": 1}', b"\xff"])
+def test_a_spoiled_fence_is_no_permission(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "CM-7Q4K.pause.json").write_bytes(content)
+
+    with pytest.raises(FenceUnreadable):
+        FenceView(tmp_path).stops("CM-7Q4K", 9)
+    with pytest.raises(FenceUnreadable):
+        fences.read_all(tmp_path)
+
+
+def test_a_spoiled_fence_does_not_keep_anybody_from_stopping(tmp_path: Path) -> None:
+    (tmp_path / "CM-7Q4K.take-back.json").write_bytes(b"{")
+
+    assert fences.write(tmp_path, a_fence(withdrawn=True)).withdrawn
+
+
+def test_a_missing_folder_is_no_permission(tmp_path: Path) -> None:
+    with pytest.raises(FenceUnreadable):
+        FenceView(tmp_path / "gone").stops("CM-7Q4K", 1)
+
+
+def test_half_written_files_are_not_believed(tmp_path: Path) -> None:
+    (tmp_path / ".CM-7Q4K.pause.json.1.ab").write_bytes(b"{")
+
+    assert fences.read_all(tmp_path) == {}
