@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
 
@@ -24,6 +24,7 @@ from countermand.domain.inventory import DeviceReport, RejectedRow
 from countermand.domain.presence import Answer
 
 MOST_CHANGED_SHARE: Final = 0.20
+CLOCKS_DIFFER_BY: Final = timedelta(hours=2)  # another machine's clock, at most
 LEAST_CHANGED: Final = 3  # fewer devices than this are nobody's mass
 
 
@@ -108,6 +109,18 @@ class OlderThanLoaded(CountermandError):
 
 
 @dataclass(eq=False)
+class ExportAhead(CountermandError):
+    """An export that claims to have been made in times to come."""
+
+    source: str
+    as_of: str
+
+    code: ClassVar[str] = "devices.export_ahead"
+    sentence: ClassVar[str] = gettext_noop("This export of {source} is of {as_of}: not yet.")
+    remedy: ClassVar[str] = gettext_noop("Mend --as-of; mostly its zone is missing or wrong.")
+
+
+@dataclass(eq=False)
 class DeviceNotKnown(CountermandError):
     """There is no such device."""
 
@@ -150,7 +163,7 @@ def load_inventory(
     """Replace all that is known from a source by a new run of it, or leave everything as it is.
 
     `apps` are the ordered ones; nothing about any other is stored. Raises FaultsFound (nothing
-    loaded) and OlderThanLoaded. A report with state `held` left everything as it was, too.
+    loaded), OlderThanLoaded and ExportAhead. A report with state `held` left everything as it was, too.
     """
     load = _Load(source=source, as_of=as_of, now=now, actor_id=actor_id, options=options, apps=apps)
     try:
@@ -174,6 +187,9 @@ def _lock(source: str) -> None:
 
 def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], None]) -> None:
     source = load.source
+    # Evidence from the future would count against everything that people say until then.
+    if load.as_of > load.now + CLOCKS_DIFFER_BY:
+        raise ExportAhead(source=source.kind, as_of=load.as_of.isoformat())
     newest = as_of_last_load(source.kind)
     if newest is not None and load.as_of < newest:
         raise OlderThanLoaded(

@@ -198,6 +198,21 @@ def test_an_older_export_never_replaces_a_newer_one() -> None:
     assert gone() == set()
 
 
+def test_an_export_from_times_to_come_is_refused() -> None:
+    with pytest.raises(actions.ExportAhead):
+        actions.load_inventory(
+            Told([phone(1)]),
+            apps=TIKTOK,
+            owners={},
+            as_of=DAY + timedelta(hours=5, minutes=30),
+            now=DAY,
+            actor_id=None,
+            options=LoadOptions(),
+        )
+
+    assert not Device.objects.exists()
+
+
 def test_a_run_that_would_drop_more_than_a_fifth_is_held() -> None:
     load(Told([phone(n) for n in range(20)]))
     narrowed = Told([phone(n) for n in range(15)])
