@@ -189,9 +189,10 @@ class PostgresHouse(LedgerHouse):
         return row
 
     def empty(self) -> None:
+        self.number = 0
         self.connection.execute(
             "TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,"
-            " notices_noticeevidence, notices_template"
+            " notices_noticeevidence, notices_template RESTART IDENTITY"
         )
 
     def close(self) -> None:
