@@ -163,7 +163,7 @@ def load_inventory(
     """Replace all that is known from a source by a new run of it, or leave everything as it is.
 
     `apps` are the ordered ones; nothing about any other is stored. Raises FaultsFound (nothing
-    loaded), OlderThanLoaded and ExportAhead. A report with state `held` left everything as it was, too.
+    loaded), OlderThanLoaded and ExportAhead. A report with state `held` left everything as it was.
     """
     load = _Load(source=source, as_of=as_of, now=now, actor_id=actor_id, options=options, apps=apps)
     try:
