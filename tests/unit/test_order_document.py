@@ -1,6 +1,6 @@
 """An order is read whole or refused with every fault; its digest names all of its content."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -336,3 +336,9 @@ def test_a_zone_that_nobody_knows_gets_the_last_place_on_earth() -> None:
 
     for odd in ("Mars/Olympus", "", "../etc/passwd"):
         assert noon.in_zone(odd) == noon.latest()
+
+
+def test_no_part_of_an_order_is_left_out_of_its_content() -> None:
+    order = read_order(whole_order())
+
+    assert set(content_of()["order"]) == {field.name for field in fields(order)}
