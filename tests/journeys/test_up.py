@@ -36,7 +36,8 @@ def data() -> Iterator[Path]:
     # Not pytest's own folder: as root that one is closed to the user that PostgreSQL runs as.
     with tempfile.TemporaryDirectory(prefix="cm-test-") as folder:
         Path(folder).chmod(0o711)
-        place = Path(folder) / "data"
+        # Longer than the path of a socket may be, with a space and in two scripts.
+        place = Path(folder) / f"data of the story, कहानी का डेटा {'x' * 90}"
         run("init", "--demonstration", "--data", str(place), check=True)
         yield place
 

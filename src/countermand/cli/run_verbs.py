@@ -35,9 +35,10 @@ def web(
 
 def worker() -> None:
     """Sweep until SIGTERM or Ctrl-C."""
+    from countermand import wiring
     from countermand.cli import session
     from countermand.project.worker import Worker
 
     settings = config.load()
     session.prepare(settings)
-    Worker(settings).run()
+    Worker(settings, steps=wiring.sweep_steps(settings)).run()

@@ -16,7 +16,7 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 
 RING: Final = "countermand.ring"
 _LOOK_FOR_STALLED_EVERY_S: Final = 60.0
-_heard: list[Callable[[], None]] = []
+_heard: list[Callable[[], object]] = []
 
 
 def register(app: App) -> None:
@@ -29,7 +29,7 @@ def _ring() -> None:
         hear()
 
 
-def on_ring(hear: Callable[[], None]) -> None:
+def on_ring(hear: Callable[[], object]) -> None:
     """Call `hear` whenever somebody rings."""
     _heard[:] = [hear]
 

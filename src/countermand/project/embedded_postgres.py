@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.i18n import gettext as _
 from countermand.project.children import spawn
 from countermand.project.postgres_home import MAJOR, PostgresHome, socket_folder
 
@@ -101,7 +102,7 @@ class Passwords:
     sender: str
 
 
-def _silent(_: str) -> None:
+def _silent(_sentence: str) -> None:
     return None
 
 
@@ -201,7 +202,7 @@ class EmbeddedPostgres:
 
     def _make_cluster(self) -> None:
         """Run initdb into a draft, so that a half-made cluster is never believed."""
-        self._say(gettext_noop("Making the database ..."))
+        self._say(_("Making the database ..."))
         draft = self._home.base / "cluster.draft"
         shutil.rmtree(draft, ignore_errors=True)
         self._home.give(draft)
@@ -296,7 +297,8 @@ class EmbeddedPostgres:
                 return
             if time.monotonic() - said_at > _SAY_EVERY_S:
                 said_at = time.monotonic()
-                self._say(f"PostgreSQL is recovering: {said_at - started:.0f} s so far ...")
+                sentence = _("PostgreSQL is recovering: {seconds} s so far ...")
+                self._say(sentence.format(seconds=round(said_at - started)))
             self._meanwhile()
             time.sleep(_POLL_S)
 

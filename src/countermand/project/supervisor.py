@@ -21,6 +21,7 @@ POLL_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 5.0
 _GOOD_LIFE_S: Final = 5.0  # who lived this long starts again without delay
+_SAID_DEATHS: Final = 5
 _LONGEST_LOG_BYTES: Final = 10_000_000
 
 
@@ -35,7 +36,7 @@ class Child:
     pass_fds: Sequence[int] = ()
     on_parent_death: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
+    deaths_in_a_row: int = 0
     started_at: float = 0.0  # monotonic seconds
     next_start_at: float = 0.0
     pause_s: float = field(default=_FIRST_PAUSE_S)
@@ -56,7 +57,6 @@ class Child:
                 output=output,
                 pass_fds=self.pass_fds,
             )
-        self.starts += 1
         self.started_at = time.monotonic()
 
     def is_running(self) -> bool:
@@ -68,6 +68,8 @@ class Child:
         now = time.monotonic()
         if now - self.started_at >= _GOOD_LIFE_S:
             self.pause_s = _FIRST_PAUSE_S
+            self.deaths_in_a_row = 0
+        self.deaths_in_a_row += 1
         self.process = None
         self.next_start_at = now + self.pause_s
         self.pause_s = min(2 * self.pause_s, _LONGEST_PAUSE_S)
@@ -115,18 +117,19 @@ class Supervisor:
             if child.is_running():
                 continue
             if child.process is not None:
-                status = child.process.returncode
+                self._tell_of_death(child, child.process.returncode)
                 child.bury()
-                self._say(
-                    _("{name} ended ({status}); it starts again.").format(
-                        name=child.name, status=_told(status)
-                    )
-                )
             if time.monotonic() >= child.next_start_at:
                 child.start()
                 changed = True
         if changed:
             self._changed()
+
+    def _tell_of_death(self, child: Child, status: int) -> None:
+        if child.deaths_in_a_row >= _SAID_DEATHS:
+            return  # the reason is in its log, and a terminal is no place for a flood
+        sentence = _("{name} ended ({status}); it starts again.")
+        self._say(sentence.format(name=child.name, status=_told(status)))
 
     def end(self, patience_s: float = 10.0) -> None:
         """End all children: all are asked at once, last started first, then waited for."""

@@ -23,6 +23,7 @@ from countermand import clock, config
 from countermand.data_folder import DataFolder, read_json, write_json
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
+from countermand.i18n import language_in_use, told
 from countermand.project import installation, ports, postgres_home
 from countermand.project.children import spawn
 from countermand.project.embedded_postgres import SENDER, EmbeddedPostgres
@@ -132,10 +133,11 @@ class Up:
         try:
             fence.read_all(self._folder.fences)
         except CountermandError as error:
-            if str(error) != self._stops_said:
-                self._say(str(error))
+            said = _in_words(error)
+            if said != self._stops_said:
+                self._say(said)
                 self._say(_("No mail is sent until this is mended."))
-            self._stops_said = str(error)
+            self._stops_said = said
             return False
         return True
 
@@ -329,7 +331,7 @@ class Up:
         try:
             self._postgres.start()
         except CountermandError as error:
-            self._say(str(error))
+            self._say(_in_words(error))
         self._write_up_file()
 
     # Telling
@@ -358,6 +360,10 @@ class Up:
         if self._web is not None:
             self._web.close()
         self._folder.up_file.unlink(missing_ok=True)
+
+
+def _in_words(error: CountermandError) -> str:
+    return " ".join(told(error, language_in_use()))
 
 
 def _answers_http(url: str) -> bool:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 import django
@@ -28,9 +29,10 @@ _RETRY_BELLS_S = 2.0
 class Worker:
     """One worker: sweeps in the main thread, doorbells in another."""
 
-    def __init__(self, settings: config.Settings) -> None:
-        """Prepare; `run` begins."""
+    def __init__(self, settings: config.Settings, *, steps: Sequence[wiring.SweepStep]) -> None:
+        """Prepare; `run` begins. `steps` is what every sweep does, in order."""
         self._settings = settings
+        self._steps = steps
         self._clock = wiring.clock(settings)
         self._wake = threading.Event()
         self._wants_end = False
@@ -52,7 +54,7 @@ class Worker:
 
     def sweep(self) -> None:
         """Do once whatever is due."""
-        for step in wiring.sweep_steps(self._settings):
+        for step in self._steps:
             close_old_connections()
             try:
                 step.run(self._clock.now())
@@ -87,7 +89,8 @@ def main() -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     django.setup()
-    Worker(config.load()).run()
+    settings = config.load()
+    Worker(settings, steps=wiring.sweep_steps(settings)).run()
 
 
 if __name__ == "__main__":
