@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from countermand.audit import queries as log
 from countermand.domain.delivery import NoticeKind, OwedCorrection
 from countermand.domain.lifecycle import Enforcement, Phase, Step
 from countermand.domain.order_parts import OrderDocument, Variant
+from countermand.domain.rules_in_force import rules_before, rules_for_apps
 from countermand.domain.truth import Correction, PersonRules, TakenBackOrder, correct
 from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
@@ -41,7 +42,6 @@ class Truths:
 
     order: TakenBackOrder
     book: RuleBook
-    before: datetime
     deadlines: Mapping[int, datetime | None]
 
     @classmethod
@@ -58,16 +58,16 @@ class Truths:
                 replacement=_replacement_of(order),
             ),
             book=RuleBook.from_log(),
-            before=(order.in_force_at or now) - timedelta(microseconds=1),
             deadlines=dict(rows.values_list("person_id", "own_deadline_at")),
         )
 
     def for_person(self, person_id: int, ref: str, *, now: datetime) -> Correction:
         """Choose the sentences for one person."""
         apps = self.order.apps
+        events = self.book.events_of(person_id, ref)
         rules = PersonRules(
-            now=self.book.rules_by_app(person_id, ref, apps=apps, at=now),
-            before=self.book.rules_by_app(person_id, ref, apps=apps, at=self.before),
+            now=rules_for_apps(events, apps=apps, person_id=person_id, at=now),
+            before=rules_before(events, number=self.order.number, apps=apps, person_id=person_id),
             own_deadline_at=self.deadlines.get(person_id),
         )
         return correct(self.order, rules)

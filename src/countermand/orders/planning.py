@@ -17,16 +17,17 @@ from countermand.audit import queries as log
 from countermand.config import Settings
 from countermand.domain import order_document, plan, revision, schedule, verdict
 from countermand.domain.approvals import Role, needed
-from countermand.domain.errors import FaultsFound
+from countermand.domain.errors import FaultsFound, gettext_noop
 from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument
 from countermand.domain.plain_values import plain
 from countermand.domain.plan import Candidate
 from countermand.domain.presence import Presence
 from countermand.domain.verdict import LOCK_NOTICE_LEAD, OrderStateFacts
-from countermand.notices import wording
+from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
-from countermand.notices.wording import House
+from countermand.notices.preview import Signed
+from countermand.notices.wording import House, Signatory
 from countermand.orders import documents
 from countermand.orders.cells import Cell, PersonCells, cells_in_scope, cells_of
 from countermand.orders.models import Order
@@ -109,6 +110,7 @@ def plan_of(
         words_digest=wording.words_digest(context.house),
         sender=context.sender,
     )
+    _check_copy(document, content, order, context, now)
     lines = tuple(
         PlannedPerson(
             person_id=each.person.id,
@@ -126,6 +128,28 @@ def plan_of(
         digest=revision.revision_digest(content),
         affected_root=root,
     )
+
+
+def _check_copy(
+    document: OrderDocument,
+    content: Mapping[str, Any],
+    order: Order,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    """Refuse an order whose mails would look forged. Raises FaultsFound."""
+    author = people.by_ids([order.author_id]).get(order.author_id)
+    issued_by = Signatory(author.name, author.local_name, author.unit) if author else Signatory("-")
+    faults = copy_lint.lint_order(
+        content,
+        order.number,
+        house=context.house,
+        app_names=documents.app_names(document, "en"),
+        signed=Signed(issued_by=issued_by),
+        now=now,
+    )
+    if faults:
+        raise FaultsFound.of(gettext_noop("This order"), faults)
 
 
 def own_deadline(

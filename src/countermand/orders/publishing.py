@@ -6,20 +6,21 @@ from what is stored, so a lost call costs the time until the next sweep and a do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from countermand.config import Settings
 from countermand.domain.lifecycle import Phase
 from countermand.enforcement.actions import Publisher
 from countermand.notices import lookup, wording
-from countermand.notices.lookup import PublicNotice
+from countermand.notices.lookup import PublicNotice, PublicState
 from countermand.orders import doors, telling
 from countermand.orders.documents import app_names, document_of
 from countermand.orders.models import Approval, Order, Revision
 from countermand.people import queries as people
 from countermand.project import register
 from countermand.stop import fence as fences
+from countermand.stop.fence import Fence
 
 
 def publish(settings: Settings, *, now: datetime) -> None:
@@ -39,15 +40,20 @@ def write_lookup(settings: Settings, *, now: datetime) -> None:
     """Write the look-up page of every order that staff may ask for, and the list of them."""
     lookup.write(
         settings.folder.lookup,
-        list(_public_notices()),
+        list(_public_notices(fences.read_all(settings.folder.fences))),
         house=wording.house_of(settings),
         now=now,
     )
 
 
-def _public_notices() -> Iterator[PublicNotice]:
+def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
     for order in Order.objects.order_by("-created_at", "number"):
+        fence = standing.get(order.number)
         state = lookup.public_state(Phase(order.phase))
+        # The fence is heard before the database knows of it; what nobody was told has no page.
+        taken_back_at = fence.at if fence is not None and fence.withdrawn else None
+        if state is not None and taken_back_at is not None:
+            state = None if state is PublicState.PREPARED else PublicState.WITHDRAWN
         revision = Revision.objects.filter(order=order, number=order.revision_number).first()
         if state is None or revision is None:
             continue
@@ -63,6 +69,6 @@ def _public_notices() -> Iterator[PublicNotice]:
             issued_by=telling.signatory(known.get(order.author_id)),
             approved_by=tuple(telling.signatory(known.get(each)) for each in ids),
             since=order.in_force_at,
-            changed_at=order.ended_at,
+            changed_at=order.ended_at or taken_back_at,
             variant=order.variant,
         )
