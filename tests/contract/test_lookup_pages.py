@@ -156,6 +156,15 @@ def test_a_broken_write_leaves_the_old_page_readable(tmp_path: Path) -> None:
     assert not list(folder.glob(".*.html*"))
 
 
+def test_what_was_withdrawn_before_anybody_was_told_leaves_no_page(tmp_path: Path) -> None:
+    folder = written(tmp_path, notice(PublicState.PREPARED), notice(PublicState.ENDED, "CM-2X9M"))
+
+    written(folder, notice(PublicState.ENDED, "CM-2X9M"))
+
+    assert {path.name for path in folder.rglob("CM-*")} == {"CM-2X9M.html", "CM-2X9M.states.json"}
+    assert not show_withdrawn(folder, NUMBER, NOW)
+
+
 def test_what_an_order_says_cannot_become_markup(tmp_path: Path) -> None:
     hostile = '<script>alert("x")</script>'
     bad = PublicNotice(

@@ -125,6 +125,14 @@ def test_a_correction_that_begins_with_anything_else_is_found() -> None:
     assert broken_rules(with_text(seen, "WITHDRAWN. ", "")) == {"first_line"}
 
 
+def test_a_name_in_capitals_is_no_shouting() -> None:
+    loud = Signed(Signatory("JOHN SMITH", role="LEGAL DEPARTMENT"))
+
+    faults = lint_order(content(), NUMBER, house=HOUSE, app_names=APP_NAMES, signed=loud, now=NOW)
+
+    assert faults == ()
+
+
 def test_a_fault_says_which_mail_is_meant() -> None:
     seen = with_text(mail(kind=NoticeKind.CORRECTION), "WITHDRAWN. ", "")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html.parser import HTMLParser
 from types import MappingProxyType
@@ -104,10 +104,14 @@ _WITHDRAWN: Final = MappingProxyType({"en": "WITHDRAWN", "hi": "वापस ल
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The values that stand in the mail under the lint: whom it names and what it says we know."""
+    """The values that stand in the mail under the lint: whom it names and what it says we know.
+
+    `quoted` are names and addresses whose spelling is nobody's tone, capitals or not.
+    """
 
     name: str
     known_fact: str
+    quoted: tuple[str, ...] = ()
 
 
 def lint(mail: PreviewMail, *, number: str, house: House, example: Example) -> tuple[Fault, ...]:
@@ -138,10 +142,18 @@ def lint_order(
 ) -> tuple[Fault, ...]:
     """Return every rule that any mail of an order breaks; none may be left at release."""
     mails = previews(content, number, house=house, app_names=app_names, signed=signed, now=now)
+    everybody = (signed.issued_by, *signed.approved_by)
+    names = tuple(text for who in everybody for text in (who.name, who.local_name, who.role))
+    quoted = (*names, *app_names.values(), house.help_desk, house.organisation)
     return tuple(
         fault
         for mail in mails
-        for fault in lint(mail, number=number, house=house, example=example_of(mail.language))
+        for fault in lint(
+            mail,
+            number=number,
+            house=house,
+            example=replace(example_of(mail.language), quoted=quoted),
+        )
     )
 
 
@@ -159,7 +171,7 @@ def _broken(
     yield from _phrases(mail)
     if mail.kind in _DEMANDS:
         yield from _demand(mail, example)
-    yield from _tone(mail)
+    yield from _tone(mail, example)
     yield from _form(mail)
 
 
@@ -198,8 +210,10 @@ def _demand(mail: PreviewMail, example: Example) -> Iterator[tuple[str, str]]:
         yield "deadline_incomplete", ""
 
 
-def _tone(mail: PreviewMail) -> Iterator[tuple[str, str]]:
+def _tone(mail: PreviewMail, example: Example) -> Iterator[tuple[str, str]]:
     said = f"{mail.subject}\n{mail.text}"
+    for text in sorted(filter(None, example.quoted), key=len, reverse=True):
+        said = said.replace(text, "…")
     for rule, pattern in (
         ("pressing", _PRESSING),
         ("pressing", _SHOUTING),

@@ -132,14 +132,23 @@ class _IndexText:
 def write(folder: Path, notices: Sequence[PublicNotice], *, house: House, now: datetime) -> None:
     """Write every page: each notice, the list, the page for unknown numbers, the style.
 
-    Pages are swapped in one by one, notices before the list that names them. Raises OSError when
-    the disk refuses; every page is then either the old one or the new one.
+    Pages are swapped in one by one, notices before the list that names them, and pages of numbers
+    that are not among `notices` are taken away last. Raises OSError when the disk refuses; every
+    page is then either the old one or the new one.
     """
     _put(folder / "lookup.css", (_PAGES / "lookup.css").read_text(encoding="utf-8"))
     for notice in notices:
         write_notice(folder, notice, house=house, now=now)
     _put(folder / "no-such-notice.html", _missing_page(house))
     _put(folder / "index.html", _index_page(notices, house, now))
+    _take_away_others(folder, {notice.number for notice in notices})
+
+
+def _take_away_others(folder: Path, numbers: set[str]) -> None:
+    """Remove the pages of what was withdrawn before anybody was told."""
+    for path in [*folder.glob("CM-*"), *(folder / PREPARED_FOLDER).glob("CM-*")]:
+        if path.name.partition(".")[0] not in numbers:
+            path.unlink(missing_ok=True)
 
 
 def write_notice(folder: Path, notice: PublicNotice, *, house: House, now: datetime) -> None:

@@ -199,7 +199,8 @@ def restored_values(
     say = word_store.sentences(language)
     return {
         "name": _person(person.name, person.local_name, language),
-        "devices": list(dict.fromkeys(_label(device, language) for device in devices)),
+        "devices": list(dict.fromkeys(_label(device, language) for device in devices))
+        or [say["device.nameless"]],
         "because": say[f"because.{because}"].format(when=moments.moment(at, person.zone, language)),
         "issued_by": _signed(issued_by, language),
     }
