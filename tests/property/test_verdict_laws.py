@@ -39,11 +39,46 @@ states = st.builds(
     valid=st.sampled_from([True, True, True, False]),
     exercise=st.sampled_from([False, False, False, True]),
 )
+# Half of the worlds shut at least one door: all that is needed, and then whatever else there is.
+shutting_entries = st.builds(
+    EntryFacts,
+    order_number=st.just("CM-7Q4K"),
+    presence=st.just("present"),
+    evidence_at=st.integers(-20, 0).map(lambda hour: NOW + timedelta(hours=hour)),
+    fresh_until=st.integers(1, 40).map(lambda hour: NOW + timedelta(hours=hour)),
+    may_close=st.just(True),
+    closes_at=st.integers(-40, 0).map(lambda hour: NOW + timedelta(hours=hour)),
+    noticed_at=st.integers(-200, -72).map(lambda hour: NOW + timedelta(hours=hour)),
+    lock_accepted_at=st.integers(-40, -1).map(lambda hour: NOW + timedelta(hours=hour)),
+    attested_at=st.none(),
+    override_until=st.none(),
+)
+shutting_state = OrderStateFacts(
+    number="CM-7Q4K",
+    phase="enforcing",
+    enforcement="gate",
+    epoch=2,
+    stopped_epoch=1,
+    withdrawn=False,
+    valid=True,
+)
 World = tuple[list[EntryFacts], dict[str, OrderStateFacts]]
-worlds: st.SearchStrategy[World] = st.tuples(
+random_worlds: st.SearchStrategy[World] = st.tuples(
     st.lists(entries, max_size=4),
     st.lists(states, max_size=4).map(lambda all_: {state.number: state for state in all_}),
 )
+shutting_worlds: st.SearchStrategy[World] = st.tuples(random_worlds, shutting_entries).map(
+    lambda parts: (
+        [parts[1], *(each for each in parts[0][0] if each.order_number != "CM-7Q4K")],
+        {**parts[0][1], "CM-7Q4K": shutting_state},
+    )
+)
+worlds: st.SearchStrategy[World] = shutting_worlds | random_worlds
+
+
+@given(shutting_worlds)
+def test_the_worlds_that_ought_to_shut_do(world: World) -> None:
+    assert decide(*world, NOW).closed
 
 
 @given(worlds)
@@ -63,6 +98,14 @@ def test_g1_a_fence_only_opens_and_a_higher_fence_never_shuts(world: World, fenc
     }
 
     assert decide(facts, orders, NOW).closed or not decide(facts, fenced, NOW).closed
+
+
+@given(worlds, st.integers(0, 3))
+def test_g1_a_fence_at_or_above_the_epoch_opens(world: World, above: int) -> None:
+    facts, orders = world
+    fenced = {n: replace(s, stopped_epoch=s.epoch + above) for n, s in orders.items()}
+
+    assert not decide(facts, fenced, NOW).closed
 
 
 @given(worlds)

@@ -176,6 +176,14 @@ def test_a_stop_beats_every_set_before_and_after_it(states: OrderStates) -> None
     assert not shuts(states)
 
 
+def test_a_pause_pressed_after_a_take_back_takes_nothing_from_it(states: OrderStates) -> None:
+    states.add_stop(take_back())
+    states.add_stop(Fence(NUMBER, 2, withdrawn=False, at=AT, by=1, because=""))
+
+    states.receive(signed(1, replace(ORDER, epoch=99)), at_once=True)
+    assert not shuts(states)
+
+
 def test_a_stop_that_vanishes_from_the_disk_is_not_forgotten(states: OrderStates) -> None:
     states.receive(signed(), at_once=True)
     states.stop([take_back()])

@@ -182,10 +182,8 @@ class Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Answer the question, unless the one before it ended the talk."""
+        """Answer the question."""
         self._unfinished = 0
-        if self._done:
-            return
         request = self._request
         request.method = self._parser.get_method().decode("ascii", "replace")
         request.target = self._target.decode("utf-8", "replace")
