@@ -63,6 +63,7 @@ class World:
     ledger: PostgresLedger = field(init=False)
     run: ImportRun = field(init=False)
     people: dict[str, Person] = field(default_factory=dict)
+    order_deadline: datetime = NOW
 
     def __post_init__(self) -> None:
         self.ledger = PostgresLedger(self.settings.database_url)
@@ -129,7 +130,7 @@ class World:
     def says_removed(self, device: Device) -> None:
         Attestation.objects.create(
             device=device,
-            person_id=device.person_id,
+            person_id=device.person_id or 0,
             app_id=_APP,
             answer="removed",
             said_at=self.now,
@@ -144,6 +145,12 @@ class World:
             uid = f"p{n}"
             self.person(uid, zone=zones[n % 3], language=languages[n % 2])
             self.device(uid, presence)
+
+    def devices(self) -> list[Device]:
+        return list(Device.objects.order_by("pk"))
+
+    def zone_of(self, person_id: int) -> str:
+        return next(p.zone for p in self.people.values() if p.pk == person_id)
 
     # -- who acts ------------------------------------------------------------------------------
 

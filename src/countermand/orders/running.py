@@ -90,12 +90,12 @@ def _release(
     revision = stepping.current(order)
     document = document_of(revision)
     if order.phase == Phase.APPROVED:
+        _check_notice_is_left(order, document, now)
         refusal = _drifted(order, revision, document, now=now, context=context)
         if refusal is not None:
             return None, refusal
     need = drafting.need_of(order, revision, now)
     policy.check_met(drafting.given(order), need, digest=revision.digest)
-    _check_notice_is_left(order, document, now)
     code = secrets.token_hex(_CODE_BYTES)
     order.stop_hash = hashlib.sha256(code.encode()).hexdigest()
     order.released_by, order.released_at = actor.person_id, now

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
@@ -13,7 +14,7 @@ from tests.fresh_database import FreshDatabase
 from tests.order_world import World
 
 
-def use(databases: object) -> None:
+def use(databases: dict[str, Any]) -> None:
     """Let Django's default connection go elsewhere."""
     django_settings.DATABASES = databases
     connections.settings = connections.configure_settings(databases)

@@ -1,0 +1,235 @@
+"""Each person's own instant: reminders, the last word, the door, late joiners, amendments."""
+
+from datetime import timedelta
+
+from countermand.audit import queries as log
+from countermand.domain.delivery import StopKind
+from countermand.domain.presence import Answer
+from countermand.enforcement import queries as doors
+from countermand.enforcement.actions import Publisher
+from countermand.notices.models import Notice
+from countermand.orders import actions
+from countermand.orders.doors import closed_devices
+from countermand.orders.models import Affected, ToldDevice
+from countermand.orders.rule_log import RuleBook
+from tests.order_world import DAY, HOUR, MINUTE, World
+
+
+def kinds(number: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for kind in Notice.objects.filter(order_number=number).values_list("kind", flat=True):
+        found[kind] = found.get(kind, 0) + 1
+    return found
+
+
+def rules_of(world: World, uid: str, app: str = "tiktok") -> list[str]:
+    person = world.people[uid]
+    book = RuleBook.from_log()
+    found = book.rules(person.pk, log.person_ref(person.pk), app=app, at=world.now)
+    return [rule.number for rule in found]
+
+
+def go_past_the_deadline(world: World) -> None:
+    """Let the days pass as they pass: a sweep now and then, and a sender that sends."""
+    while world.now < world.order_deadline + 2 * HOUR:
+        world.sweep(15 * MINUTE if world.order_deadline - world.now < 2 * HOUR else 6 * HOUR)
+        world.send()
+
+
+def enforcing(world: World) -> str:
+    number = world.notified()
+    world.order_deadline = world.order(number).last_deadline_at
+    before = world.order_deadline - 20 * HOUR
+    while world.now < before:
+        world.sweep(6 * HOUR)
+        world.send()
+    world.import_run()
+    for device in world.devices():
+        observation = device.observations.first()
+        if observation is not None:
+            world.observe(device, observation.presence)
+    go_past_the_deadline(world)
+    return number
+
+
+def test_reminders_and_a_last_notice_come_before_the_door(world: World) -> None:
+    world.staff(6)
+
+    number = enforcing(world)
+
+    assert world.order(number).phase == "enforcing"
+    assert kinds(number)["reminder"] == 2 * 6
+    assert kinds(number)["lock"] == 6
+    assert closed_devices(number, now=world.now) == {device.pk for device in world.devices()}
+
+
+def test_nobody_without_the_app_is_reminded_or_kept_from_mail(world: World) -> None:
+    world.staff(6)
+    world.staff(2, "unobservable")
+    number = world.notified()
+    gone = world.devices()[:3]
+    world.import_run()
+    for device in gone:
+        world.observe(device, "absent")
+
+    world.order_deadline = world.order(number).last_deadline_at
+    go_past_the_deadline(world)
+
+    told = set(
+        Notice.objects.filter(kind="reminder", order_number=number).values_list(
+            "person_id", flat=True
+        )
+    )
+    assert not told & {device.person_id for device in gone}
+    locked = set(
+        Notice.objects.filter(kind="lock", order_number=number).values_list("person_id", flat=True)
+    )
+    assert len(locked) <= 3
+
+
+def test_i_removed_it_opens_at_once_and_is_told(world: World) -> None:
+    world.staff(6)
+    number = enforcing(world)
+    device = world.devices()[0]
+    assert device.pk in closed_devices(number, now=world.now)
+
+    answered = actions.record_answer(
+        device.source_device_id,
+        Answer.REMOVED,
+        actor=world.actor("desk"),
+        publisher=Publisher.load(world.settings.folder),
+        context=world.desk.context,
+        now=world.now,
+    )
+
+    assert (answered.orders, answered.opened) == ((number,), 1)
+    assert device.pk not in closed_devices(number, now=world.now)
+    assert kinds(number)["restored"] == 1
+    world.sweep(MINUTE)
+    assert device.pk not in closed_devices(number, now=world.now)
+
+
+def test_a_take_back_opens_every_door_without_touching_an_entry(world: World) -> None:
+    world.staff(6)
+    number = enforcing(world)
+    before = doors.feed_version()
+    assert closed_devices(number, now=world.now)
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    assert closed_devices(number, now=world.now) == frozenset()
+    assert doors.feed_version() == before
+
+
+def test_a_new_person_is_told_on_the_day_with_an_own_deadline(world: World) -> None:
+    world.staff(30)
+    number = world.notified()
+    world.import_run()
+    world.staff(1)
+
+    world.sweep(HOUR)
+
+    late = Affected.objects.get(order_id=number, reason="late")
+    assert late.joined_at == world.now
+    assert late.own_deadline_at is not None
+    assert late.own_deadline_at >= world.now + timedelta(hours=72)
+    newest = world.people[max(world.people, key=lambda uid: world.people[uid].pk)]
+    assert world.send() == [newest.address]
+    assert rules_of(world, newest.uid) == [number]
+
+
+def test_a_new_phone_of_somebody_who_was_told_has_a_deadline_of_its_own(world: World) -> None:
+    world.staff(30)
+    number = world.notified()
+    world.import_run()
+    uid = next(uid for uid in world.people if uid.startswith("p"))
+    phone = world.device(uid)
+
+    world.sweep(HOUR)
+
+    told = ToldDevice.objects.get(device_id=phone.pk)
+    assert (told.order_id, told.step) == (number, 1)
+    assert told.own_deadline_at >= world.now + timedelta(hours=72)
+    assert world.send() == [world.people[uid].address]
+
+
+def test_a_surge_of_late_joiners_pauses_the_order_and_tells_nobody(world: World) -> None:
+    world.staff(30)
+    number = world.notified()
+    world.import_run()
+    world.staff(20)
+
+    world.sweep(HOUR)
+
+    assert world.order(number).phase == "paused"
+    assert "join" in world.order(number).pause_cause
+    assert world.send() == []
+
+
+def test_everybody_has_the_deadline_of_their_own_clock(world: World) -> None:
+    world.staff(9)
+
+    number = world.notified()
+
+    by_zone = {
+        (world.zone_of(row.person_id), row.own_deadline_at)
+        for row in Affected.objects.filter(order_id=number)
+    }
+    assert len({zone for zone, _ in by_zone}) == len(by_zone) == 3
+    assert len({at for _, at in by_zone}) == 3
+
+
+def test_whoever_is_absent_gets_a_working_day_more(world: World) -> None:
+    world.staff(4)
+    uid = next(uid for uid in world.people if uid.startswith("p"))
+    world.people[uid].absent_until = (world.now + 20 * DAY).date()
+    world.people[uid].save()
+
+    number = world.notified()
+
+    row = Affected.objects.get(order_id=number, person_id=world.people[uid].pk)
+    assert row.own_deadline_at is not None
+    assert row.own_deadline_at > world.now + 20 * DAY
+
+
+def test_taking_an_amendment_back_leaves_the_older_order_standing(world: World) -> None:
+    world.staff(10)
+    older = world.notified()
+    uid = next(uid for uid in world.people if uid.startswith("p"))
+    assert rules_of(world, uid) == [older]
+    amendment = world.sending(
+        amends=older, deadline={"at": "2020-07-30T17:00", "clock": "each-person"}
+    )
+    assert rules_of(world, uid) == [amendment]
+    world.send()
+
+    world.press(amendment, StopKind.TAKE_BACK)
+
+    assert rules_of(world, uid) == [older]
+    corrections = Notice.objects.filter(order_number=amendment, kind="correction")
+    assert corrections.exists()
+    for row in corrections:
+        assert any(older in sentence for sentence in row.values["what_applies"])
+
+
+def test_after_a_take_back_nothing_is_in_force(world: World) -> None:
+    world.staff(10)
+    number = world.sending()
+    uid = next(uid for uid in world.people if uid.startswith("p"))
+    assert rules_of(world, uid) == [number]
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    assert rules_of(world, uid) == []
+
+
+def test_closing_opens_every_door_and_tells_those_who_got_it(world: World) -> None:
+    world.staff(6)
+    number = enforcing(world)
+
+    actions.close(number, actor=world.actor("author"), now=world.now, context=world.desk.context)
+
+    assert closed_devices(number, now=world.now) == frozenset()
+    assert len(world.send()) == Affected.objects.filter(order_id=number).count()
+    world.sweep(MINUTE)
+    assert doors.entries_of_order(number) == ()

@@ -1,0 +1,270 @@
+"""Pause, resume and take-back, with mails in every state, cut off anywhere."""
+
+import pytest
+
+from countermand.domain.approvals import CauseMissing, SameHand
+from countermand.domain.delivery import ReplyKind, StopKind
+from countermand.domain.lifecycle import StepNotAllowed
+from countermand.notices.models import Notice
+from countermand.orders import actions, jobs
+from countermand.project import register as registers
+from countermand.stop import fence as fences
+from countermand.stop import register
+from tests.order_world import HOUR, MINUTE, World
+
+
+def resume(world: World, number: str, uid: str = "legal", because: str = "It was fine.") -> None:
+    actions.resume(
+        number,
+        actor=world.actor(uid),
+        now=world.now,
+        because=because,
+        fence=fences.read(world.settings.folder.fences, number),
+        register=lambda *coming: registers.ahead(world.settings, *coming),
+    )
+
+
+def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.send(3)
+
+    world.press(number, StopKind.PAUSE, uid="desk")
+    assert world.order(number).phase == "paused"
+    assert world.send() == []
+    world.sweep(HOUR)
+    assert (world.order(number).phase, world.send()) == ("paused", [])
+
+    with pytest.raises(CauseMissing):
+        resume(world, number, because=" ")
+    resume(world, number)
+    assert world.order(number).phase == "sending"
+    assert len(world.send()) > 0
+
+
+def test_whoever_paused_does_not_resume(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.press(number, StopKind.PAUSE, uid="legal")
+
+    with pytest.raises(SameHand):
+        resume(world, number, uid="legal")
+
+
+def test_a_second_pause_after_a_resume_stops_the_new_epoch(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.press(number, StopKind.PAUSE)
+    resume(world, number)
+    known = register.read(world.settings.folder).orders[number]
+    assert known.epoch == world.order(number).epoch == 2
+
+    world.press(number, StopKind.PAUSE)
+
+    assert world.order(number).phase == "paused"
+    assert world.send() == []
+
+
+def test_a_pause_skips_neither_soak_nor_go(world: World) -> None:
+    world.staff(30)
+    number = world.sent_to_first_group()
+    world.now += 10 * MINUTE
+    world.press(number, StopKind.PAUSE)
+    world.now += 5 * HOUR
+    resume(world, number)
+
+    world.sweep(19 * MINUTE)
+    assert world.order(number).phase == "canary"
+    world.sweep(2 * MINUTE)
+    assert world.order(number).phase == "sending"
+
+
+def test_waves_keep_their_distance_after_a_pause(world: World) -> None:
+    world.staff(40)
+    number = world.sending()
+    world.send()
+    world.press(number, StopKind.PAUSE)
+    world.now += 5 * HOUR
+
+    resume(world, number)
+
+    assert world.send() == []
+    world.now += 31 * MINUTE
+    second = world.send()
+    world.now += 31 * MINUTE
+    assert second
+    assert world.send()
+
+
+def test_what_a_fence_asks_is_finished_by_the_sweep_when_the_presser_was_cut_off(
+    world: World,
+) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.send(4)
+    reached = set(Notice.objects.filter(exposure__gt=0).values_list("address", flat=True))
+    fences.write(
+        world.settings.folder.fences,
+        fences.Fence(
+            number,
+            fences.TAKEN_BACK_EPOCH,
+            withdrawn=True,
+            at=world.now,
+            by=world.people["legal"].pk,
+            because="reason_gone: See the news.",
+        ),
+    )
+
+    world.sweep(MINUTE)
+
+    order = world.order(number)
+    assert (order.phase, order.variant) == ("correcting", "reason_gone")
+    assert order.taken_back_by == world.people["legal"].pk
+    assert set(world.send()) == reached
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "corrected"
+
+
+def test_a_fence_that_was_laid_in_the_hold_keeps_the_first_group_from_leaving(
+    world: World,
+) -> None:
+    world.staff(30)
+    number = world.released()
+    world.now += 11 * MINUTE
+    fence = fences.Fence(
+        number, fences.TAKEN_BACK_EPOCH, withdrawn=True, at=world.now, by=None, because="mistake"
+    )
+    fences.write(world.settings.folder.fences, fence)
+
+    jobs.sweep(world.desk, now=world.now)
+    assert (world.order(number).phase, world.send()) == ("hold", [])
+    world.sweep()
+    assert (world.order(number).phase, world.send()) == ("withdrawn", [])
+
+
+def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
+    world: World,
+) -> None:
+    world.staff(40)
+    number = world.sending()
+    world.send(3)
+    world.send(2, kind=ReplyKind.LOST)
+    world.send(2, kind=ReplyKind.REFUSED)
+    name = "sender-2"
+    world.ledger.lease(sender=name, mode="live", host="here", pid=2, seconds=60)
+    claimed = world.ledger.claim(sender=name, limit=3, now=world.now)
+    permitted = [each.notice_id for each in claimed[:2]]
+    world.ledger.permit(sender=name, notice_ids=permitted, now=world.now)
+    may_have = set(Notice.objects.filter(exposure__gt=0).values_list("address", flat=True))
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    corrected = set(world.send())
+    assert corrected == may_have
+    assert {each.address for each in claimed[:2]} <= corrected
+    assert claimed[2].address not in corrected
+    assert not Notice.objects.filter(kind="notice", state__in=["claimed", "permitted"]).exists()
+
+
+def test_no_notice_follows_a_correction(world: World) -> None:
+    world.staff(40)
+    number = world.sending()
+    world.send(3)
+    world.press(number, StopKind.TAKE_BACK)
+
+    for _ in range(5):
+        kinds = set(world.send())
+        world.sweep(31 * MINUTE)
+        assert kinds <= set(
+            Notice.objects.filter(kind="correction").values_list("address", flat=True)
+        )
+
+    late = Notice.objects.filter(kind="notice", accepted_at__gt=world.order(number).taken_back_at)
+    assert not late.exists()
+
+
+def test_whoever_turns_out_later_to_have_it_is_corrected_then(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    name = "sender-1"
+    world.ledger.lease(sender=name, mode="live", host="here", pid=1, seconds=60)
+    claimed = world.ledger.claim(sender=name, limit=1, now=world.now)
+    world.press(number, StopKind.TAKE_BACK)
+    world.send()
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "corrected"
+
+    Notice.objects.filter(pk=claimed[0].notice_id).update(state="sent", exposure=2)
+    world.sweep(MINUTE)
+
+    assert world.send() == [claimed[0].address]
+
+
+def test_a_take_back_is_final(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.press(number, StopKind.TAKE_BACK)
+
+    with pytest.raises(StepNotAllowed):
+        resume(world, number)
+    with pytest.raises(StepNotAllowed):
+        actions.close(
+            number, actor=world.actor("author"), now=world.now, context=world.desk.context
+        )
+    world.press(number, StopKind.PAUSE)
+    assert world.order(number).phase in {"correcting", "corrected"}
+
+
+def test_pressing_twice_corrects_once(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.send(4)
+
+    world.press(number, StopKind.TAKE_BACK)
+    world.press(number, StopKind.TAKE_BACK, uid="legal")
+
+    sent = world.send()
+    assert len(sent) == len(set(sent))
+    assert world.order(number).taken_back_by == world.people["operator"].pk
+
+
+def test_whoever_changed_their_address_is_corrected_at_both(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    address = world.send(1)[0]
+    person = next(p for p in world.people.values() if p.address == address)
+    person.address = "new@example.org"
+    person.save()
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    assert {address, "new@example.org"} <= set(world.send())
+
+
+def test_many_bounces_pause_the_order_by_itself_with_the_cause_in_words(world: World) -> None:
+    world.staff(40)
+    number = world.sent_to_first_group()
+    sent = list(Notice.objects.filter(state="sent").values_list("pk", flat=True)[:3])
+    Notice.objects.filter(pk__in=sent).update(state="bounced", bounced_at=world.now)
+
+    world.sweep(MINUTE)
+
+    order = world.order(number)
+    assert (order.phase, order.paused_by) == ("paused", None)
+    assert "came back" in order.pause_cause
+    resume(world, number)
+    assert world.order(number).phase == "canary"
+
+
+def test_two_sweeps_at_once_harm_nothing(world: World) -> None:
+    world.staff(30)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.sweep()
+    assert Notice.objects.values("person_id").distinct().count() == Notice.objects.count()
+
+    world.send()
+    world.sweep(31 * MINUTE)
+    jobs.sweep(world.desk, now=world.now)
+
+    assert Notice.objects.filter(order_number=number).count() == 32
