@@ -20,7 +20,7 @@
 local list = "/etc/dovecot/device-passwords.tsv"
 
 function auth_passdb_init(args)
-  list = args.list or list
+  list = args and args.list or list
 end
 
 function auth_password_verify(request, password)
