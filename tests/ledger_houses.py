@@ -31,8 +31,8 @@ def message_id(number: int) -> str:
 class MemoryHouse(LedgerHouse):
     ledger: MemoryLedger
 
-    def __init__(self) -> None:
-        self.ledger = MemoryLedger(tick=time.monotonic)
+    def __init__(self, ledger: MemoryLedger | None = None) -> None:
+        self.ledger = ledger or MemoryLedger(tick=time.monotonic)
         self.ledger.templates[1] = Template(1, "s", "t", "h")
         self.number = 0
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +19,15 @@ from countermand.testing.mail_record import entry
 
 EXTENSIONS: Final = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 10485760")
 _END: Final = b"\r\n.\r\n"
+_LOOK_OUT_S: Final = 0.05
+_LARGEST_LOOK: Final = 1 << 20
 
 
 class SessionPhase(StrEnum):
     """How far a session has come, as the server sees it."""
 
     AFTER_RCPT = "after_rcpt"
+    AFTER_DATA = "after_data"  # asked for, not answered: no body can come yet
     MID_BODY = "mid_body"  # some of the body came, not all of it
     BEFORE_DOT = "before_dot"  # the whole body came, and no dot
     AFTER_DOT_BEFORE_REPLY = "after_dot_before_reply"  # accepted and recorded, not answered
@@ -77,6 +81,10 @@ class Orders:
         for wishes in (self.traps, self.answers, self.drop_after_dot, self.hang_up_before_dot):
             wishes.clear()
         self.reply_delay_s = 0.0
+
+    def is_due(self, phase: SessionPhase) -> bool:
+        """Say whether the next sight of `phase` makes a trap strike."""
+        return any(trap.phase is phase and trap.count <= 1 for trap in self.traps)
 
     def spring(self, phase: SessionPhase, *, passed: bool = False) -> None:
         """Let every trap for `phase` count, and strike; not if the moment has `passed` already."""
@@ -232,8 +240,26 @@ class Session(asyncio.Protocol):
         if any(a.matches(self._to[0], "body") for a in self._orders.hang_up_before_dot):
             self._close()
             return
+        self._orders.spring(SessionPhase.AFTER_DATA)
         self._in_data = True
         self._say("354 end with a dot")
+        if self._orders.is_due(SessionPhase.BEFORE_DOT):
+            self._look_out_for_body()
+
+    def _look_out_for_body(self) -> None:
+        """Look at nothing but this socket until its body is there: the dot follows at once."""
+        assert self._out is not None  # noqa: S101 - it has just spoken
+        with socket.socket(fileno=os.dup(self._out.get_extra_info("socket").fileno())) as same:
+            until = time.monotonic() + _LOOK_OUT_S
+            while time.monotonic() < until:
+                with contextlib.suppress(BlockingIOError):
+                    seen = same.recv(_LARGEST_LOOK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                    if not seen or _END in seen:
+                        return
+                    if seen.endswith(b"--\r\n"):
+                        self._watched = True
+                        self._orders.spring(SessionPhase.BEFORE_DOT)
+                        return
 
     def _take_body(self) -> bool:
         end = 0 if self._buffer.startswith(b".\r\n") else self._buffer.find(_END)

@@ -21,8 +21,9 @@ LARGE = "All of this is one long text. " * 40_000  # more than the kernel takes 
 
 PHASES = [
     ("after_rcpt", 9),  # F2
-    ("before_dot", 1),  # F4: the first body of all, its permit under way
-    ("before_dot", 25),
+    ("after_data", 1),  # F4: the permit is under way or durable, and nothing was ended
+    ("after_data", 25),
+    ("before_dot", 1),
     ("after_dot_before_reply", 1),  # F5
     ("after_dot_before_reply", 30),
     ("after_reply", 1),  # F6
@@ -112,7 +113,7 @@ def test_a_frozen_sender_is_killed_too_and_writes_no_dot_when_it_would_wake(
     world: SenderWorld,
 ) -> None:
     sender = world.start_sender()
-    world.double.ask(do="freeze", pid=sender.pid, phase="before_dot", count=21)
+    world.double.ask(do="freeze", pid=sender.pid, phase="after_data", count=21)
     wait_for(lambda: world.double.ask(do="count")["traps"] == 0)
 
     world.take_back()
@@ -132,7 +133,7 @@ def test_corrections_reach_exactly_those_who_were_told_even_if_a_kill_comes_betw
     world.double.ask(do="kill", pid=first.pid, phase="after_dot_before_reply", count=12)
     first.wait()
     second = world.start_sender()
-    world.double.ask(do="kill", pid=second.pid, phase="before_dot", count=10)
+    world.double.ask(do="kill", pid=second.pid, phase="after_data", count=10)
     second.wait()
     world.take_back()
 
