@@ -168,6 +168,11 @@ class World:
     def desk(self) -> Desk:
         return jobs.open_desk(self.settings, owing=self.ledger)
 
+    def last_deadline(self, number: str) -> datetime:
+        at = self.order(number).last_deadline_at
+        assert at is not None
+        return at
+
     def order(self, number: str) -> Order:
         return Order.objects.get(number=number)
 

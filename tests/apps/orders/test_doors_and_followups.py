@@ -38,7 +38,7 @@ def go_past_the_deadline(world: World) -> None:
 
 def enforcing(world: World) -> str:
     number = world.notified()
-    world.order_deadline = world.order(number).last_deadline_at
+    world.order_deadline = world.last_deadline(number)
     before = world.order_deadline - 20 * HOUR
     while world.now < before:
         world.sweep(6 * HOUR)
@@ -72,7 +72,7 @@ def test_nobody_without_the_app_is_reminded_or_kept_from_mail(world: World) -> N
     for device in gone:
         world.observe(device, "absent")
 
-    world.order_deadline = world.order(number).last_deadline_at
+    world.order_deadline = world.last_deadline(number)
     go_past_the_deadline(world)
 
     told = set(
