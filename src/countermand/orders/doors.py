@@ -8,11 +8,12 @@ older order's entry is there again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from countermand.domain.lifecycle import Enforcement, Phase
 from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
+from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.published_states import PublishedOrder
 from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
 from countermand.enforcement import actions as enforcement
@@ -155,6 +156,7 @@ def published(order: Order, fence: Fence | None) -> PublishedOrder:
         withdrawn=fence.withdrawn if fence else False,
         digest=_digest(order),
         stop_hash=order.stop_hash,
+        minimum_notice_s=_least_notice(order) // timedelta(seconds=1),
         sending_while_paused=_may_send(order),
     )
 
@@ -162,6 +164,12 @@ def published(order: Order, fence: Fence | None) -> PublishedOrder:
 def _digest(order: Order) -> str:
     row = Revision.objects.filter(order=order, number=order.revision_number)
     return row.values_list("digest", flat=True).first() or ""
+
+
+def _least_notice(order: Order) -> timedelta:
+    revision = Revision.objects.filter(order=order, number=order.revision_number).first()
+    is_emergency = revision is not None and bool(revision.content["order"].get("emergency"))
+    return EMERGENCY_NOTICE if is_emergency else MINIMUM_NOTICE
 
 
 def _may_send(order: Order) -> bool:
