@@ -30,6 +30,7 @@ _TYPES: Final = MappingProxyType(
     }
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_TYPED_NUMBER: Final = re.compile(r"[A-Za-z]{2}-[A-Za-z0-9]{1,16}")
 _DEEPEST: Final = 3
 _LARGEST_BYTES: Final = 5_000_000
 _POLICY: Final = (
@@ -57,9 +58,22 @@ def readyz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def lookup(_request: HttpRequest, path: str = "") -> HttpResponse:
-    """Serve one file of the look-up page."""
-    content, kind = _file(config.load().folder.lookup, path or "index.html")
-    response = HttpResponse(content, content_type=kind)
+    """Serve one file of the look-up page; of an unknown number say that there is no such notice.
+
+    People type a number as it comes: in small letters too, with a blank at its end.
+    """
+    folder = config.load().folder.lookup
+    name = path.strip()
+    typed_number = _TYPED_NUMBER.fullmatch(name) is not None
+    status = 200
+    try:
+        content, kind = _file(folder, name.upper() if typed_number else name or "index.html")
+    except Http404:
+        if not typed_number:
+            raise
+        status = 404
+        content, kind = _file(folder, "no-such-notice.html")
+    response = HttpResponse(content, content_type=kind, status=status)
     response["Content-Security-Policy"] = _POLICY
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "no-cache"

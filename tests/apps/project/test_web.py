@@ -82,3 +82,23 @@ def test_health_asks_no_database(web: Client) -> None:
 @pytest.mark.django_db
 def test_readiness_asks_the_database(web: Client) -> None:
     assert web.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/cm-7q4k", "/CM-7Q4K", "/CM-7Q4K%20"])
+def test_a_number_is_found_however_it_is_typed(lookup: Path, web: Client, path: str) -> None:
+    (lookup / "CM-7Q4K.html").write_bytes(PAGE)
+
+    answer = web.get(path)
+
+    assert (answer.status_code, answer.content) == (200, PAGE)
+
+
+def test_of_an_unknown_number_the_page_says_that_there_is_no_such_notice(
+    lookup: Path, web: Client
+) -> None:
+    (lookup / "no-such-notice.html").write_bytes(b"no such notice")
+
+    answer = web.get("/CM-9999")
+
+    assert (answer.status_code, answer.content) == (404, b"no such notice")
+    assert answer["Content-Security-Policy"].startswith("default-src 'none'")
