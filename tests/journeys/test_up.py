@@ -67,7 +67,7 @@ def surroundings(more: dict[str, str]) -> dict[str, str]:
 class Running:
     """One `up` that runs, and what it says."""
 
-    def __init__(self, data: Path, **environment: str) -> None:
+    def __init__(self, data: Path, *, port: int = 0, **environment: str) -> None:
         self.data = data
         data.mkdir(mode=0o711, exist_ok=True)
         self.ready = data.parent / f"{data.name}.ready"
@@ -76,7 +76,7 @@ class Running:
         with self.said.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(*COMMAND, "up", "--port", "0", "--data", str(data)),
+                    *(*COMMAND, "up", "--port", str(port), "--data", str(data)),
                     *("--ready-file", str(self.ready)),
                 ],
                 stdout=output,
@@ -102,8 +102,8 @@ class Running:
 
 
 @contextmanager
-def up(data: Path, **environment: str) -> Iterator[Running]:
-    running = Running(data, **environment)
+def up(data: Path, *, port: int = 0, **environment: str) -> Iterator[Running]:
+    running = Running(data, port=port, **environment)
     try:
         yield running
     finally:
@@ -199,8 +199,14 @@ def test_a_killed_up_leaves_nothing_and_the_next_one_sends_nothing_it_may_not(da
     # What is stopped cannot be read now: everything starts, but no sender does.
     spoilt = first.data / "fences" / "CM-7Q4K.pause.json"
     spoilt.write_text("{", encoding="ascii")
-    with up(first.data) as second:
+    # And the wished port is taken.
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        up(first.data, port=taken.getsockname()[1]) as second,
+    ):
         second.until_ready()
+        assert f"Port {taken.getsockname()[1]} is taken" in second.words()
+        assert is_well(f"{second.told()['web']}/readyz")
         assert "sender-1" not in second.told()["pids"]
         assert spoilt.name in second.words()
         spoilt.unlink()

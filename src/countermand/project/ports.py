@@ -34,7 +34,7 @@ def split(address: str) -> tuple[str, int]:
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket on this port, or on the next free one; 0 takes any.
 
-    It stays open for as long as the caller lives: no port is looked at and then let go.
+    Hold it until every port is chosen, or two programs are sent to the same one.
     """
     why = ""
     for wished in range(port, min(port + _TRIES, 65536)) if port else (0,):
@@ -51,12 +51,6 @@ def listen(host: str, port: int) -> socket.socket:
             continue
         return listener
     raise NoFreePort(host=host, port=port, why=why)
-
-
-def free_port(host: str, port: int) -> int:
-    """Return a port that could be listened on just now, for a program that binds by itself."""
-    with listen(host, port) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _family(host: str) -> socket.AddressFamily:

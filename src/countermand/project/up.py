@@ -159,31 +159,30 @@ class Up:
 
     def _choose_addresses(self) -> None:
         wished = self._wishes.port
-        host, port = ports.split(self._settings.web)
-        self._web = ports.listen(host, port if wished is None else wished)
-        self._address("web", host, port if wished is None else wished, self._bound(self._web))
-        for name, address in (
-            ("gate", self._settings.gate),
-            ("gate_control", self._settings.gate_control),
+        self._web = self._bind("web", self._settings.web, wished)
+        # Both are held until both are chosen; the gate itself opens them a moment later.
+        others = 0 if wished == 0 else None
+        with (
+            self._bind("gate", self._settings.gate, others),
+            self._bind("gate_control", self._settings.gate_control, others),
         ):
-            host, port = ports.split(address)
-            port = 0 if wished == 0 else port
-            self._address(name, host, port, ports.free_port(host, port))
-        self._addresses["gates"] = [self._addresses["gate_control"]]
+            self._addresses["gates"] = [self._addresses["gate_control"]]
 
-    def _address(self, name: str, host: str, wished: int, port: int) -> None:
-        if wished not in {0, port}:
+    def _bind(self, name: str, address: str, wished: int | None) -> socket.socket:
+        """Listen at an address, or near it, and note where that is."""
+        host, port = ports.split(address)
+        port = port if wished is None else wished
+        listener = ports.listen(host, port)
+        bound = int(listener.getsockname()[1])
+        if port not in {0, bound}:
             self._say(
                 _("Port {wished} is taken; {name} uses {port}.").format(
-                    wished=wished, name=name, port=port
+                    wished=port, name=name, port=bound
                 )
             )
         shown = f"[{host}]" if ":" in host else host
-        self._addresses[name] = f"http://{shown}:{port}"
-
-    @staticmethod
-    def _bound(listener: socket.socket) -> int:
-        return int(listener.getsockname()[1])
+        self._addresses[name] = f"http://{shown}:{bound}"
+        return listener
 
     def _prepare(self) -> None:
         """Bring the tables up to date and finish what a stop left unfinished."""
