@@ -25,7 +25,7 @@ ORDERS = ("CM-7Q4K", "CM-AAAA")
 SENDERS = ("sender-1", "sender-2")
 PHASES = (
     "canary",
-    "sending",
+    *["sending"] * 4,
     "notified",
     "enforcing",
     "paused",
@@ -34,6 +34,10 @@ PHASES = (
     "correcting",
     "corrected",
 )
+# What ends a history comes seldom: an order taken back, a date passed, a lease lost.
+MINUTES = (*[1] * 8, *[60] * 8, 60 * 24, 60 * 24 * 31)
+STOPS = (*[StopKind.PAUSE] * 5, StopKind.TAKE_BACK)
+LEASES = (*[("live", 600.0)] * 8, ("exercise", 600.0), ("live", -1.0))
 orders, senders = st.sampled_from(ORDERS), st.sampled_from(SENDERS)
 # Mostly ids that exist.
 ids = st.lists(st.integers(1, 8), min_size=1, max_size=4)
@@ -75,7 +79,7 @@ class Twins(RuleBasedStateMachine):
             for house in (self.memory, self.postgres):
                 house.notice(owed.person_id, order_number=order, kind=NoticeKind.CORRECTION)
 
-    @rule(minutes=st.sampled_from([1, 10, 60 * 24, 60 * 24 * 31]))
+    @rule(minutes=st.sampled_from(MINUTES))
     def let_time_pass(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
@@ -122,15 +126,25 @@ class Twins(RuleBasedStateMachine):
         )
         assert memory == postgres
 
-    @rule(sender=senders, mode=st.sampled_from(["live", "exercise"]), seconds=st.just(-1.0))
-    def lose_lease(self, sender: str, mode: str, seconds: float) -> None:
+    @rule(sender=senders)
+    def permit_all_in_hand(self, sender: str) -> None:
+        held = self.in_hand(sender)
+        if held:
+            self.permit(sender, held)
+
+    @rule(sender=senders, kinds=st.lists(st.sampled_from(ReplyKind), min_size=1))
+    def answer_all_in_hand(self, sender: str, kinds: list[ReplyKind]) -> None:
+        self.exchange(sender, [], self.in_hand(sender), kinds)
+
+    def in_hand(self, sender: str) -> list[int]:
+        notices = self.memory.ledger.notices
+        return [i for i, stored in notices.items() if stored.claimed_by == sender]
+
+    @rule(sender=senders, lease=st.sampled_from(LEASES))
+    def lease(self, sender: str, lease: tuple[str, float]) -> None:
+        mode, seconds = lease
         for house in (self.memory, self.postgres):
             house.lease(sender, mode=mode, seconds=seconds)
-
-    @rule(sender=senders, mode=st.sampled_from(["live", "live", "live", "exercise"]))
-    def take_lease(self, sender: str, mode: str) -> None:
-        for house in (self.memory, self.postgres):
-            house.lease(sender, mode=mode)
 
     @rule(sender=senders, own=st.booleans())
     def recover(self, sender: str, *, own: bool) -> None:
@@ -139,7 +153,7 @@ class Twins(RuleBasedStateMachine):
         )
         assert memory == postgres
 
-    @rule(order=orders, kind=st.sampled_from([StopKind.PAUSE, *StopKind]), epoch=st.integers(0, 4))
+    @rule(order=orders, kind=st.sampled_from(STOPS), epoch=st.integers(0, 4))
     def stop(self, order: str, kind: StopKind, epoch: int) -> None:
         for ledger in self.ledgers:
             ledger.stop(StopRow(order, kind, epoch, self.now))
