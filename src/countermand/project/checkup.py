@@ -214,8 +214,15 @@ def _stops(settings: Settings) -> Finding:
 
 def _relay(settings: Settings) -> Finding:
     settings.check_relay()
-    with socket.create_connection(ports.split(settings.relay), timeout=_PATIENCE_S):
-        pass
+    try:
+        socket.create_connection(ports.split(settings.relay), timeout=_PATIENCE_S).close()
+    except OSError:
+        return Finding(
+            "relay",
+            State.BAD,
+            _("The mail relay {relay} does not answer.").format(relay=settings.relay),
+            _("Look whether it runs, or mend the setting COUNTERMAND_RELAY."),
+        )
     return Finding("relay", State.GOOD, _("{relay} answers.").format(relay=settings.relay))
 
 
@@ -223,8 +230,15 @@ def _gates(settings: Settings) -> Finding:
     if not settings.gates:
         return Finding("gates", State.NOTE, _("No mail gate is known."))
     for url in settings.gates:
-        with urllib.request.urlopen(f"{url}/health", timeout=_PATIENCE_S):  # noqa: S310
-            pass
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=_PATIENCE_S).close()  # noqa: S310
+        except OSError:
+            return Finding(
+                "gates",
+                State.BAD,
+                _("The mail gate at {url} does not answer.").format(url=url),
+                _("Look whether it runs; its log says why it ended."),
+            )
     return Finding(
         "gates", State.GOOD, _("All answer: {urls}").format(urls=" ".join(settings.gates))
     )
