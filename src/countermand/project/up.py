@@ -166,7 +166,9 @@ class Up:
             self._bind("gate", self._settings.gate, others),
             self._bind("gate_control", self._settings.gate_control, others),
         ):
-            self._addresses["gates"] = [self._addresses["gate_control"]]
+            # Gates on other machines come from the settings.
+            gates = (self._addresses["gate_control"], *self._settings.gates)
+            self._addresses["gates"] = list(dict.fromkeys(gates))
 
     def _bind(self, name: str, address: str, wished: int | None) -> socket.socket:
         """Listen at an address, or near it, and note where that is."""
