@@ -21,6 +21,7 @@ class AcceptedMail:
 
     seq: int
     real_at: float
+    told_at: datetime
     to: str
     message_id: str
     in_reply_to: str
@@ -46,6 +47,7 @@ def read_record(path: Path) -> list[AcceptedMail]:
         AcceptedMail(
             seq=int(line["seq"]),
             real_at=float(line["real_at"]),
+            told_at=datetime.fromisoformat(line["told_at"]),
             to=str(line["to"]).lower(),
             message_id=str(line["message_id"]),
             in_reply_to=str(line.get("in_reply_to") or ""),

@@ -125,8 +125,8 @@ def _tell_take_back(story: Story, stage: Stage) -> None:
         *("--at", stage.now().isoformat()),
         actor=AUDITOR,
     ).json
-    if rules["rules"]:
-        raise StageBroke(f"rules are in force after the take-back: {rules['rules']}")
+    if rules["in_force"]:
+        raise StageBroke(f"rules are in force after the take-back: {rules['in_force']}")
     story.say("nothing_in_force")
 
 

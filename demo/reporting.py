@@ -118,7 +118,7 @@ def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict
         "gate_open_ms": max((gate["ms"] for gate in mistake.said["gates"]), default=None),
         "first_notice_to_press_s": story.figures["first_notice_to_press_s"],
         "press_to_last_correction_s": after_press(first, mistake),
-        "people_to_call": first_show["people_to_call"],
+        "people_to_call": len(first_show["to_call"]),
         "doors_asked": story.figures.get("doors_asked"),
         "doors_closed": story.figures.get("doors_closed"),
         "doors_wrong": story.figures.get("doors_wrong"),
@@ -139,7 +139,7 @@ def judged(stage: Stage, back: TakeBack) -> TakeBackJudgement:
 def _judged(
     mails: list[AcceptedMail], back: TakeBack, committed: frozenset[str], stage: Stage
 ) -> TakeBackJudgement:
-    to_call = stage.countermand("notice", "list", back.number, "--to-call").json
+    to_call = stage.countermand("order", "show", back.number).json["to_call"]
     return judge_take_back(
         mails,
         order_number=back.number,

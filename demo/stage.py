@@ -24,7 +24,8 @@ from typing import Any
 from countermand.cli import entry
 
 _COUNTERMAND = (sys.executable, "-m", "countermand.cli.entry")
-_START_LIMIT_S = 60.0
+_START_LIMIT_S = 120.0
+WALKING = 60.0  # told seconds in a real second, where the story waits for something to happen
 
 
 class StageBroke(Exception):
@@ -157,13 +158,13 @@ class Stage:
         return datetime.fromisoformat(told["told_at"]) + timedelta(seconds=gone)
 
     def run_clock_to(self, target: datetime, *, rate: float) -> None:
-        """Let the clock hurry to `target`, then walk at the pace of real time."""
+        """Let the clock hurry to `target`, then walk: a told minute in a second."""
         here = self.now()
         if here < target:
             self.set_clock(here, rate=rate)
             while self.now() < target:
                 time.sleep(0.02)
-        self.set_clock(self.now(), rate=1.0)
+        self.set_clock(self.now(), rate=WALKING)
 
     # -- commands -----------------------------------------------------------------------------
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from demo.chaos import kill
 from demo.doors import Doors, Phone, read_phones
-from demo.judging import TakeBack
-from demo.stage import Answer, Stage, StageBroke
+from demo.judging import TakeBack, read_record
+from demo.stage import WALKING, Answer, Stage, StageBroke
 from demo.telling import Telling
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "july-2020"
 TIKTOK = frozenset({"com.zhiliaoapp.musically", "com.ss.android.ugc.trill"})
 FRIDAY = datetime(2020, 7, 10, 2, 0, tzinfo=UTC)  # 07:30 in India
 MONDAY = datetime(2020, 7, 13, 3, 0, tzinfo=UTC)
+JOINED = datetime(2020, 7, 21, 4, 0, tzinfo=UTC)
 EVE = datetime(2020, 7, 23, 1, 0, tzinfo=UTC)
 MORNING_AFTER = datetime(2020, 7, 24, 5, 30, tzinfo=UTC)
 
 _DEADLINE = datetime(2020, 7, 17, 17)  # noqa: DTZ001 - by each person's own clock
 _DEADLINE_RIGHTLY = datetime(2020, 7, 23, 17)  # noqa: DTZ001
 _DEADLINE_AMENDED = datetime(2020, 8, 3, 17)  # noqa: DTZ001
+
+_LONGEST_STRETCH_S = 4.0  # of real time, whatever the story's time
+_FIVE_HOURS = timedelta(hours=5)
+_SLOW_REPLY_S = 0.12  # as slow as a busy relay, so that a wave lasts long enough to be stopped
 
 AUTHOR = "lena.brandt@example.org"
 APPROVERS = ("siobhan.oneil@example.org", "kavya.iyer@example.org")
@@ -55,6 +63,7 @@ class Story:
     figures: dict[str, Any] = field(default_factory=dict)
     mistake: dict[str, Any] = field(default_factory=dict)
     amendment: dict[str, Any] = field(default_factory=dict)
+    late: frozenset[str] = frozenset()  # addresses of people who joined late
 
     # -- small words used by both acts ------------------------------------------------------------
 
@@ -67,8 +76,9 @@ class Story:
         self.telling.say(key, told_at=self.told(), **facts)
 
     def at(self, moment: datetime) -> None:
-        """Let the clock hurry to `moment`."""
-        self.stage.run_clock_to(moment, rate=self.rate)
+        """Let the clock hurry to `moment`; long stretches hurry more than short ones."""
+        stretch_s = (moment - self.stage.now()).total_seconds()
+        self.stage.run_clock_to(moment, rate=max(self.rate, stretch_s / _LONGEST_STRETCH_S))
 
     def show(self, number: str) -> dict[str, Any]:
         """What `order show` says of an order."""
@@ -121,11 +131,46 @@ class Story:
         ).json
         return answer
 
-    def send_all_waves(self, number: str) -> None:
-        """Let the clock hurry until everybody has been told."""
-        self.stage.set_clock(self.stage.now(), rate=self.rate)
-        self.wait_for_phase(number, "notified", "enforcing", limit_s=120)
-        self.stage.set_clock(self.stage.now(), rate=1.0)
+    def due_instants(self, number: str) -> list[tuple[datetime, int]]:
+        """When the waves of an order are due, and how many mails are due by then in all."""
+        rows = self.stage.countermand(
+            "notice", "list", number, "--kind", "notice", actor=AUDITOR
+        ).json
+        due = Counter(datetime.fromisoformat(row["due_at"]) for row in rows)
+        return list(zip(sorted(due), accumulate(due[at] for at in sorted(due)), strict=True))
+
+    def taken(self, number: str) -> int:
+        """How many people the mail server has a notice of this order for, by its own record."""
+        mails = read_record(self.stage.record)
+        return len({m.to for m in mails if m.order_number == number and m.kind == "notice"})
+
+    def begin_waves(self, number: str) -> list[tuple[datetime, int]]:
+        """From the hold to the first wave; return when the waves are due."""
+        held = self.show(number)["hold_until"]
+        self.at(datetime.fromisoformat(held))
+        self.wait_for_phase(number, "canary", "sending")
+        group = self.due_instants(number)[0]
+        self.stage.wait_until(
+            "the first small group is told", lambda: self.taken(number) >= group[1]
+        )
+        self.say("first_group", count=self.taken(number))
+        self.at(datetime.fromisoformat(self.show(number)["soak_until"]))
+        self.wait_for_phase(number, "sending")
+        return self.due_instants(number)
+
+    def send_wave(self, number: str, wave: tuple[datetime, int]) -> None:
+        """Let the clock hurry to a wave, and wait until everybody in it has been told."""
+        due_at, told_by_then = wave
+        self.at(due_at)
+        self.stage.wait_until(
+            f"the wave of {due_at:%H:%M} is out", lambda: self.taken(number) >= told_by_then
+        )
+
+    def begin_wave(self, number: str, wave: tuple[datetime, int]) -> None:
+        """Let the clock hurry to a wave, and return while it is going out."""
+        before = self.taken(number)
+        self.at(wave[0])
+        self.stage.wait_until("the next wave", lambda: self.taken(number) > before + 5)
 
     # -- the stage ----------------------------------------------------------------------------
 
@@ -149,15 +194,14 @@ class Story:
         self.telling.heading("act1")
         self._as_sent()
         number = self._planned_and_approved()
-        self._held_then_first_group(number)
+        self._held(number)
         self._waves_with_a_kill(number)
-        self._taken_back_after_five_hours(number)
 
     def _as_sent(self) -> None:
         refused = self.stage.countermand(
             "order", "plan", str(EXAMPLES / "order-as-sent.yaml"), actor=AUTHOR, expect=(1,)
         )
-        faults = refused.json["faults"]
+        faults = refused.json["error"]["faults"]
         connections = self.stage.ask_mail_server(do="count")["sessions"]
         self.say("as_sent_refused", count=len(faults), connections=connections)
         for fault in faults:
@@ -186,7 +230,7 @@ class Story:
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.stage.countermand("order", "review", number, actor=AUTHOR)
         own = self.stage.countermand("order", "approve", number, actor=AUTHOR, expect=(1, 4))
-        self.say("own_approval_refused", code=own.json["code"])
+        self.say("own_approval_refused", code=own.json["error"]["code"])
         self.stage.countermand("order", "review", number, actor=APPROVERS[0])
         self.stage.countermand("order", "approve", number, actor=APPROVERS[0])
         self._edit_one_word(number)
@@ -209,64 +253,61 @@ class Story:
         self.say("edit_voids")
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
 
-    def _held_then_first_group(self, number: str) -> None:
+    def _held(self, number: str) -> None:
         held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
         until = datetime.fromisoformat(held["hold_until"])
         self.say("held", until=until.strftime("%H:%M UTC"))
         if self.stage.accepted():
             raise StageBroke("something left while the order was held")
-        self.at(until)
-        self.wait_for_phase(number, "canary", "sending")
-        self.stage.wait_until("the first mails", lambda: self.stage.accepted() > 0)
-        self.at(self.stage.now() + timedelta(minutes=10))
-        self.say("first_group", count=self.stage.accepted())
 
     def _waves_with_a_kill(self, number: str) -> None:
-        first = self.stage.now()
-        self.stage.set_clock(first, rate=self.rate)
-        self.wait_for_phase(number, "sending")
-        before = self.stage.accepted()
-        if self.with_own_kill:
-            self.stage.wait_until("the first wave", lambda: self.stage.accepted() > before + 20)
-            kill(self.stage.processes()["sender-1"])
-            self.figures["kills"] = 1
-            self.say("sender_killed")
-        self.at(first + timedelta(hours=2, minutes=50))
-        self.say("waves", count=self.stage.accepted())
+        waves = self.begin_waves(number)
+        mistake_at = datetime.fromisoformat(self.show(number)["first_group_at"]) + _FIVE_HOURS
+        done = [wave for wave in waves if wave[0] < mistake_at - timedelta(minutes=5)]
+        coming = waves[len(done)]
+        self.stage.ask_mail_server(do="delay_replies", seconds=_SLOW_REPLY_S)
+        for wave in done[1:]:
+            if self.with_own_kill and wave is done[2]:
+                self._kill_a_sender_in(number, wave)
+            self.send_wave(number, wave)
+        self.say("waves", count=self.taken(number))
+        self.begin_wave(number, coming)
+        self._taken_back_in_the_middle(number)
 
-    def _taken_back_after_five_hours(self, number: str) -> None:
-        first_at = datetime.fromisoformat(self.show(number)["first_group_at"])
-        self.stage.ask_mail_server(do="delay_replies", seconds=0.06)
-        self.at(first_at + timedelta(hours=5) - timedelta(minutes=10))
-        seen = self.stage.accepted()
-        self.stage.set_clock(self.stage.now(), rate=self.rate)
-        self.stage.wait_until("the next wave", lambda: self.stage.accepted() > seen + 10)
-        self.stage.set_clock(self.stage.now(), rate=1.0)
-        reached = self.stage.accepted()
-        share = reached / int(self.figures["affected_people"])
+    def _kill_a_sender_in(self, number: str, wave: tuple[datetime, int]) -> None:
+        self.begin_wave(number, wave)
+        kill(self.stage.processes()["sender-1"])
+        self.figures["kills"] = 1
+        self.say("sender_killed")
+
+    def _taken_back_in_the_middle(self, number: str) -> None:
+        first_at = min(m.told_at for m in read_record(self.stage.record) if m.kind == "notice")
+        share = self.taken(number) / int(self.figures["affected_people"])
         self.say("five_hours", share=f"{share:.0%}")
-        pressed = self.press(number)
+        self.mistake = self.press(number)
         self.stage.ask_mail_server(do="delay_replies", seconds=0.0)
-        self.mistake = pressed
-        gone = pressed["taken_back_at"] - first_at
+        gone = self.mistake["taken_back_at"] - first_at
         self.figures["first_notice_to_press_s"] = round(gone.total_seconds())
-        self.stage.set_clock(self.stage.now(), rate=60.0)
         self.wait_for_phase(number, "corrected", limit_s=120)
-        self.stage.set_clock(self.stage.now(), rate=1.0)
 
     def press(self, number: str) -> dict[str, Any]:
         """One person takes the order back at a terminal; return what the program said, and when."""
+        self.stage.set_clock(self.stage.now(), rate=1.0)
         pressed_at = time.time()
-        told_at = self.stage.now()
+        before = self.stage.now()
         answer = self.stage.shell(
             "take-back", number, "--because", "mistake", actor=OPERATOR, expect=(0, 6)
         )
-        written = (self.stage.data / "fences" / f"{number}.json").stat()
+        written = self.stage.data / "fences" / f"{number}.take-back.json"
+        taken_back_at = datetime.fromisoformat(json.loads(written.read_text("utf-8"))["at"])
+        if not before <= taken_back_at <= self.stage.now():
+            raise StageBroke(f"taken back at {before}, but the mails will say {taken_back_at}")
+        self.stage.set_clock(self.stage.now(), rate=WALKING)
         return {
             "number": number,
             "pressed_at": pressed_at,
-            "taken_back_at": told_at,
-            "stop_durable_at": written.st_mtime,
+            "taken_back_at": taken_back_at,
+            "stop_durable_at": written.stat().st_mtime,
             "said": answer.json,
         }
 
@@ -310,38 +351,40 @@ class Story:
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.approve_by_two(number)
         self.say("done_rightly", number=number)
-        held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
-        self.at(datetime.fromisoformat(held["hold_until"]))
-        self.send_all_waves(number)
-        counts = self.show(number)["notices"]
-        self.say("all_told", count=counts["certain"])
+        self.stage.countermand("order", "release", number, actor=OPERATOR)
+        for wave in self.begin_waves(number)[1:]:
+            self.send_wave(number, wave)
+        self.wait_for_phase(number, "notified", "enforcing")
+        self.say("all_told", count=self.taken(number))
         self.figures["rightly_number"] = number
         return number
 
     def _late_joiner(self, number: str) -> None:
-        as_of = self.stage.now().replace(microsecond=0)
-        base = as_of - (MONDAY - timedelta(hours=1))
-        hours = max(1, int(base.total_seconds() // 3600))
+        self.at(JOINED)
         self.invent(
             *("joined", MONDAY - timedelta(hours=1)),
-            *("--after-removal", "0%", "--late-joiners", "5", "--later", f"{hours}h"),
+            *("--after-removal", "0%", "--late-joiners", "5"),
+            *("--later", self._hours_since_monday(JOINED)),
         )
         folder = self.synth / "joined" / "late-joiners"
         self.import_people(folder)
-        self.import_devices(folder, as_of)
+        self.import_devices(folder, JOINED)
         known = {phone.owner for phone in read_phones(self.synth / "monday", TIKTOK)}
         fresh = [p for p in read_phones(folder, TIKTOK) if p.owner not in known and p.carries]
         if not fresh:
-            return
+            raise StageBroke("nobody among the new people carries the app; choose another seed")
         joined = fresh[0].owner
-        self.stage.set_clock(self.stage.now(), rate=self.rate)
+        self.late = frozenset(phone.owner for phone in fresh)
         self.stage.wait_until(
             "the late joiner is told",
             lambda: any(row["late"] for row in self._person_rows(number, joined)),
         )
-        self.stage.set_clock(self.stage.now(), rate=1.0)
         row = next(row for row in self._person_rows(number, joined) if row["late"])
-        self.say("late_joiner", name=row["name"], deadline=row["own_deadline_at"])
+        self.say(
+            "late_joiner",
+            name=row["name"],
+            deadline=datetime.fromisoformat(row["own_deadline_at"]).strftime("%a %d %b %H:%M UTC"),
+        )
 
     def _person_rows(self, number: str, address: str) -> Sequence[dict[str, Any]]:
         rows: Sequence[dict[str, Any]] = self.stage.countermand(
@@ -350,14 +393,15 @@ class Story:
         return rows
 
     def _reminders_and_deadline(self, number: str) -> None:
-        self.at(EVE - timedelta(hours=1))
+        self.at(EVE)
         self.invent(
             *("eve", MONDAY - timedelta(hours=1)),
             *("--after-removal", "60%", "--late-joiners", "5"),
             *("--later", self._hours_since_monday(EVE)),
         )
         self._take_over_inventory("eve", EVE)
-        self.at(EVE + timedelta(hours=9, minutes=30))
+        for hours in (5, 10, 14, 19, 24):
+            self.at(EVE + timedelta(hours=hours))
         self.at(MORNING_AFTER)
         self.wait_for_phase(number, "enforcing")
         sent = self.show(number)["notices"]["by_kind"]
@@ -381,7 +425,9 @@ class Story:
         self._take_over_inventory("morning", MORNING_AFTER)
         phones = read_phones(self.synth / "morning" / "late-joiners", TIKTOK)
         asked = [phone for phone in phones if phone.active_sync_id]
-        expected = {phone.source_id for phone in asked if phone.carries}
+        expected = {
+            phone.source_id for phone in asked if phone.carries and phone.owner not in self.late
+        }
         doors = self.doors()
 
         def closed() -> set[str]:
@@ -441,17 +487,12 @@ class Story:
         self._plan_again(number, file)
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.approve_by_two(number)
-        held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
-        before = self.stage.accepted()
-        self.at(datetime.fromisoformat(held["hold_until"]))
-        self.stage.set_clock(self.stage.now(), rate=self.rate)
-        self.stage.wait_until(
-            "two waves", lambda: self.stage.accepted() > before + self.people // 6
-        )
-        self.stage.set_clock(self.stage.now(), rate=1.0)
-        self.say("amendment_out", number=number, count=self.stage.accepted() - before)
-        pressed = self.press(number)
-        self.amendment = pressed
-        self.stage.set_clock(self.stage.now(), rate=60.0)
+        self.stage.countermand("order", "release", number, actor=OPERATOR)
+        waves = self.begin_waves(number)
+        self.send_wave(number, waves[1])
+        self.stage.ask_mail_server(do="delay_replies", seconds=_SLOW_REPLY_S)
+        self.begin_wave(number, waves[2])
+        self.say("amendment_out", number=number, count=self.taken(number))
+        self.amendment = self.press(number)
+        self.stage.ask_mail_server(do="delay_replies", seconds=0.0)
         self.wait_for_phase(number, "corrected", limit_s=120)
-        self.stage.set_clock(self.stage.now(), rate=1.0)
