@@ -1,6 +1,7 @@
 -- What no program may do to the ledger, by whatever way it comes.
 
-CREATE FUNCTION notices_guard_notice() RETURNS trigger
+-- Fires only for an UPDATE that names one of these columns, which no verb does: costs nothing.
+CREATE FUNCTION notices_guard_frozen() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF (NEW.order_number, NEW.revision_number, NEW.kind, NEW.step, NEW.person_id, NEW.address,
@@ -13,6 +14,17 @@ BEGIN
     THEN
         RAISE EXCEPTION 'a mail is frozen at birth' USING ERRCODE = 'check_violation';
     END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER notices_guard_frozen
+    BEFORE UPDATE OF order_number, revision_number, kind, step, person_id, address, language,
+        wave, template_id, values, message_id, in_reply_to, dated_at
+    ON notices_notice FOR EACH ROW EXECUTE FUNCTION notices_guard_frozen();
+
+CREATE FUNCTION notices_guard_notice() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
     IF NEW.exposure < OLD.exposure AND NOT (
         -- the dot was provably not written, or the server refused it
         (OLD.state = 'permitted' AND NEW.exposure = OLD.exposure_before
@@ -43,7 +55,10 @@ BEGIN
 END
 $$;
 CREATE TRIGGER notices_guard_notice BEFORE UPDATE ON notices_notice
-    FOR EACH ROW EXECUTE FUNCTION notices_guard_notice();
+    FOR EACH ROW
+    WHEN (NEW.exposure < OLD.exposure
+          OR (NEW.state = 'permitted' AND OLD.state IS DISTINCT FROM 'permitted'))
+    EXECUTE FUNCTION notices_guard_notice();
 
 CREATE FUNCTION notices_guard_birth() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
