@@ -7,6 +7,7 @@ lives is read from what processes really run in the cluster's folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -159,6 +160,7 @@ class EmbeddedPostgres:
 
         Waits as long as a recovery goes on. Raises a subclass of CountermandError.
         """
+        self._socket = socket_folder(self._home)
         self._end_orphans()
         if not self._home.cluster.exists():
             self._make_cluster()
@@ -186,6 +188,9 @@ class EmbeddedPostgres:
                 self._server.send_signal(signal.SIGQUIT)
                 self._server.wait()
         self._server = None
+        if self._socket.parent != self._home.base:
+            with contextlib.suppress(OSError):  # somebody cleaned up before us
+                self._socket.rmdir()
 
     def _end_orphans(self) -> None:
         """Wait for an older server of this cluster to end; help it after a while."""
