@@ -15,7 +15,9 @@ from countermand.orders.jobs import Desk
 from countermand.orders.models import Order
 from countermand.people.models import AccessToken, Person, RoleGrant
 from countermand.people.queries import Actor, token_hash
+from countermand.project import register as registers
 from countermand.sender.postgres_ledger import PostgresLedger
+from countermand.stop import fence as fences
 from countermand.stop import press as stopping
 from tests.order_samples import whole_order
 
@@ -149,6 +151,9 @@ class World:
     def devices(self) -> list[Device]:
         return list(Device.objects.order_by("pk"))
 
+    def uid_of(self, person_id: int) -> str:
+        return next(uid for uid, person in self.people.items() if person.pk == person_id)
+
     def zone_of(self, person_id: int) -> str:
         return next(p.zone for p in self.people.values() if p.pk == person_id)
 
@@ -267,3 +272,13 @@ class World:
             now=self.now,
         )
         return jobs.finish_stop(self.desk, pressed.fence, pressed=pressed, now=self.now)
+
+    def resume(self, number: str, uid: str = "legal", because: str = "It was fine.") -> None:
+        orders.resume(
+            number,
+            actor=self.actor(uid),
+            now=self.now,
+            because=because,
+            fence=fences.read(self.settings.folder.fences, number),
+            register=lambda *coming: registers.ahead(self.settings, *coming),
+        )

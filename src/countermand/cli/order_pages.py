@@ -204,6 +204,8 @@ def shown(number: str, *, timeline: bool, now: datetime) -> dict[str, Any]:
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": _people(corrections.to_call),
         "paused_devices": len(doors.closed_devices(number, now=now)),
+        "review_on": queries.newest_revision(number).content["order"]["review_on"],
+        "to_be_undone_elsewhere": view.undone_at is None and _was_handed_over(view),
     }
     if timeline:
         answer["timeline"] = _timeline(number)
@@ -268,6 +270,11 @@ def _people(ids: Sequence[int]) -> list[dict[str, str]]:
     return [{"name": known[i].name, "address": known[i].address} for i in ids if i in known]
 
 
+def _was_handed_over(view: OrderView) -> bool:
+    is_over = view.taken_back_at is not None or view.phase == "closed"
+    return view.enforcement == "handed-over" and is_over
+
+
 def to_call(number: str) -> list[dict[str, str]]:
     """Return whom a correction could not reach by mail."""
     from countermand.notices import queries as ledger
@@ -327,6 +334,9 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
             (_("to be called by a person"), len(answer["to_call"])),
         ]
     console.print(output.table("", [_("what"), _("how it stands")], rows))
+    if answer["to_be_undone_elsewhere"]:
+        line = _("Another system may still pause mail. Undo it there, then: {command}")
+        output.say(console, line, command=f"countermand order undone {answer['number']}")
     if "timeline" in answer:
         lines = [(instant(e["at"]), e["what"], e["who"]) for e in answer["timeline"]]
         title = _("What happened")

@@ -50,7 +50,7 @@ def rules(
         "app": app,
         "person": {"name": who.name, "address": who.address},
         "at": moment,
-        "rules": [
+        "in_force": [
             {
                 "number": rule.number,
                 "since": rule.since,
@@ -70,7 +70,7 @@ def _draw(console: Console, answer: dict[str, Any], app: str, at: datetime) -> N
         "name": answer["person"]["name"],
         "at": order_pages.instant(at),
     }
-    if not answer["rules"]:
+    if not answer["in_force"]:
         output.say(console, _("At {at}, nothing is in force about {app} for {name}."), **facts)
         return
     output.say(console, _("At {at}, about {app} for {name}:"), **facts)
@@ -81,7 +81,7 @@ def _draw(console: Console, answer: dict[str, Any], app: str, at: datetime) -> N
             order_pages.instant(rule["deadline_at"]),
             ", ".join(rule["over"]),
         )
-        for rule in answer["rules"]
+        for rule in answer["in_force"]
     ]
     columns = [_("number"), _("applies since"), _("own deadline"), _("stands above")]
     console.print(output.table("", columns, rows))

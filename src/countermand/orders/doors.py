@@ -14,6 +14,7 @@ from typing import Final
 from countermand.domain.lifecycle import Enforcement, Phase
 from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
+from countermand.domain.presence import Presence
 from countermand.domain.published_states import PublishedOrder
 from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
 from countermand.enforcement import actions as enforcement
@@ -137,6 +138,15 @@ def closed_devices(number: str, *, now: datetime, device_id: int | None = None) 
         every = doors.entries_of_device(device_id)
         rows = tuple(row for row in every if row.entry.order_number == number)
     return frozenset(row.device_id for row in rows if decide([row.entry], states, now).closed)
+
+
+def devices_without_app(number: str) -> frozenset[int]:
+    """Return the devices of which doors know that no ordered app is on them any more."""
+    return frozenset(
+        row.device_id
+        for row in doors.entries_of_order(number)
+        if row.entry.presence == Presence.ABSENT.value
+    )
 
 
 def state_facts(order: Order) -> OrderStateFacts:

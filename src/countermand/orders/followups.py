@@ -79,7 +79,10 @@ def write_due(number: str, *, context: PlanContext, now: datetime) -> int:
 def _due(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Due]:
     told_at = ledger.told_at(order.number)
     done = _done(order.number)
-    zones = {person: view.zone for person, view in _people(order).items()}
+    here = {
+        person: view for person, view in _people(order).items() if not view.has_left(now.date())
+    }
+    zones = {person: view.zone for person, view in here.items()}
     for (person_id, step), (deadline, devices) in _told(order).items():
         told = told_at.get((person_id, step))
         if told is None or person_id not in zones:
@@ -193,6 +196,17 @@ def _row(
         now=now,
         in_reply_to=in_reply_to,
     )
+
+
+@transaction.atomic(durable=True)
+def tell_opened(
+    number: str, device_ids: frozenset[int], *, context: PlanContext, now: datetime
+) -> int:
+    """Tell the owners of devices whose door opened because a list showed that the app is gone."""
+    if not device_ids:
+        return 0
+    order = stepping.locked(number)
+    return tell_restored(order, device_ids, Because.SEEN_GONE, context=context, now=now)
 
 
 def tell_restored(

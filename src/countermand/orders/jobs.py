@@ -203,12 +203,15 @@ def _tell_late_joiners(desk: Desk, number: str, *, now: datetime) -> bool:
 def _pause_if_unwell(desk: Desk, number: str, *, now: datetime) -> bool:
     if _phase(number) not in {Phase.CANARY, Phase.SENDING}:
         return False
+    order = Order.objects.get(number=number)
     health = ledger.health(number)
+    bounced = health.bounced - order.known_bounces
+    uncertain = health.uncertain - order.known_uncertain
     because = ""
-    if _is_too_many(health.bounced, health.accepted, _BOUNCED_PER_CENT):
-        because = f"{health.bounced} of {health.accepted} notices came back undelivered."
-    elif _is_too_many(health.uncertain, health.mails, _UNCERTAIN_PER_CENT):
-        because = f"For {health.uncertain} of {health.mails} notices nobody knows if they arrived."
+    if _is_too_many(bounced, health.accepted, _BOUNCED_PER_CENT):
+        because = f"{bounced} of {health.accepted} notices came back undelivered."
+    elif _is_too_many(uncertain, health.mails, _UNCERTAIN_PER_CENT):
+        because = f"For {uncertain} of {health.mails} notices nobody knows if they arrived."
     if not because:
         return False
     pause_by_itself(desk, number, because=because, now=now)
@@ -247,7 +250,10 @@ def _compile_doors(desk: Desk, number: str, *, now: datetime) -> bool:
     known = _what_doors_follow_from(order, now)
     if order.compiled_from == known:
         return False
+    closed = doors.closed_devices(number, now=now)
     compiled = doors.compile_entries(number, publisher=desk.publisher, now=now)
+    opened = closed & doors.devices_without_app(number)
+    followups.tell_opened(number, opened, context=desk.context, now=now)
     Order.objects.filter(pk=number).update(compiled_from=known)
     return compiled.written + compiled.removed > 0
 

@@ -33,6 +33,8 @@ class Order(models.Model):
     go_by = models.BigIntegerField(null=True)
     notified_at = models.DateTimeField(null=True)  # every notice has settled
     looked_for_late = models.CharField(max_length=64, blank=True, default="")  # what was known then
+    known_bounces = models.IntegerField(default=0)  # so many a person has looked at and let pass
+    known_uncertain = models.IntegerField(default=0)
     surge_allowed_until = models.DateTimeField(null=True)  # a person let a surge of them through
     compiled_from = models.CharField(max_length=64, blank=True, default="")  # what doors were told
     first_deadline_at = models.DateTimeField(null=True)  # the earliest own deadline of all
@@ -133,8 +135,6 @@ class ToldDevice(models.Model):
     device_id = models.BigIntegerField()
     step = models.IntegerField(default=0)  # which of the person's notices named it
     own_deadline_at = models.DateTimeField()
-    closed_since = models.DateTimeField(null=True)  # mail is paused on it, as far as we know
-    restored = models.IntegerField(default=0)  # how often its owner was told that mail is back
 
     class Meta:
         constraints: ClassVar = [

@@ -57,6 +57,7 @@ class OrderView:
     variant: str
     corrected_at: datetime | None
     statement_at: datetime | None
+    undone_at: datetime | None
     amends: str
     replaces: str
     people: int

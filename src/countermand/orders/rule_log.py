@@ -47,6 +47,11 @@ def people_excepted(number: str, until: Mapping[int, datetime | None], *, now: d
     _record_people(PEOPLE_EXCEPTED, number, until, now)
 
 
+def people_left(number: str, people: Iterable[int], *, now: datetime) -> None:
+    """Enter in the log that people are out from under an order: they left the organisation."""
+    _record_people(PEOPLE_LEFT, number, dict.fromkeys(people), now)
+
+
 def _record_people(
     event: str, number: str, instants: Mapping[int, datetime | None], now: datetime
 ) -> None:

@@ -19,6 +19,7 @@ from countermand.domain import approvals as policy
 from countermand.domain import plan
 from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_parts import Go, OrderDocument
+from countermand.notices import queries as ledger
 from countermand.orders import corrections, drafting, rule_log, stepping, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, Revision
@@ -37,6 +38,7 @@ from countermand.stop.fence import Fence
 # Below this a hold is no hold: nobody could read the plan once more.
 SHORTEST_HOLD = timedelta(minutes=10)
 _CODE_BYTES = 16
+A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,7 @@ def start_waves(number: str, *, now: datetime, context: PlanContext, fence: Fenc
         return False
     if fence is not None and fence.covers(order.epoch):
         return False
-    if not telling.has_settled(order.number):
+    if not telling.is_mostly_out(order.number):
         return False
     order.sending_at = now
     stepping.take(order, Step.GO, actor_id=order.go_by, now=now)
@@ -247,9 +249,16 @@ def start_waves(number: str, *, now: datetime, context: PlanContext, fence: Fenc
 
 @transaction.atomic(durable=True)
 def all_sent(number: str, *, now: datetime) -> bool:
-    """Notice that every notice has settled; False when some have not."""
+    """Notice that every notice has settled; False when some have not.
+
+    At the first deadline this no longer waits for servers that keep putting a mail off: whoever
+    was not told keeps their mail anyway.
+    """
     order = stepping.locked(number)
-    if order.phase != Phase.SENDING or not telling.has_settled(order.number):
+    if order.phase != Phase.SENDING:
+        return False
+    is_deadline = order.first_deadline_at is not None and now >= order.first_deadline_at
+    if not telling.has_settled(order.number) and not is_deadline:
         return False
     order.notified_at = now
     stepping.take(order, Step.ALL_SENT, actor_id=None, now=now)
@@ -301,12 +310,22 @@ def resume(
     order.epoch = max(order.epoch, fence.stopped_epoch if fence else 0) + 1
     if order.soak_until is not None and order.paused_from == Phase.CANARY:
         order.soak_until += lost
+    if order.paused_by is None:
+        _let_pass(order, now)
     order.paused_at = order.paused_by = None
     order.pause_cause = ""
     words = {"because": because}
     stepping.take(order, Step.RESUME, actor_id=actor.person_id, now=now, words=words)
     register(order.number, order.epoch, order.phase)
     telling.go_on(order, lost=lost, now=now)
+
+
+def _let_pass(order: Order, now: datetime) -> None:
+    """A person has looked at what made the program pause: it does not pause for the same again."""
+    health = ledger.health(order.number)
+    order.known_bounces = health.bounced
+    order.known_uncertain = health.uncertain
+    order.surge_allowed_until = now + A_DAY
 
 
 @transaction.atomic(durable=True)

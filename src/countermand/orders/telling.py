@@ -132,6 +132,12 @@ def has_settled(number: str) -> bool:
     return not ledger.unsettled(number, kind=NoticeKind.NOTICE)
 
 
+def is_mostly_out(number: str) -> bool:
+    """Tell whether nine of ten notices have settled, or all but one: a slow server holds nobody."""
+    waiting = ledger.unsettled(number, kind=NoticeKind.NOTICE)
+    return waiting <= max(1, ledger.health(number).mails // 10)
+
+
 def tell_group(
     order: Order,
     document: OrderDocument,
@@ -165,9 +171,13 @@ def _tell(
     known = {row.person_id: row for row in rows}
     fresh: list[notices.NewNotice] = []
     told: list[ToldDevice] = []
+    left: list[int] = []
     for whole in cells_of(voice.document, known):
         row = known[whole.person.id]
         due = due_at(row)
+        if whole.person.has_left(now.date()):
+            left.append(whole.person.id)
+            continue
         deadline = own_deadline(
             voice.document, whole.person, told_at=due if row.joined_at else None
         )
@@ -176,6 +186,7 @@ def _tell(
         fresh.append(_notice(voice, whole, cells, row, due=due, deadline=deadline, now=now))
         told += _named(voice.order, row, cells, deadline)
         row.notices += 1
+    rule_log.people_left(voice.order.number, left, now=now)
     notices.add_notices(fresh, ids=context.ids)
     ToldDevice.objects.bulk_create(told, ignore_conflicts=True, batch_size=_SLICE)
     Affected.objects.bulk_update(rows, ["own_deadline_at", "notices"], batch_size=_SLICE)

@@ -45,6 +45,10 @@ class PersonView:
     absent_until: date | None
     left_on: date | None
 
+    def has_left(self, today: date) -> bool:
+        """Tell whether this person is no longer here."""
+        return self.left_on is not None and self.left_on <= today
+
     def name_in(self, language: str) -> str:
         """Return the name as it is written in a language that does not use Latin letters."""
         latin = language.partition("-")[0].lower() == "en"

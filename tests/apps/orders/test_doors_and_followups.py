@@ -233,3 +233,66 @@ def test_closing_opens_every_door_and_tells_those_who_got_it(world: World) -> No
     assert len(world.send()) == Affected.objects.filter(order_id=number).count()
     world.sweep(MINUTE)
     assert doors.entries_of_order(number) == ()
+
+
+def test_the_door_follows_the_amendment_and_then_the_older_order_again(world: World) -> None:
+    world.staff(6)
+    older = enforcing(world)
+    everybody = closed_devices(older, now=world.now)
+    assert everybody
+    amendment = world.sending(
+        amends=older, deadline={"at": "2020-07-30T17:00", "clock": "each-person"}
+    )
+
+    world.sweep(MINUTE)
+    covered = set(ToldDevice.objects.filter(order_id=amendment).values_list("device_id", flat=True))
+    assert covered
+    assert closed_devices(older, now=world.now) == everybody - covered
+    assert closed_devices(amendment, now=world.now) == frozenset()
+
+    world.press(amendment, StopKind.TAKE_BACK)
+    world.sweep(MINUTE)
+    assert closed_devices(older, now=world.now) == everybody
+
+
+def test_a_person_lets_a_surge_pass(world: World) -> None:
+    world.staff(30)
+    number = world.notified()
+    world.import_run()
+    world.staff(20)
+    world.sweep(HOUR)
+    assert world.order(number).phase == "paused"
+
+    world.resume(number)
+    world.sweep(MINUTE)
+
+    assert len(world.send()) == 20
+
+
+def test_whoever_left_is_told_nothing_and_comes_out_from_under_the_order(world: World) -> None:
+    world.staff(10)
+    number = world.sent_to_first_group()
+    waiting = Affected.objects.filter(order_id=number, wave__gt=0).first()
+    assert waiting is not None
+    uid = world.uid_of(waiting.person_id)
+    world.people[uid].left_on = world.now.date()
+    world.people[uid].save()
+
+    world.sweep(31 * MINUTE)
+
+    assert not Notice.objects.filter(person_id=waiting.person_id).exists()
+    assert rules_of(world, uid) == []
+
+
+def test_an_inventory_without_the_app_opens_the_door_and_says_so(world: World) -> None:
+    world.staff(6)
+    number = enforcing(world)
+    device = world.devices()[0]
+    assert device.pk in closed_devices(number, now=world.now)
+    world.import_run()
+    world.observe(device, "absent")
+
+    world.sweep(MINUTE)
+
+    assert device.pk not in closed_devices(number, now=world.now)
+    assert kinds(number)["restored"] == 1

@@ -7,21 +7,9 @@ from countermand.domain.delivery import ReplyKind, StopKind
 from countermand.domain.lifecycle import StepNotAllowed
 from countermand.notices.models import Notice
 from countermand.orders import actions, jobs
-from countermand.project import register as registers
 from countermand.stop import fence as fences
 from countermand.stop import register
 from tests.order_world import HOUR, MINUTE, World
-
-
-def resume(world: World, number: str, uid: str = "legal", because: str = "It was fine.") -> None:
-    actions.resume(
-        number,
-        actor=world.actor(uid),
-        now=world.now,
-        because=because,
-        fence=fences.read(world.settings.folder.fences, number),
-        register=lambda *coming: registers.ahead(world.settings, *coming),
-    )
 
 
 def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -> None:
@@ -36,8 +24,8 @@ def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -
     assert (world.order(number).phase, world.send()) == ("paused", [])
 
     with pytest.raises(CauseMissing):
-        resume(world, number, because=" ")
-    resume(world, number)
+        world.resume(number, because=" ")
+    world.resume(number)
     assert world.order(number).phase == "sending"
     assert len(world.send()) > 0
 
@@ -48,14 +36,14 @@ def test_whoever_paused_does_not_resume(world: World) -> None:
     world.press(number, StopKind.PAUSE, uid="legal")
 
     with pytest.raises(SameHand):
-        resume(world, number, uid="legal")
+        world.resume(number, uid="legal")
 
 
 def test_a_second_pause_after_a_resume_stops_the_new_epoch(world: World) -> None:
     world.staff(30)
     number = world.sending()
     world.press(number, StopKind.PAUSE)
-    resume(world, number)
+    world.resume(number)
     known = register.read(world.settings.folder).orders[number]
     assert known.epoch == world.order(number).epoch == 2
 
@@ -71,7 +59,7 @@ def test_a_pause_skips_neither_soak_nor_go(world: World) -> None:
     world.now += 10 * MINUTE
     world.press(number, StopKind.PAUSE)
     world.now += 5 * HOUR
-    resume(world, number)
+    world.resume(number)
 
     world.sweep(19 * MINUTE)
     assert world.order(number).phase == "canary"
@@ -86,7 +74,7 @@ def test_waves_keep_their_distance_after_a_pause(world: World) -> None:
     world.press(number, StopKind.PAUSE)
     world.now += 5 * HOUR
 
-    resume(world, number)
+    world.resume(number)
 
     assert world.send() == []
     world.now += 31 * MINUTE
@@ -206,7 +194,7 @@ def test_a_take_back_is_final(world: World) -> None:
     world.press(number, StopKind.TAKE_BACK)
 
     with pytest.raises(StepNotAllowed):
-        resume(world, number)
+        world.resume(number)
     with pytest.raises(StepNotAllowed):
         actions.close(
             number, actor=world.actor("author"), now=world.now, context=world.desk.context
@@ -252,7 +240,7 @@ def test_many_bounces_pause_the_order_by_itself_with_the_cause_in_words(world: W
     order = world.order(number)
     assert (order.phase, order.paused_by) == ("paused", None)
     assert "came back" in order.pause_cause
-    resume(world, number)
+    world.resume(number)
     assert world.order(number).phase == "canary"
 
 
@@ -268,3 +256,30 @@ def test_two_sweeps_at_once_harm_nothing(world: World) -> None:
     jobs.sweep(world.desk, now=world.now)
 
     assert Notice.objects.filter(order_number=number).count() == 32
+
+
+def test_what_a_person_has_looked_at_pauses_the_order_once(world: World) -> None:
+    world.staff(40)
+    number = world.sent_to_first_group()
+    sent = list(Notice.objects.filter(state="sent").values_list("pk", flat=True)[:3])
+    Notice.objects.filter(pk__in=sent).update(state="bounced", bounced_at=world.now)
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "paused"
+
+    world.resume(number)
+    world.sweep(31 * MINUTE)
+
+    assert world.order(number).phase == "sending"
+
+
+def test_one_slow_server_holds_nobody_up(world: World) -> None:
+    world.staff(40)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(1, kind=ReplyKind.DEFERRED)
+    world.send()
+    assert Notice.objects.filter(state="pending").count() == 1
+
+    world.sweep(31 * MINUTE)
+
+    assert world.order(number).phase == "sending"
