@@ -5,118 +5,262 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='SenderLease',
+            name="SenderLease",
             fields=[
-                ('name', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('mode', models.CharField(max_length=10)),
-                ('host', models.CharField(max_length=200)),
-                ('pid', models.IntegerField()),
-                ('lease_until', models.DateTimeField()),
+                ("name", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("mode", models.CharField(max_length=10)),
+                ("host", models.CharField(max_length=200)),
+                ("pid", models.IntegerField()),
+                ("lease_until", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Mailing',
+            name="Mailing",
             fields=[
-                ('order_number', models.CharField(max_length=12, primary_key=True, serialize=False)),
-                ('mode', models.CharField(max_length=10)),
-                ('phase', models.CharField(max_length=20)),
-                ('epoch', models.BigIntegerField()),
-                ('stopped_epoch', models.BigIntegerField(default=0)),
-                ('withdrawn', models.BooleanField(default=False)),
-                ('barrier_at', models.DateTimeField(null=True)),
-                ('not_after', models.DateTimeField()),
-                ('digest', models.CharField(max_length=64)),
-                ('revision_number', models.IntegerField()),
+                (
+                    "order_number",
+                    models.CharField(max_length=12, primary_key=True, serialize=False),
+                ),
+                ("mode", models.CharField(max_length=10)),
+                ("phase", models.CharField(max_length=20)),
+                ("epoch", models.BigIntegerField()),
+                ("stopped_epoch", models.BigIntegerField(default=0)),
+                ("withdrawn", models.BooleanField(default=False)),
+                ("barrier_at", models.DateTimeField(null=True)),
+                ("not_after", models.DateTimeField()),
+                ("digest", models.CharField(max_length=64)),
+                ("revision_number", models.IntegerField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('mode__in', ['live', 'exercise'])), name='mailing_mode_is_known'), models.CheckConstraint(condition=models.Q(('barrier_at__isnull', True), ('stopped_epoch__gt', 0), ('withdrawn', True), _connector='OR'), name='barrier_needs_a_stop')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("mode__in", ["live", "exercise"])),
+                        name="mailing_mode_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("barrier_at__isnull", True),
+                            ("stopped_epoch__gt", 0),
+                            ("withdrawn", True),
+                            _connector="OR",
+                        ),
+                        name="barrier_needs_a_stop",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('order_number', models.CharField(max_length=12)),
-                ('revision_number', models.IntegerField()),
-                ('kind', models.CharField(max_length=12)),
-                ('step', models.IntegerField(default=0)),
-                ('person_id', models.BigIntegerField()),
-                ('address', models.CharField(max_length=320)),
-                ('language', models.CharField(max_length=35)),
-                ('wave', models.IntegerField(default=0)),
-                ('template_id', models.BigIntegerField()),
-                ('values', models.JSONField(default=dict)),
-                ('message_id', models.CharField(max_length=200, unique=True)),
-                ('in_reply_to', models.CharField(blank=True, default='', max_length=200)),
-                ('dated_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField()),
-                ('state', models.CharField(default='pending', max_length=14)),
-                ('exposure', models.SmallIntegerField(default=0)),
-                ('exposure_before', models.SmallIntegerField(default=0)),
-                ('epoch', models.BigIntegerField(default=0)),
-                ('attempts', models.SmallIntegerField(default=0)),
-                ('claimed_by', models.CharField(blank=True, default='', max_length=60)),
-                ('queue_id', models.CharField(blank=True, default='', max_length=60)),
-                ('last_reply', models.CharField(blank=True, default='', max_length=200)),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('bounced_at', models.DateTimeField(null=True)),
-                ('proven_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("order_number", models.CharField(max_length=12)),
+                ("revision_number", models.IntegerField()),
+                ("kind", models.CharField(max_length=12)),
+                ("step", models.IntegerField(default=0)),
+                ("person_id", models.BigIntegerField()),
+                ("address", models.CharField(max_length=320)),
+                ("language", models.CharField(max_length=35)),
+                ("wave", models.IntegerField(default=0)),
+                ("template_id", models.BigIntegerField()),
+                ("values", models.JSONField(default=dict)),
+                ("message_id", models.CharField(max_length=200, unique=True)),
+                ("in_reply_to", models.CharField(blank=True, default="", max_length=200)),
+                ("dated_at", models.DateTimeField()),
+                ("due_at", models.DateTimeField()),
+                ("state", models.CharField(default="pending", max_length=14)),
+                ("exposure", models.SmallIntegerField(default=0)),
+                ("exposure_before", models.SmallIntegerField(default=0)),
+                ("epoch", models.BigIntegerField(default=0)),
+                ("attempts", models.SmallIntegerField(default=0)),
+                ("claimed_by", models.CharField(blank=True, default="", max_length=60)),
+                ("queue_id", models.CharField(blank=True, default="", max_length=60)),
+                ("last_reply", models.CharField(blank=True, default="", max_length=200)),
+                ("accepted_at", models.DateTimeField(null=True)),
+                ("bounced_at", models.DateTimeField(null=True)),
+                ("proven_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['pending', 'maybe'])), fields=['order_number', 'due_at', 'id'], name='notices_to_take'), models.Index(condition=models.Q(('state__in', ['claimed', 'permitted'])), fields=['claimed_by'], name='notices_in_hand'), models.Index(fields=['order_number', 'person_id'], name='notices_by_person')],
-                'constraints': [models.UniqueConstraint(fields=('order_number', 'revision_number', 'kind', 'step', 'person_id', 'address'), name='one_notice_each'), models.CheckConstraint(condition=models.Q(('exposure__in', [0, 1, 2])), name='exposure_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['sent', 'delivered']), _negated=True), ('exposure', 2), _connector='OR'), name='accepted_is_certain'), models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['permitted', 'maybe']), _negated=True), ('exposure__gte', 1), _connector='OR'), name='intent_is_possible'), models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['pending', 'skipped', 'refused']), _negated=True), ('exposure', 0), _connector='OR'), name='never_sent_is_none'), models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'claimed', 'permitted', 'sent', 'maybe', 'refused', 'skipped', 'delivered', 'bounced', 'pulled_queue', 'pulled_unread'])), name='state_is_known'), models.CheckConstraint(condition=models.Q(('kind__in', ['notice', 'reminder', 'lock', 'restored', 'closing', 'correction'])), name='kind_is_known'), models.CheckConstraint(condition=models.Q(('exposure_before__lte', models.F('exposure')), models.Q(('state__in', ['claimed', 'permitted']), _negated=True), _connector='OR'), name='exposure_is_the_maximum')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["pending", "maybe"])),
+                        fields=["order_number", "due_at", "id"],
+                        name="notices_to_take",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["claimed", "permitted"])),
+                        fields=["claimed_by"],
+                        name="notices_in_hand",
+                    ),
+                    models.Index(fields=["order_number", "person_id"], name="notices_by_person"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=(
+                            "order_number",
+                            "revision_number",
+                            "kind",
+                            "step",
+                            "person_id",
+                            "address",
+                        ),
+                        name="one_notice_each",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("exposure__in", [0, 1, 2])), name="exposure_is_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state__in", ["sent", "delivered"]), _negated=True),
+                            ("exposure", 2),
+                            _connector="OR",
+                        ),
+                        name="accepted_is_certain",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state__in", ["permitted", "maybe"]), _negated=True),
+                            ("exposure__gte", 1),
+                            _connector="OR",
+                        ),
+                        name="intent_is_possible",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("state__in", ["pending", "skipped", "refused"]), _negated=True
+                            ),
+                            ("exposure", 0),
+                            _connector="OR",
+                        ),
+                        name="never_sent_is_none",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                [
+                                    "pending",
+                                    "claimed",
+                                    "permitted",
+                                    "sent",
+                                    "maybe",
+                                    "refused",
+                                    "skipped",
+                                    "delivered",
+                                    "bounced",
+                                    "pulled_queue",
+                                    "pulled_unread",
+                                ],
+                            )
+                        ),
+                        name="state_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                ["notice", "reminder", "lock", "restored", "closing", "correction"],
+                            )
+                        ),
+                        name="kind_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("exposure_before__lte", models.F("exposure")),
+                            models.Q(("state__in", ["claimed", "permitted"]), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="exposure_is_the_maximum",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='NoticeEvidence',
+            name="NoticeEvidence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=30)),
-                ('at', models.DateTimeField()),
-                ('detail', models.CharField(blank=True, default='', max_length=200)),
-                ('notice', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='evidence', to='notices.notice')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=30)),
+                ("at", models.DateTimeField()),
+                ("detail", models.CharField(blank=True, default="", max_length=200)),
+                (
+                    "notice",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evidence",
+                        to="notices.notice",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PermitBatch',
+            name="PermitBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('order_number', models.CharField(max_length=12)),
-                ('epoch', models.BigIntegerField()),
-                ('digest', models.CharField(max_length=64)),
-                ('sender', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('message_ids', models.JSONField()),
-                ('logged', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("order_number", models.CharField(max_length=12)),
+                ("epoch", models.BigIntegerField()),
+                ("digest", models.CharField(max_length=64)),
+                ("sender", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("message_ids", models.JSONField()),
+                ("logged", models.BooleanField(default=False)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('logged', False)), fields=['id'], name='permit_batches_to_log')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("logged", False)),
+                        fields=["id"],
+                        name="permit_batches_to_log",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Template',
+            name="Template",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('order_number', models.CharField(max_length=12)),
-                ('revision_number', models.IntegerField()),
-                ('kind', models.CharField(max_length=12)),
-                ('variant', models.CharField(blank=True, default='', max_length=20)),
-                ('language', models.CharField(max_length=35)),
-                ('subject', models.TextField()),
-                ('text', models.TextField()),
-                ('html', models.TextField()),
-                ('sha256', models.CharField(max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("order_number", models.CharField(max_length=12)),
+                ("revision_number", models.IntegerField()),
+                ("kind", models.CharField(max_length=12)),
+                ("variant", models.CharField(blank=True, default="", max_length=20)),
+                ("language", models.CharField(max_length=35)),
+                ("subject", models.TextField()),
+                ("text", models.TextField()),
+                ("html", models.TextField()),
+                ("sha256", models.CharField(max_length=64)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('order_number', 'revision_number', 'kind', 'variant', 'language'), name='one_template_each')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("order_number", "revision_number", "kind", "variant", "language"),
+                        name="one_template_each",
+                    )
+                ],
             },
         ),
     ]
