@@ -64,8 +64,9 @@ def committed_message_ids(exported_log: Path) -> frozenset[str]:
     """Return every Message-ID for which the exported log holds a committed intent to send."""
     found: set[str] = set()
     for line in _json_lines(exported_log):
-        if line.get("event") == "permit.batch":
-            found.update(line["facts"]["message_ids"])
+        entry = line.get("entry", line)
+        if isinstance(entry, dict) and entry.get("event") == "permit.batch":
+            found.update(entry["facts"]["message_ids"])
     return frozenset(found)
 
 
