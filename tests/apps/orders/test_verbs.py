@@ -1,0 +1,219 @@
+"""The verbs of the command line about orders: what they answer, and with which exit code."""
+
+import json
+import re
+import socketserver
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countermand.cli import entry
+from countermand.cli.exit_codes import ExitCode
+from tests.order_world import MINUTE, World, order_text
+
+INSIDE = re.compile(
+    r"\b(permit|fence|barrier|epoch|hit list|exposure|verdict|attestation)s?\b", re.IGNORECASE
+)
+
+
+class Relay(socketserver.StreamRequestHandler):
+    """Greets, and says yes to everything."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 relay\r\n")
+        while line := self.rfile.readline():
+            is_over = line.lower().startswith(b"quit")
+            self.wfile.write(b"221 bye\r\n" if is_over else b"250 yes\r\n")
+            if is_over:
+                return
+
+
+@pytest.fixture
+def relay() -> Iterator[str]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class Terminal:
+    """Somebody at a terminal of this installation."""
+
+    def __init__(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.world, self._environ, self._seen = world, monkeypatch, capsys
+        self._environ.setenv("COUNTERMAND_DATA", str(world.settings.data))
+        self._environ.setenv("DATABASE_URL", world.settings.database_url)
+
+    def set(self, name: str, value: str) -> None:
+        self._environ.setenv(name, value)
+
+    def give(self, *arguments: str, who: str = "author") -> tuple[int, str]:
+        self._environ.setenv("COUNTERMAND_TOKEN", f"token-of-{who}")
+        self._seen.readouterr()
+        code = entry.main(list(arguments))
+        seen = self._seen.readouterr()
+        return code, seen.out + seen.err
+
+    def ask(self, *arguments: str, who: str = "author") -> Any:
+        code, said = self.give(*arguments, "--json", who=who)
+        assert code == ExitCode.DONE, said
+        return json.loads(said)
+
+
+@pytest.fixture
+def terminal(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Terminal:
+    return Terminal(world, monkeypatch, capsys)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "order.yaml"
+    deadline = {"at": "2099-12-10T17:00", "clock": "each-person"}
+    path.write_text(order_text(deadline=deadline, review_on="2100-06-10"), encoding="utf-8")
+    return path
+
+
+def approved(terminal: Terminal, file: Path) -> str:
+    number = str(terminal.ask("order", "plan", str(file))["number"])
+    terminal.ask("order", "submit", number)
+    for who in ("legal", "council"):
+        terminal.ask("order", "review", number, who=who)
+        terminal.ask("order", "approve", number, who=who)
+    return number
+
+
+def test_from_the_file_to_the_release(terminal: Terminal, file: Path, relay: str) -> None:
+    terminal.world.staff(8)
+    number = approved(terminal, file)
+    assert terminal.ask("order", "show", number)["phase"] == "approved"
+
+    terminal.set("COUNTERMAND_RELAY", "127.0.0.1:1")
+    code, _ = terminal.give("order", "release", number, who="operator")
+    assert code == ExitCode.NOT_REACHABLE
+    terminal.set("COUNTERMAND_RELAY", relay)
+    released = terminal.ask("order", "release", number, who="operator")
+
+    assert released["emergency_code"]
+    shown = terminal.ask("order", "show", number, "--timeline")
+    assert shown["phase"] == "hold"
+    assert [line["what"] for line in shown["timeline"]][-1] == "released; nothing leaves yet"
+    assert (terminal.world.settings.folder.lookup / f"{number}.html").is_file()
+    assert [line["number"] for line in terminal.ask("order", "list")] == [number]
+
+
+def test_a_faulty_file_is_refused_with_every_fault_and_line(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("countermand: order/v1\nmode: live\ndeadline: {at: 2099-01-01}\n")
+
+    code, said = terminal.give("order", "plan", str(bad), "--json")
+
+    faults = json.loads(said)["error"]["faults"]
+    assert code == ExitCode.REFUSED
+    assert {"order.deadline_hour_missing", "order.apps_missing"} <= {f["code"] for f in faults}
+    assert all(fault["file"] == str(bad) for fault in faults)
+
+
+def test_the_author_is_refused_by_name_and_a_stranger_by_token(
+    terminal: Terminal, file: Path
+) -> None:
+    number = terminal.ask("order", "plan", str(file))["number"]
+    terminal.ask("order", "submit", number)
+
+    code, said = terminal.give("order", "approve", number, "--json")
+    assert (code, json.loads(said)["error"]["code"]) == (ExitCode.NOT_ALLOWED, "approval.own")
+    code, _ = terminal.give("order", "approve", number, who="a-stranger")
+    assert code == ExitCode.NOT_ALLOWED
+
+
+def test_a_mistyped_number_is_recognised_and_an_unknown_one_offers_the_nearest(
+    terminal: Terminal, file: Path
+) -> None:
+    number = str(terminal.ask("order", "plan", str(file))["number"])
+    swapped = number[:-2] + number[-1] + number[-2]
+
+    code, said = terminal.give("order", "show", swapped)
+    assert code == ExitCode.NOT_FOUND
+    assert "mistyped" in said or number in said
+    code, _ = terminal.give("order", "show", "CM-7Q4K")
+    assert code == (ExitCode.NOT_FOUND if number != "CM-7Q4K" else ExitCode.DONE)
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_no_inside_word_reaches_a_reader(terminal: Terminal, file: Path, language: str) -> None:
+    terminal.world.staff(8)
+    number = approved(terminal, file)
+
+    for verb in (
+        ("order", "plan", "--number", number),
+        ("order", "show", number, "--timeline"),
+        ("order", "list"),
+        ("order", "review", number),
+        ("notice", "preview", number),
+        ("rules", "--app", "tiktok", "--person", "author"),
+    ):
+        code, said = terminal.give("--lang", language, *verb)
+        assert code == ExitCode.DONE, said
+        assert INSIDE.search(said) is None, INSIDE.search(said)
+
+
+def test_who_was_sent_what_is_listed_with_their_own_deadline(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+
+    rows = terminal.ask("notice", "list", number, "--person", "author@example.org")
+
+    assert [row["kind"] for row in rows] == ["notice"]
+    assert rows[0]["reach"] == "certain"
+    assert rows[0]["own_deadline_at"] is not None
+    assert terminal.ask("notice", "list", number, "--to-call") == []
+
+
+def test_there_is_no_statement_before_staff_were_told(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+    code, _ = terminal.give("statement", "show", number)
+    assert code == ExitCode.REFUSED
+
+    terminal.give("take-back", number, "--because", "mistake", who="operator")
+    # The terminal goes by this machine's clock, far ahead of the clock of the tests.
+    terminal.world.now = datetime(2100, 1, 1, tzinfo=UTC)
+    terminal.world.send()
+    terminal.world.sweep(MINUTE)
+
+    said = terminal.ask("statement", "show", number)["statement"]
+    assert said
+
+
+def test_a_take_back_at_the_terminal_says_who_got_it(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+
+    said = terminal.ask("take-back", number, "--because", "mistake", who="operator")
+
+    assert said["phase"] == "correcting"
+    assert said["got_it"] == said["corrections"] > 0
+    assert said["durable_ms"] < 1000
+
+
+def test_what_somebody_said_is_written_down_by_the_help_desk(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.notified()
+    device = terminal.world.devices()[0]
+
+    said = terminal.ask(
+        "answer", "removed", "--order", number, "--device", device.source_device_id, who="desk"
+    )
+
+    assert said["answer"] == "removed"
+    assert said["orders"] == [number]
