@@ -38,14 +38,28 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
 django.setup()
 
 TEMPLATE = "template_of_tests"
+ROOM_FOR_A_RUN = 2 * 1024**3  # bytes
 _numbers = itertools.count(1)
+
+
+def _quick_folder() -> Path | None:
+    """A folder in memory if it has room, and programs may run there; else the usual one.
+
+    Every copy of the template is some 400 files: ten times quicker in memory than on a disk.
+    """
+    memory = Path("/dev/shm")  # never trusted: PostgreSQL's own folder in it is private
+    if not os.access(memory, os.W_OK | os.X_OK):
+        return None
+    room = os.statvfs(memory)
+    roomy = room.f_bavail * room.f_frsize >= ROOM_FOR_A_RUN
+    return memory if roomy and not room.f_flag & os.ST_NOEXEC else None
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The server of this run; not durable, since nothing in it outlives the run."""
     # Not pytest's own folder: as root that one is closed to the user that PostgreSQL runs as.
-    folder = Path(tempfile.mkdtemp(prefix="cm-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="cm-test-", dir=_quick_folder()))
     folder.chmod(0o711)
     home = postgres_home.choose(DataFolder(folder))
     server = EmbeddedPostgres(home, Passwords("admin", "main", "sender"), durable=False)
