@@ -17,11 +17,28 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (
-    "people devices kills mistake_reached_share affected_people affected_devices notices_accepted "
-    "reached_certain reached_possible corrections_sent corrections_missed corrections_stray "
-    "corrections_precautionary untrue_sentences notices_after_stop stop_durable_ms gate_open_ms "
-    "first_notice_to_press_s press_to_last_correction_s people_to_call log_verified"
-).split()
+    "people",
+    "devices",
+    "kills",
+    "mistake_reached_share",
+    "affected_people",
+    "affected_devices",
+    "notices_accepted",
+    "reached_certain",
+    "reached_possible",
+    "corrections_sent",
+    "corrections_missed",
+    "corrections_stray",
+    "corrections_precautionary",
+    "untrue_sentences",
+    "notices_after_stop",
+    "stop_durable_ms",
+    "gate_open_ms",
+    "first_notice_to_press_s",
+    "press_to_last_correction_s",
+    "people_to_call",
+    "log_verified",
+)
 
 
 def tell(folder: Path, *arguments: str, **environment: str) -> tuple[str, dict[str, Any]]:

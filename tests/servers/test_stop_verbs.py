@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ def token_hash(token: str) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[DataFolder]:
+def folder(tmp_path: Path) -> DataFolder:
     folder = DataFolder(tmp_path)
     for each in (folder.fences, folder.senders, folder.stop):
         each.mkdir(parents=True)
