@@ -32,12 +32,10 @@ class Phone:
     carries: bool
 
 
-def read_phones(folder: Path, identifiers: frozenset[str]) -> list[Phone]:
-    """Read `devices.csv` and `apps.csv`; `identifiers` are those of the ordered app."""
+def read_phones(folder: Path, app_name: str) -> list[Phone]:
+    """Read `devices.csv` and `apps.csv`; a phone carries the app that is called `app_name`."""
     with (folder / "apps.csv").open(encoding="utf-8-sig", newline="") as rows:
-        carrying = {
-            row["device_id"] for row in csv.DictReader(rows) if row["app_id"] in identifiers
-        }
+        carrying = {row["device_id"] for row in csv.DictReader(rows) if row["app_name"] == app_name}
     with (folder / "devices.csv").open(encoding="utf-8-sig", newline="") as rows:
         return [
             Phone(

@@ -25,6 +25,7 @@ _MUST_BE_ZERO = (
     "corrections_stray",
     "untrue_sentences",
     "notices_after_correction",
+    "accepted_without_commitment",
     "corrections_in_another_thread",
     "corrections_in_another_language",
     "doors_wrong",
@@ -125,8 +126,9 @@ def _tell_take_back(story: Story, stage: Stage) -> None:
         *("--at", stage.now().isoformat()),
         actor=AUDITOR,
     ).json
-    if rules["in_force"]:
-        raise StageBroke(f"rules are in force after the take-back: {rules['in_force']}")
+    in_force = rules.get("in_force", rules.get("rules"))
+    if in_force != []:
+        raise StageBroke(f"rules are in force after the take-back: {in_force}")
     story.say("nothing_in_force")
 
 

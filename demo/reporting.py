@@ -114,6 +114,7 @@ def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict
         "notices_after_correction": sum(len(one.notices_after_correction) for one in judges),
         "corrections_in_another_thread": sum(len(one.wrong_thread) for one in judges),
         "corrections_in_another_language": sum(len(one.wrong_language) for one in judges),
+        "accepted_without_commitment": len({m.message_id for m in mails} - committed),
         "stop_durable_ms": mistake.said["durable_ms"],
         "gate_open_ms": max((gate["ms"] for gate in mistake.said["gates"]), default=None),
         "first_notice_to_press_s": story.figures["first_notice_to_press_s"],

@@ -19,7 +19,7 @@ from demo.stage import WALKING, Answer, Stage, StageBroke
 from demo.telling import Telling
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "july-2020"
-TIKTOK = frozenset({"com.zhiliaoapp.musically", "com.ss.android.ugc.trill"})
+TIKTOK = "TikTok"  # by its name in the inventory files; the gate goes by identifiers
 FRIDAY = datetime(2020, 7, 10, 2, 0, tzinfo=UTC)  # 07:30 in India
 MONDAY = datetime(2020, 7, 13, 3, 0, tzinfo=UTC)
 JOINED = datetime(2020, 7, 21, 4, 0, tzinfo=UTC)
@@ -30,6 +30,7 @@ _DEADLINE = datetime(2020, 7, 17, 17)  # noqa: DTZ001 - by each person's own clo
 _DEADLINE_RIGHTLY = datetime(2020, 7, 23, 17)  # noqa: DTZ001
 _DEADLINE_AMENDED = datetime(2020, 8, 3, 17)  # noqa: DTZ001
 
+_MOST_NEWCOMERS = 30
 _LONGEST_STRETCH_S = 4.0  # of real time, whatever the story's time
 _FIVE_HOURS = timedelta(hours=5)
 _SLOW_REPLY_S = 0.12  # as slow as a busy relay, so that a wave lasts long enough to be stopped
@@ -63,6 +64,7 @@ class Story:
     figures: dict[str, Any] = field(default_factory=dict)
     mistake: dict[str, Any] = field(default_factory=dict)
     amendment: dict[str, Any] = field(default_factory=dict)
+    newcomers: int = 0
     late: frozenset[str] = frozenset()  # addresses of people who joined late
 
     # -- small words used by both acts ------------------------------------------------------------
@@ -361,20 +363,9 @@ class Story:
 
     def _late_joiner(self, number: str) -> None:
         self.at(JOINED)
-        self.invent(
-            *("joined", MONDAY - timedelta(hours=1)),
-            *("--after-removal", "0%", "--late-joiners", "5"),
-            *("--later", self._hours_since_monday(JOINED)),
-        )
-        folder = self.synth / "joined" / "late-joiners"
-        self.import_people(folder)
-        self.import_devices(folder, JOINED)
-        known = {phone.owner for phone in read_phones(self.synth / "monday", TIKTOK)}
-        fresh = [p for p in read_phones(folder, TIKTOK) if p.owner not in known and p.carries]
-        if not fresh:
-            raise StageBroke("nobody among the new people carries the app; choose another seed")
-        joined = fresh[0].owner
-        self.late = frozenset(phone.owner for phone in fresh)
+        joined = self._newcomer()
+        self.import_people(self.synth / "joined" / "late-joiners")
+        self.import_devices(self.synth / "joined" / "late-joiners", JOINED)
         self.stage.wait_until(
             "the late joiner is told",
             lambda: any(row["late"] for row in self._person_rows(number, joined)),
@@ -386,6 +377,24 @@ class Story:
             deadline=datetime.fromisoformat(row["own_deadline_at"]).strftime("%a %d %b %H:%M UTC"),
         )
 
+    def _newcomer(self) -> str:
+        """Invent new people until one of them carries the app; return that person's address."""
+        known = {phone.owner for phone in read_phones(self.synth / "monday", TIKTOK)}
+        for self.newcomers in range(1, _MOST_NEWCOMERS):
+            self.invent("joined", MONDAY - timedelta(hours=1), *self._later(JOINED, "0%"))
+            phones = read_phones(self.synth / "joined" / "late-joiners", TIKTOK)
+            self.late = frozenset(phone.owner for phone in phones) - known
+            for phone in phones:
+                if phone.owner in self.late and phone.carries:
+                    return phone.owner
+        raise StageBroke("nobody among the new people carries the app; choose another seed")
+
+    def _later(self, moment: datetime, removed: str) -> tuple[str, ...]:
+        """Options of `synth` for an inventory of `moment`, newcomers included."""
+        hours = int((moment - MONDAY + timedelta(hours=1)).total_seconds() // 3600)
+        newcomers = ("--late-joiners", str(self.newcomers))
+        return ("--after-removal", removed, *newcomers, "--later", f"{hours}h")
+
     def _person_rows(self, number: str, address: str) -> Sequence[dict[str, Any]]:
         rows: Sequence[dict[str, Any]] = self.stage.countermand(
             "notice", "list", number, "--person", address, actor=AUDITOR
@@ -394,11 +403,7 @@ class Story:
 
     def _reminders_and_deadline(self, number: str) -> None:
         self.at(EVE)
-        self.invent(
-            *("eve", MONDAY - timedelta(hours=1)),
-            *("--after-removal", "60%", "--late-joiners", "5"),
-            *("--later", self._hours_since_monday(EVE)),
-        )
+        self.invent("eve", MONDAY - timedelta(hours=1), *self._later(EVE, "60%"))
         self._take_over_inventory("eve", EVE)
         for hours in (5, 10, 14, 19, 24):
             self.at(EVE + timedelta(hours=hours))
@@ -407,9 +412,6 @@ class Story:
         sent = self.show(number)["notices"]["by_kind"]
         self.say("reminders", count=sent.get("reminder", 0), locks=sent.get("lock", 0))
 
-    def _hours_since_monday(self, moment: datetime) -> str:
-        return f"{int((moment - MONDAY + timedelta(hours=1)).total_seconds() // 3600)}h"
-
     def _take_over_inventory(self, name: str, as_of: datetime) -> None:
         folder = self.synth / name / "late-joiners"
         self.import_people(folder)
@@ -417,12 +419,10 @@ class Story:
 
     def _doors_after_the_deadline(self) -> list[Phone]:
         """Ask about every phone; compare with the inventory files, not with our own tables."""
-        self.invent(
-            *("morning", MONDAY - timedelta(hours=1)),
-            *("--after-removal", "60%", "--late-joiners", "5"),
-            *("--later", self._hours_since_monday(MORNING_AFTER)),
-        )
+        self.invent("morning", MONDAY - timedelta(hours=1), *self._later(MORNING_AFTER, "60%"))
         self._take_over_inventory("morning", MORNING_AFTER)
+        # Whoever was not seen for a day gets the last notice now, and half an hour more.
+        self.at(MORNING_AFTER + timedelta(minutes=45))
         phones = read_phones(self.synth / "morning" / "late-joiners", TIKTOK)
         asked = [phone for phone in phones if phone.active_sync_id]
         expected = {
@@ -465,11 +465,7 @@ class Story:
         self.figures["removed_opens_ms"] = round(opened_ms, 1)
         noon = MORNING_AFTER + timedelta(hours=6)
         self.at(noon)
-        self.invent(
-            *("noon", MONDAY - timedelta(hours=1)),
-            *("--after-removal", "90%", "--late-joiners", "5"),
-            *("--later", self._hours_since_monday(noon)),
-        )
+        self.invent("noon", MONDAY - timedelta(hours=1), *self._later(noon, "90%"))
         self._take_over_inventory("noon", noon)
         left = read_phones(self.synth / "noon" / "late-joiners", TIKTOK)
         self.say("confirmed", count=sum(phone.carries for phone in left))
