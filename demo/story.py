@@ -437,7 +437,10 @@ class Story:
                 if doors.is_paused(phone, base64_query=number % 2 == 1)
             }
 
-        self.stage.wait_until("the doors", lambda: len(closed()) == len(expected), limit_s=30)
+        # The last notice leaves when the worker has seen the inventory; half an hour counts from it.
+        self.stage.set_clock(self.stage.now(), rate=240.0)
+        self.stage.wait_until("the doors", lambda: len(closed()) == len(expected), limit_s=60)
+        self.stage.set_clock(self.stage.now(), rate=1.0)
         found = closed()
         wrong = found ^ expected
         self.say("gate_closed", asked=len(asked), closed=len(found), wrong=len(wrong))
