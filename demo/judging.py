@@ -71,7 +71,8 @@ def committed_message_ids(exported_log: Path) -> frozenset[str]:
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for text in path.read_text(encoding="utf-8").splitlines():
+    # Read while the server writes: its last line may end in the middle of a letter.
+    for text in path.read_bytes().decode("utf-8", errors="replace").split("\n"):
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
