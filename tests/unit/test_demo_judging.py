@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from demo.judging import (
@@ -12,12 +13,15 @@ from demo.judging import (
     read_record,
 )
 
+TOLD_AT = datetime(2020, 7, 10, 2, tzinfo=UTC)
+
 
 def mail(seq: int, to: str, kind: str, *, reply_to: str = "", at: float = 0.0) -> AcceptedMail:
     """One accepted mail of order CM-7Q4K."""
     return AcceptedMail(
         seq=seq,
         real_at=at or float(seq),
+        told_at=TOLD_AT,
         to=to,
         message_id=f"<CM-7Q4K.1.{kind}.0.{to}@x>",
         in_reply_to=reply_to,
@@ -87,7 +91,7 @@ def test_a_notice_after_the_correction_and_after_the_stop_is_seen() -> None:
 
 
 def test_mails_of_another_order_do_not_count() -> None:
-    other = AcceptedMail(1, 1.0, "a@x", "<CM-2222.1.notice.0.a@x>", "", "", "en", "")
+    other = AcceptedMail(1, 1.0, TOLD_AT, "a@x", "<CM-2222.1.notice.0.a@x>", "", "", "en", "")
 
     judged = judge_take_back(
         [other], order_number="CM-7Q4K", committed=frozenset(), stop_durable_at=0
@@ -98,7 +102,13 @@ def test_mails_of_another_order_do_not_count() -> None:
 
 
 def test_a_torn_last_line_of_the_record_is_not_an_accepted_mail(tmp_path: Path) -> None:
-    whole = {"seq": 1, "real_at": 1.0, "to": "A@X", "message_id": "<CM-7Q4K.1.notice.0.h@x>"}
+    whole = {
+        "seq": 1,
+        "real_at": 1.0,
+        "told_at": "2020-07-10T02:00:00+00:00",
+        "to": "A@X",
+        "message_id": "<CM-7Q4K.1.notice.0.h@x>",
+    }
     record = tmp_path / "record.jsonl"
     record.write_text(json.dumps(whole) + '\n{"seq": 2, "to": "b', encoding="utf-8")
 
