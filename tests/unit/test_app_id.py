@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.catalogue.queries import UnknownApp, catalogue
+from countermand.catalogue.queries import UnknownApp, UnknownAppButNear, catalogue
 from countermand.domain.app_id import (
     BARE_NAMES,
     PLATFORMS_OF,
@@ -159,10 +159,17 @@ def test_a_forbidden_identifier_says_why() -> None:
 
 @pytest.mark.parametrize("written", ["tik-tok", "TikTok", "टिकटॉक", "tiktk"])
 def test_an_unknown_app_is_answered_with_the_one_that_was_probably_meant(written: str) -> None:
-    with pytest.raises(UnknownApp) as error:
+    with pytest.raises(UnknownAppButNear) as error:
         APPS.app(written)
 
     assert error.value.suggestion == "tiktok"
+
+
+def test_an_app_that_is_like_no_other_is_answered_with_all_there_are() -> None:
+    with pytest.raises(UnknownApp, match="tiktok-lite") as error:
+        APPS.app("something-else-entirely")
+
+    assert not isinstance(error.value, UnknownAppButNear)
 
 
 def test_editions_are_separate_entries() -> None:

@@ -97,6 +97,15 @@ def test_an_unknown_app_is_answered_with_the_nearest_one() -> None:
     assert ("nearest", "tiktok-lite") in fault.facts
 
 
+def test_where_nothing_is_near_no_word_is_suggested() -> None:
+    said = [str(fault) for fault in faults(apps=["zzzzzzzzz"], qqqqqqqq="red")]
+
+    assert len(said) == 2
+    assert not any("Did you mean" in each for each in said)
+    assert "tiktok-lite" in said[0] + said[1]
+    assert "review_on" in said[0] + said[1]
+
+
 def test_a_deadline_by_each_persons_clock_has_an_hour_for_everybody() -> None:
     deadline = read_order(whole_order()).deadline
 

@@ -64,10 +64,19 @@ class UnknownApp(CountermandError):
     """No app of the catalogue has this id."""
 
     app_id: str
-    suggestion: str
+    known: str
 
     code: ClassVar[str] = "app.unknown"
     sentence: ClassVar[str] = gettext_noop("The catalogue knows no app “{app_id}”.")
+    remedy: ClassVar[str] = gettext_noop("Write one of these: {known}.")
+
+
+@dataclass(eq=False)
+class UnknownAppButNear(UnknownApp):
+    """No app of the catalogue has this id, and one is near."""
+
+    suggestion: str
+
     remedy: ClassVar[str] = gettext_noop("The nearest one is “{suggestion}”.")
 
 
@@ -84,7 +93,10 @@ class Catalogue:
         try:
             return self.apps[app_id]
         except KeyError:
-            raise UnknownApp(app_id=app_id, suggestion=self.nearest(app_id) or "tiktok") from None
+            known = ", ".join(self.apps)
+            if near := self.nearest(app_id):
+                raise UnknownAppButNear(app_id=app_id, known=known, suggestion=near) from None
+            raise UnknownApp(app_id=app_id, known=known) from None
 
     def knows(self, app_id: str) -> bool:
         """Whether there is such an app."""

@@ -61,8 +61,9 @@ def read_apps(document: Fields, catalogue: CatalogueView) -> tuple[str, ...]:
         elif editions:
             document.fault("order.app_edition_missing", key, app=word, editions=", ".join(editions))
         else:
-            near = nearest_word(word, catalogue.apps) or "countermand catalogue list"
-            document.fault("order.app_unknown", key, app=word[:60], nearest=near)
+            near = nearest_word(word, catalogue.apps) or ""
+            known = ", ".join(catalogue.apps)
+            document.fault("order.app_unknown", key, app=word[:60], nearest=near, known=known)
     return tuple(dict.fromkeys(found))
 
 

@@ -208,12 +208,22 @@ _TABLE: Final[MappingProxyType[str, tuple[str, str]]] = MappingProxyType(
 
 CODES: Final = frozenset(_TABLE)
 
+# The way out where no known word is near enough to be what was meant ("nearest" is empty).
+_WITHOUT_A_NEAR_WORD: Final[MappingProxyType[str, str]] = MappingProxyType(
+    {
+        "order.key_unknown": gettext_noop("Take it out. Keys that belong here: {known}."),
+        "order.app_unknown": gettext_noop("Only catalogue ids can be ordered: {known}."),
+    }
+)
+
 
 def fault_of(
     code: str, *, key: str, line: int | None, file: str | None, facts: dict[str, str]
 ) -> Fault:
     """Build one fault; `facts` fill its sentence and its remedy."""
     sentence, remedy = _TABLE[code]
+    if facts.get("nearest") == "":
+        remedy = _WITHOUT_A_NEAR_WORD[code]
     return Fault(
         code=code,
         sentence=sentence,

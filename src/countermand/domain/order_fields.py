@@ -279,8 +279,9 @@ class Fields:
         """Note every key that nobody asked for, with the nearest one that belongs here."""
         for name in self._value:
             if name not in self._asked:
-                near = nearest_word(name, self._asked) or ", ".join(sorted(self._asked)[:8])
-                self.fault("order.key_unknown", name, name=name[:60], nearest=near)
+                near = nearest_word(name, self._asked) or ""
+                known = ", ".join(sorted(self._asked))
+                self.fault("order.key_unknown", name, name=name[:60], nearest=near, known=known)
 
 
 def is_plain(text: str) -> bool:

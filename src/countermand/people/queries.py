@@ -71,10 +71,18 @@ class PersonNotKnown(CountermandError):
     """Nobody here has this address or key."""
 
     who: str
-    nearest: str
 
     code: ClassVar[str] = "people.person_not_known"
     sentence: ClassVar[str] = gettext_noop("Nobody with the address or key “{who}” is known here.")
+    remedy: ClassVar[str] = gettext_noop("Look at how it is written, or import people first.")
+
+
+@dataclass(eq=False)
+class PersonNotKnownButNear(PersonNotKnown):
+    """Nobody here has this address or key, and somebody's is near."""
+
+    nearest: str
+
     remedy: ClassVar[str] = gettext_noop("Did you mean “{nearest}”? Otherwise import people first.")
 
 
@@ -146,13 +154,11 @@ def person(who: str) -> PersonView:
         Q(uid=text) | Q(address=text.lower()) | Q(other_addresses__contains=[text.lower()])
     ).first()
     if row is None:
-        raise PersonNotKnown(who=who, nearest=_nearest_address(text.lower()))
+        known = Person.objects.values_list("address", flat=True)[:20_000]
+        if near := nearest_word(text.lower(), known):
+            raise PersonNotKnownButNear(who=who, nearest=near)
+        raise PersonNotKnown(who=who)
     return _view(row)
-
-
-def _nearest_address(text: str) -> str:
-    known = Person.objects.values_list("address", flat=True)[:20_000]
-    return nearest_word(text, known) or "–"
 
 
 def ids_by_address() -> Mapping[str, int]:

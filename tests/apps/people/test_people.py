@@ -172,6 +172,8 @@ def test_people_are_found_by_any_address_and_a_slip_gets_a_suggestion() -> None:
     }
     with pytest.raises(queries.PersonNotKnown, match=r"p1@example\.org"):
         queries.person("p1@exmaple.org")
+    with pytest.raises(queries.PersonNotKnown, match="Look at how it is written"):
+        queries.person("somebody-else-entirely@elsewhere.example")
 
 
 def test_an_address_that_is_not_folded_cannot_be_stored() -> None:
