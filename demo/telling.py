@@ -23,7 +23,7 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "stage": (
         "A sample organisation of {people} people with {devices} devices is being set up …",
-        "{people} लोगों और {devices} उपकरणों वाला एक नमूना संगठन तैयार हो रहा है …",
+        "{people} लोगों और {devices} डिवाइस वाला एक नमूना संगठन तैयार हो रहा है …",
     ),
     "act1": ("Act 1: the mistake", "पहला भाग: ग़लती"),
     "act2": ("Act 2: done rightly", "दूसरा भाग: सही तरीक़े से"),
@@ -43,8 +43,8 @@ LINES: dict[str, tuple[str, str]] = {
             "carry the app, {unseen} cannot be checked."
         ),
         (
-            "सुधारे गए आदेश {number} की योजना बनी: {people} लोगों पर असर, {present} उपकरणों पर ऐप है, "
-            "{unseen} उपकरण जाँचे नहीं जा सकते।"
+            "सुधारे गए आदेश {number} की योजना बनी: {people} लोगों पर असर, {present} डिवाइस पर ऐप है, "
+            "{unseen} डिवाइस जाँचे नहीं जा सकते।"
         ),
     ),
     "own_approval_refused": (
@@ -138,7 +138,7 @@ LINES: dict[str, tuple[str, str]] = {
             "{closed} that still carry the app, and on no other ({wrong} wrong answers)."
         ),
         (
-            "समय-सीमा के बाद गेट से {asked} उपकरणों के बारे में पूछा गया: मेल सिर्फ़ उन {closed} पर रुकी है "
+            "समय-सीमा के बाद गेट से {asked} डिवाइस के बारे में पूछा गया: मेल सिर्फ़ उन {closed} पर रुकी है "
             "जिन पर ऐप अब भी है, और किसी पर नहीं ({wrong} ग़लत जवाब)।"
         ),
     ),

@@ -12,7 +12,7 @@ WRITER = Writer("orders@example.org", "कंपनी सूचना", "help@e
 HINDI = Template(
     1,
     "कंपनी सूचना: {matter} — यह विषय एक पंक्ति से लंबा है, ताकि उसे बाँटना पड़े",
-    "नमस्ते {name},\nये उपकरण:\n{devices}\n",
+    "नमस्ते {name},\nये डिवाइस:\n{devices}\n",
     "<p>नमस्ते {name}</p><ul>{devices}</ul>",
 )
 
@@ -46,7 +46,7 @@ def test_a_mail_reads_back_as_it_was_meant() -> None:
     text, page = (part.get_content() for part in mail.iter_parts())
     assert mail["Subject"].startswith("कंपनी सूचना: TikTok — यह विषय")
     assert mail["From"] == "कंपनी सूचना <orders@example.org>"
-    assert text == "नमस्ते आशा,\r\nये उपकरण:\r\n- Pixel <8>\r\n- iPad\r\n"
+    assert text == "नमस्ते आशा,\r\nये डिवाइस:\r\n- Pixel <8>\r\n- iPad\r\n"
     assert page == "<p>नमस्ते आशा</p><ul><li>Pixel &lt;8&gt;</li><li>iPad</li></ul>"
     assert [part.defects for part in mail.walk()] == [[], [], []]
 
