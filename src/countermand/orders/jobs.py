@@ -17,7 +17,7 @@ from typing import Any, Final
 from countermand.config import Settings
 from countermand.devices import sightings
 from countermand.domain.delivery import StopKind
-from countermand.domain.lifecycle import Phase
+from countermand.domain.lifecycle import PAUSABLE, Phase
 from countermand.enforcement.actions import Publisher
 from countermand.notices import queries as ledger
 from countermand.orders import corrections, doors, followups, late, publishing, running, stops
@@ -111,6 +111,7 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
 
     Idempotent: called by whoever pressed, and by the sweep for whoever was cut off.
     """
+    fence, pressed = _reaching(desk, fence, pressed)
     booked = stops.book(
         fence,
         ledger=desk.ledger,
@@ -133,6 +134,28 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         "not_sent": reach.not_sent,
         "corrections": written,
     }
+
+
+def _reaching(desk: Desk, fence: Fence, pressed: Pressed) -> tuple[Fence, Pressed]:
+    """Press once more when the list that the press had read was older than the order's epoch.
+
+    Whoever pressed was told that the order is paused, so it has to be.
+    """
+    row = Order.objects.filter(number=fence.number).values_list("phase", "epoch").first()
+    if row is None or fence.withdrawn or row[0] not in PAUSABLE or fence.covers(row[1]):
+        return fence, pressed
+    again = stopping.press(
+        desk.settings.folder,
+        fence.number,
+        StopKind.PAUSE,
+        by=fence.by,
+        because=fence.because,
+        now=fence.at,
+        epoch=row[1],
+        gates=desk.settings.gates,
+        token=desk.settings.gate_token,
+    )
+    return again.fence, again
 
 
 def advance(desk: Desk, number: str, *, now: datetime) -> list[str]:

@@ -6,15 +6,21 @@ Rewritten after every commit that changes an order's phase or epoch, or a token;
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.stop.durable import write_durably
+
+_WAIT_S: Final = 2.0  # for another writer; one that hangs holds nobody up for longer
 
 
 class RegisterFolder(Protocol):
@@ -72,6 +78,31 @@ class Register:
         """Return the number of the order that the emergency `code` stops, None if none."""
         shown = hashlib.sha256(code.encode()).hexdigest()
         return next((n for n, o in self.orders.items() if o.stop_hash == shown), None)
+
+
+@contextmanager
+def changing(folder: RegisterFolder) -> Iterator[None]:
+    """Keep other writers out between reading what stands and writing what shall stand."""
+    path = folder.stop_register
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(
+        path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        until = time.monotonic() + _WAIT_S
+        while not _is_taken(file) and time.monotonic() < until:
+            time.sleep(0.005)
+        yield
+    finally:
+        os.close(file)
+
+
+def _is_taken(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write(folder: RegisterFolder, register: Register) -> None:
