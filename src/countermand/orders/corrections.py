@@ -85,21 +85,32 @@ def write_owed(number: str, *, owing: NoticeLedger, context: PlanContext, now: d
     nothing. Whoever turns out later to have been reached is found by the next call.
     """
     owed = list(owing.corrections(order_number=number))
+    if not owed:
+        return 0
+    order = Order.objects.get(number=number)
+    document = document_of(stepping.current(order))
+    voice = telling.voice_of(order, document)
+    # Read once for all: it reads the log, whose length grows with the people whom it is about.
+    truths = Truths.about(order, document, now=now)
     for begin in range(0, len(owed), _AT_ONCE):
-        _write(number, owed[begin : begin + _AT_ONCE], context=context, now=now)
+        some = owed[begin : begin + _AT_ONCE]
+        if not _write(voice, truths, some, context=context, now=now):
+            break
     return len(owed)
 
 
 @transaction.atomic(durable=True)
 def _write(
-    number: str, owed: Sequence[OwedCorrection], *, context: PlanContext, now: datetime
-) -> None:
-    order = stepping.locked(number)
+    voice: telling.Voice,
+    truths: Truths,
+    owed: Sequence[OwedCorrection],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> bool:
+    order = stepping.locked(voice.order.number)
     if order.phase not in {Phase.CORRECTING, Phase.CORRECTED}:
-        return
-    document = document_of(stepping.current(order))
-    voice = telling.voice_of(order, document)
-    truths = Truths.about(order, document, now=now)
+        return False
     responsible = _responsible(order, voice)
     known = people.by_ids({each.person_id for each in owed})
     refs = log.person_refs(known)
@@ -111,7 +122,7 @@ def _write(
             truths.for_person(person.id, refs[person.id], now=now),
             taken_back_at=truths.order.taken_back_at,
             responsible=responsible,
-            app_names=documents.app_names(document, each.language),
+            app_names=documents.app_names(voice.document, each.language),
             language=each.language,
             replaced_by=truths.order.replacement,
         )
@@ -132,6 +143,7 @@ def _write(
             for address in _addresses(each, person)
         ]
     notices.add_notices(fresh, ids=context.ids)
+    return True
 
 
 def _addresses(each: OwedCorrection, person: PersonView) -> tuple[str, ...]:
@@ -183,7 +195,7 @@ def tell_closing(
                     truths.for_person(each.person_id, refs[each.person_id], now=now),
                     ended_at=now,
                     issued_by=voice.issued_by,
-                    app_names=documents.app_names(document, each.language),
+                    app_names=documents.app_names(document),
                     language=each.language,
                 ),
                 step=0,

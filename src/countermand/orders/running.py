@@ -19,6 +19,7 @@ from countermand.domain import approvals as policy
 from countermand.domain import plan
 from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_parts import Go, OrderDocument
+from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.notices import queries as ledger
 from countermand.orders import corrections, drafting, rule_log, stepping, telling
 from countermand.orders.documents import document_of
@@ -39,6 +40,8 @@ from countermand.stop.fence import Fence
 SHORTEST_HOLD = timedelta(minutes=10)
 _CODE_BYTES = 16
 A_DAY = timedelta(days=1)
+# So late a first group may leave without a second thought: a machine that was restarted.
+_HOLD_ENDS_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,9 @@ def _frozen(order: Order) -> list[int]:
 
 
 def _check_notice_is_left(order: Order, document: OrderDocument, now: datetime) -> None:
-    needed = policy.USUAL_POLICY.short_notice
+    needed = MINIMUM_NOTICE if document.emergency is None else EMERGENCY_NOTICE
     left = (order.first_deadline_at or now) - now
-    if left < needed and document.emergency is None:
+    if left < needed:
         hour = timedelta(hours=1)
         raise TooLittleNotice(
             number=order.number, hours=max(left // hour, 0), needed_hours=needed // hour
@@ -176,6 +179,10 @@ def start_first_group(
         return False
     revision = stepping.current(order)
     document = document_of(revision)
+    if _is_overdue(order, document, now):
+        facts = {"came": 0, "went": 0, "overdue": True}
+        stepping.take(order, Step.DRIFT_FOUND, actor_id=None, now=now, facts=facts)
+        return True
     order.epoch = epoch
     order.first_group_at = order.in_force_at = now
     order.soak_until = now + document.rollout.soak
@@ -199,6 +206,19 @@ def start_first_group(
     telling.tell_group(order, document, [0], first_due_at=now, context=context, now=now)
     register(order.number, order.epoch, order.phase)
     return True
+
+
+def _is_overdue(order: Order, document: OrderDocument, now: datetime) -> bool:
+    """Tell whether the hold ended so long ago that what was approved then is not what is meant now.
+
+    Nothing was running for a while, or an older state was restored: a person looks at it again.
+    """
+    late_by = now - (order.hold_until or now)
+    if late_by <= _HOLD_ENDS_WITHIN:
+        return False
+    needed = MINIMUM_NOTICE if document.emergency is None else EMERGENCY_NOTICE
+    left = (order.first_deadline_at or now) - (order.released_at or now) - late_by
+    return late_by > plan.PLAN_AGE or left < needed
 
 
 def _end_replaced(order: Order, now: datetime) -> None:

@@ -37,6 +37,8 @@ _LOCK_CLASS: Final = 1129137997  # "CMTM", as in ledger_lock_class()
 _LOCK_WAIT_MS: Final = 250
 _LOCK_TRIES: Final = 20
 _LONGEST_STATEMENT_MS: Final = 10_000
+# Settling an order, and finding whom it reached, take time in proportion to its people.
+_LONGEST_SETTLING_MS: Final = 900_000
 _CONNECT_S: Final = 5
 _TEXT: Final = 200
 
@@ -80,6 +82,7 @@ class PostgresLedger:
         """Connect to `url` at the first call."""
         self._url = url
         self._name = f"sender:{sender}" if sender else "countermand:ledger"
+        self._longest_ms = _LONGEST_STATEMENT_MS if sender else _LONGEST_SETTLING_MS
         self._connection: psycopg.Connection[TupleRow] | None = None
 
     def close(self) -> None:
@@ -215,7 +218,7 @@ class PostgresLedger:
                 autocommit=True,
                 application_name=self._name,
                 connect_timeout=_CONNECT_S,
-                options=f"-c statement_timeout={_LONGEST_STATEMENT_MS} -c timezone=UTC",
+                options=f"-c statement_timeout={self._longest_ms} -c timezone=UTC",
             )
         return self._connection
 

@@ -1,10 +1,17 @@
 """What somebody tries, or what chance does, against the promises of an order: it holds."""
 
+import pytest
+
+from countermand.domain.approvals import Role
 from countermand.domain.delivery import StopKind
+from countermand.orders import actions as orders
+from countermand.orders import corrections
+from countermand.orders.refusals import TooLittleNotice
+from countermand.orders.rule_log import RuleBook
 from countermand.project import register as registers
 from countermand.stop import register
 from countermand.stop.register import KnownOrder, Register
-from tests.order_world import World
+from tests.order_world import DAY, HOUR, World
 
 
 def test_a_list_written_late_never_lowers_an_epoch_that_a_stop_must_reach(world: World) -> None:
@@ -28,3 +35,60 @@ def test_a_pause_pressed_with_an_old_list_pauses_all_the_same(world: World) -> N
     world.press(number, StopKind.PAUSE, uid="desk")
 
     assert (world.order(number).phase, world.send()) == ("paused", [])
+
+
+def test_a_hold_that_ended_days_ago_fires_nothing_after_a_restart(world: World) -> None:
+    world.staff(10)
+    number = world.released()
+
+    taken = world.sweep(2 * DAY)
+
+    assert (world.order(number).phase, world.send()) == ("review", [])
+    assert f"{number} start_first_group" in taken
+
+
+def test_a_hold_that_ended_while_the_machine_restarted_goes_on(world: World) -> None:
+    world.staff(10)
+    number = world.released()
+
+    world.sweep(HOUR)
+
+    assert world.order(number).phase == "canary"
+
+
+def test_an_emergency_leaves_people_its_own_least_notice(world: World) -> None:
+    world.staff(3)
+    world.person("third", Role.APPROVER)
+    number = world.plan(
+        emergency={"en": "It reads passwords.", "hi": "यह पासवर्ड पढ़ता है।"},
+        approvers=[f"{uid}@example.org" for uid in ("legal", "council", "third")],
+    )
+    orders.submit(number, actor=world.actor("author"), now=world.now)
+    first = world.order(number).first_deadline_at
+    assert first is not None
+    world.now = first - HOUR
+    for uid in ("legal", "council", "third"):
+        world.open_and_approve(number, uid)
+
+    with pytest.raises(TooLittleNotice):
+        world.release(number)
+
+
+def test_the_log_is_read_once_however_many_are_corrected(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.staff(12)
+    number = world.notified()
+    monkeypatch.setattr(corrections, "_AT_ONCE", 3)
+    read = RuleBook.from_log
+    times: list[int] = []
+
+    def counted() -> RuleBook:
+        times.append(1)
+        return read()
+
+    monkeypatch.setattr(corrections.RuleBook, "from_log", counted)
+    done = world.press(number, StopKind.TAKE_BACK)
+
+    assert done["corrections"] > 9
+    assert len(times) == 1
