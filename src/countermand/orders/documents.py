@@ -14,10 +14,13 @@ from countermand.orders import document_file
 from countermand.orders.models import Revision
 
 
-def app_names(document: OrderDocument, language: str) -> dict[str, str]:
-    """Return how people call each ordered app in a language, by catalogue id."""
+def app_names(document: OrderDocument) -> dict[str, str]:
+    """Return the name of each ordered app as it stands on people's screens, by catalogue id.
+
+    The same in every mail and language: what a notice calls one thing, no correction calls another.
+    """
     known = apps.catalogue()
-    return {app: known.app(app).name_in(language) for app in document.apps}
+    return {app: known.app(app).name for app in document.apps}
 
 
 def read(text: str, *, file: str | None, now: datetime) -> OrderDocument:

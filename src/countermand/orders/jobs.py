@@ -262,6 +262,21 @@ def pause_by_itself(desk: Desk, number: str, *, because: str, now: datetime) -> 
     finish_stop(desk, pressed.fence, pressed=pressed, now=now)
 
 
+def pause_everything(desk: Desk, *, because: str, now: datetime) -> list[str]:
+    """Pause every order of which something may leave, without a person; returns the numbers.
+
+    What is still held goes back to those who approve it.
+    """
+    rows = Order.objects.filter(phase__in=[*PAUSABLE, Phase.HOLD]).order_by("number")
+    found = list(rows.values_list("number", "phase"))
+    for number, phase in found:
+        if phase == Phase.HOLD:
+            running.end_hold(number, because=because, now=now)
+        else:
+            pause_by_itself(desk, number, because=because, now=now)
+    return [number for number, _ in found]
+
+
 def _compile_doors(desk: Desk, number: str, *, now: datetime) -> bool:
     """Tell doors what changed; costs little while nothing that they know of has changed."""
     order = Order.objects.get(number=number)

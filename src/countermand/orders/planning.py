@@ -144,7 +144,7 @@ def _check_copy(
         content,
         order.number,
         house=context.house,
-        app_names=documents.app_names(document, "en"),
+        app_names=documents.app_names(document),
         signed=Signed(issued_by=issued_by),
         now=now,
     )

@@ -64,7 +64,7 @@ def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
         yield PublicNotice(
             number=order.number,
             content=revision.content,
-            app_names=tuple(app_names(document, "en").values()),
+            app_names=tuple(app_names(document).values()),
             state=state,
             issued_by=telling.signatory(known.get(order.author_id)),
             approved_by=tuple(telling.signatory(known.get(each)) for each in ids),

@@ -208,6 +208,17 @@ def start_first_group(
     return True
 
 
+@transaction.atomic(durable=True)
+def end_hold(number: str, *, because: str, now: datetime) -> None:
+    """Send a held order back to those who approve it, with the cause in words."""
+    order = stepping.locked(number)
+    if order.phase != Phase.HOLD:
+        return
+    facts = {"came": 0, "went": 0}
+    words = {"because": because}
+    stepping.take(order, Step.DRIFT_FOUND, actor_id=None, now=now, facts=facts, words=words)
+
+
 def _is_overdue(order: Order, document: OrderDocument, now: datetime) -> bool:
     """Tell whether the hold ended so long ago that what was approved then is not what is meant now.
 

@@ -27,7 +27,7 @@ def mails(number: str, *, context: PlanContext, now: datetime) -> list[PreviewMa
         revision.content,
         number,
         house=context.house,
-        app_names=documents.app_names(document, "en"),
+        app_names=documents.app_names(document),
         signed=Signed(issued_by=telling.signatory(author)),
         now=now,
     )

@@ -83,7 +83,7 @@ def known_devices(
     cells: Iterable[Cell], document: OrderDocument, language: str
 ) -> list[KnownDevice]:
     """Return what a mail may say of a person's devices, app by app."""
-    names = documents.app_names(document, language)
+    names = documents.app_names(document)
     return [
         KnownDevice(
             name=cell.device.name,
@@ -122,7 +122,7 @@ def start_mailing(
             revision.content["order"],
             order.number,
             house=context.house,
-            app_names=list(documents.app_names(document, "en").values()),
+            app_names=list(documents.app_names(document).values()),
         ),
     )
 
