@@ -122,7 +122,7 @@ def _write(
             truths.for_person(person.id, refs[person.id], now=now),
             taken_back_at=truths.order.taken_back_at,
             responsible=responsible,
-            app_names=documents.app_names(voice.document, each.language),
+            app_names=documents.app_names(voice.document),
             language=each.language,
             replaced_by=truths.order.replacement,
         )
