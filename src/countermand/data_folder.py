@@ -52,6 +52,11 @@ class DataFolder:
         return self.path / "clock.json"
 
     @property
+    def witness(self) -> Path:
+        """What this installation saw last, so that a copy or an older state is recognised."""
+        return self.path / "witness.json"
+
+    @property
     def postgres(self) -> Path:
         """The embedded cluster with its socket and log."""
         return self.path / "postgres"

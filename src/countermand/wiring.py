@@ -40,11 +40,12 @@ def number_log(settings: Settings, now: datetime) -> None:
     """Enter in the log what was let out, then number and sign everything that waits."""
     from countermand.audit import jobs as audit  # noqa: PLC0415  (loads Django)
     from countermand.notices import actions as notices  # noqa: PLC0415
-    from countermand.project import installation  # noqa: PLC0415
+    from countermand.project import installation, witness  # noqa: PLC0415
 
     while notices.log_permit_batches(now=now):
         pass
     audit.sequence(now, signer=installation.log_signer(settings.folder))
+    witness.remember(settings)
 
 
 @contextmanager
@@ -66,6 +67,18 @@ def complete_stops(settings: Settings, now: datetime) -> None:
 
     with orders_desk(settings) as desk:
         jobs.complete_stops(desk, now=now)
+
+
+def pause_what_was_restored(settings: Settings, now: datetime) -> None:
+    """Pause every order before anything can leave, when this is a copy or an older state."""
+    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.project import witness  # noqa: PLC0415
+
+    because = witness.disagreement(settings)
+    if because:
+        with orders_desk(settings) as desk:
+            jobs.pause_everything(desk, because=because, now=now)
+    witness.remember(settings)
 
 
 def advance_orders(settings: Settings, now: datetime) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from countermand.audit.models import Entry, PersonSalt
+from countermand.audit.models import Checkpoint, Entry, PersonSalt
 
 _SALT_BYTES = 16
 
@@ -40,6 +40,18 @@ def person_refs(person_ids: Iterable[int]) -> dict[int, str]:
         person_id: hashlib.sha256(bytes(salt) + b":" + str(person_id).encode()).hexdigest()
         for person_id, salt in known.items()
     }
+
+
+def newest_head() -> tuple[int, str]:
+    """Return the size and the root (hex) of the newest signed head; 0 and empty before any."""
+    newest = Checkpoint.objects.order_by("-size").values_list("size", "root_hash").first()
+    return (0, "") if newest is None else (newest[0], bytes(newest[1]).hex())
+
+
+def head_of(size: int) -> str:
+    """Return the root (hex) that was signed for this size; empty when none was."""
+    root = Checkpoint.objects.filter(size=size).values_list("root_hash", flat=True).first()
+    return "" if root is None else bytes(root).hex()
 
 
 @dataclass(frozen=True, slots=True)

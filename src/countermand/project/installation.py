@@ -111,7 +111,7 @@ def make(folder: DataFolder, kind: Kind | None = None) -> bool:
 
 def _refuse_foreign(folder: DataFolder) -> None:
     ours = {path.name for path in (*folder.folders, folder.postgres, folder.lock)}
-    ours |= {folder.clock_file.name, "postgres-home.json"}
+    ours |= {folder.clock_file.name, folder.witness.name, "postgres-home.json"}
     try:
         foreign = [each.name for each in folder.path.iterdir() if each.name not in ours]
     except FileNotFoundError:

@@ -29,6 +29,7 @@ def main() -> None:
     call_command("migrate", verbosity=0, interactive=False)
     settings = config.load()
     now = wiring.clock(settings).now()
+    wiring.pause_what_was_restored(settings, now)  # a fault here keeps everything off
     for step in (wiring.complete_stops, wiring.show_everything):
         try:
             step(settings, now)
