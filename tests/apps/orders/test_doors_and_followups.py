@@ -31,8 +31,10 @@ def rules_of(world: World, uid: str, app: str = "tiktok") -> list[str]:
 
 def go_past_the_deadline(world: World) -> None:
     """Let the days pass as they pass: a sweep now and then, and a sender that sends."""
-    while world.now < world.order_deadline + 2 * HOUR:
-        world.sweep(15 * MINUTE if world.order_deadline - world.now < 2 * HOUR else 6 * HOUR)
+    while world.now < world.order_deadline + 30 * MINUTE:
+        left = world.order_deadline - world.now
+        steps = ((2 * HOUR, 15 * MINUTE), (4 * DAY, 6 * HOUR))
+        world.sweep(next((step for within, step in steps if left < within), DAY))
         world.send()
 
 
@@ -41,7 +43,7 @@ def enforcing(world: World) -> str:
     world.order_deadline = world.last_deadline(number)
     before = world.order_deadline - 20 * HOUR
     while world.now < before:
-        world.sweep(6 * HOUR)
+        world.sweep(6 * HOUR if before - world.now < 4 * DAY else DAY)
         world.send()
     world.import_run()
     for device in world.devices():
