@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Count, Max, Min, Q
+from django.db.models.functions import Now
 
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
-from countermand.notices.models import Mailing, Notice, Template
+from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
 # Accepted and not bounced for so long counts as proof that somebody was told.
 PROOF_AFTER: Final = timedelta(hours=24)
+# RFC 5321, 4.5.3.2.7: a server waits at least 5 minutes for the next command; Postfix just so long.
+RELAY_GIVES_UP_AFTER: Final = timedelta(minutes=5)
 _ACCEPTED: Final = (NoticeState.SENT.value, NoticeState.DELIVERED.value)
 
 
@@ -63,6 +66,21 @@ class NoticeLine:
     accepted_at: datetime | None
     message_id: str
     last_reply: str
+
+
+def held_elsewhere(order_number: str, *, host: str) -> tuple[str, ...]:
+    """Return the senders of other machines that may still be ending a mail of this order.
+
+    Nobody here can prove them dead. A sender whose lease ran out is given the time after which
+    every relay has given up on a silent connection.
+    """
+    rows = Notice.objects.filter(order_number=order_number, state=NoticeState.PERMITTED.value)
+    names = rows.exclude(kind=NoticeKind.CORRECTION.value).values_list("claimed_by", flat=True)
+    leases = SenderLease.objects.filter(
+        name__in=list(names.distinct()),
+        lease_until__gt=Now() - RELAY_GIVES_UP_AFTER,  # the database's own clock: a lease is real
+    )
+    return tuple(leases.exclude(host=host).order_by("name").values_list("name", flat=True))
 
 
 def by_kind(order_number: str) -> dict[str, int]:

@@ -86,6 +86,8 @@ def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
     rows = Order.objects.filter(number__in=list(standing)).values_list("number", "phase", "epoch")
     owed = [n for n, phase, epoch in rows if stops.is_owed(phase, epoch, standing[n])]
     for number in sorted(owed):
+        if stops.is_begun(number) and stops.is_held_elsewhere(number):
+            continue  # all that can be proven here is proven; killing again would gain nothing
         pressed = _press_again(desk, standing[number])
         finish_stop(desk, standing[number], pressed=pressed, now=now)
     return owed

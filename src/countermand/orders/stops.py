@@ -9,6 +9,7 @@ off anywhere and called again by anybody.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from countermand.domain import lifecycle
 from countermand.domain.delivery import Settled, StopKind
 from countermand.domain.lifecycle import PAUSABLE, Phase, Step
 from countermand.domain.order_parts import Variant
+from countermand.notices import queries as mails
 from countermand.orders import stepping
 from countermand.orders.models import Order
 from countermand.ports import NoticeLedger, StopRow
@@ -65,12 +67,22 @@ def book(
     else:
         _pause(fence, now)
     settled = None
-    if senders_proven_dead:
+    if senders_proven_dead and not is_held_elsewhere(fence.number):
         settled = ledger.settle(order_number=fence.number, now=now)
         if fence.withdrawn:
             _barrier_proven(fence.number, settled, now)
     phase = Order.objects.values_list("phase", flat=True).get(number=fence.number)
     return Booked(number=fence.number, phase=phase, settled=settled)
+
+
+def is_begun(number: str) -> bool:
+    """Tell whether a take-back is booked and waits for the proof alone."""
+    return Order.objects.filter(number=number, phase=Phase.STOPPING.value).exists()
+
+
+def is_held_elsewhere(number: str) -> bool:
+    """Tell whether a sender on another machine may still be ending a mail of this order."""
+    return bool(mails.held_elsewhere(number, host=os.uname().nodename))
 
 
 @transaction.atomic(durable=True)

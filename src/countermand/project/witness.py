@@ -15,12 +15,11 @@ from typing import Any, Final
 from countermand.audit import queries as log
 from countermand.config import Settings
 from countermand.data_folder import DataFolder, read_json, write_json
-from countermand.domain.errors import gettext_noop
 from countermand.enforcement import queries as doors
 
-COPIED: Final = gettext_noop("The data folder is a copy, or was restored from a backup.")
-OLDER: Final = gettext_noop("The database is older than what this installation saw last.")
-NOT_OURS: Final = gettext_noop("The database was last used by another installation.")
+COPIED: Final = "The data folder is a copy, or was restored from a backup."
+OLDER: Final = "The database is older than what this installation saw last."
+NOT_OURS: Final = "The database was last used by another installation."
 
 
 def disagreement(settings: Settings) -> str:

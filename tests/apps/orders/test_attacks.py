@@ -1,9 +1,13 @@
 """What somebody tries, or what chance does, against the promises of an order: it holds."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models import F
 
 from countermand.domain.approvals import Role
-from countermand.domain.delivery import StopKind
+from countermand.domain.delivery import Reply, ReplyKind, StopKind
+from countermand.notices.models import SenderLease
 from countermand.orders import actions as orders
 from countermand.orders import corrections
 from countermand.orders.refusals import TooLittleNotice
@@ -87,8 +91,52 @@ def test_the_log_is_read_once_however_many_are_corrected(
         times.append(1)
         return read()
 
-    monkeypatch.setattr(corrections.RuleBook, "from_log", counted)
+    monkeypatch.setattr(RuleBook, "from_log", counted)
     done = world.press(number, StopKind.TAKE_BACK)
 
     assert done["corrections"] > 9
     assert len(times) == 1
+
+
+def permitted_elsewhere(world: World) -> list[int]:
+    """Let a sender on another machine be right before its dots; returns its mails."""
+    world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=60)
+    claimed = world.ledger.claim(sender="far", limit=3, now=world.now)
+    mails = [each.notice_id for each in claimed]
+    world.ledger.permit(sender="far", notice_ids=mails, now=world.now)
+    return mails
+
+
+def test_no_correction_leaves_while_a_sender_elsewhere_may_still_end_a_notice(
+    world: World,
+) -> None:
+    world.staff(20)
+    number = world.sending()
+    mails = permitted_elsewhere(world)
+
+    world.press(number, StopKind.TAKE_BACK)
+    world.sweep()
+    assert (world.order(number).phase, world.send()) == ("stopping", [])
+
+    replies = [
+        Reply(each, ReplyKind.ACCEPTED, after_dot=True, text="250", queue_id="q") for each in mails
+    ]
+    world.ledger.acknowledge(sender="far", replies=replies, now=world.now)
+    world.sweep()
+    assert world.order(number).phase == "correcting"
+    assert len(world.send()) >= len(mails)
+
+
+def test_a_sender_elsewhere_that_fell_silent_is_waited_for_no_longer_than_relays_do(
+    world: World,
+) -> None:
+    world.staff(20)
+    number = world.sending()
+    permitted_elsewhere(world)
+    world.press(number, StopKind.TAKE_BACK)
+    long_ago = F("lease_until") - timedelta(minutes=7)
+    SenderLease.objects.filter(name="far").update(lease_until=long_ago)
+
+    world.sweep()
+
+    assert world.order(number).phase == "correcting"

@@ -1,5 +1,7 @@
 """Pause, resume and take-back, with mails in every state, cut off anywhere."""
 
+import os
+
 import pytest
 
 from countermand.domain.approvals import CauseMissing, SameHand
@@ -139,7 +141,7 @@ def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
     world.send(2, kind=ReplyKind.LOST)
     world.send(2, kind=ReplyKind.REFUSED)
     name = "sender-2"
-    world.ledger.lease(sender=name, mode="live", host="here", pid=2, seconds=60)
+    world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=2, seconds=60)
     claimed = world.ledger.claim(sender=name, limit=3, now=world.now)
     permitted = [each.notice_id for each in claimed[:2]]
     world.ledger.permit(sender=name, notice_ids=permitted, now=world.now)
@@ -175,7 +177,7 @@ def test_whoever_turns_out_later_to_have_it_is_corrected_then(world: World) -> N
     world.staff(30)
     number = world.sending()
     name = "sender-1"
-    world.ledger.lease(sender=name, mode="live", host="here", pid=1, seconds=60)
+    world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=1, seconds=60)
     claimed = world.ledger.claim(sender=name, limit=1, now=world.now)
     world.press(number, StopKind.TAKE_BACK)
     world.send()
