@@ -41,8 +41,33 @@ class AcceptedMail:
         return parts[2] if len(parts) > 2 else ""
 
 
+class RecordReader:
+    """Reads the server's record as it grows, each line once."""
+
+    def __init__(self, path: Path) -> None:
+        """Read `path`, from its beginning."""
+        self._path = path
+        self._offset = 0
+        self._mails: list[AcceptedMail] = []
+
+    def mails(self) -> list[AcceptedMail]:
+        """Return all mails accepted so far, oldest first."""
+        if self._path.exists():
+            with self._path.open("rb") as record:
+                record.seek(self._offset)
+                fresh = record.read()
+            whole = fresh[: fresh.rfind(b"\n") + 1]
+            self._offset += len(whole)
+            self._mails += _mails_of(whole.decode("utf-8").split("\n"))
+        return self._mails
+
+
 def read_record(path: Path) -> list[AcceptedMail]:
     """Read the server's record, oldest first; a torn last line is not an accepted mail."""
+    return _mails_of(_lines(path))
+
+
+def _mails_of(lines: Iterable[str]) -> list[AcceptedMail]:
     return [
         AcceptedMail(
             seq=int(line["seq"]),
@@ -55,7 +80,7 @@ def read_record(path: Path) -> list[AcceptedMail]:
             language=str(line.get("language") or ""),
             body_text=str(line.get("body_text") or ""),
         )
-        for line in _json_lines(path)
+        for line in _json_lines(lines)
         if "message_id" in line
     ]
 
@@ -63,16 +88,20 @@ def read_record(path: Path) -> list[AcceptedMail]:
 def committed_message_ids(exported_log: Path) -> frozenset[str]:
     """Return every Message-ID for which the exported log holds a committed intent to send."""
     found: set[str] = set()
-    for line in _json_lines(exported_log):
+    for line in _json_lines(_lines(exported_log)):
         entry = line.get("entry", line)
         if isinstance(entry, dict) and entry.get("event") == "permit.batch":
             found.update(entry["facts"]["message_ids"])
     return frozenset(found)
 
 
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    # Read while the server writes: its last line may end in the middle of a letter.
-    for text in path.read_bytes().decode("utf-8", errors="replace").split("\n"):
+def _lines(path: Path) -> list[str]:
+    # Read while a server writes: its last line may end in the middle of a letter.
+    return path.read_bytes().decode("utf-8", errors="replace").split("\n")
+
+
+def _json_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for text in lines:
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
@@ -159,14 +188,3 @@ class TakeBack:
     said: Mapping[str, Any]
     taken_back_at: datetime
     standing: tuple[str, tuple[str, ...], datetime] | None  # number, apps, deadline
-
-
-def duplicates_differ(mails: Sequence[AcceptedMail], digests: Mapping[int, str]) -> list[str]:
-    """Return Message-IDs that arrived more than once with different bytes."""
-    seen: dict[str, str] = {}
-    bad: list[str] = []
-    for mail in mails:
-        first = seen.setdefault(mail.message_id, digests[mail.seq])
-        if first != digests[mail.seq]:
-            bad.append(mail.message_id)
-    return bad

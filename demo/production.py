@@ -91,7 +91,7 @@ def _prove(story: Story, stage: Stage, kills: int) -> dict[str, Any]:
     story.telling.say(
         "log_verified",
         entries=verified.json["entries"],
-        checkpoints=verified.json["checkpoints"],
+        checkpoints=verified.json["heads"],
     )
     for number in (backs[0].number, story.figures["rightly_number"]):
         story.telling.say("timeline", number=number)

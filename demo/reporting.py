@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from countermand import config
 from countermand.orders import document_file
+from countermand.testing.judge_grammar import GRAMMARS
 from countermand.testing.sentence_judge import World, untrue_sentences
 from demo.judging import (
     AcceptedMail,
@@ -31,6 +33,7 @@ class Staff:
 
     name: str
     zone: str
+    absent_until: date | None
 
 
 def staff_of(folder: Path) -> dict[str, Staff]:
@@ -42,7 +45,9 @@ def staff_of(folder: Path) -> dict[str, Staff]:
                 name = row["display_name"]
                 if row["preferred_language"] == "hi" and row["local_name"]:
                     name = row["local_name"]
-                known[row["email"].lower()] = Staff(name, row["time_zone"])
+                away = row["absent_until"]
+                absent_until = date.fromisoformat(away) if away else None
+                known[row["email"].lower()] = Staff(name, row["time_zone"], absent_until)
     return known
 
 
@@ -54,20 +59,34 @@ def untrue(
     for mail in mails:
         if mail.order_number != back.number or mail.kind != "correction":
             continue
-        world = _world(back, staff[mail.to], own)
+        world = _world(back, staff[mail.to], mail, mails, own)
         found += [(mail.to, bad) for bad in untrue_sentences(mail.body_text, mail.language, world)]
     return found
 
 
-def _world(back: TakeBack, person: Staff, own: frozenset[str]) -> World:
-    zone = ZoneInfo(person.zone)
+_SATURDAY = 5
+_EVERYBODY_TOLD = timedelta(days=3)
+_OWN_NOTICE = timedelta(hours=72)
+_SLACK = timedelta(minutes=30)  # from the decision to tell somebody to the mail's arrival
+
+
+def _world(
+    back: TakeBack,
+    person: Staff,
+    mail: AcceptedMail,
+    mails: list[AcceptedMail],
+    own: frozenset[str],
+) -> World:
     in_force: dict[str, dict[str, datetime | None]] = {app: {} for app in back.apps}
     pausing: frozenset[str] = frozenset()
     if back.standing is not None:
         number, apps, deadline = back.standing
         pausing = frozenset({number})
+        own_deadline = _told_deadline(
+            number, mail.to, ZoneInfo(person.zone), mails
+        ) or _own_deadline(deadline, person)
         for app in apps:
-            in_force[app] = {number: deadline.replace(tzinfo=zone)}
+            in_force[app] = {number: own_deadline}
     return World(
         number=back.number,
         name=person.name,
@@ -77,11 +96,41 @@ def _world(back: TakeBack, person: Staff, own: frozenset[str]) -> World:
         in_force=in_force,
         before=in_force,
         door="gate",
-        deadline_at=back.deadline.replace(tzinfo=zone),
+        deadline_at=_own_deadline(back.deadline, person),
         pausing=pausing,
         lookup_address="orders.example",
         own_texts=own,
     )
+
+
+def _own_deadline(deadline: datetime, person: Staff) -> datetime:
+    """The deadline by the person's own clock; whoever is away has one working day after that."""
+    zone = ZoneInfo(person.zone)
+    day = deadline.date()
+    if person.absent_until is not None:
+        back_on = person.absent_until + timedelta(days=1)
+        while back_on.weekday() >= _SATURDAY:
+            back_on += timedelta(days=1)
+        day = max(day, back_on)
+    return datetime.combine(day, deadline.time(), tzinfo=zone)
+
+
+def _told_deadline(
+    number: str, address: str, zone: ZoneInfo, mails: list[AcceptedMail]
+) -> datetime | None:
+    """What the first notice of `number` told somebody who joined after everybody was told."""
+    notices = [m for m in mails if m.order_number == number and m.kind == "notice"]
+    own = [mail for mail in notices if mail.to == address]
+    if not own or own[0].told_at < notices[0].told_at + _EVERYBODY_TOLD:
+        return None
+    joined = own[0].told_at.replace(second=0, microsecond=0)
+    grammar = GRAMMARS[own[0].language]
+    for match in re.finditer(grammar.moment, own[0].body_text):
+        year, month, day, hour, minute, _ = grammar.read_moment(match)
+        moment = datetime(year, month, day, hour, minute, tzinfo=zone)
+        if abs(moment - joined - _OWN_NOTICE) <= _SLACK:
+            return moment
+    return None
 
 
 def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict[str, Any]:
@@ -166,4 +215,4 @@ def _texts_of(file: Path) -> frozenset[str]:
     mapping, _ = document_file.load(file)
     settings = config.load({})
     why = mapping["corrections"]["mistake"].values()
-    return frozenset({*why, settings.help_desk, "Lena Brandt (Security)"})
+    return frozenset({*why, settings.help_desk, "Imran Qureshi (Mail)", "इमरान क़ुरैशी (Mail)"})

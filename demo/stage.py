@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from countermand.cli import entry
+from demo.judging import AcceptedMail, RecordReader
 
 _COUNTERMAND = (sys.executable, "-m", "countermand.cli.entry")
 _START_LIMIT_S = 120.0
@@ -51,6 +52,7 @@ class Stage:
     sender_count: int = 1
     tokens: dict[str, str] = field(default_factory=dict)
     _mail_server: subprocess.Popen[bytes] | None = None
+    _reader: RecordReader | None = None
     _up: subprocess.Popen[bytes] | None = None
     _relay: str = "127.0.0.1:25"
 
@@ -249,12 +251,15 @@ class Stage:
                 answer: dict[str, Any] = json.loads(lines.readline())
                 return answer
 
+    def mails(self) -> list[AcceptedMail]:
+        """What the server has taken so far, by its own record."""
+        if self._reader is None:
+            self._reader = RecordReader(self.record)
+        return self._reader.mails()
+
     def accepted(self) -> int:
         """How many mails the server has taken so far, by its own record."""
-        if not self.record.exists():
-            return 0
-        with self.record.open("rb") as lines:
-            return sum(1 for line in lines if line.endswith(b"\n"))
+        return len(self.mails())
 
     def wait_until(
         self, what: str, condition: Callable[[], bool], *, limit_s: float = 60.0

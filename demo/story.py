@@ -14,7 +14,7 @@ from typing import Any
 
 from demo.chaos import kill
 from demo.doors import Doors, Phone, read_phones
-from demo.judging import TakeBack, read_record
+from demo.judging import TakeBack
 from demo.stage import WALKING, Answer, Stage, StageBroke
 from demo.telling import Telling
 
@@ -143,7 +143,7 @@ class Story:
 
     def taken(self, number: str) -> int:
         """How many people the mail server has a notice of this order for, by its own record."""
-        mails = read_record(self.stage.record)
+        mails = self.stage.mails()
         return len({m.to for m in mails if m.order_number == number and m.kind == "notice"})
 
     def begin_waves(self, number: str) -> list[tuple[datetime, int]]:
@@ -283,7 +283,7 @@ class Story:
         self.say("sender_killed")
 
     def _taken_back_in_the_middle(self, number: str) -> None:
-        first_at = min(m.told_at for m in read_record(self.stage.record) if m.kind == "notice")
+        first_at = min(m.told_at for m in self.stage.mails() if m.kind == "notice")
         share = self.taken(number) / int(self.figures["affected_people"])
         self.say("five_hours", share=f"{share:.0%}")
         self.mistake = self.press(number)
@@ -437,7 +437,8 @@ class Story:
                 if doors.is_paused(phone, base64_query=number % 2 == 1)
             }
 
-        # The last notice leaves when the worker has seen the inventory; half an hour counts from it.
+        # The last notice leaves once the worker has seen the inventory, and half an hour counts
+        # from then.
         self.stage.set_clock(self.stage.now(), rate=240.0)
         self.stage.wait_until("the doors", lambda: len(closed()) == len(expected), limit_s=60)
         self.stage.set_clock(self.stage.now(), rate=1.0)

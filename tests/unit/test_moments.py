@@ -37,3 +37,11 @@ def test_a_day_is_the_day_where_the_person_is() -> None:
 def test_names_are_joined_as_people_say_them() -> None:
     assert listed(("a", "b", "c"), "en") == "a, b and c"
     assert listed(("a", "b"), "hi") == "a और b"
+
+
+def test_irish_summer_is_named_as_people_there_name_it() -> None:
+    summer = moment(datetime(2020, 7, 10, 7, tzinfo=UTC), "Europe/Dublin", "en")
+    winter = moment(datetime(2020, 1, 10, 7, tzinfo=UTC), "Europe/Dublin", "en")
+
+    assert summer.endswith("08:00 (Irish Standard Time)")
+    assert winter.endswith("07:00 (Greenwich Mean Time)")

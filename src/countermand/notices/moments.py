@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale, get_global
@@ -43,13 +43,20 @@ def clock_moment(clock: datetime, language: str) -> str:
 
 def _zone(local: datetime, locale: str) -> str:
     """Return the zone's name in words; where the data know it by an older key only, by that one."""
+    variant: Literal["daylight", "standard"] = "daylight" if _is_summer(local) else "standard"
     older = _older_names().get(getattr(local.tzinfo, "key", ""))
     if older is not None:
         names = Locale.parse(locale).meta_zones.get(get_global("meta_zones")[older], {})
-        word = names.get("long", {}).get("daylight" if local.dst() else "standard")
+        word = names.get("long", {}).get(variant)
         if word:
             return str(word)
-    return get_timezone_name(local, locale=locale)
+    return get_timezone_name(local, zone_variant=variant, locale=locale)
+
+
+def _is_summer(local: datetime) -> bool:
+    """Whether clocks are ahead; Ireland's own time data call their winter the exception."""
+    offsets = {local.replace(month=month, day=1).utcoffset() or timedelta() for month in (1, 7)}
+    return len(offsets) > 1 and local.utcoffset() == max(offsets)
 
 
 def day(at: datetime | date, zone: str, language: str) -> str:
