@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand.cli import stop_verbs
+from countermand.cli import stop_verbs, stop_words
 from countermand.data_folder import DataFolder
 from countermand.stop import fence as fences
 from countermand.stop import register
@@ -52,7 +52,7 @@ def test_a_take_back_is_durable_with_the_database_down(
     assert fence is not None
     assert (fence.withdrawn, fence.by, fence.because) == (True, 3, "mistake")
     said = json.loads(capsys.readouterr().out)
-    assert (code, said["stopped"]) == (stop_verbs.NOT_PROVEN_YET, True)
+    assert (code, said["stopped"]) == (stop_words.NOT_PROVEN_YET, True)
     assert said["unfinished"]
 
 
@@ -88,13 +88,13 @@ def test_taking_back_takes_author_approver_or_operator(
     code = run(folder, "take-back", NUMBER, "--because", "mistake", who=role)
 
     assert (fences.read(folder.fences, NUMBER) is not None) is may
-    assert (code == stop_verbs.NOT_ALLOWED) is not may
+    assert (code == stop_words.NOT_ALLOWED) is not may
 
 
 def test_an_unknown_token_stops_nothing(folder: DataFolder) -> None:
     code = run(folder, "take-back", NUMBER, "--because", "mistake", who="a-stranger")
 
-    assert code == stop_verbs.NOT_ALLOWED
+    assert code == stop_words.NOT_ALLOWED
     assert fences.read(folder.fences, NUMBER) is None
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_number_offers_the_nearest(
 ) -> None:
     code = run(folder, "take-back", "CM-7Q5J", "--because", "mistake")
 
-    assert code == stop_verbs.NOT_FOUND
+    assert code == stop_words.NOT_FOUND
     assert NUMBER in capsys.readouterr().err
 
 
@@ -113,7 +113,7 @@ def test_a_wrong_check_character_is_recognised(
     code = run(folder, "take-back", "CM-7Q4J", "--because", "mistake")
 
     said = capsys.readouterr().err
-    assert code == stop_verbs.NOT_FOUND
+    assert code == stop_words.NOT_FOUND
     assert "mistyped" in said
     assert NUMBER in said
 
@@ -131,7 +131,7 @@ def test_an_order_in_its_hold_is_withdrawn_by_anybody_and_not_paused(folder: Dat
     orders = {NUMBER: KnownOrder(epoch=0, phase="hold")}
     register.write(folder, Register(orders=orders, tokens=known.tokens))
 
-    assert run(folder, "pause", NUMBER, "--because", "Wait.") == stop_verbs.REFUSED
+    assert run(folder, "pause", NUMBER, "--because", "Wait.") == stop_words.REFUSED
     assert fences.read(folder.fences, NUMBER) is None
     run(folder, "take-back", NUMBER, "--because", "mistake", who="auditor")
     assert fences.read(folder.fences, NUMBER) is not None
@@ -142,7 +142,7 @@ def test_what_was_never_released_needs_no_stop(folder: DataFolder) -> None:
     orders = {NUMBER: KnownOrder(epoch=0, phase="review")}
     register.write(folder, Register(orders=orders, tokens=known.tokens))
 
-    assert run(folder, "take-back", NUMBER, "--because", "mistake") == stop_verbs.REFUSED
+    assert run(folder, "take-back", NUMBER, "--because", "mistake") == stop_words.REFUSED
     assert fences.read(folder.fences, NUMBER) is None
 
 

@@ -10,8 +10,10 @@ from typing import Annotated, Final
 
 import typer
 from typer import rich_utils
+from typer._click import exceptions as faults
 
-from countermand.cli import output
+from countermand.cli import output, usage
+from countermand.cli.exit_codes import MEANINGS, ExitCode
 from countermand.domain.errors import CountermandError
 from countermand.i18n import gettext as _
 
@@ -47,12 +49,18 @@ def build() -> typer.Typer:
             "Start with [bold]countermand up[/bold]; stop any order at any time with "
             "[bold]countermand take-back NUMBER[/bold]."
         ),
+        epilog=_exit_codes(),
     )
     app.callback()(_globals)
     for name in VERB_MODULES:
         importlib.import_module(name).register(app)
     _show_stop_verbs(app)
     return app
+
+
+def _exit_codes() -> str:
+    listed = " · ".join(f"{code} {_(said)}" for code, said in MEANINGS.items())
+    return _("Exit codes: {codes}").format(codes=listed)
 
 
 def _show_stop_verbs(app: typer.Typer) -> None:
@@ -96,13 +104,21 @@ def _globals(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; show every error with its way out and return the exit code."""
     command = typer.main.get_command(build())
+    as_json = "--json" in arguments
     try:
-        command.main(args=list(arguments), prog_name="countermand")
+        ended = command.main(list(arguments), prog_name="countermand", standalone_mode=False)
+    except faults.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.USAGE
+    except faults.ClickException as error:
+        return output.report(usage.told(error), as_json=as_json)
     except CountermandError as error:
-        return output.report(error, as_json="--json" in arguments)
+        return output.report(error, as_json=as_json)
+    except typer.Abort:
+        return ExitCode.REFUSED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    return 0
+    return ended if isinstance(ended, int) else 0
 
 
 def _translate_frame() -> None:

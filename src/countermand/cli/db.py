@@ -12,7 +12,10 @@ from countermand.i18n import gettext as _
 def register(app: typer.Typer) -> None:
     """Add the group of verbs."""
     group = typer.Typer(no_args_is_help=True, help=_("The database's tables."))
-    group.command("migrate", help=_("Bring the tables up to date; up does it by itself."))(migrate)
+    group.command(
+        "migrate",
+        help=output.taught(_("Bring the tables up to date; up does it by itself."), "db migrate"),
+    )(migrate)
     app.add_typer(group, name="db")
 
 

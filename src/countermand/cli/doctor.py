@@ -21,9 +21,12 @@ _SIGNS: Final = MappingProxyType({"good": "✓", "bad": "✗", "note": "•"})
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("doctor", help=_("Look at everything that must be well, and say what is not."))(
-        doctor
-    )
+    app.command(
+        "doctor",
+        help=output.taught(
+            _("Look at everything that must be well, and say what is not."), "doctor"
+        ),
+    )(doctor)
 
 
 def doctor(

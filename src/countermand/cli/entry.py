@@ -1,7 +1,7 @@
 """Where the command begins: stopping an order waits for nothing, not even for the other verbs.
 
 `pause` and `take-back` go straight to `cli/stop_verbs.py`, which starts on the standard library
-alone; every other verb is loaded through Typer. `--lang` and `--data` may stand before any verb.
+alone; every other verb is loaded through Typer. `--lang` and `--data` may stand anywhere.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ FAST_VERBS: Final = frozenset({"pause", "take-back"})
 _WITH_VALUE: Final = ("--lang", "--data")
 
 
-def leading_options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Split off `--lang` and `--data` where they stand before the verb; return both parts."""
+def set_apart(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Split off `--lang` and `--data`, wherever they stand before a `--`; return both parts."""
     options: dict[str, str] = {}
-    rest = list(arguments)
-    while rest:
-        name, equals, value = rest[0].partition("=")
-        if name not in _WITH_VALUE:
-            break
-        if equals:
+    rest: list[str] = []
+    coming = list(arguments)
+    while coming:
+        word = coming.pop(0)
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return options, [*rest, word, *coming]
+        if name in _WITH_VALUE and equals:
             options[name] = value
-            rest = rest[1:]
-        elif len(rest) > 1:
-            options[name] = rest[1]
-            rest = rest[2:]
+        elif word in _WITH_VALUE and coming:
+            options[word] = coming.pop(0)
         else:
-            break
+            rest.append(word)
     return options, rest
 
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code (cli/exit_codes.py lists them)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     i18n.use(i18n.from_locale(os.environ, i18n.flag_of(arguments)))
-    options, rest = leading_options(arguments)
+    options, rest = set_apart(arguments)
     if "--data" in options:
         os.environ["COUNTERMAND_DATA"] = options["--data"]
     if rest and rest[0] in FAST_VERBS and "_COUNTERMAND_COMPLETE" not in os.environ:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop_verbs.run([rest[0], *given, *rest[1:]])
     from countermand.cli import app
 
-    return app.run(arguments)
+    return app.run(rest)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
+from countermand.domain.errors import gettext_noop
+
 
 class ExitCode(IntEnum):
     """The codes that a script may rely on."""
@@ -24,6 +26,17 @@ class ExitCode(IntEnum):
     NOT_PROVEN_YET = 6
 
 
+MEANINGS: Final = MappingProxyType(
+    {
+        ExitCode.DONE: gettext_noop("done"),
+        ExitCode.REFUSED: gettext_noop("refused, or faults found"),
+        ExitCode.USAGE: gettext_noop("the command was not understood"),
+        ExitCode.NOT_FOUND: gettext_noop("not found"),
+        ExitCode.NOT_ALLOWED: gettext_noop("not allowed"),
+        ExitCode.NOT_REACHABLE: gettext_noop("not reachable"),
+        ExitCode.NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
+    }
+)
 # The last word of an error's code, where it says what kind of error it is; single codes below.
 _BY_LAST_WORD: Final = MappingProxyType(
     {
@@ -38,7 +51,11 @@ _BY_LAST_WORD: Final = MappingProxyType(
 _BY_CODE: Final = MappingProxyType(
     {
         "app.unknown": ExitCode.NOT_FOUND,
+        "cli.missing": ExitCode.USAGE,
+        "cli.no_such_option": ExitCode.USAGE,
+        "cli.no_such_verb": ExitCode.USAGE,
         "cli.not_understood": ExitCode.USAGE,
+        "cli.not_taken": ExitCode.USAGE,
         "people.role_not_known": ExitCode.NOT_FOUND,
         "devices.device_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,

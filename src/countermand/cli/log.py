@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the group of verbs."""
     group = typer.Typer(no_args_is_help=True, help=_("The log: export it, prove it."))
-    group.command("export", help=_("Write the whole log as lines of JSON."))(export)
     group.command(
-        "verify", help=_("Check every entry, signature and step; the first fault ends it.")
+        "export",
+        help=output.taught(_("Write the whole log as lines of JSON."), "log export log.jsonl"),
+    )(export)
+    group.command(
+        "verify",
+        help=output.taught(
+            _("Check every entry, signature and step; the first fault ends it."),
+            "log verify log.jsonl",
+        ),
     )(verify)
     app.add_typer(group, name="log")
 

@@ -31,13 +31,18 @@ Kind = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the groups."""
     group = typer.Typer(no_args_is_help=True, help=_("The mails of an order."))
-    group.command("list", help=_("List who was sent what, and what became of it."))(list_notices)
-    group.command("preview", help=_("Show a mail as it would read."))(preview)
+    listing = _("List who was sent what, and what became of it.")
+    group.command("list", help=output.taught(listing, "notice list CM-7Q4K --kind correction"))(
+        list_notices
+    )
+    showing = _("Show a mail as it would read.")
+    group.command("preview", help=output.taught(showing, "notice preview CM-7Q4K --language hi"))(
+        preview
+    )
     app.add_typer(group, name="notice")
     statements = typer.Typer(no_args_is_help=True, help=_("What press and maker are told."))
-    statements.command(
-        "show", help=_("Show the statement with its figures; ready only after staff were told.")
-    )(statement)
+    told = _("Show the statement with its figures; ready only after staff were told.")
+    statements.command("show", help=output.taught(told, "statement show CM-7Q4K"))(statement)
     app.add_typer(statements, name="statement")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -28,6 +28,20 @@ Number = Annotated[
         help=_("The number of the order, such as CM-7Q4K."), callback=given.order_number
     ),
 ]
+_EXAMPLES: Final = {
+    "plan": " order.yaml",
+    "submit": " CM-7Q4K",
+    "review": " CM-7Q4K",
+    "approve": " CM-7Q4K",
+    "return": " CM-7Q4K --because '…'",
+    "abandon": " CM-7Q4K --because '…'",
+    "release": " CM-7Q4K",
+    "go": " CM-7Q4K",
+    "close": " CM-7Q4K",
+    "undone": " CM-7Q4K",
+    "show": " CM-7Q4K --timeline",
+    "list": " --json",
+}
 Because = Annotated[str, typer.Option("--because", help=_("The reason, in one sentence."))]
 
 
@@ -53,11 +67,12 @@ def register(app: typer.Typer) -> None:
         ("list", list_orders, _("List all orders.")),
     )
     for name, verb, help_text in verbs:
-        group.command(name, help=help_text)(verb)
+        taught = output.taught(help_text, f"order {name}{_EXAMPLES[name]}")
+        group.command(name, help=taught)(verb)
     app.add_typer(group, name="order")
-    app.command("resume", help=_("Let a paused order go on; another person than who paused."))(
-        resume
-    )
+    resuming = _("Let a paused order go on; another person than who paused.")
+    taught = output.taught(resuming, "resume CM-7Q4K --because '…'")
+    app.command("resume", help=taught)(resume)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,9 @@ def draw_review(console: Console, answer: Mapping[str, Any]) -> None:
 def draw_mail(console: Console, mail: Mapping[str, str]) -> None:
     """Draw one mail as it would be read."""
     kind = _(order_words.KINDS[mail["kind"]])
-    head = " · ".join(part for part in (kind, mail["variant"], mail["language"]) if part)
+    head = " · ".join(
+        part for part in (kind, order_words.variant(mail["variant"]), mail["language"]) if part
+    )
     console.rule(head, align="left")
     console.print(mail["subject"], style="bold", markup=False)
     console.print(mail["text"], markup=False)

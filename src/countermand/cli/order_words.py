@@ -67,9 +67,9 @@ _EVENTS: Final = MappingProxyType(
 )
 PARTS: Final = MappingProxyType(
     {
-        "plan": gettext_noop("plan"),
-        "notice": gettext_noop("notice"),
-        "correction": gettext_noop("correction"),
+        "plan": gettext_noop("the plan"),
+        "notice": gettext_noop("the notice"),
+        "correction": gettext_noop("the correction"),
     }
 )
 _VARIANTS: Final = MappingProxyType(
@@ -126,6 +126,11 @@ def _shown(key: str, value: Any) -> Any:
     if key == "part":
         return _(PARTS.get(str(value), str(value)))
     return value
+
+
+def variant(value: str) -> str:
+    """Return why an order was taken back, in words; nothing for a mail of another kind."""
+    return _(_VARIANTS[value]) if value in _VARIANTS else value
 
 
 class _Filled(dict[str, Any]):

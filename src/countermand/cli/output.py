@@ -31,6 +31,12 @@ JsonFlag = Annotated[bool, typer.Option("--json", help=_("Answer with one JSON v
 """The option that every verb offers: `as_json: JsonFlag = False`."""
 
 
+def taught(said: str, words: str) -> str:
+    """Return the help of a verb: what it does, and one line that can be typed."""
+    example = _("Example: countermand {words}").format(words=words)
+    return f"{said}\n\n{example}"
+
+
 def stdout() -> Console:
     """Return the console of the answer; never wraps when it is not a terminal."""
     console = Console(highlight=False)

@@ -9,13 +9,19 @@ from typing import Annotated
 import typer
 
 from countermand import config
+from countermand.cli import output
 from countermand.i18n import gettext as _
 
 
 def register(app: typer.Typer) -> None:
     """Add both verbs."""
-    app.command("web", help=_("Run the web alone, in the foreground."))(web)
-    app.command("worker", help=_("Run the worker alone, in the foreground."))(worker)
+    app.command(
+        "web",
+        help=output.taught(_("Run the web alone, in the foreground."), "web --bind 127.0.0.1:8480"),
+    )(web)
+    app.command(
+        "worker", help=output.taught(_("Run the worker alone, in the foreground."), "worker")
+    )(worker)
 
 
 def web(

@@ -63,7 +63,9 @@ def register(app: typer.Typer) -> None:
             "Example: countermand staff token lena@example.org"
         ),
     )(token)
-    group.command("list", help=_("List who holds which role."))(list_roles)
+    group.command("list", help=output.taught(_("List who holds which role."), "staff list"))(
+        list_roles
+    )
     app.add_typer(group, name="staff")
 
 
@@ -154,7 +156,7 @@ def list_roles(*, as_json: output.JsonFlag = False) -> None:
         known = queries.by_ids({person for held in holders.values() for person in held})
         rows = [
             {
-                "role": role.value,
+                "role": role.value.replace("_", "-"),
                 "person_id": person,
                 "name": known[person].name,
                 "address": known[person].address,

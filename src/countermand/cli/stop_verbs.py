@@ -20,6 +20,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from countermand import clock, config, i18n
+from countermand.cli.stop_words import (
+    DONE,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    NOT_PROVEN_YET,
+    REFUSED,
+    UNAVAILABLE,
+    USAGE,
+    parse,
+)
 from countermand.domain.delivery import StopKind
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_number import CheckCharacterWrong, OrderNumber, nearest
@@ -31,23 +41,6 @@ from countermand.stop.press import Pressed
 from countermand.stop.register import KnownActor, Register
 from countermand.stop.senders import Death
 
-DONE: Final = 0
-REFUSED: Final = 1
-USAGE: Final = 2
-NOT_FOUND: Final = 3
-NOT_ALLOWED: Final = 4
-UNAVAILABLE: Final = 5
-NOT_PROVEN_YET: Final = 6
-EXIT_CODES: Final = {
-    DONE: gettext_noop("stopped, and proven everywhere"),
-    REFUSED: gettext_noop("refused: this order cannot be stopped this way"),
-    USAGE: gettext_noop("the command was not understood"),
-    NOT_FOUND: gettext_noop("there is no such order"),
-    NOT_ALLOWED: gettext_noop("you may not do this"),
-    UNAVAILABLE: gettext_noop("nothing was stopped: the disk refused"),
-    NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
-}
-VARIANTS: Final = ("mistake", "reason_gone", "replaced")
 # How long a gate that could not be told goes on with the last word it had.
 STATE_VALID_FOR: Final = timedelta(minutes=15)
 _TAKE_BACK_ROLES: Final = frozenset({"author", "approver", "operator"})
@@ -159,11 +152,10 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
     """Carry out `pause …` or `take-back …`; return the exit code."""
     environ = os.environ if environ is None else environ
     i18n.use(i18n.from_locale(environ, i18n.flag_of(arguments)))
-    given = _parser().parse_args(list(arguments))
     try:
-        return _stop(given, environ)
+        return _stop(parse(arguments), environ)
     except CountermandError as error:
-        return _refuse(error, as_json=given.json)
+        return _refuse(error, as_json="--json" in arguments)
     except OSError as error:
         _warn(_("NOT STOPPED: the disk refused: {why}").format(why=error))
         return UNAVAILABLE
@@ -214,35 +206,6 @@ def _show_withdrawn(lookup: Path, stop: Stop) -> None:
     """Let the look-up page say so at once; the worker writes it again, so a full disk is no end."""
     with contextlib.suppress(OSError, ValueError):
         lookup_page.show_withdrawn(lookup, stop.number, stop.now)
-
-
-def _parser() -> argparse.ArgumentParser:
-    codes = "; ".join(f"{code} {_(said)}" for code, said in EXIT_CODES.items())
-    parser = argparse.ArgumentParser(prog="countermand", epilog=codes)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    pause = verbs.add_parser(
-        "pause", help=_("stop an order for now; it can go on later"), epilog=codes
-    )
-    back = verbs.add_parser(
-        "take-back", help=_("take an order back for good, and correct it"), epilog=codes
-    )
-    pause.add_argument("--because", required=True, help=_("what is wrong, in one sentence"))
-    back.add_argument(
-        "--because",
-        required=True,
-        choices=VARIANTS,
-        help=_("which of the corrections written beforehand is sent"),
-    )
-    back.add_argument("--note", default="", help=_("a sentence for colleagues; it is not mailed"))
-    back.add_argument(
-        "--force", action="store_true", help=_("stop a number that is not known here either")
-    )
-    for verb in (pause, back):
-        verb.add_argument("number", help=_("the number of the order, such as CM-7Q4K"))
-        verb.add_argument("--json", action="store_true", help=_("answer as JSON"))
-        verb.add_argument("--lang", help=_("en or hi"))
-        verb.add_argument("--data", type=Path, help=_("the data folder"))
-    return parser
 
 
 def _number(text: str, register: Register, *, force: bool) -> str:
@@ -347,6 +310,8 @@ def _say_finished(stop: Stop) -> None:
             _tell(line.format(count=counts.get("corrections", 0)))
         case "stopping":
             _tell(_("Corrections leave as soon as every sender is proven to have ended."))
+        case _ if stop.kind is StopKind.TAKE_BACK:
+            _tell(_("No order here has this number; should one ever get it, it stays stopped."))
         case _:
             _tell(
                 _("Somebody else can let it go on: countermand resume {number}.").format(
@@ -391,11 +356,12 @@ def _latest(stop: Stop) -> datetime:
 def _refuse(error: CountermandError, *, as_json: bool) -> int:
     sentence, remedy = i18n.told(error, i18n.language_in_use())
     if as_json:
-        problem = {"code": error.code, "sentence": sentence, "remedy": remedy, "stopped": False}
-        _tell(json.dumps(problem, ensure_ascii=False))
+        problem = {"code": error.code, "sentence": sentence, "remedy": remedy}
+        _tell(json.dumps({"error": problem, "stopped": False}, ensure_ascii=False))
     else:
-        _warn(f"{sentence} {remedy}")
+        _warn(f"{sentence}\n→ {remedy}")
     by_code = {
+        "stop.not_understood": USAGE,
         "order_number.not_understood": USAGE,
         "order_number.check_character": NOT_FOUND,
         "stop.no_such_order": NOT_FOUND,

@@ -17,8 +17,15 @@ _Data = Annotated[Path | None, typer.Option("--data", help=_("The data folder to
 
 def register(app: typer.Typer) -> None:
     """Add both verbs."""
-    app.command("up", help=_("Start everything on this machine and keep it running."))(up)
-    app.command("init", help=_("Make a data folder with its keys; up does it by itself."))(init)
+    app.command(
+        "up", help=output.taught(_("Start everything on this machine and keep it running."), "up")
+    )(up)
+    app.command(
+        "init",
+        help=output.taught(
+            _("Make a data folder with its keys; up does it by itself."), "init --demonstration"
+        ),
+    )(init)
 
 
 def up(

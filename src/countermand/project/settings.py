@@ -36,7 +36,8 @@ def database(url: str) -> dict[str, Any]:
         **{key: str(value) for key, value in named.items()},
         "CONN_HEALTH_CHECKS": True,
         "CONN_MAX_AGE": 60,
-        "OPTIONS": options,
+        # A database that neither answers nor refuses must not hold up whoever stops an order.
+        "OPTIONS": {"connect_timeout": "5", **options},
     }
 
 

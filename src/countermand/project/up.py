@@ -33,6 +33,12 @@ from countermand.stop import fence
 
 _READY_PATIENCE_S: Final = 60.0
 _LOOK_AT_STOPS_EVERY_S: Final = 2.0
+# Addresses with passwords are given where they are needed; a person's token is nobody else's.
+_KEPT_FROM_CHILDREN: Final = (
+    "DATABASE_URL",
+    "COUNTERMAND_SENDER_DATABASE_URL",
+    "COUNTERMAND_TOKEN",
+)
 
 
 @dataclass(eq=False)
@@ -126,7 +132,7 @@ class Up:
         self._write_up_file()
         if self._wishes.ready_file:
             write_json(self._wishes.ready_file, self._told())
-        self._say(_("Ready: {web}").format(web=self._addresses["web"]))
+        self._say_where()
 
     def _read_stops(self) -> bool:
         """Read what is stopped; tell whether a sender may run at all."""
@@ -208,7 +214,7 @@ class Up:
         given = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("DATABASE_URL", "COUNTERMAND_SENDER_DATABASE_URL"))
+            if not name.startswith(_KEPT_FROM_CHILDREN)
         }
         given |= {
             "COUNTERMAND_DATA": str(self._folder.path),
@@ -348,6 +354,15 @@ class Up:
             **self._addresses,
             "pids": pids,
         }
+
+    def _say_where(self) -> None:
+        """Say what is needed next: by staff, and by whoever runs the mail server."""
+        folder, addresses = self._folder, self._addresses
+        self._say(_("Ready: {web}").format(web=addresses["web"]))
+        line = _("Mail gate: {gate}; its token is in {file}.")
+        self._say(line.format(gate=addresses["gate"], file=folder.keys / "gate-token"))
+        line = _("Mail leaves through {relay}. Ctrl-C ends everything.")
+        self._say(line.format(relay=self._settings.relay))
 
     def _write_up_file(self) -> None:
         write_json(self._folder.up_file, self._told())

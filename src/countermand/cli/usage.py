@@ -1,0 +1,104 @@
+"""A command that was not understood: said like every other error, in both languages and as JSON.
+
+The library that reads command lines speaks English only; what it found is taken over as facts and
+said in our words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from typer._click import exceptions as faults
+
+from countermand.domain.errors import CountermandError, gettext_noop
+
+_QUOTED = re.compile(r"'([^']+)'")
+_HELP = gettext_noop("The help shows how it is written: {help}")
+
+
+@dataclass(eq=False)
+class WordMissing(CountermandError):
+    """Something that must be said was not."""
+
+    name: str
+    help: str
+
+    code: ClassVar[str] = "cli.missing"
+    sentence: ClassVar[str] = gettext_noop("“{name}” is missing here.")
+    remedy: ClassVar[str] = _HELP
+
+
+@dataclass(eq=False)
+class NoSuchOption(CountermandError):
+    """An option that this verb does not have."""
+
+    name: str
+    help: str
+
+    code: ClassVar[str] = "cli.no_such_option"
+    sentence: ClassVar[str] = gettext_noop("There is no option “{name}” here.")
+    remedy: ClassVar[str] = _HELP
+
+
+@dataclass(eq=False)
+class NoSuchVerb(CountermandError):
+    """A verb that does not exist."""
+
+    name: str
+    help: str
+
+    code: ClassVar[str] = "cli.no_such_verb"
+    sentence: ClassVar[str] = gettext_noop("There is no command “{name}”.")
+    remedy: ClassVar[str] = gettext_noop("The help lists them all: {help}")
+
+
+@dataclass(eq=False)
+class NoSuchVerbButNear(NoSuchVerb):
+    """A verb that does not exist, and one that is near."""
+
+    nearest: str
+
+    remedy: ClassVar[str] = gettext_noop("The nearest one is “{nearest}”. All of them: {help}")
+
+
+@dataclass(eq=False)
+class NotTaken(CountermandError):
+    """A word in a place where it does not fit."""
+
+    why: str
+    help: str
+
+    code: ClassVar[str] = "cli.not_taken"
+    sentence: ClassVar[str] = gettext_noop("This command cannot be read: {why}")
+    remedy: ClassVar[str] = _HELP
+
+
+def told(fault: faults.ClickException) -> CountermandError:
+    """Return the same fault as an error with a code, a sentence and a way out."""
+    context = getattr(fault, "ctx", None)
+    path = context.command_path if context is not None else "countermand"
+    help_command = f"{path} --help"
+    if isinstance(fault, faults.MissingParameter):
+        return WordMissing(name=_name(fault), help=help_command)
+    if isinstance(fault, faults.NoSuchOption):
+        return NoSuchOption(name=fault.option_name, help=help_command)
+    said = fault.message
+    if said.startswith("No such command"):
+        name, *near = _QUOTED.findall(said)
+        if near:
+            return NoSuchVerbButNear(name=name, nearest=near[0], help=help_command)
+        return NoSuchVerb(name=name, help=help_command)
+    if isinstance(fault, faults.BadParameter) and fault.param is not None:
+        said = f"{_name(fault)}: {said}"
+    return NotTaken(why=said, help=help_command)
+
+
+def _name(fault: faults.BadParameter) -> str:
+    parameter = fault.param
+    if parameter is None:
+        return str(fault.param_hint or "")
+    if parameter.param_type_name == "option":
+        return max(parameter.opts, key=len)
+    return str(parameter.name).upper()

@@ -1,0 +1,70 @@
+"""What is typed wrongly is refused like every other error: a code, a sentence, a way out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from countermand import i18n
+from countermand.cli import app, entry, stop_verbs, stop_words
+from countermand.cli.exit_codes import ExitCode
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> None:
+    i18n.use("en")
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (["order", "show"], "cli.missing"),
+        (["order", "show", "CM-7Q4K", "--loud"], "cli.no_such_option"),
+        (["order", "shwo"], "cli.no_such_verb"),
+        (["synth", "--people", "many"], "cli.not_taken"),
+    ],
+)
+def test_a_script_gets_one_json_value_also_when_its_command_is_not_understood(
+    typed: list[str], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = app.run([*typed, "--json"])
+
+    said = json.loads(capsys.readouterr().out)
+    assert ended == ExitCode.USAGE
+    assert said["error"]["code"] == code
+    assert said["error"]["remedy"]
+
+
+def test_a_mistyped_verb_is_answered_with_the_nearest_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app.run(["order", "shwo"])
+
+    assert "“show”" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["pause", "take-back"])
+def test_a_stop_that_lacks_its_number_says_that_nothing_was_stopped(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = stop_verbs.run([verb, "--because", "mistake", "--json"], {})
+
+    said = json.loads(capsys.readouterr().out)
+    assert ended == stop_words.USAGE
+    assert said["stopped"] is False
+    assert said["error"]["code"] == "stop.not_understood"
+
+
+def test_language_and_data_folder_may_stand_after_the_verb() -> None:
+    options, rest = entry.set_apart(["order", "list", "--lang", "hi", "--data=/srv/c", "--json"])
+
+    assert options == {"--lang": "hi", "--data": "/srv/c"}
+    assert rest == ["order", "list", "--json"]
+
+
+def test_what_stands_behind_two_dashes_is_left_alone() -> None:
+    options, rest = entry.set_apart(["synth", "--", "--lang", "hi"])
+
+    assert options == {}
+    assert rest == ["synth", "--", "--lang", "hi"]
