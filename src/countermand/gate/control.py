@@ -40,7 +40,7 @@ _WRONG_CODE: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.code_wrong"}
 
 @dataclass(slots=True)
 class Tries:
-    """A few tries at once, then one every two seconds; guesses at a code stay hopeless."""
+    """A few wrong tries at once, then one every two seconds; so that guessing is noticed."""
 
     left: float = float(_TRIES)
     counted_at_s: float | None = None
@@ -118,14 +118,13 @@ class Control:
         return self._stopped(told, way="told")
 
     def _stop_code(self, request: Request) -> Response:
-        if not self.tries.take(self.steady_s()):
-            return _TOO_OFTEN
         raw = _object(request.body)
         number, code = raw.get("number"), raw.get("code")
         if not isinstance(number, str) or not isinstance(code, str):
             return _NOT_UNDERSTOOD
+        # The right code is never kept waiting: else whoever guesses all the time would disarm it.
         if not self.answerer.states.order_of_code(number, code):
-            return _WRONG_CODE
+            return _WRONG_CODE if self.tries.take(self.steady_s()) else _TOO_OFTEN
         fence = Fence(
             number=number,
             stopped_epoch=TAKEN_BACK_EPOCH,

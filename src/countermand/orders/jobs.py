@@ -46,6 +46,8 @@ _ALIVE: Final = (
 )
 # Entries of an order that is over are taken away at leisure; its state opened all doors at once.
 _OVER: Final = (Phase.CORRECTED, Phase.CLOSED)
+# All that may still be due then; the order's row is not locked for the rest.
+_STEPS_WHEN_OVER: Final = frozenset({"compile_doors", "write_owed"})
 # Signs that something is wrong with the sending itself (share of all mails, and at least so many).
 _BOUNCED_PER_CENT: Final = 2.0
 _UNCERTAIN_PER_CENT: Final = 0.5
@@ -183,7 +185,8 @@ def advance(desk: Desk, number: str, *, now: datetime) -> list[str]:
         ),
         "finish_corrections": partial(corrections.finish, number, owing=desk.ledger, now=now),
     }
-    return [name for name, step in steps.items() if step()]
+    due = _STEPS_WHEN_OVER if _phase(number) in _OVER else frozenset(steps)
+    return [name for name, step in steps.items() if name in due and step()]
 
 
 def sweep(desk: Desk, *, now: datetime) -> list[str]:

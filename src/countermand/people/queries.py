@@ -6,14 +6,18 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db.models import Count, Max, Q
 
+from countermand.audit import queries as log
 from countermand.domain.approvals import Role
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.nearest import nearest_word
 from countermand.people.models import AccessToken, Person, RoleGrant
+
+# The event of the log by which a directory was taken over.
+LOADED: Final = "people.loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,9 @@ def stamp() -> str:
     found = Person.objects.aggregate(
         people=Count("pk"), newest=Max("pk"), left=Count("pk", filter=Q(left_on__isnull=False))
     )
-    return f"{found['people']}.{found['newest']}.{found['left']}"
+    # Whoever changed groups, address or zone came with an import, and is none more than before.
+    loaded = log.newest(LOADED)
+    return f"{found['people']}.{found['newest']}.{found['left']}.{loaded}"
 
 
 def people_with_role(role: Role) -> tuple[int, ...]:

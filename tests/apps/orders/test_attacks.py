@@ -1,5 +1,7 @@
 """What somebody tries, or what chance does, against the promises of an order: it holds."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -7,15 +9,20 @@ from django.db.models import F
 
 from countermand.domain.approvals import Role
 from countermand.domain.delivery import Reply, ReplyKind, StopKind
+from countermand.domain.directory import PersonRecord
+from countermand.domain.errors import Fault
+from countermand.domain.inventory import RejectedRow
 from countermand.notices.models import SenderLease
 from countermand.orders import actions as orders
-from countermand.orders import corrections
+from countermand.orders import corrections, stepping
 from countermand.orders.refusals import TooLittleNotice
 from countermand.orders.rule_log import RuleBook
+from countermand.people.actions import ImportOptions, import_people
+from countermand.people.models import Person
 from countermand.project import register as registers
 from countermand.stop import register
 from countermand.stop.register import KnownOrder, Register
-from tests.order_world import DAY, HOUR, World
+from tests.order_world import DAY, HOUR, MINUTE, World
 
 
 def test_a_list_written_late_never_lowers_an_epoch_that_a_stop_must_reach(world: World) -> None:
@@ -140,3 +147,71 @@ def test_a_sender_elsewhere_that_fell_silent_is_waited_for_no_longer_than_relays
     world.sweep()
 
     assert world.order(number).phase == "correcting"
+
+
+@dataclass
+class FoundFaults:
+    """Nothing is wrong with the files."""
+
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass
+class Directory:
+    """Everybody as they are known, some of them changed."""
+
+    records: list[PersonRecord]
+    faults: FoundFaults = field(default_factory=FoundFaults)
+    rejected: tuple[RejectedRow, ...] = ()
+
+    def people(self) -> Iterator[PersonRecord]:
+        return iter(self.records)
+
+
+def directory(**groups: tuple[str, ...]) -> Directory:
+    return Directory(
+        [
+            PersonRecord(
+                uid=row.uid,
+                name=row.name,
+                address=row.address,
+                language=row.language,
+                country=row.country,
+                zone=row.zone,
+                groups=groups.get(row.uid, tuple(row.groups)),
+            )
+            for row in Person.objects.order_by("pk")
+        ]
+    )
+
+
+def test_whoever_moves_into_the_scope_is_told_with_the_next_list_of_people(world: World) -> None:
+    world.staff(20)
+    world.person("outside", groups=["contractors"])
+    world.device("outside")
+    world.notified()
+    assert "outside@example.org" not in world.send()
+
+    options = ImportOptions()
+    moved = directory(outside=("all-staff",))
+    import_people(moved, now=world.now, actor_id=None, options=options)
+    world.sweep(MINUTE)
+
+    assert world.send() == ["outside@example.org"]
+
+
+def test_a_sweep_leaves_the_row_of_a_corrected_order_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.staff(10)
+    number = world.sending()
+    world.press(number, StopKind.TAKE_BACK)
+    world.send()
+    world.sweep()
+    assert world.order(number).phase == "corrected"
+    locked: list[str] = []
+    monkeypatch.setattr(stepping, "locked", locked.append)
+
+    world.sweep()
+
+    assert locked == []
