@@ -36,6 +36,7 @@ _LOOK_AT_STOPS_EVERY_S: Final = 2.0
 # Addresses with passwords are given where they are needed; a person's token is nobody else's.
 _KEPT_FROM_CHILDREN: Final = (
     "DATABASE_URL",
+    "COUNTERMAND_DATABASE_URL",
     "COUNTERMAND_SENDER_DATABASE_URL",
     "COUNTERMAND_TOKEN",
 )
