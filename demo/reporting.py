@@ -37,9 +37,13 @@ class Staff:
 
 
 def staff_of(folder: Path) -> dict[str, Staff]:
-    """Read the people files that were taken over, by folded address."""
+    """Read the people files that were taken over, by folded address.
+
+    Who is away, and until when, is read as it was known when the deadlines were set: on Friday.
+    """
     known: dict[str, Staff] = {}
-    for file in (EXAMPLES / "people.csv", *sorted(folder.glob("**/people.csv"))):
+    files = sorted(folder.glob("**/people.csv"), key=lambda file: file.parent.name == "friday")
+    for file in (EXAMPLES / "people.csv", *files):
         with file.open(encoding="utf-8-sig", newline="") as rows:
             for row in csv.DictReader(rows):
                 name = row["display_name"]
