@@ -120,7 +120,7 @@ class _Known:
 
 
 def _covered_by_amendments(order: Order) -> frozenset[int]:
-    amendments = Order.objects.filter(amends=order.number, phase__in=_STANDS)
+    amendments = Order.objects.filter(amends=order.number, mode=order.mode, phase__in=_STANDS)
     rows = ToldDevice.objects.filter(order__in=amendments)
     return frozenset(rows.values_list("device_id", flat=True))
 

@@ -166,6 +166,7 @@ def advance(desk: Desk, number: str, *, now: datetime) -> list[str]:
     """Take every step of one order that is due; returns the names of those taken."""
     context = desk.context
     steps: Mapping[str, Callable[[], object]] = {
+        "stop_if_replaced": partial(_stop_if_replaced, desk, number, now=now),
         "start_first_group": lambda: running.start_first_group(
             number, now=now, context=context, fence=desk.fence(number), register=desk.register
         ),
@@ -226,6 +227,26 @@ def _tell_late_joiners(desk: Desk, number: str, *, now: datetime) -> bool:
         pause_by_itself(desk, number, because=because, now=now)
         return True
     return told > 0
+
+
+def _stop_if_replaced(desk: Desk, number: str, *, now: datetime) -> bool:
+    """Let nothing more leave or close for an order that another one in force replaces.
+
+    By the rules it has ended. One past its deadline was closed with the new one; this is one whose
+    mails or doors were still to come, and a person decides whether it is taken back.
+    """
+    phase = _phase(number)
+    if phase not in {Phase.HOLD, Phase.CANARY, Phase.SENDING, Phase.NOTIFIED}:
+        return False
+    newer = running.replacement_in_force(number)
+    if newer is None:
+        return False
+    because = f"Order {newer} replaces it."
+    if phase == Phase.HOLD:
+        running.end_hold(number, because=because, now=now)
+    else:
+        pause_by_itself(desk, number, because=because, now=now)
+    return True
 
 
 def _pause_if_unwell(desk: Desk, number: str, *, now: datetime) -> bool:

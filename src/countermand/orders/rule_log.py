@@ -88,6 +88,8 @@ class RuleBook:
     def _read(self, entry: log.EntryView) -> None:
         number, at, facts = entry.order_number, entry.at, entry.facts
         match entry.event:
+            case event if event == PUT_IN_FORCE and facts.get("mode") == "exercise":
+                pass  # what is only practised rules nobody
             case event if event == PUT_IN_FORCE:
                 self.general.append(
                     PutInForce(

@@ -195,6 +195,7 @@ def start_first_group(
             "apps": sorted(document.apps),
             "amends": order.amends,
             "replaces": order.replaces,
+            "mode": order.mode,
         },
     )
     _end_replaced(order, now)
@@ -206,6 +207,13 @@ def start_first_group(
     telling.tell_group(order, document, [0], first_due_at=now, context=context, now=now)
     register(order.number, order.epoch, order.phase)
     return True
+
+
+def replacement_in_force(number: str) -> str | None:
+    """Return the order that was put in force in place of this one, None if there is none."""
+    mode = Order.objects.filter(number=number).values("mode")
+    newer = Order.objects.filter(replaces=number, mode__in=mode, in_force_at__isnull=False)
+    return newer.order_by("in_force_at").values_list("number", flat=True).first()
 
 
 @transaction.atomic(durable=True)
@@ -236,7 +244,9 @@ def _end_replaced(order: Order, now: datetime) -> None:
     """An order that is replaced ends at the instant at which the new one is put in force."""
     if not order.replaces:
         return
-    older = Order.objects.select_for_update().filter(number=order.replaces).first()
+    # An exercise ends nothing that is real.
+    rows = Order.objects.select_for_update().filter(number=order.replaces, mode=order.mode)
+    older = rows.first()
     if older is None or older.phase not in {Phase.ENFORCING, Phase.COLLECTING, Phase.HANDED_OVER}:
         return
     older.ended_at = now

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
+from countermand.audit.queries import person_ref
 from countermand.domain.approvals import Role
 from countermand.domain.delivery import Reply, ReplyKind, StopKind
 from countermand.domain.directory import PersonRecord
@@ -14,7 +15,7 @@ from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.notices.models import SenderLease
 from countermand.orders import actions as orders
-from countermand.orders import corrections, stepping
+from countermand.orders import corrections, doors, stepping
 from countermand.orders.refusals import TooLittleNotice
 from countermand.orders.rule_log import RuleBook
 from countermand.people.actions import ImportOptions, import_people
@@ -215,3 +216,34 @@ def test_a_sweep_leaves_the_row_of_a_corrected_order_alone(
     world.sweep()
 
     assert locked == []
+
+
+def test_an_order_that_another_replaces_neither_mails_nor_closes_any_more(world: World) -> None:
+    world.staff(20)
+    older = world.notified()
+    newer = world.released(replaces=older)
+
+    world.sweep(11 * MINUTE)
+    world.sweep(MINUTE)
+
+    assert world.order(newer).phase == "canary"
+    order = world.order(older)
+    assert (order.phase, order.pause_cause) == ("paused", f"Order {newer} replaces it.")
+    world.sweep(30 * DAY)
+    assert doors.closed_devices(older, now=world.now) == frozenset()
+
+
+def test_an_exercise_ends_and_opens_nothing_that_is_real(world: World) -> None:
+    world.staff(20)
+    real = world.notified()
+    practised = world.released(replaces=real, mode="exercise")
+
+    world.sweep(11 * MINUTE)
+    world.sweep(MINUTE)
+
+    assert world.order(practised).phase == "canary"
+    assert world.order(real).phase == "notified"
+    person = world.people["p8"].pk
+    book = RuleBook.from_log()
+    held = book.rules(person, person_ref(person), app="tiktok", at=world.now)
+    assert [rule.number for rule in held] == [real]
