@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 from countermand import i18n
 from demo import reporting
 from demo.chaos import Chaos
+from demo.judging import committed_message_ids
 from demo.stage import Stage, StageBroke, opened
 from demo.story import AUDITOR, FRIDAY, OPERATOR, Story
 from demo.telling import Telling
@@ -79,8 +81,16 @@ def _play(story: Story, stage: Stage, wish: Wish) -> dict[str, Any]:
     return _prove(story, stage, kills)
 
 
+def _is_whole(stage: Stage) -> bool:
+    """Export the log; the worker may still be numbering the last commitments."""
+    log = stage.folder / "log.jsonl"
+    stage.countermand("log", "export", str(log), actor=AUDITOR)
+    return {mail.message_id for mail in stage.mails()} <= committed_message_ids(log)
+
+
 def _prove(story: Story, stage: Stage, kills: int) -> dict[str, Any]:
-    stage.countermand("log", "export", str(stage.folder / "log.jsonl"), actor=AUDITOR)
+    with contextlib.suppress(StageBroke):  # the report says how many commitments are missing
+        stage.wait_until("the log holds every mail", lambda: _is_whole(stage), limit_s=20)
     verified = stage.countermand("log", "verify", actor=AUDITOR, expect=(0, 1))
     story.figures["log_verified"] = verified.code == 0
     backs = story.take_backs()
@@ -102,7 +112,8 @@ def _prove(story: Story, stage: Stage, kills: int) -> dict[str, Any]:
 def _tell_take_back(story: Story, stage: Stage) -> None:
     """Right after act 1: what the record says of the correction, and what applies now."""
     back = story.take_backs()[0]
-    stage.countermand("log", "export", str(stage.folder / "log.jsonl"), actor=AUDITOR)
+    with contextlib.suppress(StageBroke):
+        stage.wait_until("the log holds every mail", lambda: _is_whole(stage), limit_s=20)
     judged = reporting.judged(stage, back)
     gates = [gate["ms"] for gate in back.said["gates"]]
     story.say(
