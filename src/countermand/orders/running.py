@@ -26,6 +26,7 @@ from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, Revision
 from countermand.orders.planning import PlanContext, plan_of
 from countermand.orders.refusals import (
+    FencedMeanwhile,
     LookupPageNotLive,
     NothingToUndo,
     PlanHasDrifted,
@@ -342,9 +343,11 @@ def resume(
     """Let a paused order go on where it was paused, under a higher epoch; by another person.
 
     `register` makes the new epoch known to the stop before this transaction commits. Raises
-    SameHand, CauseMissing or StepNotAllowed.
+    SameHand, CauseMissing, FencedMeanwhile or StepNotAllowed.
     """
     stepping.require(actor, Step.RESUME)
+    if fence is not None and fence.withdrawn:
+        raise FencedMeanwhile(number=number)
     order = stepping.locked(number)
     policy.check_resume(person_id=actor.person_id, paused_by=order.paused_by, cause=because)
     lost = now - (order.paused_at or now)

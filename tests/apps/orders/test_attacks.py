@@ -16,11 +16,12 @@ from countermand.domain.inventory import RejectedRow
 from countermand.notices.models import SenderLease
 from countermand.orders import actions as orders
 from countermand.orders import corrections, doors, stepping
-from countermand.orders.refusals import TooLittleNotice
+from countermand.orders.refusals import FencedMeanwhile, TooLittleNotice
 from countermand.orders.rule_log import RuleBook
 from countermand.people.actions import ImportOptions, import_people
 from countermand.people.models import Person
 from countermand.project import register as registers
+from countermand.stop import fence as fences
 from countermand.stop import register
 from countermand.stop.register import KnownOrder, Register
 from tests.order_world import DAY, HOUR, MINUTE, World
@@ -247,3 +248,25 @@ def test_an_exercise_ends_and_opens_nothing_that_is_real(world: World) -> None:
     book = RuleBook.from_log()
     held = book.rules(person, person_ref(person), app="tiktok", at=world.now)
     assert [rule.number for rule in held] == [real]
+
+
+def test_nobody_resumes_what_is_taken_back_even_before_the_database_knows(world: World) -> None:
+    world.staff(10)
+    number = world.sending()
+    world.press(number, StopKind.PAUSE)
+    fences.write(
+        world.settings.folder.fences,
+        fences.Fence(
+            number,
+            fences.TAKEN_BACK_EPOCH,
+            withdrawn=True,
+            at=world.now,
+            by=world.people["operator"].pk,
+            because="mistake",
+        ),
+    )
+
+    with pytest.raises(FencedMeanwhile):
+        world.resume(number)
+
+    assert (world.order(number).phase, world.send()) == ("paused", [])
