@@ -12,9 +12,15 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import typer
 
 import countermand
-from countermand import config
+from countermand import config, i18n
+from countermand.cli import app as cli_app
+from countermand.cli import stop_words
+from countermand.cli.exit_codes import MEANINGS
 from countermand.domain import lifecycle
 from countermand.domain.errors import CountermandError
 
@@ -95,7 +101,73 @@ def settings_page() -> str:
     return "\n".join([*head, *rows, ""])
 
 
+def command_line_page() -> str:
+    """Every verb with its words, options and example, and what the exit codes mean."""
+    i18n.use("en")
+    codes = [f"| {code} | {said} |" for code, said in MEANINGS.items()]
+    head = [
+        "# The command line",
+        "",
+        NOTE,
+        "",
+        "Every verb has `--help`, takes `--lang en|hi` and `--data FOLDER` anywhere,",
+        "and most answer with one JSON value when `--json` is given, errors too.",
+        "Shell completion: `countermand --install-completion`.",
+        "",
+        "| exit code | what it means |",
+        "|---|---|",
+        *codes,
+    ]
+    root = typer.main.get_command(cli_app.build())
+    verbs = [line for name, verb in sorted(verbs_of(root)) for line in verb_lines(name, verb)]
+    stops = [line for verb in ("pause", "take-back") for line in stop_lines(verb)]
+    page = "\n".join([*head, *stops, *verbs]).replace("\n\n\n", "\n\n")
+    return f"{page.rstrip()}\n"
+
+
+def verbs_of(group: Any, path: str = "countermand") -> Iterator[tuple[str, Any]]:
+    """Yield every verb that does something, with all words that lead to it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from verbs_of(command, f"{path} {name}")
+        elif name not in stop_words.VERBS:
+            yield f"{path} {name}", command
+
+
+def verb_lines(name: str, verb: Any) -> Iterator[str]:
+    """Yield the section of one verb."""
+    arguments = [each for each in verb.params if each.param_type_name == "argument"]
+    options = [each for each in verb.params if each.param_type_name == "option"]
+    placed = [_shown(each) for each in arguments]
+    yield from ("", f"## {' '.join([name, *placed])}", "")
+    for paragraph in (verb.help or "").split("\n\n"):
+        said, colon, example = " ".join(paragraph.split()).partition("Example: ")
+        yield from (f"`{example}`" if colon else said, "")
+    rows = [f"| `{_shown(each)}` | {each.help or ''} |" for each in arguments]
+    rows += [f"| {_option(each)} | {each.help or ''} |" for each in options if each.name != "help"]
+    if rows:
+        yield from ("| word | what it says |", "|---|---|", *rows)
+
+
+def _shown(argument: Any) -> str:
+    name = str(argument.name).upper().replace("_", "-")
+    return name if argument.required else f"[{name}]"
+
+
+def _option(option: Any) -> str:
+    needed = " (must)" if option.required else ""
+    return f"`{', '.join(option.opts)}`{needed}"
+
+
+def stop_lines(verb: str) -> Iterator[str]:
+    """Yield the section of `pause` or `take-back`, as its help has it."""
+    yield from ("", f"## countermand {verb} NUMBER", "", "```text")
+    yield from (line.removeprefix(" ") for line in stop_words.help_of(verb).strip().splitlines())
+    yield "```"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "command-line.md": command_line_page,
     "errors.md": errors_page,
     "lifecycle.md": lifecycle_page,
     "settings.md": settings_page,

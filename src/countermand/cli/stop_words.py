@@ -32,6 +32,7 @@ EXIT_CODES: Final = {
     UNAVAILABLE: gettext_noop("nothing was stopped: the disk refused"),
     NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
 }
+VERBS: Final = ("pause", "take-back")
 VARIANTS: Final = ("mistake", "reason_gone", "replaced")
 _EXAMPLES: Final = {
     "pause": "pause CM-7Q4K --because 'The list is wrong'",
@@ -111,6 +112,11 @@ class _Parser(argparse.ArgumentParser):
                 "",
             ]
         )
+
+
+def help_of(verb: str) -> str:
+    """Return the help of `pause` or `take-back` in the language in use."""
+    return _Parser(verb).format_help()
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
