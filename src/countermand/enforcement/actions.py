@@ -71,6 +71,8 @@ def compile_entries(
     a person said meanwhile, and overrides that hold at `now`, are kept whatever `facts` say. Every
     5,000 differences are one transaction; cut off in between, each entry is still a true one.
     """
+    # Before the openings are read: one that is written from here on is not taken back below.
+    version = queries.feed_version()
     let_through = {each.device_id: each.until for each in queries.overrides(order_number, now=now)}
     attested = queries.attested_doors(order_number)
 
@@ -87,7 +89,12 @@ def compile_entries(
             )
             yield replace(each, entry=entry)
 
-    return write_differences(order_number, with_openings(), entry_key=publisher.entry_key)
+    return write_differences(
+        order_number,
+        with_openings(),
+        entry_key=publisher.entry_key,
+        read_at_version=version,
+    )
 
 
 @transaction.atomic
@@ -153,7 +160,12 @@ def clear_override(
 
 def clear(order_number: str, *, publisher: Publisher) -> Compiled:
     """Take all entries of an order away, once it is closed or corrected."""
-    return write_differences(order_number, (), entry_key=publisher.entry_key)
+    return write_differences(
+        order_number,
+        (),
+        entry_key=publisher.entry_key,
+        read_at_version=queries.feed_version(),
+    )
 
 
 @transaction.atomic

@@ -70,6 +70,8 @@ _WRITE: Final = """
         override_until = EXCLUDED.override_until, checksum = EXCLUDED.checksum,
         version = EXCLUDED.version, deleted = false
     WHERE coalesce(d.attested_at, '-infinity') <= coalesce(EXCLUDED.attested_at, '-infinity')
+      AND (d.version <= %s OR d.override_until IS NULL
+           OR d.override_until <= coalesce(EXCLUDED.override_until, '-infinity'))
 """
 _REMOVE: Final = """
     UPDATE enforcement_doorentry d SET deleted = true, version = %s
@@ -106,9 +108,9 @@ def tell_gates() -> None:
 
 
 def write_differences(
-    order_number: str, facts: Iterable[DoorFacts], *, entry_key: bytes
+    order_number: str, facts: Iterable[DoorFacts], *, entry_key: bytes, read_at_version: int
 ) -> Compiled:
-    """Make the entries of one order equal to `facts`."""
+    """Make the entries of one order equal to `facts`, read when the feed had this version."""
     seen = _Seen(doors=set(), doubtful={})
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS door_facts, door_differences")
@@ -120,7 +122,7 @@ def write_differences(
             cursor.execute("ANALYZE door_facts")
             cursor.execute(_DIFFERENCES, [order_number])
             cursor.execute("SELECT count(*) FROM door_differences")
-            written, removed = _apply(cursor, order_number, cursor.fetchone()[0])
+            written, removed = _apply(cursor, order_number, cursor.fetchone()[0], read_at_version)
         finally:
             if not connection.needs_rollback:
                 cursor.execute("DROP TABLE IF EXISTS door_facts, door_differences")
@@ -133,12 +135,14 @@ def write_differences(
     )
 
 
-def _apply(cursor: Any, order_number: str, differences: int) -> tuple[int, int]:
+def _apply(
+    cursor: Any, order_number: str, differences: int, read_at_version: int
+) -> tuple[int, int]:
     written = removed = 0
     for start in range(0, differences, _BATCH):
         with transaction.atomic():
             version = raise_version()
-            cursor.execute(_WRITE, [version, start, start + _BATCH])
+            cursor.execute(_WRITE, [version, start, start + _BATCH, read_at_version])
             written += cursor.rowcount
             cursor.execute(_REMOVE, [version, start, start + _BATCH, order_number])
             removed += cursor.rowcount

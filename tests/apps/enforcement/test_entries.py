@@ -135,6 +135,27 @@ def test_i_removed_it_may_be_said_for_one_order_only(publisher: Publisher) -> No
     assert set_attested(7, at=now(), publisher=publisher) == 0
 
 
+def test_an_override_written_while_entries_are_compiled_survives(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_entries(ORDER, [door("phone-a")], publisher=publisher, now=now())
+    until = now() + timedelta(days=2)
+
+    def meanwhile(*_: object, **__: object) -> tuple[()]:
+        """Read that nobody is let through, right before somebody is."""
+        set_override(
+            1, ORDER, until=until, reason="travels", by_person_id=9, publisher=publisher, now=now()
+        )
+        return ()
+
+    monkeypatch.setattr(queries, "overrides", meanwhile)
+    facts = door("phone-a")
+    changed = replace(facts, entry=replace(facts.entry, lock_accepted_at=now()))
+    compile_entries(ORDER, [changed], publisher=publisher, now=now())
+
+    assert entry_of("phone-a").override_until == until
+
+
 def test_an_override_opens_survives_and_ends(publisher: Publisher) -> None:
     facts = [door("phone-a")]
     compile_entries(ORDER, facts, publisher=publisher, now=now())
