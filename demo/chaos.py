@@ -52,7 +52,7 @@ class Chaos:
             running = {
                 name: pid
                 for name, pid in self.stage.processes().items()
-                if name.startswith(("web", "worker", "sender", "gate"))
+                if pid > 1 and name.startswith(("web", "worker", "sender", "gate"))
             }
             if not running:
                 continue
