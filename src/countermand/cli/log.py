@@ -99,7 +99,9 @@ def verify(
         raise typer.BadParameter(_("Give a file or --database, not both."))
     pinned = _key(key)
     report = _of_database(pinned) if file is None else _of_file(file, pinned)
-    output.emit(report, as_json=as_json, render=lambda console: _show(console, report, pinned))
+    answer = output.plain(report)
+    answer["mails_let_out"] = answer.pop("permits")
+    output.emit(answer, as_json=as_json, render=lambda console: _show(console, report, pinned))
     raise typer.Exit(ExitCode.DONE if report.is_sound else ExitCode.REFUSED)
 
 
@@ -134,11 +136,11 @@ def _of_database(pinned: Verifier | None) -> VerifyReport:
 def _show(console: Console, report: VerifyReport, pinned: Verifier | None) -> None:
     output.say(
         console,
-        _("{entries} entries, {heads} signatures, {orders} orders, {permits} mails let out."),
+        _("Entries: {entries}. Signatures: {heads}. Orders: {orders}. Mails let out: {mails}."),
         entries=report.entries,
         heads=report.heads,
         orders=report.orders,
-        permits=report.permits,
+        mails=report.permits,
     )
     if report.fault is not None:
         output.say(
