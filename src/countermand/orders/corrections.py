@@ -147,8 +147,9 @@ def _write(
 
 
 def _addresses(each: OwedCorrection, person: PersonView) -> tuple[str, ...]:
-    """Whoever changed their address since is told at both."""
-    return tuple(dict.fromkeys((each.address, person.address)))
+    """Whoever changed their address since is told at both; a place-holder is no address."""
+    both = dict.fromkeys((each.address, person.address))
+    return tuple(address for address in both if not address.endswith(people.NOWHERE))
 
 
 def _responsible(order: Order, voice: telling.Voice) -> Signatory:

@@ -23,7 +23,7 @@ from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
 from countermand.domain.inventory import RejectedRow
 from countermand.people.models import AccessToken, Person, RoleGrant
-from countermand.people.queries import token_hash
+from countermand.people.queries import NOWHERE, token_hash
 
 MOST_GONE_SHARE: Final = 0.20
 LEAST_GONE: Final = 3  # fewer people than this are nobody's mass
@@ -152,8 +152,8 @@ def _compare(records: Sequence[PersonRecord], left_out: frozenset[str], now: dat
     for record in records:
         holder = by_address.get(record.address)
         row = by_uid.get(record.uid)
-        if row is None and holder is not None and holder.uid not in uids and not holder.left_on:
-            row = holder  # the same person under a new key
+        if row is None and holder is not None and _is_same(holder, record, uids):
+            row = holder
         if holder is not None and holder is not row:
             changes.moving.append(holder.pk)
         _sort_in(changes, record, row, keys)
@@ -163,6 +163,15 @@ def _compare(records: Sequence[PersonRecord], left_out: frozenset[str], now: dat
         if still_here and row.pk not in changes.kept and row.uid not in left_out:
             changes.left.append(row.pk)
     return changes
+
+
+def _is_same(holder: Person, record: PersonRecord, uids: set[str]) -> bool:
+    """Tell whether this is the same person under a new key.
+
+    Somebody of another name on the address is a successor: roles and tokens are not inherited.
+    """
+    same_name = holder.name.casefold() == record.name.casefold()
+    return same_name and holder.uid not in uids and not holder.left_on
 
 
 def _sort_in(
@@ -228,7 +237,7 @@ def _report(
 def _write(changes: _Changes, now: datetime) -> None:
     # An address may change hands within one import: it is let go before it is given on.
     for row in Person.objects.filter(pk__in=changes.moving):
-        row.address = f"given-on-{row.pk}@invalid"
+        row.address = f"given-on-{row.pk}{NOWHERE}"
         row.save(update_fields=["address"])
     for start in range(0, len(changes.changed), _BATCH):
         Person.objects.bulk_create(

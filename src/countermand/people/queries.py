@@ -16,6 +16,8 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.nearest import nearest_word
 from countermand.people.models import AccessToken, Person, RoleGrant
 
+# How the address of somebody ends whose own was given on to somebody else (RFC 6761).
+NOWHERE: Final = "@invalid"
 # The event of the log by which a directory was taken over.
 LOADED: Final = "people.loaded"
 

@@ -1,7 +1,7 @@
 """What somebody tries, or what chance does, against the promises of an order: it holds."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +18,7 @@ from countermand.orders import actions as orders
 from countermand.orders import corrections, doors, stepping
 from countermand.orders.refusals import FencedMeanwhile, TooLittleNotice
 from countermand.orders.rule_log import RuleBook
+from countermand.people import queries as people
 from countermand.people.actions import ImportOptions, import_people
 from countermand.people.models import Person
 from countermand.project import register as registers
@@ -270,3 +271,37 @@ def test_nobody_resumes_what_is_taken_back_even_before_the_database_knows(world:
         world.resume(number)
 
     assert (world.order(number).phase, world.send()) == ("paused", [])
+
+
+def test_somebody_whose_address_was_given_on_is_corrected_where_the_notice_went(
+    world: World,
+) -> None:
+    world.staff(10)
+    number = world.notified()
+    left = directory()
+    gone = left.records.pop(8)
+    left.records.append(replace(gone, uid="successor", name="Successor"))
+    options = ImportOptions(confirm_mass_change=True)
+    import_people(left, now=world.now, actor_id=None, options=options)
+    assert Person.objects.get(uid=gone.uid).address.endswith("@invalid")
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    corrected = world.send()
+    assert gone.address in corrected
+    assert not [address for address in corrected if address.endswith("@invalid")]
+
+
+def test_a_successor_at_an_address_inherits_neither_role_nor_token(world: World) -> None:
+    world.staff(10)
+    everybody = directory()
+    place = next(n for n, record in enumerate(everybody.records) if record.uid == "legal")
+    everybody.records[place] = replace(everybody.records[place], uid="new", name="Somebody Else")
+
+    options = ImportOptions(confirm_mass_change=True)
+    import_people(everybody, now=world.now, actor_id=None, options=options)
+
+    successor = people.person("legal@example.org")
+    assert (successor.uid, people.actor(successor.id).roles) == ("new", frozenset())
+    with pytest.raises(people.TokenNotKnown):
+        people.actor_for_token("token-of-legal", world.now)
