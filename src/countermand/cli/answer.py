@@ -63,7 +63,9 @@ def answer(
         "orders": list(found.orders),
         "doors_opened": found.opened,
     }
-    opened_line = _("Written down for {name}, {device}. Mail is let in on it again.")
+    opened_line = _(
+        "Written down for {name}, {device}. Mail is let in on it, unless another notice pauses it."
+    )
     kept_line = _("Written down for {name}, {device}. A person looks after it.")
     line = opened_line if found.opened else kept_line
     output.emit(

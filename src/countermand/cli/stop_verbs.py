@@ -314,9 +314,9 @@ def _say_finished(stop: Stop) -> None:
             _tell(_("No order here has this number; should one ever get it, it stays stopped."))
         case _:
             _tell(
-                _("Somebody else can let it go on: countermand resume {number}.").format(
-                    number=stop.number
-                )
+                _(
+                    "Another approver can let it go on: countermand resume {number} --because …"
+                ).format(number=stop.number)
             )
 
 
