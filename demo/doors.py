@@ -10,6 +10,7 @@ import base64
 import csv
 import http.client
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +49,18 @@ def read_phones(folder: Path, app_name: str) -> list[Phone]:
             )
             for row in csv.DictReader(rows)
         ]
+
+
+def leave_out(file: Path, column: str, values: AbstractSet[str]) -> None:
+    """Write a CSV file again without the rows whose `column` is one of `values`."""
+    with file.open(encoding="utf-8-sig", newline="") as rows:
+        reader = csv.DictReader(rows)
+        names = list(reader.fieldnames or ())
+        kept = [row for row in reader if row[column].lower() not in values]
+    with file.open("w", encoding="utf-8", newline="") as rows:
+        writer = csv.DictWriter(rows, names)
+        writer.writeheader()
+        writer.writerows(kept)
 
 
 class Doors:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.chaos import kill
-from demo.doors import Doors, Phone, read_phones
+from demo.doors import Doors, Phone, leave_out, read_phones
 from demo.judging import TakeBack
 from demo.stage import WALKING, Answer, Stage, StageBroke
 from demo.telling import Telling
@@ -65,7 +65,8 @@ class Story:
     mistake: dict[str, Any] = field(default_factory=dict)
     amendment: dict[str, Any] = field(default_factory=dict)
     newcomers: int = 0
-    late: frozenset[str] = frozenset()  # addresses of people who joined late
+    late: str = ""  # the address of the person who joined late
+    not_joined: frozenset[str] = frozenset()
 
     # -- small words used by both acts ------------------------------------------------------------
 
@@ -383,11 +384,23 @@ class Story:
         for self.newcomers in range(1, _MOST_NEWCOMERS):
             self.invent("joined", MONDAY - timedelta(hours=1), *self._later(JOINED, "0%"))
             phones = read_phones(self.synth / "joined" / "late-joiners", TIKTOK)
-            self.late = frozenset(phone.owner for phone in phones) - known
-            for phone in phones:
-                if phone.owner in self.late and phone.carries:
-                    return phone.owner
+            fresh = [phone for phone in phones if phone.owner not in known]
+            carrying = [phone.owner for phone in fresh if phone.carries]
+            if carrying:
+                self.late = carrying[0]
+                self.not_joined = frozenset(phone.owner for phone in fresh) - {self.late}
+                self._one_newcomer("joined")
+                return self.late
         raise StageBroke("nobody among the new people carries the app; choose another seed")
+
+    def _one_newcomer(self, name: str) -> Path:
+        """Leave one newcomer in an invented inventory: a surge of them would pause the order."""
+        folder = self.synth / name / "late-joiners"
+        gone = {p.source_id for p in read_phones(folder, TIKTOK) if p.owner in self.not_joined}
+        leave_out(folder / "people.csv", "email", self.not_joined)
+        leave_out(folder / "devices.csv", "device_id", gone)
+        leave_out(folder / "apps.csv", "device_id", gone)
+        return folder
 
     def _later(self, moment: datetime, removed: str) -> tuple[str, ...]:
         """Options of `synth` for an inventory of `moment`, newcomers included."""
@@ -413,7 +426,7 @@ class Story:
         self.say("reminders", count=sent.get("reminder", 0), locks=sent.get("lock", 0))
 
     def _take_over_inventory(self, name: str, as_of: datetime) -> None:
-        folder = self.synth / name / "late-joiners"
+        folder = self._one_newcomer(name)
         self.import_people(folder)
         self.import_devices(folder, as_of, "--confirm-mass-change")
 
@@ -426,7 +439,7 @@ class Story:
         phones = read_phones(self.synth / "morning" / "late-joiners", TIKTOK)
         asked = [phone for phone in phones if phone.active_sync_id]
         expected = {
-            phone.source_id for phone in asked if phone.carries and phone.owner not in self.late
+            phone.source_id for phone in asked if phone.carries and phone.owner != self.late
         }
         doors = self.doors()
 
