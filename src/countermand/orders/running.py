@@ -346,9 +346,9 @@ def resume(
     SameHand, CauseMissing, FencedMeanwhile or StepNotAllowed.
     """
     stepping.require(actor, Step.RESUME)
-    if fence is not None and fence.withdrawn:
-        raise FencedMeanwhile(number=number)
     order = stepping.locked(number)
+    if fence is not None and fence.withdrawn and order.phase == Phase.PAUSED:
+        raise FencedMeanwhile(number=number)  # the database does not know of it yet
     policy.check_resume(person_id=actor.person_id, paused_by=order.paused_by, cause=because)
     lost = now - (order.paused_at or now)
     order.epoch = max(order.epoch, fence.stopped_epoch if fence else 0) + 1
