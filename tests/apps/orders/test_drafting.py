@@ -159,7 +159,7 @@ def test_an_abandoned_order_takes_no_step_any_more(world: World) -> None:
 
 def test_an_unknown_number_offers_the_nearest(world: World) -> None:
     number = world.plan()
-    wrong = number[:-2] + number[-1] + number[-2]
+    wrong = number[:-1] + ("3" if number.endswith("2") else "2")
 
     with pytest.raises(OrderNotKnown) as refused:
         actions.submit(wrong, actor=world.actor("author"), now=world.now)
