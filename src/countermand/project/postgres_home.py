@@ -29,6 +29,7 @@ _OWN_USERS: Final = ("countermand", "postgres", "nobody")
 _SOCKET_NAME: Final = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH: Final = 107  # bytes that sockaddr_un holds beside the closing zero
 _OUTSIDE: Final = Path("/var/lib/countermand-clusters")
+_DEMONSTRATION: Final = "-demonstration-"
 
 
 @dataclass(eq=False)
@@ -125,14 +126,30 @@ def _base(folder: DataFolder, run_as: tuple[int, int] | None) -> Path:
         if _can_be_reached(base, run_as):
             if base != folder.postgres:
                 write_json(note, {"base": str(base)})
+                _sweep_demonstrations(base)
             return base
     raise NoPlaceForPostgres(user=pwd.getpwuid(run_as[0]).pw_name, path=str(folder.postgres))
 
 
 def _candidates(folder: DataFolder) -> Iterator[Path]:
     yield folder.postgres
-    key = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:16]
-    yield _OUTSIDE / key
+    # A data folder that was deleted and made anew has another identity and other passwords, so
+    # it never meets the cluster of the one before.
+    instance = read_json(folder.instance)
+    place = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:16]
+    identity = hashlib.sha256(str(instance.get("instance_id", "")).encode()).hexdigest()[:16]
+    kind = _DEMONSTRATION if instance.get("kind") == "demonstration" else "-"
+    yield _OUTSIDE / f"{place}{kind}{identity}"
+
+
+def _sweep_demonstrations(base: Path) -> None:
+    """Remove what earlier demonstrations of the same data folder left; never anything real."""
+    place, is_one, _ = base.name.partition(_DEMONSTRATION)
+    if not is_one:
+        return
+    for left in base.parent.glob(f"{place}{_DEMONSTRATION}*"):
+        if left != base:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _can_be_reached(base: Path, run_as: tuple[int, int]) -> bool:
