@@ -20,7 +20,7 @@ from demo.story import AUDITOR, FRIDAY, OPERATOR, Story
 from demo.telling import Telling
 
 # Told seconds in a real second while the clock hurries.
-_RATES = {"fast": 3600.0, "normal": 1200.0}
+_RATES = {"fast": 14400.0, "normal": 2400.0}
 _LEAST_SHARE, _MOST_SHARE = 0.1, 0.9
 _MUST_BE_ZERO = (
     "corrections_missed",
@@ -54,7 +54,7 @@ def produce(wish: Wish) -> int:
     synth = wish.folder.parent / f"{wish.folder.name}-organisation"
     shutil.rmtree(synth, ignore_errors=True)
     telling.heading("title")
-    telling.say("clock", seconds=f"{3600 / rate:.0f}")
+    telling.say("clock", seconds=f"{3600 / rate:.1f}")
     try:
         with opened(stage, FRIDAY):
             story = Story(stage, telling, synth, wish.people, wish.seed, rate, not wish.with_chaos)

@@ -262,14 +262,19 @@ class Stage:
         return len(self.mails())
 
     def wait_until(
-        self, what: str, condition: Callable[[], bool], *, limit_s: float = 60.0
+        self,
+        what: str,
+        condition: Callable[[], bool],
+        *,
+        limit_s: float = 120.0,
+        every_s: float = 0.05,
     ) -> float:
         """Wait for `condition`; return the seconds it took, or raise naming `what`."""
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > limit_s:
                 raise StageBroke(f"waited {limit_s:.0f} s in vain for: {what}")
-            time.sleep(0.05)
+            time.sleep(every_s)
         return time.monotonic() - began
 
 

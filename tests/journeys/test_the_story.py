@@ -51,16 +51,18 @@ def tell(folder: Path, *arguments: str, **environment: str) -> tuple[str, dict[s
         text=True,
         encoding="utf-8",
         check=False,
-        timeout=300,
+        timeout=560,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     return done.stdout, report
 
 
-@pytest.mark.timeout(320)
+@pytest.mark.timeout(580)
 def test_the_story_ends_as_promised_and_is_told_in_hindi_too(tmp_path: Path) -> None:
-    told, report = tell(tmp_path / "stage", LANG="hi_IN.UTF-8", LC_ALL="", LC_MESSAGES="")
+    told, report = tell(
+        tmp_path / "stage", "--people", "800", LANG="hi_IN.UTF-8", LC_ALL="", LC_MESSAGES=""
+    )
 
     assert set(PROMISED) <= set(report)
     assert report["corrections_missed"] == 0
@@ -72,7 +74,7 @@ def test_the_story_ends_as_promised_and_is_told_in_hindi_too(tmp_path: Path) -> 
     assert "पहला भाग: ग़लती" in told
 
 
-@pytest.mark.timeout(320)
+@pytest.mark.timeout(580)
 def test_killing_its_processes_at_random_changes_nothing_for_anybody(tmp_path: Path) -> None:
     _, report = tell(tmp_path / "stage", "--chaos", "--seed", "7", "--people", "600")
 
