@@ -84,6 +84,7 @@ class Answerer:
             return _NOBODY
 
     def _answer(self, doors: Iterable[Door]) -> Answer:
+        # An entry without an order says only that the device is known.
         nearest = _NOBODY
         for door in doors:
             if not door.device:
@@ -91,7 +92,8 @@ class Answerer:
             key = door_key(door.login, door.device)
             entries = self.table.entries(key)
             known = "known" if entries else "unknown"
-            verdict = self._verdict(key, entries) if entries else OPEN_WITHOUT_ENTRY
+            ordered = tuple(each for each in entries if each.order_number)
+            verdict = self._verdict(key, ordered) if ordered else OPEN_WITHOUT_ENTRY
             answer = Answer(verdict.closed, verdict.order_number, verdict.reason, known)
             if answer.paused:
                 return answer

@@ -3,17 +3,20 @@
 POST /stop       bearer, a stop as JSON   durable here, then in memory, then acknowledged
 POST /stop-code  number and code          needs no token: the code itself is the proof
 POST /ask        bearer, login, device    the same answer that a mail server would get
+GET  /doors                                by which doors questions came since this gate started
 GET  /health /ready /metrics              for supervisors; names nobody
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.errors import CountermandError
@@ -21,6 +24,7 @@ from countermand.domain.order_number import OrderNumber
 from countermand.gate import log_lines
 from countermand.gate.answerer import Answerer, Door
 from countermand.gate.counts import Counts
+from countermand.gate.door_kinds import DoorKind
 from countermand.gate.doors import shows_token
 from countermand.gate.protocol import Request, Response
 from countermand.stop import fence as fences
@@ -56,6 +60,19 @@ class Tries:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One run of a gate: counts begin at nought with it."""
+
+    boot_id: str
+    since: datetime
+
+    @classmethod
+    def now(cls, now: datetime) -> Self:
+        """Return a new run that begins at `now`."""
+        return cls(secrets.token_hex(8), now)
+
+
 @dataclass(slots=True)
 class Control:
     """Everything behind the control port; `steady_s` is a clock that nobody sets."""
@@ -66,6 +83,7 @@ class Control:
     name: str
     steady_s: Callable[[], float]
     situation: Callable[[], dict[str, Any]]
+    boot: Boot
     tries: Tries = field(default_factory=Tries)
 
     @property
@@ -80,6 +98,7 @@ class Control:
             ("GET", "/health"): self._health,
             ("GET", "/ready"): self._ready,
             ("GET", "/metrics"): self._metrics,
+            ("GET", "/doors"): self._doors,
             ("POST", "/stop"): self._stop,
             ("POST", "/stop-code"): self._stop_code,
             ("POST", "/ask"): self._ask,
@@ -104,6 +123,18 @@ class Control:
         }
         text = self.counts.exposition(numbers)
         return Response(HTTPStatus.OK, text, "text/plain; version=0.0.4; charset=utf-8")
+
+    def _doors(self, request: Request) -> Response:
+        del request
+        asked = self.counts.by_label("questions", "door")
+        return _json(
+            {
+                "gate": self.name,
+                "boot": self.boot.boot_id,
+                "since": self.boot.since.isoformat(),
+                "counts": {kind.value: asked.get(kind.value, 0) for kind in DoorKind},
+            }
+        )
 
     def _stop(self, request: Request) -> Response:
         if not shows_token(request.headers, self.token):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _HELP: Final[Mapping[str, str]] = {
+    "questions": "Questions by the door through which they came.",
     "answers": "Answers by door, by what is known of the device, by answer and reason.",
     "states_received": "Lists of orders that arrived, by what came of them.",
     "doubts": "Things that did not fit and were answered with an open door, by kind.",
@@ -38,6 +39,15 @@ class Counts:
             for (each, carried), count in self._counted.items()
             if each == name and wanted.issubset(carried)
         )
+
+    def by_label(self, name: str, label: str) -> dict[str, int]:
+        """Return the counters of that name, summed by one of their labels."""
+        summed: dict[str, int] = {}
+        for (each, carried), count in self._counted.items():
+            value = dict(carried).get(label)
+            if each == name and value is not None:
+                summed[value] = summed.get(value, 0) + count
+        return summed
 
     def exposition(self, gauges: Mapping[str, float]) -> bytes:
         """Return all counters, and `gauges`, in the text form that Prometheus reads."""

@@ -118,6 +118,7 @@ class Gate:
                 name=f"gate-{os.getpid()}",
                 steady_s=lambda: time.since_boot_ms() / 1000,
                 situation=self.situation,
+                boot=control.Boot.now(self.answerer.now()),
             ).respond,
             control.WANTED_HEADERS,
         )

@@ -274,3 +274,31 @@ def test_a_second_gate_on_the_same_folder_reads_what_the_first_wrote(
 
         gate.kill()
         second.until("took over", lambda: second.control("GET", "/ready")[1]["is_follower"])
+
+
+def test_doors_are_counted_before_any_order_stands(folder: DataFolder) -> None:
+    known = door(PHONE, order_number="")
+    compile_entries("", [known], publisher=publisher(folder), now=now())
+    with running_gate(folder, database_url=database_url()) as running:
+        running.until("read", lambda: running.control("GET", "/ready")[1]["entries"] == 1)
+        assert running.active_sync(PHONE) == 204
+        assert running.active_sync("SEC0000000000000") == 204
+        assert not running.is_paused("phone-7f3a")
+        assert not running.is_paused("")
+        running.imap("", protocol="pop3")
+        running.imap("", protocol="submission")
+        running.ask("GET", "/auth", X_Original_URI="/SOGo/", X_Remote_User=ASHA)
+
+        _, said = running.control("GET", "/doors")
+
+    assert {name: count for name, count in said["counts"].items() if count} == {
+        "activesync_known": 1,
+        "activesync_unknown": 1,
+        "device_password": 1,
+        "main_password": 1,
+        "pop3": 1,
+        "sending": 1,
+        "webmail": 1,
+    }
+    assert said["boot"]
+    assert said["since"]

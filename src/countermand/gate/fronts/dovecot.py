@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from countermand.domain.device_key import normal_device, normal_login
+from countermand.gate import door_kinds
 from countermand.gate.answerer import Answer, Answerer, Door
 from countermand.gate.fronts.words import refusal_line
 
@@ -25,6 +26,7 @@ class PolicyQuestion:
 
     door: Door
     protocol: str
+    mechanism: str
 
 
 def question(body: bytes) -> PolicyQuestion | None:
@@ -35,13 +37,14 @@ def question(body: bytes) -> PolicyQuestion | None:
         return None
     if not isinstance(raw, dict):
         return None
-    login, device, protocol = (raw.get(name, "") for name in ("login", "device", "protocol"))
-    texts = (login, device, protocol)
+    names = ("login", "device", "protocol", "mechanism")
+    login, device, protocol, mechanism = texts = [raw.get(name, "") for name in names]
     if not login or not all(isinstance(text, str) for text in texts):
         return None
     return PolicyQuestion(
         door=Door(login=normal_login(login), device=normal_device(device)),
         protocol=protocol if protocol in _PROTOCOLS else "other",
+        mechanism=mechanism,
     )
 
 
@@ -52,6 +55,8 @@ def answer(answerer: Answerer, body: bytes, *, lookup_address: str) -> bytes:
         answerer.counts.add("doubts", kind="question_not_understood")
         return GO_ON
     given = answerer.answer([asked.door])
+    kind = door_kinds.of_login(asked.protocol, asked.door.device, asked.mechanism)
+    answerer.counts.add("questions", door=kind)
     sends = asked.protocol in _SENDING and answerer.sends_while_paused(given.order_number)
     refuses = given.paused and not sends
     answerer.counts.add(

@@ -14,11 +14,13 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
 from countermand.domain.device_key import normal_login
 from countermand.gate.answerer import Answer, Answerer, Door
+from countermand.gate.door_kinds import DoorKind
 from countermand.gate.fronts.active_sync import device_of, is_active_sync, user_of
 
 PATH: Final = "/auth"
@@ -32,6 +34,9 @@ WANTED_HEADERS: Final = frozenset(
 _MOST_OF_EACH: Final = 4
 _ACTIVE_SYNC: Final = "activesync"
 _WEBMAIL: Final = "webmail"
+_ACTIVE_SYNC_DOORS: Final = MappingProxyType(
+    {"known": DoorKind.ACTIVESYNC_KNOWN, "unknown": DoorKind.ACTIVESYNC_UNKNOWN}
+)
 Headers = Mapping[bytes, Sequence[bytes]]
 
 
@@ -63,6 +68,7 @@ def question(method: str, target: str, headers: Headers) -> WebQuestion:
 def answer(answerer: Answerer, asked: WebQuestion) -> Answer:
     """Answer and count."""
     given = answerer.answer(asked.doors)
+    answerer.counts.add("questions", door=_door(asked.kind, given.device_known))
     answerer.counts.add(
         "answers",
         door=asked.kind,
@@ -71,6 +77,12 @@ def answer(answerer: Answerer, asked: WebQuestion) -> Answer:
         reason=given.reason,
     )
     return given
+
+
+def _door(kind: str, device_known: str) -> DoorKind:
+    if kind == _WEBMAIL:
+        return DoorKind.WEBMAIL
+    return _ACTIVE_SYNC_DOORS.get(device_known, DoorKind.OTHER)
 
 
 def basic_name(value: bytes) -> str:
