@@ -6,19 +6,21 @@ app has no entry for it: it was not checked yet, which is not the same as absent
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from django.db import connection
 from django.db.models import Max
 
-from countermand.devices.models import Attestation, Device, DeviceAlias, ImportRun, Observation
+from countermand.devices.models import Attestation, Device, ImportRun
 from countermand.domain.inventory import AliasKind
 from countermand.domain.presence import (
     OPENING_ANSWERS,
     Evidence,
     Presence,
+    Rhythm,
     attestation_holds,
     fresh_until,
     rhythm_of,
@@ -63,18 +65,12 @@ class SeenDevice:
 
 def of_people(person_ids: Collection[int], app_ids: Collection[str]) -> list[SeenDevice]:
     """Return the devices of these people with what is known of these apps, by person and id."""
-    rows = list(
-        Device.objects.filter(person_id__in=person_ids, gone_at__isnull=True).order_by(
-            "person_id", "pk"
-        )
-    )
-    return _seen(rows, app_ids)
+    return _seen("device.person_id = ANY(%s)", list(person_ids), app_ids)
 
 
 def one(device_id: int, app_ids: Collection[str]) -> SeenDevice | None:
     """Return one device, None when nobody uses it or it is gone."""
-    rows = list(Device.objects.filter(pk=device_id, gone_at__isnull=True))
-    return next(iter(_seen(rows, app_ids)), None)
+    return next(iter(_seen("device.id = ANY(%s)", [device_id], app_ids)), None)
 
 
 def find(text: str) -> SeenDevice | None:
@@ -85,7 +81,7 @@ def find(text: str) -> SeenDevice | None:
         rows.filter(source_device_id=word).order_by("pk").first()
         or rows.filter(aliases__value=word).order_by("pk").first()
     )
-    return next(iter(_seen([row], ())), None) if row is not None else None
+    return one(row.pk, ()) if row is not None else None
 
 
 def stamp() -> str:
@@ -95,76 +91,84 @@ def stamp() -> str:
     return f"{run}.{said}"
 
 
-def _seen(rows: Sequence[Device], app_ids: Collection[str]) -> list[SeenDevice]:
-    ids = [row.pk for row in rows]
-    sources = {row.pk: row.source for row in rows}
-    doors = _doors(ids)
-    said = _said(ids, app_ids)
-    apps: dict[int, dict[str, Sighting]] = {}
-    for seen in Observation.objects.filter(device_id__in=ids, app_id__in=app_ids).iterator():
-        sighting = _sighting(seen, sources[seen.device_id], said)
-        apps.setdefault(seen.device_id, {})[seen.app_id] = sighting
+# Columns one by one, and one array for many keys: read for everybody in scope, as often as a
+# source is loaded, this is most of what a sweep costs.
+_DEVICES: Final = """
+    SELECT device.id, device.person_id, device.platform, device.ownership, device.name,
+           device.short_id, device.reads_mail, device.source,
+           ARRAY(SELECT alias.value FROM devices_devicealias AS alias
+                 WHERE alias.device_id = device.id AND alias.kind = ANY(%s) ORDER BY alias.id)
+    FROM devices_device AS device
+    WHERE {which} AND device.gone_at IS NULL AND device.person_id IS NOT NULL
+    ORDER BY device.person_id, device.id
+"""
+_OBSERVATIONS: Final = """
+    SELECT device_id, app_id, presence, may_close, inventory_at, collected_at
+    FROM devices_observation WHERE device_id = ANY(%s) AND app_id = ANY(%s)
+"""
+_SAID: Final = """
+    SELECT device_id, app_id, max(said_at) FROM devices_attestation
+    WHERE device_id = ANY(%s) AND app_id = ANY(%s) AND answer = ANY(%s)
+    GROUP BY device_id, app_id
+"""
+
+
+def _seen(which: str, keys: list[int], app_ids: Collection[str]) -> list[SeenDevice]:
+    with connection.cursor() as cursor:
+        cursor.execute(_DEVICES.format(which=which), [list(_DOOR_NAMES), keys])
+        rows = cursor.fetchall()
+        sources = {row[0]: row[7] for row in rows}
+        apps: dict[int, dict[str, Sighting]] = {}
+        if app_ids:
+            ids, wanted = list(sources), list(app_ids)
+            cursor.execute(_SAID, [ids, wanted, [answer.value for answer in OPENING_ANSWERS]])
+            said = {(device, app): at for device, app, at in cursor.fetchall()}
+            cursor.execute(_OBSERVATIONS, [ids, wanted])
+            for row in cursor.fetchall():
+                attested_at = said.get((row[0], row[1]))
+                seen = _sighting(row[1:], rhythm_of(sources[row[0]]), attested_at)
+                apps.setdefault(row[0], {})[row[1]] = seen
     return [
         SeenDevice(
-            id=row.pk,
-            person_id=row.person_id,
-            platform=row.platform,
-            ownership=row.ownership,
-            name=row.name,
-            short_id=row.short_id,
-            reads_mail=row.reads_mail,
-            doors=doors.get(row.pk, ()),
-            apps=apps.get(row.pk, {}),
+            id=device,
+            person_id=person_id,
+            platform=platform,
+            ownership=ownership,
+            name=name,
+            short_id=short_id,
+            reads_mail=reads_mail,
+            doors=tuple(doors),
+            apps=apps.get(device, {}),
         )
-        for row in rows
-        if row.person_id is not None
+        for device, person_id, platform, ownership, name, short_id, reads_mail, _, doors in rows
     ]
 
 
-def _doors(ids: Iterable[int]) -> dict[int, tuple[str, ...]]:
-    rows = DeviceAlias.objects.filter(device_id__in=list(ids), kind__in=_DOOR_NAMES)
-    found: dict[int, tuple[str, ...]] = {}
-    for device_id, value in rows.order_by("device_id", "pk").values_list("device_id", "value"):
-        found[device_id] = (*found.get(device_id, ()), value)
-    return found
-
-
-def _said(ids: Iterable[int], app_ids: Collection[str]) -> dict[tuple[int, str], datetime]:
-    rows = Attestation.objects.filter(
-        device_id__in=list(ids),
-        app_id__in=app_ids,
-        answer__in=[answer.value for answer in OPENING_ANSWERS],
-    )
-    return {
-        (device_id, app_id): said_at
-        for device_id, app_id, said_at in rows.order_by("said_at").values_list(
-            "device_id", "app_id", "said_at"
-        )
-    }
-
-
-def _sighting(row: Observation, source: str, said: Mapping[tuple[int, str], datetime]) -> Sighting:
-    rhythm = rhythm_of(source)
+def _sighting(
+    row: tuple[str, str, bool, datetime | None, datetime],
+    rhythm: Rhythm,
+    attested_at: datetime | None,
+) -> Sighting:
+    app_id, presence, may_close, inventory_at, collected_at = row
     evidence = Evidence(
-        presence=Presence(row.presence),
-        inventory_at=row.inventory_at,
-        collected_at=row.collected_at,
+        presence=Presence(presence),
+        inventory_at=inventory_at,
+        collected_at=collected_at,
         refresh_cycle=rhythm.refresh_cycle,
     )
-    attested_at = said.get((row.device_id, row.app_id))
     return Sighting(
-        app_id=row.app_id,
+        app_id=app_id,
         presence=evidence.presence,
-        may_close=row.may_close,
+        may_close=may_close,
         evidence_at=evidence.proven_after,
         fresh_until=fresh_until(evidence, rhythm),
-        shown_at=row.inventory_at,
+        shown_at=inventory_at,
         attested_at=attested_at,
         is_excused=attested_at is not None
         and attestation_holds(
             attested_at,
             evidence.at,
-            has_own_time=row.inventory_at is not None,
+            has_own_time=inventory_at is not None,
             refresh_cycle=rhythm.refresh_cycle,
         ),
     )
