@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import html
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from countermand.domain.delivery import ClaimedNotice, Template
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.sender.splice import SLOT, SplicedText, Values, filling
 
-_SLOT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _ADDRESS: Final = re.compile(r"[^\s<>\"\\,;:@\x00-\x1f\x7f]+@[^\s<>\"\\,;:@\x00-\x1f\x7f]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
 _LINE: Final = 76
@@ -75,22 +75,73 @@ class Mail:
     needs_smtputf8: bool
 
 
+class Composer:
+    """Writes the mails of one template: what is the same in all of them is coded once."""
+
+    def __init__(self, template: Template, writer: Writer) -> None:
+        """Code the approved words."""
+        self._template = template
+        self._from = writer.address
+        self._ascii_from = writer.address.isascii()
+        self._subject = None if SLOT.search(template.subject) else _subject(template.subject)
+        self._text = SplicedText(template.text)
+        self._page = SplicedText(template.html, as_html=True)
+        sender, reply_to = (_CONTROLS.sub(" ", each) for each in (writer.address, writer.reply_to))
+        self._writer_line = f"From: {_phrase(writer.name)}\r\n <{sender}>\r\nTo: "
+        self._reply_line = f"\r\nReply-To: {reply_to}\r\nSubject: "
+        # No line of base64 can look like it, so it may be the same in every mail.
+        boundary = f"=_{hashlib.sha256(repr(template).encode()).hexdigest()[:32]}"
+        self._mime_lines = (
+            "Auto-Submitted: auto-generated\r\n"
+            "MIME-Version: 1.0\r\n"
+            f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
+        )
+        self._text_head = _part_head("plain", boundary)
+        self._page_head = _part_head("html", boundary)
+        self._end = f"--{boundary}--\r\n".encode()
+
+    def write(self, notice: ClaimedNotice) -> Mail:
+        """Write the mail of one row. Raises SlotNotFilled or AddressNotUsable; nothing is sent."""
+        address = notice.address
+        check_address(address)
+        try:
+            subject = self._subject or _subject(filled(self._template.subject, notice.values))
+            lines = [self._headers(notice, subject), self._text_head]
+            self._text.add_to(lines, notice.values)
+            lines.append(self._page_head)
+            self._page.add_to(lines, notice.values)
+        except KeyError as missing:
+            slot, template_id = str(missing.args[0]), self._template.template_id
+            raise SlotNotFilled(slot=slot, template_id=template_id) from None
+        lines.append(self._end)
+        content = b"\r\n".join(lines)
+        if b"\n." in content:  # never: no line of base64 or of a header begins with a dot
+            content = stuffed(content)
+        return Mail(
+            mail_from=self._from,
+            recipient=address,
+            content=content,
+            needs_smtputf8=not (self._ascii_from and address.isascii()),
+        )
+
+    def _headers(self, notice: ClaimedNotice, subject: str) -> bytes:
+        # No value may begin a line: then no header can, and none can begin with a dot.
+        told = (notice.message_id, notice.in_reply_to, notice.language)
+        if not "".join(told).isprintable():
+            told = tuple(_CONTROLS.sub(" ", each) for each in told)
+        message_id, thread, language = told
+        answers = f"In-Reply-To: {thread}\r\nReferences: {thread}\r\n" if thread else ""
+        return (
+            f"Date: {_date(notice.dated_at)}\r\n"
+            f"{self._writer_line}{notice.address}{self._reply_line}{subject}\r\n"
+            f"Message-ID: {message_id}\r\n{answers}"
+            f"Content-Language: {language}\r\n{self._mime_lines}"
+        ).encode()
+
+
 def compose(template: Template, notice: ClaimedNotice, writer: Writer) -> Mail:
-    """Write the mail of one row. Raises SlotNotFilled or AddressNotUsable, with nothing sent."""
-    check_address(notice.address)
-    subject = _CONTROLS.sub(" ", _fill(template, template.subject, notice.values)).strip()
-    text = _fill(template, template.text, notice.values)
-    page = _fill(template, template.html, notice.values, as_html=True)
-    boundary = f"=_{hashlib.sha256(notice.message_id.encode()).hexdigest()[:32]}"
-    headers = _headers(notice, writer, subject=subject, boundary=boundary)
-    parts = (_part(text, "plain", boundary), _part(page, "html", boundary))
-    content = b"\r\n".join((headers, *parts, f"--{boundary}--\r\n".encode()))
-    return Mail(
-        mail_from=writer.address,
-        recipient=notice.address,
-        content=stuffed(content),
-        needs_smtputf8=not (notice.address.isascii() and writer.address.isascii()),
-    )
+    """Write one mail. Raises SlotNotFilled or AddressNotUsable, with nothing sent."""
+    return Composer(template, writer).write(notice)
 
 
 def check_address(address: str) -> None:
@@ -99,21 +150,12 @@ def check_address(address: str) -> None:
         raise AddressNotUsable
 
 
-def filled(text: str, values: Mapping[str, str | list[str]], *, as_html: bool = False) -> str:
+def filled(text: str, values: Values, *, as_html: bool = False) -> str:
     """Fill the `{slots}` of `text`: a list becomes lines "- x", or `<li>` items in HTML.
 
     Raises KeyError with the name of a slot that `values` does not have.
     """
-
-    def value(match: re.Match[str]) -> str:
-        found = values[match[1]]
-        if isinstance(found, str):
-            return html.escape(found) if as_html else found
-        if as_html:
-            return "".join(f"<li>{html.escape(item)}</li>" for item in found)
-        return "\n".join(f"- {item}" for item in found)
-
-    return _SLOT.sub(value, text)
+    return SLOT.sub(lambda slot: filling(values[slot[1]], as_html=as_html), text)
 
 
 def stuffed(content: bytes) -> bytes:
@@ -130,48 +172,22 @@ def stuffed(content: bytes) -> bytes:
     return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
-def _fill(
-    template: Template, text: str, values: Mapping[str, str | list[str]], *, as_html: bool = False
-) -> str:
-    try:
-        return filled(text, values, as_html=as_html)
-    except KeyError as missing:
-        slot = str(missing.args[0])
-        raise SlotNotFilled(slot=slot, template_id=template.template_id) from None
+@lru_cache(maxsize=64)
+def _date(at: datetime) -> str:
+    # In UTC: equal instants of two zones share a place in the cache, and must read alike.
+    return format_datetime(at.astimezone(UTC))
 
 
-def _headers(notice: ClaimedNotice, writer: Writer, *, subject: str, boundary: str) -> bytes:
-    lines = [
-        f"Date: {format_datetime(notice.dated_at)}",
-        f"From: {_phrase(writer.name)}\r\n <{writer.address}>",
-        f"To: {notice.address}",
-        f"Reply-To: {writer.reply_to}",
-        f"Subject: {_unstructured(subject)}",
-        f"Message-ID: {notice.message_id}",
-    ]
-    if notice.in_reply_to:
-        lines += [f"In-Reply-To: {notice.in_reply_to}", f"References: {notice.in_reply_to}"]
-    lines += [
-        f"Content-Language: {notice.language}",
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"',
-        "\r\n",
-    ]
-    return "\r\n".join(lines).encode().removesuffix(b"\r\n")
-
-
-def _part(text: str, subtype: str, boundary: str) -> bytes:
-    # CRLF inside base64 is the form of text; readers on every system show it alike.
-    raw = text.replace("\r\n", "\n").replace("\n", "\r\n").encode()
-    coded = binascii.b2a_base64(raw, newline=False)
-    lines = b"\r\n".join(coded[at : at + _LINE] for at in range(0, len(coded), _LINE))
-    head = (
+def _part_head(subtype: str, boundary: str) -> bytes:
+    return (
         f"--{boundary}\r\n"
         f"Content-Type: text/{subtype}; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: base64\r\n\r\n"
-    )
-    return head.encode() + lines
+        "Content-Transfer-Encoding: base64\r\n"
+    ).encode()
+
+
+def _subject(text: str) -> str:
+    return _unstructured(_CONTROLS.sub(" ", text).strip())
 
 
 def _unstructured(text: str) -> str:
