@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -444,25 +444,25 @@ class Story:
         }
         doors = self.doors()
 
-        def closed() -> set[str]:
+        def closed(among: Iterable[Phone]) -> set[str]:
             return {
                 phone.source_id
-                for number, phone in enumerate(asked)
+                for number, phone in enumerate(among)
                 if doors.is_paused(phone, base64_query=number % 2 == 1)
             }
 
+        carrying = [phone for phone in asked if phone.source_id in expected]
         # The last notice leaves once the worker has seen the inventory, and half an hour counts
         # from then.
         self.stage.set_clock(self.stage.now(), rate=240.0)
-        self.stage.wait_until("the doors", lambda: len(closed()) == len(expected), limit_s=60)
+        self.stage.wait_until("the doors", lambda: closed(carrying) == expected, limit_s=60)
         self.stage.set_clock(self.stage.now(), rate=1.0)
-        found = closed()
+        found = closed(asked)
         wrong = found ^ expected
         self.say("gate_closed", asked=len(asked), closed=len(found), wrong=len(wrong))
         self.figures["doors_asked"] = len(asked)
         self.figures["doors_closed"] = len(found)
         self.figures["doors_wrong"] = len(wrong)
-        carrying = [phone for phone in asked if phone.source_id in expected]
         refused, words = doors.imap_answer(carrying[0])
         if not refused:
             raise StageBroke("the gate let a phone in over IMAP that it refuses elsewhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from typing import Annotated, Final
 import typer
 from typer import rich_utils
 from typer._click import exceptions as faults
+from typer._click.core import Command
 
 from countermand.cli import output, usage
 from countermand.cli.exit_codes import MEANINGS, ExitCode
 from countermand.domain.errors import CountermandError
 from countermand.i18n import gettext as _
+from countermand.i18n import language_in_use
 
 # In the order of the help. A verb's file has `register(app: typer.Typer) -> None` and imports
 # what is slow inside its functions.
@@ -33,12 +36,12 @@ VERB_MODULES: Final = (
     "countermand.cli.synth",
     "countermand.cli.import_verbs",
     "countermand.cli.staff",
+    "countermand.cli.device",
 )
 
 
 def build() -> typer.Typer:
     """Put all verbs together, in the language in use."""
-    _translate_frame()
     app = typer.Typer(
         name="countermand",
         no_args_is_help=True,
@@ -101,9 +104,17 @@ def _globals(
         os.environ["COUNTERMAND_DATA"] = str(data)
 
 
+@functools.lru_cache(maxsize=2)
+def _command(language: str) -> Command:
+    """Build the verbs of one language once: a program that gives many command lines keeps them."""
+    del language  # it is in use already; here it only tells one set of verbs from the other
+    return typer.main.get_command(build())
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; show every error with its way out and return the exit code."""
-    command = typer.main.get_command(build())
+    _translate_frame()
+    command = _command(language_in_use())
     as_json = "--json" in arguments
     try:
         ended = command.main(list(arguments), prog_name="countermand", standalone_mode=False)

@@ -134,6 +134,14 @@ def due_steps(
     )
 
 
+def next_step_at(
+    steps: Iterable[TimedStep], *, own: datetime, zone: str, now: datetime
+) -> datetime | None:
+    """Return the first instant after `now` at which a step of this person is due, None if none."""
+    instants = (step_at(step, own, zone) for step in steps)
+    return min((at for at in instants if at > now), default=None)
+
+
 def _is_stale(due: DueStep, own: datetime, told_at: datetime, now: datetime) -> bool:
     return due.step.send is Send.REMINDER and (due.at <= told_at or now >= own)
 

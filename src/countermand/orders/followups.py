@@ -6,13 +6,16 @@ meantime is left alone. Nothing is due for somebody who was not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Count, Max
 
+from countermand.devices import sightings
 from countermand.domain import schedule
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.lifecycle import Phase
@@ -38,9 +41,9 @@ _PHASES: Final = (
     Phase.COLLECTING,
     Phase.HANDED_OVER,
 )
-_KINDS: Final = {Send.REMINDER: NoticeKind.REMINDER, Send.LOCK_NOTICE: NoticeKind.LOCK}
 # A reminder may come so much before its instant, when that instant lies in the night.
 _AT_MOST_EARLIER: Final = timedelta(hours=11)
+_KINDS: Final = {Send.REMINDER: NoticeKind.REMINDER, Send.LOCK_NOTICE: NoticeKind.LOCK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +62,71 @@ class _Due:
         return _KINDS[self.due.step.send]
 
 
-@transaction.atomic(durable=True)
 def write_due(number: str, *, context: PlanContext, now: datetime) -> int:
-    """Write down the reminders and last notices that are due now; returns how many."""
+    """Write down the reminders and last notices that are due now; returns how many.
+
+    Costs next to nothing, and locks nothing, while nothing is due by its time and nobody was told
+    and nothing was learned since it was looked at last.
+    """
+    order = Order.objects.get(number=number)
+    if order.phase not in _PHASES or order.first_deadline_at is None:
+        return 0
+    steps = document_of(stepping.current(order)).steps
+    earliest = max((step.before for step in steps), default=timedelta(0))
+    if now < order.first_deadline_at - earliest - _AT_MOST_EARLIER:
+        return 0
+    known = _what_is_known(order, now)
+    is_early = order.follow_up_at is None or now < order.follow_up_at
+    if order.followed_from == known and is_early:
+        return 0
+    return _write_due(number, known, context=context, now=now)
+
+
+def _what_is_known(order: Order, now: datetime) -> str:
+    named = ToldDevice.objects.filter(order=order).aggregate(
+        devices=Count("pk"), latest=Max("own_deadline_at")
+    )
+    told = f"{order.phase} {ledger.told_stamp(order.number)} {named['devices']}.{named['latest']}"
+    stamp = f"{told} {sightings.stamp()} {people.stamp()} {now.date().isoformat()}"
+    return hashlib.sha256(stamp.encode()).hexdigest()
+
+
+@transaction.atomic(durable=True)
+def _write_due(number: str, known: str, *, context: PlanContext, now: datetime) -> int:
     order = stepping.locked(number)
     if order.phase not in _PHASES or order.first_deadline_at is None:
         return 0
     document = document_of(stepping.current(order))
-    earliest = max((step.before for step in document.steps), default=timedelta(0))
-    if now < order.first_deadline_at - earliest - _AT_MOST_EARLIER:
-        return 0
-    due = list(_due(order, document, now))
+    told = _told(order)
+    zones = {
+        person: view.zone
+        for person, view in _people(order).items()
+        if not view.has_left(now.date())
+    }
     written = 0
-    for some in telling.sliced(due):
+    for some in telling.sliced(list(_due(order, document, told, zones, now))):
         written += _write(order, document, list(some), context=context, now=now)
+    instants = (
+        schedule.next_step_at(document.steps, own=deadline, zone=zones[person_id], now=now)
+        for (person_id, _), (deadline, _) in told.items()
+        if person_id in zones
+    )
+    order.follow_up_at = min(filter(None, instants), default=None)
+    order.followed_from = known
+    order.save(update_fields=["follow_up_at", "followed_from"])
     return written
 
 
-def _due(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Due]:
+def _due(
+    order: Order,
+    document: OrderDocument,
+    named: Mapping[tuple[int, int], tuple[datetime, frozenset[int]]],
+    zones: Mapping[int, str],
+    now: datetime,
+) -> Iterator[_Due]:
     told_at = ledger.told_at(order.number)
     done = _done(order.number)
-    here = {
-        person: view for person, view in _people(order).items() if not view.has_left(now.date())
-    }
-    zones = {person: view.zone for person, view in here.items()}
-    for (person_id, step), (deadline, devices) in _told(order).items():
+    for (person_id, step), (deadline, devices) in named.items():
         told = told_at.get((person_id, step))
         if told is None or person_id not in zones:
             continue

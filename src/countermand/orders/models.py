@@ -37,6 +37,8 @@ class Order(models.Model):
     known_uncertain = models.IntegerField(default=0)
     surge_allowed_until = models.DateTimeField(null=True)  # a person let a surge of them through
     compiled_from = models.CharField(max_length=64, blank=True, default="")  # what doors were told
+    followed_from = models.CharField(max_length=64, blank=True, default="")  # reminders: known then
+    follow_up_at = models.DateTimeField(null=True)  # … and when the next of them is due by its time
     first_deadline_at = models.DateTimeField(null=True)  # the earliest own deadline of all
     last_deadline_at = models.DateTimeField(null=True)
     paused_by = models.BigIntegerField(null=True)

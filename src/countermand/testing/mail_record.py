@@ -6,15 +6,19 @@ import email
 import email.policy
 import hashlib
 import json
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from email.header import decode_header, make_header
+from email.message import Message
 from pathlib import Path
 from typing import Any, Self
 
 _START_S = 20.0
+_FOLDED = re.compile(r"\r?\n(?=[ \t])")
 
 
 def entry(mail: bytes, *, brief: bool = False) -> dict[str, Any]:
@@ -22,15 +26,34 @@ def entry(mail: bytes, *, brief: bool = False) -> dict[str, Any]:
     described: dict[str, Any] = {"bytes_sha256": hashlib.sha256(mail).hexdigest()}
     if brief:
         return described
-    parsed = email.message_from_bytes(mail, policy=email.policy.default)
-    body = parsed.get_body(("plain",))
+    # The older policy: it reads a mail in a fifth of the time, and a server has many to read.
+    parsed = email.message_from_bytes(mail, policy=email.policy.compat32)
     return described | {
-        "message_id": str(parsed["Message-ID"] or "").strip(),
-        "in_reply_to": str(parsed["In-Reply-To"] or "").strip(),
-        "subject": str(parsed["Subject"] or ""),
-        "language": str(parsed["Content-Language"] or ""),
-        "body_text": body.get_content() if body is not None else "",
+        "message_id": _header(parsed, "Message-ID"),
+        "in_reply_to": _header(parsed, "In-Reply-To"),
+        "subject": _header(parsed, "Subject"),
+        "language": _header(parsed, "Content-Language"),
+        "body_text": _plain_text(parsed),
     }
+
+
+def _header(mail: Message, name: str) -> str:
+    raw = mail.get(name)
+    if raw is None:
+        return ""
+    is_plain = isinstance(raw, str) and "=?" not in raw
+    text = raw if is_plain else str(make_header(decode_header(raw)))
+    return _FOLDED.sub("", text).strip()
+
+
+def _plain_text(mail: Message) -> str:
+    for part in mail.walk():
+        if part.get_content_type() == "text/plain":
+            payload = part.get_payload(decode=True)
+            if not isinstance(payload, bytes):
+                break
+            return payload.decode(part.get_content_charset() or "ascii", errors="replace")
+    return ""
 
 
 class MailServerProcess:
