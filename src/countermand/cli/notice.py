@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
 
 from countermand import i18n
 from countermand.cli import given, order_pages, order_words, output
+from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
+from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
 
 Number = Annotated[
@@ -28,6 +33,18 @@ Kind = Annotated[
 ]
 
 
+@dataclass(eq=False)
+class FileNotReadable(CountermandError):
+    """A file named on the command line cannot be opened."""
+
+    file: str
+    why: str
+
+    code: ClassVar[str] = "mail_file.not_found"
+    sentence: ClassVar[str] = gettext_noop("{file} cannot be opened ({why}).")
+    remedy: ClassVar[str] = gettext_noop("Look at the name of the file.")
+
+
 def register(app: typer.Typer) -> None:
     """Add the groups."""
     group = typer.Typer(no_args_is_help=True, help=_("The mails of an order."))
@@ -39,6 +56,8 @@ def register(app: typer.Typer) -> None:
     group.command("preview", help=output.taught(showing, "notice preview CM-7Q4K --language hi"))(
         preview
     )
+    judging = _("Judge anybody's mail by the rules that tell a genuine mail from a forged one.")
+    group.command("lint", help=output.taught(judging, "notice lint last-mail.eml"))(lint)
     app.add_typer(group, name="notice")
     statements = typer.Typer(no_args_is_help=True, help=_("What press and maker are told."))
     told = _("Show the statement with its figures; ready only after staff were told.")
@@ -110,6 +129,79 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
     output.emit(answer, as_json=as_json, render=render)
 
 
+def lint(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=_("The mail as it was sent (.eml); - reads it from standard input."),
+            metavar="FILE",
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option("--name", help=_("Whom the mail was written to, as it names people."))
+    ] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Judge a mail, without installation or database; end with 1 when a rule is broken."""
+    from countermand.notices import copy_rules, foreign_lint, foreign_mail
+
+    try:
+        opened = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+        with opened:
+            content = opened.read(foreign_mail.LARGEST_BYTES + 1)
+    except OSError as error:
+        raise FileNotReadable(file=str(file), why=error.strerror or type(error).__name__) from None
+    report = foreign_lint.lint(foreign_mail.read(content, file=str(file)), name=name)
+    answer = {
+        "file": str(file),
+        "languages": report.languages,
+        "not_judged": report.not_judged,
+        "asks_something": report.is_demand,
+        "rules": [
+            {"rule": rule, "says": _(says), "state": report.state(rule)}
+            for rule, says in copy_rules.RULES.items()
+        ],
+        "broken": [
+            {
+                "rule": each.way.rule,
+                "code": f"copy.{each.key}",
+                "language": each.language,
+                "words": each.words,
+                "sentence": _(each.way.sentence).format(words=each.words),
+                "instead": _(each.way.instead),
+                "example": each.example(),
+            }
+            for each in report.broken
+        ],
+    }
+    output.emit(answer, as_json=as_json, render=lambda c: _draw_report(c, answer))
+    raise typer.Exit(ExitCode.DONE if report.is_clean else ExitCode.REFUSED)
+
+
+def _draw_report(console: Console, answer: dict[str, Any]) -> None:
+    for each in answer["rules"]:
+        head = f"{_SIGNS[each['state']]} {each['rule']}. {each['says']}"
+        console.print(head, markup=False, soft_wrap=True)
+        for broken in answer["broken"]:
+            if broken["rule"] == each["rule"]:
+                _draw_broken(console, broken)
+    for language in answer["not_judged"]:
+        told = _("The words in the language “{language}” were not judged; a reader has to.")
+        output.say(console, told, language=language)
+    count = len(answer["broken"])
+    told = _("{count} things to change before it is sent.") if count else _("No rule is broken.")
+    output.say(console, told, count=count)
+
+
+def _draw_broken(console: Console, broken: dict[str, Any]) -> None:
+    where = f" ({broken['language']})" if broken["language"] else ""
+    console.print(f"    {broken['sentence']}{where}", markup=False, soft_wrap=True)
+    console.print(f"    → {broken['instead']}", markup=False, soft_wrap=True)
+    if broken["example"]:
+        console.print(f"      “{broken['example']}”", markup=False, soft_wrap=True)
+
+
+_SIGNS = {"kept": "✓", "broken": "✗", "not_judged": "?", "not_needed": "–"}
 _REACH = {0: "none", 1: "possible", 2: "certain"}
 _LEVELS = {word: level for level, word in _REACH.items()}
 

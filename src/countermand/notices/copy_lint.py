@@ -16,7 +16,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.errors import Fault, gettext_noop
+from countermand.domain.errors import Fault
+from countermand.notices import copy_rules, copy_words, foreign_lint, foreign_mail
+from countermand.notices.foreign_mail import SeenMail
 from countermand.notices.order_words import House
 from countermand.notices.preview import (
     EXAMPLE_SHORT_ID,
@@ -27,50 +29,6 @@ from countermand.notices.preview import (
 )
 
 _DEMANDS: Final = frozenset({NoticeKind.NOTICE, NoticeKind.REMINDER, NoticeKind.LOCK})
-_RULES: Final = MappingProxyType(
-    {
-        "name_missing": gettext_noop("The mail does not name the person."),
-        "known_fact_missing": gettext_noop(
-            "The mail says nothing that only the employer knows, such as the person's device."
-        ),
-        "number_missing": gettext_noop("The mail does not give the number of the notice."),
-        "subject_like_a_shop": gettext_noop("The subject begins with a bracket, as shops do."),
-        "issuer_missing": gettext_noop("The mail does not say who ordered and who approved."),
-        "deadline_incomplete": gettext_noop(
-            "The deadline lacks weekday, date, clock time or time zone."
-        ),
-        "mail_not_bounded": gettext_noop("The mail does not say that nothing is erased."),
-        "hearing_missing": gettext_noop("The mail does not say whether the maker was asked."),
-        "check_missing": gettext_noop(
-            "The mail does not say how to check it: a typed address and the help desk."
-        ),
-        "link": gettext_noop("The mail has a link or a button; people are to type the address."),
-        "image_or_table": gettext_noop("The mail has an image, a table, a form or a script."),
-        "never_ask_missing": gettext_noop(
-            "The mail does not say that we never ask for a password, a code, money or a download."
-        ),
-        "pressing": gettext_noop("The mail presses people: “{words}”."),
-        "claims_not_forged": gettext_noop("The mail claims not to be forged: “{words}”."),
-        "exceptions_missing": gettext_noop("The mail does not say how to ask for an exception."),
-        "report_missing": gettext_noop("The mail does not say that reporting it is welcome."),
-        "first_line": gettext_noop("The correction does not begin with the word “{words}”."),
-        "language_not_marked": gettext_noop("The HTML part does not name its language."),
-        "slot_left": gettext_noop("A place was left open in the mail: “{words}”."),
-        "parts_differ": gettext_noop("Plain text and HTML do not say the same."),
-    }
-)
-_REMEDY: Final = gettext_noop("Change the text of the order, or the words of the mail.")
-_PRESSING: Final = re.compile(
-    r"!|\burgent\w*|\bimmediately\b|\bat once\b|\bfinal (?:warning|notice)\b|\blast chance\b"
-    r"|अर्जेंट|तुरंत|तत्काल|फ़ौरन|आख़िरी मौक़ा|अंतिम चेतावनी",
-    re.IGNORECASE,
-)
-_SHOUTING: Final = re.compile(r"\b[A-Z]{4,}(?: [A-Z]{4,})+\b")
-_CLAIMS: Final = re.compile(
-    r"\bnot (?:a )?(?:phishing|scam|spam|fake)\b|यह (?:धोखा|फ़िशिंग|स्पैम) नहीं", re.IGNORECASE
-)
-_LINK: Final = re.compile(r"https?:|www\.|mailto:|\bclick here\b|यहाँ क्लिक करें", re.IGNORECASE)
-_SLOT: Final = re.compile(r"\{[a-z_]+\}|\[\[[a-z_]+\]\]")
 _MOMENT: Final = MappingProxyType(
     {
         "en": re.compile(r"\w+day \d{1,2} \w+ \d{4}, \d\d:\d\d \([^()]+\)"),
@@ -98,6 +56,11 @@ _MUST: Final = MappingProxyType(
         },
     }
 )
+_LINKS: Final = 8
+# A correction or a last word asks nothing, so it need not say what one that asks has to.
+_FOR_EVERY_KIND: Final = frozenset(
+    {"act_through_mail", "claims_not_forged", "code_to_scan", "pressing", "text_hidden"}
+)
 _ONLY_IN_DEMANDS: Final = frozenset({"mail_not_bounded", "hearing_missing", "exceptions_missing"})
 _WITHDRAWN: Final = MappingProxyType({"en": "WITHDRAWN", "hi": "वापस लिया गया"})
 
@@ -121,12 +84,12 @@ def lint(mail: PreviewMail, *, number: str, house: House, example: Example) -> t
     return tuple(
         Fault(
             code=f"copy.{rule}",
-            sentence=sentence,
-            remedy=_REMEDY,
+            sentence=way.sentence,
+            remedy=way.instead,
             key=key,
             facts=(("words", found[rule]),),
         )
-        for rule, sentence in _RULES.items()
+        for rule, way in copy_rules.WAYS.items()
         if rule in found
     )
 
@@ -173,6 +136,40 @@ def _broken(
         yield from _demand(mail, example)
     yield from _tone(mail, example)
     yield from _form(mail)
+    yield from _as_anybodys(mail, house, example)
+
+
+def _as_anybodys(mail: PreviewMail, house: House, example: Example) -> Iterator[tuple[str, str]]:
+    """Judge it as staff would judge a mail from anywhere: the same rules for us."""
+    quoted = sorted(filter(None, example.quoted), key=len, reverse=True)
+    report = foreign_lint.lint(
+        _as_seen(mail, house, quoted), name=example.name, is_demand=mail.kind in _DEMANDS
+    )
+    for broken in report.broken:
+        if broken.way.rule == _LINKS:
+            continue  # ours has none at all, which is looked for more strictly
+        if mail.kind in _DEMANDS or broken.key in _FOR_EVERY_KIND:
+            yield broken.key, broken.words
+
+
+def _as_seen(mail: PreviewMail, house: House, quoted: list[str]) -> SeenMail:
+    """Return a mail as a reader meets it; names and addresses are nobody's tone."""
+
+    def calm(text: str) -> str:
+        for name in quoted:
+            if name not in {house.help_desk, house.lookup_address}:
+                text = text.replace(name, name.capitalize())
+        return text.replace(house.help_desk, "help desk")
+
+    return SeenMail(
+        subject=calm(mail.subject),
+        sender_name=house.organisation,
+        sender_address=f"orders@{house.lookup_address.partition('/')[0]}",
+        text=calm(mail.text),
+        plain=calm(mail.text),
+        page=foreign_mail.read_page(calm(mail.html)),
+        language=mail.language,
+    )
 
 
 def _signs(
@@ -215,11 +212,11 @@ def _tone(mail: PreviewMail, example: Example) -> Iterator[tuple[str, str]]:
     for text in sorted(filter(None, example.quoted), key=len, reverse=True):
         said = said.replace(text, "…")
     for rule, pattern in (
-        ("pressing", _PRESSING),
-        ("pressing", _SHOUTING),
-        ("claims_not_forged", _CLAIMS),
-        ("link", _LINK),
-        ("slot_left", _SLOT),
+        ("pressing", copy_words.PRESSING),
+        ("pressing", copy_words.SHOUTING),
+        ("claims_not_forged", copy_words.CLAIMS),
+        ("link", copy_words.LINK),
+        ("slot_left", copy_words.SLOT),
     ):
         match = pattern.search(said)
         if match:

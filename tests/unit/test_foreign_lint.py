@@ -1,0 +1,313 @@
+"""Anybody's mail is judged by the same fourteen rules as ours, and none can hurt the judge."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from countermand.cli import app as command_line
+from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
+from countermand.domain.presence import Presence
+from countermand.notices import copy_rules, foreign_lint, foreign_mail, preview, wording
+from countermand.notices.foreign_lint import Report, State
+from countermand.notices.foreign_mail import MailNotReadable
+from countermand.notices.wording import KnownDevice, MailFacts, Signatory
+from countermand.sender.compose import Writer, compose
+from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
+
+NOW = datetime(2020, 7, 7, 4, 30, tzinfo=UTC)
+WRITER = Writer("orders@orders.example", "Example Organisation", "help@orders.example")
+
+# A mail such as were sent in 2020: in a hurry, to all, on a single day's notice.
+HURRIED = """\
+From: IT Security <noreply@corp.example>
+To: All Staff <staff@corp.example>
+Subject: [ACTION REQUIRED] Clips
+Date: Fri, 10 Jul 2020 08:00:00 -0700
+Content-Type: text/plain
+
+Dear all,
+
+Due to security risks Clips is no longer permitted on phones that access company email.
+You must remove the app by 10 July, and do so immediately.
+Click here: https://bit.ly/abc?u=123
+"""
+
+
+def our_own(language: str) -> bytes:
+    """Return a notice of ours as it leaves, byte by byte."""
+    template = next(
+        each
+        for each in wording.prepare_templates(
+            content(), NUMBER, house=HOUSE, app_names=list(APP_NAMES.values())[:1]
+        )
+        if each.kind is NoticeKind.NOTICE and each.language == language
+    )
+    person = preview.example_person(language)
+    device = KnownDevice("Galaxy A51", "4821", "Clips", Presence.PRESENT, seen_at=NOW)
+    facts = MailFacts(
+        issued_by=Signatory("R. Iyer", "आर. अय्यर", "Security"),
+        approved_by=(Signatory("M. Khan", role="Legal"),),
+        told_at=NOW,
+        own_deadline_at=datetime(2020, 7, 17, 11, 30, tzinfo=UTC),
+    )
+    notice = ClaimedNotice(
+        notice_id=1,
+        order_number=NUMBER,
+        epoch=1,
+        kind=NoticeKind.NOTICE,
+        address="kiran@orders.example",
+        language=language,
+        template_id=1,
+        values={
+            "check_code": "4821 0937",
+            **wording.notice_values(person, [device], facts, language),
+        },
+        message_id=f"<{NUMBER}.1.notice.0.abc@orders.example>",
+        in_reply_to="",
+        dated_at=NOW,
+        attempts=0,
+    )
+    words = Template(1, template.subject, template.text, template.html)
+    return compose(words, notice, WRITER).content
+
+
+def judged(source: bytes | str) -> Report:
+    raw = source.encode() if isinstance(source, str) else source
+    return foreign_lint.lint(foreign_mail.read(raw, file="mail.eml"))
+
+
+def keys(report: Report) -> set[str]:
+    return {each.key for each in report.broken}
+
+
+def built(text: str = "Hello.", page: str = "", **headers: str) -> bytes:
+    mail = EmailMessage()
+    mail.set_content(text)
+    for name, value in {
+        "From": "Security <security@corp.example>",
+        "To": "Asha <asha@corp.example>",
+        "Subject": "Notice CM-7Q4K",
+        **headers,
+    }.items():
+        mail[name.replace("_", "-")] = value
+    if page:
+        mail.add_alternative(page, subtype="html")
+    return mail.as_bytes()
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_our_own_mails_break_no_rule(language: str) -> None:
+    report = judged(our_own(language))
+
+    assert keys(report) == set()
+    assert report.languages == (language,)
+    assert report.is_demand
+    assert {report.state(rule) for rule in copy_rules.RULES} == {State.KEPT}
+
+
+def test_a_hurried_mail_is_told_what_to_write_instead() -> None:
+    report = judged(HURRIED)
+
+    assert {report.state(rule) for rule in (1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 14)} == {
+        State.BROKEN
+    }
+    assert report.state(9) is report.state(12) is State.KEPT
+    examples = {each.key: each.example() for each in report.broken}
+    assert examples["never_ask_missing"].startswith("In such a mail we never ask for a password")
+    assert "[[" not in "".join(examples.values())
+
+
+@pytest.mark.parametrize("key", copy_rules.WAYS)
+def test_every_way_belongs_to_a_rule_and_names_a_way_out(key: str) -> None:
+    way = copy_rules.WAYS[key]
+
+    assert way.rule in copy_rules.RULES
+    assert way.sentence
+    assert way.instead
+
+
+def test_a_mail_that_asks_nothing_needs_no_deadline() -> None:
+    report = judged(built("Asha, on 3 July the canteen serves dosa. CM-7Q4K."))
+
+    assert not report.is_demand
+    assert {report.state(rule) for rule in (3, 4, 5, 6, 13)} == {State.NOT_NEEDED}
+
+
+def test_both_languages_of_a_mail_have_to_say_it() -> None:
+    english = "We never ask for a password. Please report it when something looks wrong to you."
+    hindi = "जिन फ़ोन पर आपकी कंपनी-मेल खुलती है, उन सबसे Clips हटा दें। यह सूचना कंपनी की है।"
+    report = judged(built(f"{english}\n\n{hindi}"))
+
+    missing = {each.language for each in report.broken if each.key == "never_ask_missing"}
+    assert set(report.languages) == {"en", "hi"}
+    assert missing == {"hi"}
+
+
+def test_a_language_that_is_not_known_is_not_judged_and_not_called_kept() -> None:
+    text = "Bitte entfernen Sie die App von allen Telefonen. Melden Sie alles Verdächtige gern."
+    report = judged(built(text, Content_Language="de"))
+
+    assert report.not_judged == ("de",)
+    assert report.state(14) is State.NOT_JUDGED
+
+
+@pytest.mark.parametrize(
+    ("page", "key"),
+    [
+        ('<a href="https://evil.example/x">https://corp.example/x</a>', "link_not_as_shown"),
+        ('<a href="https://corp.example/x?id=9">https://corp.example/x</a>', "link_traced"),
+        ('<a href="https://corp.example/x" class="btn">corp.example</a>', "button"),
+        ('<a href="https://corp.example/x">the portal</a>', "button"),
+        ('<a title=">" href="https://evil.example">corp.example</a>', "link_not_as_shown"),
+        ('<a href="https://corp.example.evil.example">corp.example</a>', "link_not_as_shown"),
+        ('<img src="https://corp.example/pixel.gif">', "image_or_table"),
+        ("<form action=x><input name=password></form>", "image_or_table"),
+        ('<p style="display:none">Hidden</p>', "text_hidden"),
+    ],
+)
+def test_what_a_page_hides_is_found(page: str, key: str) -> None:
+    assert key in keys(judged(built(page=f'<html lang="en"><body>{page}</body></html>')))
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({"From": '"boss@corp.example" <boss@evil.example>'}, "sender_disguised"),
+        ({"Reply_To": "somebody@elsewhere.example"}, "answer_elsewhere"),
+        ({"From": "Corp <no-reply@corp.example>"}, "no_answer_wanted"),
+        ({"Subject": "[Corp] Clips"}, "subject_like_a_shop"),
+        ({"Subject": "Your \u0440ayroll notice"}, "letters_disguised"),
+    ],
+)
+def test_what_headers_hide_is_found(headers: dict[str, str], key: str) -> None:
+    assert key in keys(judged(built(**headers)))
+
+
+def test_a_deadline_of_the_same_day_is_found() -> None:
+    text = "Asha, remove Clips from your phone by Friday 10 July 2020, 18:00 (India Standard Time)."
+    report = judged(built(text, Date="Fri, 10 Jul 2020 08:00:00 +0530"))
+
+    assert "notice_too_short" in keys(report)
+
+
+def test_an_attachment_and_a_code_to_scan_are_found() -> None:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "a@corp.example", "CM-7Q4K"
+    mail.set_content("Please scan the code in the file.")
+    mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="notice.pdf")
+
+    assert {"attachment", "code_to_scan"} <= keys(judged(mail.as_bytes()))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"",
+        b"\x00\xff" * 1000,
+        b"just words, and no header at all",
+        b"From: a@b.example\n" + b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" * 200,
+        b"From: a@b.example\nContent-Type: message/rfc822\n\n" * 100,
+        b"From: a@b.example\n\n" + b"x" * (foreign_mail.LARGEST_BYTES + 1),
+        b"From: a@b.example\nContent-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 5000,
+    ],
+)
+def test_what_is_no_mail_or_beyond_the_bounds_is_refused(hostile: bytes) -> None:
+    with pytest.raises(MailNotReadable):
+        foreign_mail.read(hostile, file="mail.eml")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<" * 75_000,
+        "<a " * 50_000,
+        "<!--" * 50_000,
+        "<!--x>" * 37_000,
+        '<a href="' * 25_000,
+        "<a href='x" + "'\"" * 75_000,
+        "<script>" * 25_000,
+        "&" * 125_000,
+        "&amp" * 50_000,
+        "<p " + "a=" * 75_000 + ">",
+        "</" * 75_000,
+        "<a>" * 75_000,
+    ],
+)
+def test_a_hostile_page_is_read_to_its_end(page: str) -> None:
+    head = b"From: a@b.example\nContent-Type: text/html; charset=utf-8\n\n"
+    report = judged(head + page.encode())
+
+    assert report.broken
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a" * 50_000,
+        "a." * 25_000,
+        "type " * 10_000,
+        "type a" * 7_000,
+        "ordered by " * 4_000,
+        "1 " * 25_000,
+        "\u0440" * 50_000,
+        "A1" * 25_000,
+        "remove " * 7_000,
+        "<" * 50_000,
+        "never ask for " * 4_000,
+        "if you not " * 4_000,
+        "क" * 50_000,
+    ],
+)
+def test_hostile_words_are_read_to_their_end(words: str) -> None:
+    head = b"From: a@b.example\nContent-Type: text/plain; charset=utf-8\n\n"
+
+    assert judged(head + words.encode()).broken
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Subject: =?utf-8?B?####?=",
+        "Subject: =?no-such-charset?Q?x?=",
+        "Subject: " + "=?utf-8?Q?a?= " * 5000,
+        "Date: Fri, 99 Foo 20200 99:99:99 +9999",
+        "To: " + "a@b.example, " * 20_000,
+        "From: " + "(" * 20_000,
+    ],
+)
+def test_a_hostile_header_is_read(header: str) -> None:
+    report = judged(f"X-A: b\nFrom: a@b.example\n{header}\n\nHello")
+
+    assert "name_missing" not in {each.key for each in report.broken if each.words}
+
+
+def test_content_that_lies_about_its_coding_is_read() -> None:
+    coded = base64.b64encode("नमस्ते".encode()).decode()
+    head = (
+        "From: a@b.example\nContent-Type: text/plain; charset=x\nContent-Transfer-Encoding: base64"
+    )
+
+    assert foreign_mail.read(f"{head}\n\n{coded}".encode(), file="m").text == "नमस्ते"
+
+
+def test_the_verb_needs_no_installation_and_says_so_by_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERMAND_DATA", str(tmp_path / "nothing-here"))
+    (tmp_path / "bad.eml").write_text(HURRIED, encoding="utf-8")
+    (tmp_path / "good.eml").write_bytes(our_own("hi"))
+
+    assert command_line.run(["notice", "lint", str(tmp_path / "good.eml")]) == 0
+    assert command_line.run(["notice", "lint", str(tmp_path / "missing.eml")]) == 3
+    capsys.readouterr()
+    assert command_line.run(["notice", "lint", str(tmp_path / "bad.eml"), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+
+    assert {each["code"] for each in answer["broken"]} >= {"copy.pressing", "copy.link_elsewhere"}
+    assert all(each["instead"] for each in answer["broken"])
