@@ -23,6 +23,42 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         gettext_noop("The zip cannot be used: {why}."),
         gettext_noop("Export the report again; it holds one CSV file, without a password."),
     ),
+    "file.not_opened": (
+        gettext_noop("The file cannot be opened: {why}."),
+        gettext_noop("Check the name and who may read it."),
+    ),
+    "file.too_large": (
+        gettext_noop("The answer is larger than {limit} MiB."),
+        gettext_noop("Ask for smaller pages."),
+    ),
+    "file.bad_json": (
+        gettext_noop("This is no JSON that can be read here: {why}."),
+        gettext_noop("Save the answer of the source as it came, or fetch it again."),
+    ),
+    "file.holds_error": (
+        gettext_noop("The source answered with an error: {why}."),
+        gettext_noop("Fetch it again; an error is never taken for “nothing found”."),
+    ),
+    "file.list_missing": (
+        gettext_noop("The answer has no list “{key}”."),
+        gettext_noop("Check which question it answers, and that it came whole."),
+    ),
+    "file.not_known": (
+        gettext_noop("This is no answer of {source} that is known here."),
+        gettext_noop("Give files as the documents of that source name them."),
+    ),
+    "row.bad_shape": (
+        gettext_noop("This field does not hold what belongs there."),
+        gettext_noop("Fetch it again; if it stays so, the source has changed its form."),
+    ),
+    "row.text_too_long": (
+        gettext_noop("This field is longer than {limit} characters."),
+        gettext_noop("Shorten it in the source."),
+    ),
+    "row.bad_payload": (
+        gettext_noop("The message of the device cannot be read."),
+        gettext_noop("Ask the device again."),
+    ),
     "row.bad_device_id": (
         gettext_noop("The device id is missing, too long, or holds control characters."),
         gettext_noop("Give each device the id under which your source knows it."),
@@ -113,6 +149,19 @@ def file_fault(code: str, file: str, **facts: str) -> Fault:
     """Return a fault of a file as a whole."""
     sentence, remedy = _SENTENCES[code]
     return Fault(code=code, sentence=sentence, remedy=remedy, file=file, facts=tuple(facts.items()))
+
+
+def fault_at(code: str, file: str, place: str = "", **facts: str) -> Fault:
+    """Return a fault of a document, or of one place in it."""
+    sentence, remedy = _SENTENCES[code]
+    return Fault(
+        code=code,
+        sentence=sentence,
+        remedy=remedy,
+        key=place,
+        file=file,
+        facts=tuple(facts.items()),
+    )
 
 
 def why(faults: Sequence[Fault]) -> str:

@@ -36,7 +36,10 @@ class Faults(Protocol):
 
 
 class InventorySource(Protocol):
-    """One load of one source; `faults` and `rejected` are complete when `reports` is used up."""
+    """One load of one source; all members are complete when `reports` is used up.
+
+    `is_whole` claims that every device of the source was listed: whoever is missing is gone.
+    """
 
     @property
     def kind(self) -> str: ...
@@ -44,6 +47,8 @@ class InventorySource(Protocol):
     def faults(self) -> Faults: ...
     @property
     def rejected(self) -> Sequence[RejectedRow]: ...
+    @property
+    def is_whole(self) -> bool: ...
     def reports(self) -> Iterator[DeviceReport]: ...
 
 
@@ -91,6 +96,7 @@ class LoadReport:
     apps: Mapping[str, Mapping[str, int]]
     rejected: tuple[RejectedRow, ...]
     mass_changes: tuple[MassChange, ...] = ()
+    is_whole: bool = True
 
 
 @dataclass(eq=False)
@@ -146,6 +152,7 @@ class _Load:
     options: LoadOptions
     refusal: FaultsFound | None = None
     report: LoadReport | None = None
+    is_whole: bool = False
     apps: Sequence[WantedApp] = field(default_factory=tuple)
 
 
@@ -191,10 +198,6 @@ def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], N
     if load.as_of > load.now + CLOCKS_DIFFER_BY:
         raise ExportAhead(source=source.kind, as_of=load.as_of.isoformat())
     newest = as_of_last_load(source.kind)
-    if newest is not None and load.as_of < newest:
-        raise OlderThanLoaded(
-            source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
-        )
     run = ImportRun.objects.create(
         source=source.kind, as_of=load.as_of, started_at=load.now, state=LoadState.LOADED
     )
@@ -204,7 +207,16 @@ def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], N
     if source.faults.faults or (source.rejected and not load.options.accept_rejects):
         load.refusal = FaultsFound.of(source.kind, _all_faults(source))
         raise _Undo
-    loader.close(left_as_they_are=(row.device_id for row in source.rejected))
+    if source.is_whole and all(row.device_id for row in source.rejected):
+        # An older list would let devices vanish that came since; parts only add evidence.
+        if newest is not None and load.as_of < newest:
+            raise OlderThanLoaded(
+                source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
+            )
+        loader.close(left_as_they_are=(row.device_id for row in source.rejected))
+        load.is_whole = True
+    else:
+        loader.weigh_part()
     changes = mass_changes(loader.tally)
     held = bool(changes) and not load.options.confirm_mass_change
     state = LoadState.HELD if held else LoadState.LOADED
@@ -214,7 +226,8 @@ def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], N
     if state is not LoadState.LOADED:
         raise _Undo
     run.report = _stored(load.report)
-    run.save(update_fields=["report"])
+    run.complete = load.is_whole
+    run.save(update_fields=["report", "complete"])
     _record(load, load.report)
 
 
@@ -252,6 +265,7 @@ def _report(
         apps={app_id: dict(counts) for app_id, counts in tally.presence.items()},
         rejected=tuple(load.source.rejected),
         mass_changes=changes,
+        is_whole=load.is_whole,
     )
 
 
@@ -264,6 +278,7 @@ def _stored(report: LoadReport) -> dict[str, Any]:
         "gone": report.gone,
         "without_owner": report.without_owner,
         "rejected": len(report.rejected),
+        "is_whole": report.is_whole,
         "apps": {app_id: dict(counts) for app_id, counts in report.apps.items()},
         "mass_changes": [
             {"what": c.what, "app": c.app_id, "count": c.count, "out_of": c.out_of}

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final
 
 from countermand.devices.models import Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.app_id import WantedApp
-from countermand.domain.inventory import AliasKind, DeviceReport
+from countermand.domain.inventory import AliasKind, DeviceReport, Fact
 from countermand.domain.presence import Evidence, Presence, merge, rhythm_of
 
 CHUNK: Final = 2_000
@@ -36,11 +35,22 @@ _OBSERVATION_FIELDS: Final = (
     "coverage",
     "identifier",
     "identifier_kind",
+    "publisher",
     "may_close",
     "inventory_at",
     "collected_at",
     "run_id",
 )
+_FACTS: Final = {
+    "person_id": Fact.OWNERS,
+    "platform": Fact.PLATFORM,
+    "os_version": Fact.OS_VERSION,
+    "ownership": Fact.OWNERSHIP,
+    "name": Fact.NAME,
+    "short_id": Fact.ALIASES,
+    "last_contact_at": Fact.LAST_CONTACT,
+    "reads_mail": Fact.READS_MAIL,
+}
 
 
 @dataclass(slots=True)
@@ -87,11 +97,10 @@ class Loader:
 
     def load(self, reports: Iterable[DeviceReport]) -> Iterator[int]:
         """Write all reports; yield how many are done after each chunk."""
-        rest = iter(reports)
-        while chunk := list(islice(rest, CHUNK)):
+        for chunk in _chunks(reports):
             devices = self._devices(chunk)
             self._aliases(chunk, devices)
-            self._observations(chunk, devices)
+            self._observations([each for each in chunk if not each.is_gone], devices)
             self._listed.update(report.source_device_id for report in chunk)
             yield len(self._listed)
 
@@ -107,8 +116,20 @@ class Loader:
         for start in range(0, len(missing), CHUNK):
             batch = missing[start : start + CHUNK]
             Device.objects.filter(pk__in=batch).update(gone_at=self._run.as_of)
-        self.tally.gone = len(missing)
+        self.tally.gone += len(missing)
         self.tally.known_before += len(missing)
+
+    def weigh_part(self) -> None:
+        """Hold what a part turned over against all that is known, not against itself alone."""
+        ours = Observation.objects.filter(
+            device__source=self._run.source, presence__in=[each.value for each in _KNOWING]
+        )
+        for app_id in self.tally.judged_before:
+            self.tally.judged_before[app_id] = max(
+                self.tally.judged_before[app_id], ours.filter(app_id=app_id).count()
+            )
+        here = Device.objects.filter(source=self._run.source, gone_at__isnull=True).count()
+        self.tally.known_before = max(self.tally.known_before, here + self.tally.gone)
 
     def _devices(self, chunk: Sequence[DeviceReport]) -> dict[str, int]:
         """Write devices that are new or differ; return the keys of all of them."""
@@ -120,17 +141,13 @@ class Loader:
         to_write = []
         for report in chunk:
             row = known.get(report.source_device_id)
-            values = self._device_values(report)
-            self.tally.without_owner += values["person_id"] is None
-            if row is not None and row.gone_at is None:
-                self.tally.known_before += 1
-            if row is not None and all(getattr(row, n) == v for n, v in values.items()):
-                self.tally.unchanged += 1
+            values = self._device_values(report, row)
+            same = row is not None and all(getattr(row, n) == v for n, v in values.items())
+            if report.source_device_id not in self._listed:
+                self._tally_device(row, values, same=same)
+            self.tally.gone += report.is_gone and row is not None and row.gone_at is None
+            if same:
                 continue
-            if row is None:
-                self.tally.new += 1
-            else:
-                self.tally.changed += 1
             to_write.append(
                 Device(source=self._run.source, source_device_id=report.source_device_id, **values)
             )
@@ -143,10 +160,20 @@ class Loader:
         keys = {name: row.pk for name, row in known.items()}
         return keys | {row.source_device_id: row.pk for row in written}
 
-    def _device_values(self, report: DeviceReport) -> dict[str, Any]:
+    def _tally_device(self, row: Device | None, values: Mapping[str, Any], *, same: bool) -> None:
+        self.tally.without_owner += values["person_id"] is None
+        self.tally.known_before += row is not None and row.gone_at is None
+        self.tally.unchanged += same
+        self.tally.new += row is None
+        self.tally.changed += row is not None and not same
+
+    def _device_values(self, report: DeviceReport, row: Device | None) -> dict[str, Any]:
+        """Return the fields of a device; what the report leaves unsaid stays as it was known."""
         owners = (self._owners.get(address) for address in report.owners)
-        return {
-            "person_id": next((owner for owner in owners if owner is not None), None),
+        owner = next((owner for owner in owners if owner is not None), None)
+        custodian = row.custodian_id if row is not None else None
+        values = {
+            "person_id": custodian or owner,  # a shared device is its custodian's
             "platform": report.platform.value,
             "os_version": report.os_version,
             "ownership": report.ownership.value,
@@ -154,8 +181,12 @@ class Loader:
             "short_id": _short_id(report),
             "last_contact_at": report.last_contact_at,
             "reads_mail": report.reads_mail,
-            "gone_at": None,
+            "gone_at": (row and row.gone_at) or self._run.as_of if report.is_gone else None,
         }
+        if row is None:
+            return values
+        kept = {name for name, fact in _FACTS.items() if fact in report.unsaid}
+        return values | {name: getattr(row, name) for name in kept}
 
     def _aliases(self, chunk: Sequence[DeviceReport], devices: Mapping[str, int]) -> None:
         wanted = {
@@ -163,16 +194,24 @@ class Loader:
             for report in chunk
             for alias in report.aliases
         }
+        only_adding = {
+            devices[report.source_device_id] for report in chunk if Fact.ALIASES in report.unsaid
+        }
+        # What a person confirmed stands, whatever the source names.
         ours = DeviceAlias.objects.filter(device_id__in=list(devices.values()))
         known = {
-            (device, kind, value): pk
-            for pk, device, kind, value in ours.values_list("pk", "device_id", "kind", "value")
+            (row.device_id, row.kind, row.value): row
+            for row in ours.only("pk", "device_id", "kind", "value", "confirmed_by_id")
         }
-        surplus = [pk for key, pk in known.items() if key not in wanted]
+        surplus = [
+            row.pk
+            for key, row in known.items()
+            if key not in wanted and row.device_id not in only_adding and not row.confirmed_by_id
+        ]
         if surplus:
             DeviceAlias.objects.filter(pk__in=surplus).delete()
         DeviceAlias.objects.bulk_create(
-            DeviceAlias(device_id=device, kind=kind, value=value)
+            DeviceAlias(device_id=device, kind=kind, value=value, first_seen_at=self._run.as_of)
             for device, kind, value in sorted(wanted - known.keys())
         )
 
@@ -206,7 +245,9 @@ class Loader:
                 "coverage": report.coverage.value,
                 "identifier": found.match.key.value[:200] if found else "",
                 "identifier_kind": found.match.key.kind.value if found else "",
-                "may_close": found.match.may_close if found else False,
+                "publisher": found.publisher[:200] if found else "",
+                # A signature counts in its own order alone: it is looked up there.
+                "may_close": bool(found and found.match.may_close and not found.match.by_signature),
                 "inventory_at": evidence.inventory_at,
                 "collected_at": evidence.collected_at,
                 "run_id": self._run.pk,
@@ -242,13 +283,32 @@ def _says_the_same(row: Observation, new: _Said) -> bool:
     """Whether writing would change nothing that anybody could tell."""
     same = all(
         getattr(row, name) == new.values[name]
-        for name in ("presence", "coverage", "identifier", "identifier_kind", "may_close")
+        for name in (
+            "presence",
+            "coverage",
+            "identifier",
+            "identifier_kind",
+            "publisher",
+            "may_close",
+        )
     )
     timeless = row.presence == Presence.UNOBSERVABLE
     same_time = row.inventory_at == new.evidence.inventory_at and (
         row.inventory_at is not None or row.collected_at == new.evidence.collected_at
     )
     return same and (timeless or same_time)
+
+
+def _chunks(reports: Iterable[DeviceReport]) -> Iterator[list[DeviceReport]]:
+    """Cut a run into chunks; no chunk speaks of one device twice, so that order is kept."""
+    chunk: dict[str, DeviceReport] = {}
+    for report in reports:
+        if report.source_device_id in chunk or len(chunk) >= CHUNK:
+            yield list(chunk.values())
+            chunk = {}
+        chunk[report.source_device_id] = report
+    if chunk:
+        yield list(chunk.values())
 
 
 def _short_id(report: DeviceReport) -> str:
@@ -260,5 +320,5 @@ def _short_id(report: DeviceReport) -> str:
 
 def as_of_last_load(source: str) -> datetime | None:
     """Return the time of the newest export that was loaded from a source."""
-    loaded = ImportRun.objects.filter(source=source, state="loaded")
+    loaded = ImportRun.objects.filter(source=source, state="loaded", complete=True)
     return loaded.order_by("-as_of").values_list("as_of", flat=True).first()

@@ -22,7 +22,8 @@ class Device(models.Model):
     short_id = models.CharField(max_length=8, blank=True, default="")  # last characters, shown
     last_contact_at = models.DateTimeField(null=True)
     reads_mail = models.BooleanField(default=True)
-    gone_at = models.DateTimeField(null=True)  # not in the last complete run
+    gone_at = models.DateTimeField(null=True)  # not in the last complete run, or let go
+    custodian_id = models.BigIntegerField(null=True, db_index=True)  # people.Person: shared device
 
     class Meta:
         constraints: ClassVar = [
@@ -31,11 +32,17 @@ class Device(models.Model):
 
 
 class DeviceAlias(models.Model):
-    """Another name of a device; for doors, kinds `eas_device_id` and `device_password`."""
+    """Another name of a device; for doors, kinds `eas_device_id` and `device_password`.
+
+    It comes from the device's source, or a person confirmed it: `confirmed_by_id`. Such a link may
+    open mail by itself and never close it.
+    """
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="aliases")
     kind = models.CharField(max_length=30)
     value = models.CharField(max_length=300)
+    first_seen_at = models.DateTimeField(null=True)
+    confirmed_by_id = models.BigIntegerField(null=True)  # people.Person
 
     class Meta:
         constraints: ClassVar = [
@@ -72,6 +79,7 @@ class Observation(models.Model):
     coverage = models.CharField(max_length=20)
     identifier = models.CharField(max_length=200, blank=True, default="")
     identifier_kind = models.CharField(max_length=30, blank=True, default="")
+    publisher = models.CharField(max_length=200, blank=True, default="")  # of a bare name
     may_close = models.BooleanField(default=False)  # confirmed identifier, no known collision
     inventory_at = models.DateTimeField(null=True)  # when the list was taken, if the source says
     collected_at = models.DateTimeField()
@@ -105,4 +113,89 @@ class Attestation(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["device", "app_id", "said_at"], name="answers_by_device")
+        ]
+
+
+class Source(models.Model):
+    """A source that is asked by itself. Secrets are named here, never held: file or variable."""
+
+    name = models.CharField(max_length=50, unique=True)  # kind, or kind:label
+    options = models.JSONField(default=dict)  # no secrets: addresses, ids, names of secrets
+    every_s = models.PositiveIntegerField(default=0)  # seconds between runs; 0: only when told
+    added_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(null=True)
+    succeeded_at = models.DateTimeField(null=True)
+    failed_in_a_row = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=100, blank=True, default="")  # code of an error
+    progress = models.PositiveIntegerField(default=0)  # devices read by the run under way
+
+
+class ExportJob(models.Model):
+    """A report that a source is asked to prepare; its id is durable before it is asked about."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="jobs")
+    report = models.CharField(max_length=60)
+    filter = models.CharField(max_length=500, blank=True, default="")
+    job_id = models.CharField(max_length=200)
+    asked_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=20)  # the source's own word
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "job_id"], name="one_row_an_export_job")
+        ]
+
+
+class Question(models.Model):
+    """What one device was asked by one command: its answer does not repeat it."""
+
+    source = models.CharField(max_length=50)
+    enrollment_id = models.CharField(max_length=200)
+    command_uuid = models.CharField(max_length=200)
+    identifiers = models.JSONField(null=True)  # null: all apps
+    managed_only = models.BooleanField(default=False)
+    asked_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["source", "enrollment_id", "command_uuid"], name="one_question_a_command"
+            )
+        ]
+
+
+class SeenEvent(models.Model):
+    """An event that was taken in already: a second copy of it changes nothing."""
+
+    source = models.CharField(max_length=50)
+    event_id = models.CharField(max_length=200)
+    seen_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "event_id"], name="an_event_counts_once")
+        ]
+
+
+class UnknownClient(models.Model):
+    """A mail program that a door saw and that belongs to no device we know."""
+
+    login = models.CharField(max_length=320)
+    kind = models.CharField(max_length=30)  # domain.inventory.AliasKind
+    value = models.CharField(max_length=300)
+    program = models.CharField(max_length=200, blank=True, default="")  # as it calls itself
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True, related_name="+")
+    confirmed_by_id = models.BigIntegerField(null=True)  # people.Person
+    confirmed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["login", "kind", "value"], name="one_row_an_unknown_client"
+            )
         ]

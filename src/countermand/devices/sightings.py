@@ -7,7 +7,7 @@ app has no entry for it: it was not checked yet, which is not the same as absent
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +15,12 @@ from django.db import connection
 from django.db.models import Max
 
 from countermand.devices.models import Attestation, Device, ImportRun
+from countermand.domain.app_id import (
+    IdentifierKey,
+    IdentifierKind,
+    SignedIdentifier,
+    signature_covers,
+)
 from countermand.domain.inventory import AliasKind
 from countermand.domain.presence import (
     OPENING_ANSWERS,
@@ -63,9 +69,17 @@ class SeenDevice:
     apps: Mapping[str, Sighting] = field(default_factory=dict)
 
 
-def of_people(person_ids: Collection[int], app_ids: Collection[str]) -> list[SeenDevice]:
-    """Return the devices of these people with what is known of these apps, by person and id."""
-    return _seen("device.person_id = ANY(%s)", list(person_ids), app_ids)
+def of_people(
+    person_ids: Collection[int],
+    app_ids: Collection[str],
+    *,
+    signed: Collection[SignedIdentifier] = (),
+) -> list[SeenDevice]:
+    """Return the devices of these people with what is known of these apps, by person and id.
+
+    `signed` is what named people signed in the order that asks: it counts in that order alone.
+    """
+    return _seen("device.person_id = ANY(%s)", list(person_ids), app_ids, signed)
 
 
 def one(device_id: int, app_ids: Collection[str]) -> SeenDevice | None:
@@ -103,7 +117,8 @@ _DEVICES: Final = """
     ORDER BY device.person_id, device.id
 """
 _OBSERVATIONS: Final = """
-    SELECT device_id, app_id, presence, may_close, inventory_at, collected_at
+    SELECT device_id, app_id, presence, may_close, inventory_at, collected_at,
+           identifier_kind, identifier, publisher
     FROM devices_observation WHERE device_id = ANY(%s) AND app_id = ANY(%s)
 """
 _SAID: Final = """
@@ -113,7 +128,12 @@ _SAID: Final = """
 """
 
 
-def _seen(which: str, keys: list[int], app_ids: Collection[str]) -> list[SeenDevice]:
+def _seen(
+    which: str,
+    keys: list[int],
+    app_ids: Collection[str],
+    signed: Collection[SignedIdentifier] = (),
+) -> list[SeenDevice]:
     with connection.cursor() as cursor:
         cursor.execute(_DEVICES.format(which=which), [list(_DOOR_NAMES), keys])
         rows = cursor.fetchall()
@@ -126,7 +146,9 @@ def _seen(which: str, keys: list[int], app_ids: Collection[str]) -> list[SeenDev
             cursor.execute(_OBSERVATIONS, [ids, wanted])
             for row in cursor.fetchall():
                 attested_at = said.get((row[0], row[1]))
-                seen = _sighting(row[1:], rhythm_of(sources[row[0]]), attested_at)
+                seen = _sighting(row[1:6], rhythm_of(sources[row[0]]), attested_at)
+                if signed and not seen.may_close and _is_signed(row[1], row[6:], signed):
+                    seen = replace(seen, may_close=True)
                 apps.setdefault(row[0], {})[row[1]] = seen
     return [
         SeenDevice(
@@ -142,6 +164,16 @@ def _seen(which: str, keys: list[int], app_ids: Collection[str]) -> list[SeenDev
         )
         for device, person_id, platform, ownership, name, short_id, reads_mail, _, doors in rows
     ]
+
+
+def _is_signed(
+    app_id: str, row: tuple[str, str, str], signed: Collection[SignedIdentifier]
+) -> bool:
+    kind, identifier, publisher = row
+    if not kind:
+        return False
+    key = IdentifierKey(IdentifierKind(kind), identifier)
+    return signature_covers(signed, app_id=app_id, key=key, publisher=publisher)
 
 
 def _sighting(

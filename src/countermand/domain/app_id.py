@@ -77,7 +77,8 @@ EVERY_PLATFORM: Final = frozenset(Platform)
 PLATFORMS_OF: Final[MappingProxyType[IdentifierKind, frozenset[Platform]]] = MappingProxyType(
     {
         IdentifierKind.ANDROID_PACKAGE: _ANDROID,
-        IdentifierKind.APPLE_BUNDLE_ID: _PHONES,
+        # A Mac with Apple's own processor runs programs of the iPhone, under the same id.
+        IdentifierKind.APPLE_BUNDLE_ID: _PHONES | {Platform.MACOS},
         IdentifierKind.MAC_BUNDLE_ID: frozenset({Platform.MACOS}),
         IdentifierKind.APP_STORE_ID: _PHONES,
         IdentifierKind.WINDOWS_STORE_ID: _WINDOWS,
@@ -99,6 +100,16 @@ _TARGET_OF: Final = MappingProxyType(
         IdentifierKind.WEB_ORIGIN: TargetKind.WEB,
     }
 )
+_LISTED: Final = frozenset(
+    {
+        IdentifierKind.ANDROID_PACKAGE,
+        IdentifierKind.APPLE_BUNDLE_ID,
+        IdentifierKind.MAC_BUNDLE_ID,
+        IdentifierKind.WINDOWS_PACKAGE_FAMILY,
+    }
+)
+"""Kinds that inventories carry; the others serve for look-up and links."""
+
 BARE_NAMES: Final = frozenset({IdentifierKind.INTUNE_NAME, IdentifierKind.NAME})
 
 
@@ -169,6 +180,11 @@ class AppIdentifier:
         return PLATFORMS_OF[self.key.kind]
 
     @property
+    def is_listed(self) -> bool:
+        """Whether inventories carry identifiers of this kind."""
+        return self.key.kind in _LISTED
+
+    @property
     def target(self) -> TargetKind:
         """Whether it means the phone app, a program on a computer, or the site."""
         return _TARGET_OF.get(self.key.kind, TargetKind.APP)
@@ -197,11 +213,15 @@ class SignedIdentifier:
 
 @dataclass(frozen=True, slots=True)
 class AppMatch:
-    """Why a row of an inventory counts as an ordered app."""
+    """Why a row of an inventory counts as an ordered app.
+
+    `by_signature`: it may close only in an order where a named person signed it.
+    """
 
     app_id: str
     key: IdentifierKey
     may_close: bool
+    by_signature: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +237,28 @@ class WantedApp:
     signed: tuple[SignedIdentifier, ...] = ()
 
     def asked_for(self, platform: Platform) -> frozenset[str]:
-        """Everything that a complete answer must have looked for on this platform."""
-        ours = (i.value for i in self.identifiers if platform in i.platforms)
-        return frozenset((*ours, *(s.key.value for s in self.signed)))
+        """Everything that is looked for on this platform when a source can be asked."""
+        ours = (i.value for i in self.identifiers if platform in i.platforms and i.is_listed)
+        signed = (s.key.value for s in self.signed if platform in PLATFORMS_OF[s.key.kind])
+        return frozenset((*ours, *signed))
+
+    def must_be_asked(self, platform: Platform) -> frozenset[str]:
+        """Everything that a question must have named before silence proves absence.
+
+        An identifier that is only recalled is asked for, but nobody has shown that it exists: a
+        question without it may prove absence. Where nothing better is known, all of it counts.
+        """
+        proven = frozenset(
+            i.value
+            for i in self.identifiers
+            if platform in i.platforms and i.is_listed and i.grade is not Grade.RECALLED
+        )
+        signed = frozenset(
+            s.key.value
+            for s in self.signed
+            if s.key.kind not in BARE_NAMES and platform in PLATFORMS_OF[s.key.kind]
+        )
+        return (proven | signed) or self.asked_for(platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +292,7 @@ class Matcher:
             if platform in i.platforms
         ]
         found += [
-            AppMatch(s.app_id, s.key, may_close=True)
+            AppMatch(s.app_id, s.key, may_close=True, by_signature=True)
             for s in self._signed.get(value, ())
             if s.key.kind not in BARE_NAMES and platform in PLATFORMS_OF[s.key.kind]
         ]
@@ -267,11 +306,26 @@ class Matcher:
         key = IdentifierKey(kind, name.strip())
         found = [AppMatch(app, key, may_close=False) for app in self._by_name.get(folded, ())]
         found += [
-            AppMatch(s.app_id, key, may_close=True)
+            AppMatch(s.app_id, key, may_close=True, by_signature=True)
             for s in self._signed.get(folded, ())
             if s.key.kind in BARE_NAMES and _folded(s.publisher) in {"", _folded(publisher)}
         ]
         return _strongest(found)
+
+
+def signature_covers(
+    signed: Iterable[SignedIdentifier], *, app_id: str, key: IdentifierKey, publisher: str
+) -> bool:
+    """Whether one of these signatures, all of one order, lets such a sighting close a door."""
+    ours = [s for s in signed if s.app_id == app_id]
+    if key.kind not in BARE_NAMES:
+        return any(s.key == key for s in ours)
+    return any(
+        s.key.kind in BARE_NAMES
+        and _folded(s.key.value) == _folded(key.value)
+        and _folded(s.publisher) in {"", _folded(publisher)}
+        for s in ours
+    )
 
 
 def _folded(text: str) -> str:

@@ -35,6 +35,10 @@ class AliasKind(StrEnum):
     ANDROID_ID = "android_id"
     ENTRA_DEVICE_ID = "entra_device_id"
     HOST_UUID = "host_uuid"
+    GOOGLE_RESOURCE_ID = "google_resource_id"
+    AMAPI_NAME = "amapi_name"
+    CERT_SHA256 = "cert_sha256"
+    CERT_SUBJECT = "cert_subject"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +64,19 @@ def names_something(value: str) -> bool:
 _NO_NAMES = frozenset({"none", "null", "n/a", "na", "unknown", "-"})
 
 
+class Fact(StrEnum):
+    """What a report can leave unsaid about a device; it then stays as it was known."""
+
+    OWNERS = "owners"
+    ALIASES = "aliases"  # those that it names are added, none is dropped
+    PLATFORM = "platform"
+    OS_VERSION = "os_version"
+    OWNERSHIP = "ownership"
+    NAME = "name"
+    LAST_CONTACT = "last_contact_at"
+    READS_MAIL = "reads_mail"
+
+
 @dataclass(frozen=True, slots=True)
 class MatchedApp:
     """An ordered app that a source lists on a device; `seen_at` only if the row says so."""
@@ -68,6 +85,7 @@ class MatchedApp:
     name: str = ""
     version: str = ""
     seen_at: datetime | None = None
+    publisher: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +94,9 @@ class DeviceReport:
 
     `inventory_at` is when the list of apps was taken (None: the source does not say);
     `complete` claims that no part of the app list is missing; `observable` is false where the
-    source can never see personal apps of such a device.
+    source can never see personal apps of such a device; `unsaid` names the facts about which
+    this report is silent, which is not the same as empty; `is_gone` says that the source let the
+    device go.
     """
 
     source_device_id: str
@@ -94,6 +114,8 @@ class DeviceReport:
     observable: bool = True
     reads_mail: bool = True
     matched: tuple[MatchedApp, ...] = ()
+    unsaid: frozenset[Fact] = frozenset()
+    is_gone: bool = False
 
     def found(self, app_id: str) -> MatchedApp | None:
         """Return the row that says most about an app: one that may close, then the newest."""
@@ -110,7 +132,7 @@ class DeviceReport:
             matched=self.found(app.app_id) is not None,
             coverage=self.coverage,
             asked=self.asked,
-            wanted=app.asked_for(self.platform),
+            wanted=app.must_be_asked(self.platform),
             complete=self.complete,
             observable=self.observable,
         )

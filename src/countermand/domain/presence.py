@@ -74,8 +74,8 @@ RHYTHMS: Final = MappingProxyType(
 
 
 def rhythm_of(source: str) -> Rhythm:
-    """Return the rhythm of a source, by its kind."""
-    return RHYTHMS.get(source, DEFAULT_RHYTHM)
+    """Return the rhythm of a source, by its kind: what its name has before the colon."""
+    return RHYTHMS.get(source.partition(":")[0], DEFAULT_RHYTHM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Told:
     rejected: list[RejectedRow] = field(default_factory=list)
     faults: FaultList = field(default_factory=FaultList)
     kind: str = "csv"
+    is_whole: bool = True
 
     def reports(self) -> Iterator[DeviceReport]:
         yield from self.devices

@@ -60,6 +60,7 @@ class CsvFiles:
     """One load of plain files. After `reports()` is used up, the other members are complete."""
 
     kind: Final = "csv"
+    is_whole: Final = True  # a load of plain files replaces the one before
 
     def __init__(
         self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime

@@ -1,0 +1,1 @@
+"""Android Management API: devices in pages, and messages through Pub/Sub."""

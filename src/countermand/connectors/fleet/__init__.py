@@ -1,0 +1,1 @@
+"""Fleet: hosts with their software, in pages; webhooks as hints."""

@@ -1,0 +1,1 @@
+"""Jamf Pro: mobile devices and computers, in pages; webhooks as hints."""

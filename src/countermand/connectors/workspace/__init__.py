@@ -1,0 +1,1 @@
+"""Google Workspace: mobile devices in pages; the activity feed as hints."""

@@ -1,0 +1,1 @@
+"""Meeting the outside: bytes that others wrote, and servers that others run."""

@@ -1,0 +1,164 @@
+"""One load of a source that answers in JSON: pages and messages in, device reports out.
+
+The same code reads files that somebody saved and answers that were fetched just now. What lists
+only a part of the devices says so: nobody is then taken for gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+from countermand.delimited import FaultList
+from countermand.domain.app_id import Matcher, Platform, WantedApp
+from countermand.domain.errors import Fault
+from countermand.domain.inventory import DeviceReport, MatchedApp, RejectedRow
+from countermand.row_faults import why
+from countermand.wire.json_documents import Faulty, Record
+
+_LONGEST_NAME: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One document, told apart: `records` are devices or messages about them.
+
+    `list_name` groups the pages of one list; `is_last` closes it; `total` is how many devices the
+    source says there are. A message (`is_message`) is no part of a list. `look_again` names
+    devices about which the document is a hint and no proof.
+    """
+
+    records: Sequence[Record] = ()
+    list_name: str = ""
+    is_last: bool = True
+    total: int | None = None
+    is_message: bool = False
+    look_again: tuple[str, ...] = ()
+
+
+class DocumentReader(Protocol):
+    """What one connector knows about its documents; raises Faulty for what it cannot read."""
+
+    @property
+    def kind(self) -> str: ...
+    def page(self, document: Record) -> Page: ...
+    def device_id(self, record: Record) -> str: ...
+    def reports(
+        self, record: Record, *, matcher: Matcher, as_of: datetime
+    ) -> Iterable[DeviceReport]: ...
+
+
+@dataclass(slots=True)
+class _Listing:
+    """How far one list has come."""
+
+    listed: int = 0
+    ended: bool = False
+    total: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.ended and (self.total is None or self.listed >= self.total)
+
+
+@dataclass(slots=True)
+class PagedSource:
+    """One load. After `reports()` is used up, the other members are complete."""
+
+    reader: DocumentReader
+    documents: Iterable[Record | Fault]
+    apps: Sequence[WantedApp]
+    as_of: datetime
+    source: str = ""
+    is_listing: bool = True  # False: whatever comes is only a part
+    faults: FaultList = field(default_factory=FaultList)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    look_again: set[str] = field(default_factory=set)
+    _lists: dict[str, _Listing] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The name under which what is said here is kept."""
+        return self.source or self.reader.kind
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every device of the source was listed, so that others are gone."""
+        lists = self._lists.values()
+        return self.is_listing and bool(lists) and all(each.is_whole for each in lists)
+
+    def reports(self) -> Iterator[DeviceReport]:
+        """Yield what is said about devices; what cannot be read is kept in `rejected`."""
+        matcher = Matcher(tuple(self.apps))
+        for document in self.documents:
+            if isinstance(document, Fault):
+                self.faults.add(document)
+                continue
+            try:
+                page = self.reader.page(document)
+            except Faulty as faulty:
+                self.faults.add(faulty.fault)
+                continue
+            self._note(page)
+            for record in page.records:
+                yield from self._of(record, matcher)
+
+    def _note(self, page: Page) -> None:
+        self.look_again.update(page.look_again)
+        if page.is_message:
+            self.is_listing = False
+            return
+        listing = self._lists.setdefault(page.list_name, _Listing())
+        listing.listed += len(page.records)
+        listing.ended = listing.ended or page.is_last
+        listing.total = page.total if page.total is not None else listing.total
+
+    def _of(self, record: Record, matcher: Matcher) -> Iterator[DeviceReport]:
+        try:
+            yield from self.reader.reports(record, matcher=matcher, as_of=self.as_of)
+        except Faulty as faulty:
+            faults = (faulty.fault,)
+            self.rejected.append(RejectedRow(self._id_of(record), why(faults), faults))
+
+    def _id_of(self, record: Record) -> str:
+        try:
+            return self.reader.device_id(record)
+        except Faulty:
+            return ""
+
+
+def _plain(row: Record, key: str) -> str:
+    """Return a text, or nothing where it is none: the row may be about an app of nobody's order."""
+    found = row.value.get(key)
+    return found if isinstance(found, str) and len(found) <= _LONGEST_NAME else ""
+
+
+def matched_by_id(
+    records: Iterable[Record],
+    *,
+    matcher: Matcher,
+    platform: Platform,
+    id_keys: Sequence[str],
+    version_key: str,
+    name_key: str = "name",
+) -> tuple[MatchedApp, ...]:
+    """Find the ordered apps in a list of apps; nothing of the others leaves this function.
+
+    A row without an identifier is matched by its whole name, which closes nothing by itself.
+    """
+    found: list[MatchedApp] = []
+    for row in records:
+        identifier = next((text for key in id_keys if (text := _plain(row, key))), "")
+        name = _plain(row, name_key)
+        if not matcher.mentions(identifier, "" if identifier else name):
+            continue
+        if identifier:
+            matches = matcher.by_identifier(platform, identifier)
+        else:
+            matches = matcher.by_name(name)
+        version = row.text(version_key)[:50]
+        shown = row.text(name_key)[:200]
+        found += [MatchedApp(match=match, name=shown, version=version) for match in matches]
+    return tuple(dict.fromkeys(found))
