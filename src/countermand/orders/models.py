@@ -35,6 +35,7 @@ class Order(models.Model):
     looked_for_late = models.CharField(max_length=64, blank=True, default="")  # what was known then
     known_bounces = models.IntegerField(default=0)  # so many a person has looked at and let pass
     known_uncertain = models.IntegerField(default=0)
+    known_doubts = models.IntegerField(default=0)  # of people who took the notice for forged
     surge_allowed_until = models.DateTimeField(null=True)  # a person let a surge of them through
     compiled_from = models.CharField(max_length=64, blank=True, default="")  # what doors were told
     followed_from = models.CharField(max_length=64, blank=True, default="")  # reminders: known then
@@ -185,3 +186,53 @@ class Timeline(models.Model):
     at = models.DateTimeField()
     event = models.CharField(max_length=60)
     facts = models.JSONField(default=dict)
+
+
+class StaffAnswer(models.Model):
+    """What somebody told on the look-up page: a code that was right or wrong, or a report."""
+
+    order_number = models.CharField(max_length=12)
+    kind = models.CharField(max_length=12)  # domain.check_code.Said
+    person_id = models.BigIntegerField(null=True)  # None: nobody here has the address given
+    address_ref = models.CharField(max_length=64)  # keyed; what was typed is not kept
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["genuine", "not_genuine", "report"]),
+                name="staff_answer_is_known",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["order_number", "kind", "at"], name="staff_answers_by_kind"),
+            models.Index(fields=["address_ref", "at"], name="staff_answers_by_address"),
+        ]
+
+
+class WithdrawnCopy(models.Model):
+    """One copy in a mailbox that was to be taken away unread, and what became of it."""
+
+    order_number = models.CharField(max_length=12)
+    notice_id = models.BigIntegerField(unique=True)
+    person_id = models.BigIntegerField()
+    address = models.CharField(max_length=320)
+    message_id = models.CharField(max_length=200)
+    state = models.CharField(max_length=14, default="asked")  # domain.withdrawal.CopyState
+    asked_at = models.DateTimeField()  # written before the mailbox is touched
+    answered_at = models.DateTimeField(null=True)
+    tries = models.SmallIntegerField(default=0)
+    detail = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    state__in=["asked", "withdrawn", "already_read", "not_found", "unknown"]
+                ),
+                name="withdrawn_copy_state_is_known",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["order_number", "state"], name="withdrawn_copies_by_state")
+        ]
