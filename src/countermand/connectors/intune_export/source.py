@@ -79,6 +79,7 @@ class IntuneExport:
     """One load of an Intune export. After `reports()` is used up, the rest is complete."""
 
     kind: Final = "intune"
+    is_whole: Final = True  # the report of devices lists them all
 
     def __init__(
         self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime
