@@ -50,6 +50,7 @@ class Stage:
     folder: Path
     language: str
     sender_count: int = 1
+    relay: str = ""  # an own mail server at this address, in the place of the demo's
     tokens: dict[str, str] = field(default_factory=dict)
     _mail_server: subprocess.Popen[bytes] | None = None
     _reader: RecordReader | None = None
@@ -79,7 +80,7 @@ class Stage:
         self.folder.mkdir(parents=True)
         self.countermand("init", "--demonstration")
         self.set_clock(told_at, rate=1.0)
-        self._relay = self._start_mail_server()
+        self._relay = self.relay or self._start_mail_server()
         self._start_up()
 
     def close(self) -> None:
@@ -97,16 +98,16 @@ class Stage:
 
     def _start_mail_server(self) -> str:
         ready = self.folder / "mail-server.ready"
-        log = (self.folder / "mail-server.log").open("wb")
-        self._mail_server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "countermand.testing.mail_server", "--port", "0"),
-                *("--record", str(self.record), "--control", self._control_path()),
-                *("--ready-file", str(ready), "--data", str(self.data)),
-            ],
-            stdout=log,
-            stderr=log,
-        )
+        with (self.folder / "mail-server.log").open("wb") as log:
+            self._mail_server = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "countermand.testing.mail_server", "--port", "0"),
+                    *("--record", str(self.record), "--control", self._control_path()),
+                    *("--ready-file", str(ready), "--data", str(self.data)),
+                ],
+                stdout=log,
+                stderr=log,
+            )
         port = json.loads(self._wait_for_file(ready, self._mail_server))["port"]
         return f"127.0.0.1:{port}"
 
@@ -121,16 +122,16 @@ class Stage:
 
     def _start_up(self) -> None:
         ready = self.folder / "up.ready"
-        log = (self.folder / "up.log").open("wb")
-        self._up = subprocess.Popen(
-            [
-                *(*_COUNTERMAND, "up", "--port", "0", "--ready-file", str(ready)),
-                *("--senders", str(self.sender_count)),
-            ],
-            env=self._environment(),
-            stdout=log,
-            stderr=log,
-        )
+        with (self.folder / "up.log").open("wb") as log:
+            self._up = subprocess.Popen(
+                [
+                    *(*_COUNTERMAND, "up", "--port", "0", "--ready-file", str(ready)),
+                    *("--senders", str(self.sender_count)),
+                ],
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
         self._wait_for_file(ready, self._up)
 
     def _wait_for_file(self, path: Path, process: subprocess.Popen[bytes]) -> str:

@@ -15,7 +15,11 @@ from pathlib import Path
 
 # Group of tests: the packages it needs. A group that is not named here needs none.
 NEEDED: dict[str, tuple[str, ...]] = {
-    "servers": ("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua"),
+    "servers": (
+        *("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua", "dovecot-lmtpd"),
+        *("dovecot-pop3d", "dovecot-submissiond", "dovecot-ldap", "slapd", "ldap-utils"),
+        *("postfix", "sogo", "sogo-activesync", "memcached"),
+    ),
     "fresh": ("debootstrap", "debian-archive-keyring"),  # `make fresh`
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 PYTHON = sys.executable
 CODE = tuple(
-    name for name in ("src", "tests", "simulation", "demo", "tools") if Path(name).is_dir()
+    name for name in ("src", "tests", "simulation", "demo", "lab", "tools") if Path(name).is_dir()
 )
 
 

@@ -1,11 +1,11 @@
 -- One password per person and device: the password that fits says which device it is.
 --
 -- The list has a line per device: login name, device, password hash (doveadm pw), with tabs
--- between. Where it lies is the first argument of the passdb:
+-- between. Where it lies is said below (2.3 hands no arguments on to a script).
 --
 --   passdb {
 --     driver = lua
---     args = file=/etc/dovecot/device-passwords.lua blocking=yes list=/etc/dovecot/device-passwords.tsv
+--     args = file=/etc/dovecot/device-passwords.lua blocking=yes
 --   }
 --   passdb {
 --     # The main password: from the webmail's own machine only, never straight from a phone.
@@ -18,10 +18,6 @@
 -- refusals of one phone would slow down everybody who comes from the same address.
 
 local list = "/etc/dovecot/device-passwords.tsv"
-
-function auth_passdb_init(args)
-  list = args and args.list or list
-end
 
 function auth_password_verify(request, password)
   local known = false

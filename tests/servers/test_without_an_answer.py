@@ -2,65 +2,26 @@
 
 import base64
 import http.client
-import imaplib
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.servers.conftest import (
-    TOKEN,
-    Server,
-    dovecot_that_asks,
-    held_port,
-    nginx_that_asks,
-)
+from lab import mailbox
+from lab.dovecot import Dovecot, dovecot_that_asks
+from lab.gates import OddGate, odd_gate
+from lab.ground import TOKEN, Server, held_port
+from lab.nginx import nginx_that_asks
+from lab.people import ASHA, PHONE
 
-ACTIVE_SYNC = (
-    "/Microsoft-Server-ActiveSync?Cmd=Sync&User=asha%40amber.example&DeviceId=ABC123&DeviceType=X"
-)
+ACTIVE_SYNC = "/Microsoft-Server-ActiveSync?Cmd=Sync&User=asha.verma%40example.org&DeviceId=ABC1"
 PASSWORD = "a password that nobody may see"
-BASIC = "Basic " + base64.b64encode(f"asha@amber.example:{PASSWORD}".encode()).decode()
-
-
-@dataclass
-class OddGate:
-    """A gate that answers what a test tells it to, and keeps what it was asked."""
-
-    status: int = 204
-    body: bytes = b""
-    asked: list[str] = field(default_factory=list)
-    port: int = 0
+BASIC = "Basic " + base64.b64encode(f"{ASHA.login}:{PASSWORD}".encode()).decode()
 
 
 @pytest.fixture(scope="module")
 def gate() -> Iterator[OddGate]:
-    odd = OddGate()
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            odd.asked.append(f"{self.requestline}\n{self.headers}\n{content.decode()}")
-            self.send_response(odd.status)
-            self.send_header("Content-Length", str(len(odd.body)))
-            self.end_headers()
-            self.wfile.write(odd.body)
-
-        do_POST = do_GET  # noqa: N815  (the name that http.server asks for)
-
-        def log_message(self, *words: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    odd.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield odd
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with odd_gate() as odd:
+        yield odd
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +31,14 @@ def nginx(gate: OddGate) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def dovecot(gate: OddGate) -> Iterator[Server]:
+def dovecot(gate: OddGate) -> Iterator[Dovecot]:
     with dovecot_that_asks(gate.port) as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
 def forgotten(gate: OddGate) -> None:
-    gate.status, gate.body = 204, b""
-    gate.asked.clear()
+    gate.be(204)
 
 
 def web(
@@ -93,12 +53,8 @@ def web(
     return answer.status, said
 
 
-def imap(server: Server, password: str = "of-the-phone") -> str:
-    with imaplib.IMAP4("127.0.0.1", server.port, timeout=20) as connection:
-        try:
-            return connection.login("asha@amber.example", password)[0]
-        except imaplib.IMAP4.error as refusal:
-            return str(refusal)
+def imap(server: Dovecot, password: str = ASHA.devices[PHONE]) -> str:
+    return mailbox.login(server.port, ASHA.login, password)
 
 
 def test_a_plain_no_pauses_mail_on_the_web_in_two_languages(gate: OddGate, nginx: Server) -> None:
@@ -136,7 +92,7 @@ def test_no_password_no_cookie_and_no_content_reaches_the_gate(
     [asked] = gate.asked
     assert asked.startswith("GET /auth ")
     assert f"Bearer {TOKEN}" in asked
-    assert "asha@amber.example" in asked
+    assert "asha.verma@example.org" in asked
     assert ACTIVE_SYNC in asked
     for secret in (BASIC, PASSWORD, "session=secret", "a letter"):
         assert secret not in asked
@@ -152,7 +108,7 @@ def test_nobody_can_ask_the_gate_through_the_web(gate: OddGate, nginx: Server) -
 
 
 def test_dovecot_asks_once_and_only_when_the_password_was_right(
-    gate: OddGate, dovecot: Server
+    gate: OddGate, dovecot: Dovecot
 ) -> None:
     gate.status, gate.body = 200, b'{"status":0,"msg":""}'
 
@@ -160,14 +116,14 @@ def test_dovecot_asks_once_and_only_when_the_password_was_right(
     assert imap(dovecot) == "OK"
 
     [asked] = gate.asked
-    assert '"login":"asha@amber.example"' in asked
-    assert '"device":"phone-7f3a"' in asked
+    assert '"login":"asha.verma@example.org"' in asked
+    assert '"device":"applphone7f3a"' in asked
     assert f"Bearer {TOKEN}" in asked
     assert "pwhash" not in asked
     assert "remote" not in asked
 
 
-def test_a_plain_no_pauses_mail_over_imap_and_says_so(gate: OddGate, dovecot: Server) -> None:
+def test_a_plain_no_pauses_mail_over_imap_and_says_so(gate: OddGate, dovecot: Dovecot) -> None:
     gate.status, gate.body = 200, b'{"status":-1,"msg":"Mail is paused on this device."}'
 
     assert "Mail is paused on this device." in imap(dovecot)
@@ -187,7 +143,7 @@ def test_a_plain_no_pauses_mail_over_imap_and_says_so(gate: OddGate, dovecot: Se
     ],
 )
 def test_whatever_else_a_gate_says_dovecot_lets_people_in(
-    gate: OddGate, dovecot: Server, status: int, body: bytes
+    gate: OddGate, dovecot: Dovecot, status: int, body: bytes
 ) -> None:
     gate.status, gate.body = status, body
 

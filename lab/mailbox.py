@@ -1,0 +1,62 @@
+"""Reading and writing mail the plain way: IMAP logins as clients make them, delivery by LMTP."""
+
+from __future__ import annotations
+
+import imaplib
+import smtplib
+import socket
+from email.message import EmailMessage
+from typing import Final
+
+from lab.ground import HERE
+
+PATIENCE_S: Final = 60.0
+
+
+def login(port: int, name: str, password: str, *, come_from: str = HERE) -> str:
+    """Log in over IMAP; return OK, or the words of the refusal. `come_from` is the own address."""
+    with imap(port, come_from=come_from) as connection:
+        try:
+            return str(connection.login(name, password)[0])
+        except imaplib.IMAP4.error as refusal:
+            return _words(refusal)
+
+
+def _words(refusal: Exception) -> str:
+    said = refusal.args[0]
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+
+
+class _From(imaplib.IMAP4):
+    def __init__(self, port: int, come_from: str) -> None:
+        self._come_from = come_from
+        super().__init__(HERE, port, timeout=PATIENCE_S)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        return socket.create_connection(
+            (self.host, self.port), timeout, source_address=(self._come_from, 0)
+        )
+
+
+def imap(port: int, *, come_from: str = HERE) -> imaplib.IMAP4:
+    """Connect over IMAP from one address of this machine."""
+    return _From(port, come_from)
+
+
+def make_ready(port: int, name: str, password: str) -> None:
+    """Let Dovecot count changes in a new mailbox: SOGo syncs nothing before that."""
+    with imap(port) as connection:
+        connection.login(name, password)
+        connection.enable("CONDSTORE")
+        connection.select("INBOX")
+
+
+def deliver(port: int, to: str, subject: str, text: str = "…") -> None:
+    """Deliver one mail by LMTP."""
+    message = EmailMessage()
+    message["From"] = "payroll@example.org"
+    message["To"] = to
+    message["Subject"] = subject
+    message.set_content(text)
+    with smtplib.LMTP(HERE, port) as server:
+        server.send_message(message)

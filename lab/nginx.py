@@ -1,0 +1,96 @@
+"""nginx of Debian before a groupware, with what deploy/ ships for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from lab.ground import HERE, Server, held_port, need, open_folder, running, ship
+
+_CONFIG: Final = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log info;
+worker_processes 1;
+events {{ }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  client_max_body_size 50m;
+  include {folder}/{gate_file};
+  server {{
+    listen 127.0.0.1:{port};
+    include {folder}/{doors_file};
+    location = /Microsoft-Server-ActiveSync {{
+      auth_request /countermand-question;
+      error_page 403 = @countermand-closed;
+      proxy_pass http://127.0.0.1:{behind}{active_sync};
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_set_header x-webobjects-server-protocol HTTP/1.0;
+      proxy_set_header x-webobjects-remote-host $remote_addr;
+      proxy_set_header x-webobjects-server-name $server_name;
+      proxy_set_header x-webobjects-server-url $scheme://$host:$server_port;
+      proxy_set_header x-webobjects-server-port $server_port;
+      proxy_read_timeout 3600s;
+      proxy_buffering off;
+    }}
+    location /mail/ {{
+      auth_request /countermand-question;
+      error_page 403 = @countermand-closed;
+      proxy_pass http://127.0.0.1:{behind};
+    }}
+  }}
+  {own_groupware}
+}}
+"""
+_ALWAYS_MAIL: Final = """
+  server {{
+    listen 127.0.0.1:{behind};
+    location / {{ return 200 "mail"; }}
+  }}
+"""
+PLAIN: Final = ("countermand-gate.conf", "countermand-doors.conf")
+
+
+@contextmanager
+def nginx_that_asks(
+    gate_port: int,
+    *,
+    groupware: int | None = None,
+    files: tuple[str, str] = PLAIN,
+    changes: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Start nginx with its gate on `gate_port`, before SOGo, or before something that says "mail".
+
+    `files` are those of deploy/nginx, `changes` are made in the second.
+    """
+    need("nginx")
+    with open_folder("nginx") as folder, ExitStack() as stack:
+        port = stack.enter_context(held_port())
+        behind = groupware or stack.enter_context(held_port())
+        ship(f"nginx/{files[0]}", folder, gate_port)
+        ship(f"nginx/{files[1]}", folder, gate_port, **(changes or {}))
+        (folder / "cache").mkdir()
+        text = _CONFIG.format(
+            folder=folder,
+            port=port,
+            behind=behind,
+            gate_file=files[0],
+            doors_file=files[1],
+            active_sync="/SOGo/Microsoft-Server-ActiveSync" if groupware else "",
+            own_groupware="" if groupware else _ALWAYS_MAIL.format(behind=behind),
+        )
+        config = folder / "nginx.conf"
+        config.write_text(text.replace("/var/cache/nginx", f"{folder}/cache"), encoding="utf-8")
+        command = ["nginx", "-p", str(folder), "-c", str(config)]
+        with running(command, [port], folder / "error.log"):
+            yield Server(port, folder)
+
+
+def address(server: Server) -> str:
+    """The address of a web server of the lab."""
+    return f"http://{HERE}:{server.port}"
