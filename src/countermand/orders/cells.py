@@ -13,7 +13,7 @@ from typing import Final
 from countermand.devices import sightings
 from countermand.devices.sightings import SeenDevice, Sighting
 from countermand.domain import scope
-from countermand.domain.app_id import Platform
+from countermand.domain.app_id import Platform, SignedIdentifier
 from countermand.domain.order_parts import OrderDocument, Ownership
 from countermand.domain.presence import Presence
 from countermand.domain.scope import DeviceFacts, PersonFacts
@@ -139,7 +139,10 @@ def cells_in_scope(document: OrderDocument, *, now: datetime) -> Iterator[Person
 
 def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[PersonCells]:
     by_person: dict[int, list[Cell]] = {}
-    for device in sightings.of_people([person.id for person in batch], document.apps):
+    devices = sightings.of_people(
+        [person.id for person in batch], document.apps, signed=_signed(document)
+    )
+    for device in devices:
         cell = Cell(
             device=device,
             apps=document.apps,
@@ -148,6 +151,14 @@ def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[Person
         by_person.setdefault(device.person_id, []).append(cell)
     for person in batch:
         yield PersonCells(person=person, cells=tuple(by_person.get(person.id, ())))
+
+
+def _signed(document: OrderDocument) -> tuple[SignedIdentifier, ...]:
+    """Return what this order's own signatures cover; those of another order count nothing here."""
+    return tuple(
+        SignedIdentifier(each.app_id, each.key, each.publisher)
+        for each in document.signed_identifiers
+    )
 
 
 def person_facts(person: PersonView) -> PersonFacts:
