@@ -189,7 +189,7 @@ class IntuneExport:
 
     def _matched(self, device: str) -> tuple[MatchedApp, ...]:
         matched = (
-            MatchedApp(match=match, name=found.name, version=found.version)
+            MatchedApp(match, found.name, found.version, publisher=found.publisher)
             for found in self._found.pop(device, ())
             for match in self._matcher.by_name(
                 found.name, found.publisher, kind=IdentifierKind.INTUNE_NAME
