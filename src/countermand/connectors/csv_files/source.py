@@ -175,7 +175,7 @@ class CsvFiles:
 
     def _matched(self, device: str, platform: Platform) -> tuple[MatchedApp, ...]:
         matched = (
-            MatchedApp(match=match, name=found.name, version=found.version, seen_at=found.seen_at)
+            MatchedApp(match, found.name, found.version, found.seen_at, found.publisher[:200])
             for found in self._found.pop(device, ())
             for match in self._matches(found, platform)
         )
