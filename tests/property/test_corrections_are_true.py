@@ -26,6 +26,7 @@ from countermand.domain.rules_in_force import (
     rules_for_apps,
 )
 from countermand.domain.truth import PersonRules, TakenBackOrder, correct
+from countermand.notices.preview import EXAMPLE_CHECK_CODE
 from countermand.notices.wording import (
     Addressee,
     Signatory,
@@ -143,7 +144,7 @@ class Case:
             replaced_by=self.replacement,
         )
         template = templates(self.number, self.enforcement)[self.variant.value, language]
-        return filled(template.text, values)
+        return filled(template.text, {"check_code": EXAMPLE_CHECK_CODE, **values})
 
     def world(self, language: str) -> World:
         instant = began(self.history, self.number, self.person)

@@ -14,7 +14,14 @@ from countermand.domain.lifecycle import Enforcement
 from countermand.domain.presence import Presence
 from countermand.notices import word_store
 from countermand.notices.order_words import TextMissing
-from countermand.notices.preview import NoSuchMail, PreviewMail, Signed, preview, previews
+from countermand.notices.preview import (
+    EXAMPLE_CHECK_CODE,
+    NoSuchMail,
+    PreviewMail,
+    Signed,
+    preview,
+    previews,
+)
 from countermand.notices.wording import (
     Addressee,
     Because,
@@ -22,6 +29,7 @@ from countermand.notices.wording import (
     MailFacts,
     Signatory,
     TemplateText,
+    Values,
     language_for,
     notice_values,
     prepare_templates,
@@ -38,6 +46,7 @@ ASHA = Addressee("Asha Verma", "Asia/Kolkata", local_name="आशा वर्�
 FACTS = MailFacts(ISSUER, APPROVERS, NOW, NOW + timedelta(days=10))
 PHONE = KnownDevice("Galaxy A51", "4821", "Clips", Presence.PRESENT, seen_at=NOW)
 LANGUAGES = ("en", "hi")
+CODE: Values = {"check_code": EXAMPLE_CHECK_CODE}
 
 
 def templates(**changes: object) -> list[TemplateText]:
@@ -52,7 +61,7 @@ def notice(
     language: str = "en", devices: tuple[KnownDevice, ...] = (PHONE,), **changes: object
 ) -> str:
     words = template(NoticeKind.NOTICE, language, **changes)
-    return filled(words.text, notice_values(ASHA, devices, FACTS, language))
+    return filled(words.text, CODE | notice_values(ASHA, devices, FACTS, language))
 
 
 def all_previews(**changes: object) -> list[PreviewMail]:
@@ -210,7 +219,7 @@ def test_a_restored_mail_gives_its_reason(because: Because, language: str) -> No
     values = restored_values(
         ASHA, [PHONE], because=because, at=NOW, issued_by=ISSUER, language=language
     )
-    text = filled(template(NoticeKind.RESTORED, language).text, values)
+    text = filled(template(NoticeKind.RESTORED, language).text, CODE | values)
 
     assert "Galaxy A51 (…4821)" in text
     assert "{" not in text
@@ -255,7 +264,7 @@ def sent_like(seen: PreviewMail) -> EmailMessage:
         address="kiran@example.org",
         language=seen.language,
         template_id=1,
-        values=notice_values(person, [PHONE], facts, seen.language),
+        values=CODE | notice_values(person, [PHONE], facts, seen.language),
         message_id="<CM-7Q4K.1.notice.0.x@example.org>",
         in_reply_to="",
         dated_at=NOW,

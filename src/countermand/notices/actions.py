@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from countermand.audit import actions as audit
+from countermand.domain import check_code
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.notices.models import Mailing, Notice, PermitBatch, Template
 from countermand.notices.wording import TemplateText, Values
@@ -39,6 +40,13 @@ class MessageIds:
         whom = f"{matter}.{row.person_id}.{row.address}".encode()
         shown = hmac.new(self.key, whom, hashlib.sha256).hexdigest()[:_SHOWN]
         return f"<{matter}.{shown}@{self.domain}>"
+
+    def check_code(self, row: NewNotice) -> str:
+        """Return the code that only this mail carries, the same for equal rows."""
+        whom = f"{row.order_number}.{row.revision_number}.{row.kind.value}.{row.step}"
+        matter = f"check code\x00{whom}.{row.person_id}.{row.address}".encode()
+        shown = hmac.new(self.key, matter, hashlib.sha256).digest()
+        return check_code.from_number(int.from_bytes(shown, "big"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,7 @@ def _row(row: NewNotice, ids: MessageIds) -> Notice:
         language=row.language,
         wave=row.wave,
         template_id=row.template_id,
-        values=row.values,
+        values={**row.values, "check_code": ids.check_code(row)},
         message_id=ids.of(row),
         in_reply_to=row.in_reply_to,
         dated_at=row.dated_at,

@@ -126,6 +126,7 @@ def order_words(
         "title": reader.text("title"),
         "reason": reader.text("reason"),
         "how_to_check": say["check.how"],
+        "check_code_line": say["check.code"],
         "never_ask": say["check.never_ask"],
         "report": say["check.report"],
         "exceptions": say["exceptions.ask"],

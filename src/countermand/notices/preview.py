@@ -43,6 +43,7 @@ _EXAMPLE: Final = MappingProxyType(
 
 
 EXAMPLE_SHORT_ID: Final = "4821"
+EXAMPLE_CHECK_CODE: Final = "4821 0937"
 
 
 def example_person(language: str) -> Addressee:
@@ -101,7 +102,8 @@ def previews(
     names = [app_names[app] for app in order["apps"]]
     templates = wording.prepare_templates(content, order_number, house=house, app_names=names)
     example = _Example(order, order_number, app_names, signed, now)
-    return [_filled(template, example.values(template)) for template in templates]
+    code: Values = {"check_code": EXAMPLE_CHECK_CODE}
+    return [_filled(template, {**example.values(template), **code}) for template in templates]
 
 
 def preview(

@@ -238,6 +238,10 @@ def _look_up(judge: _Judge, match: re.Match[str]) -> bool:
     return match["address"] == f"{judge.world.lookup_address}/{judge.world.number}"
 
 
+def _check_code(_judge: _Judge, _match: re.Match[str]) -> bool:
+    return True  # which code it is, the look-up page says
+
+
 def _exercise(judge: _Judge, _match: re.Match[str]) -> bool:
     return judge.world.is_exercise
 
@@ -274,6 +278,7 @@ _CLAIMS: Final[Mapping[str, Callable[[_Judge, re.Match[str]], bool]]] = MappingP
         "other_pauses": _other_pauses,
         "reached": _reached,
         "look_up": _look_up,
+        "check_code": _check_code,
         "exercise": _exercise,
         "own": _own,
         "ours_let_go": _ours_let_go,
