@@ -8,11 +8,12 @@ device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from countermand.connectors.intune_export.managed_devices import GraphPages
 from countermand.delimited import (
     ByteSource,
     Column,
@@ -39,6 +40,7 @@ from countermand.domain.inventory import (
 )
 from countermand.domain.presence import Coverage
 from countermand.row_faults import file_fault, row_fault, why, without_device
+from countermand.wire.json_documents import Faulty, Record
 
 APPS: Final = (
     Column("device_id", ("DeviceId", "Device ID"), required=True),
@@ -79,22 +81,36 @@ class IntuneExport:
     """One load of an Intune export. After `reports()` is used up, the rest is complete."""
 
     kind: Final = "intune"
-    is_whole: Final = True  # the report of devices lists them all
 
     def __init__(
-        self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime
+        self,
+        files: Sequence[ByteSource],
+        *,
+        apps: Sequence[WantedApp],
+        as_of: datetime,
+        documents: Iterable[Record | Fault] = (),
     ) -> None:
-        """Look for `apps` alone; no time in the files may lie after `as_of` (aware)."""
+        """Look for `apps` alone; no time in the files may lie after `as_of` (aware).
+
+        `documents` are pages of managed devices, in place of the report of devices, and of
+        violations of a list of restricted apps.
+        """
         headers = [(file, read_headers(file)) for file in files]
         self._unreadable = [file for file, names in headers if not names]
         self._apps_files = [file for file, names in headers if _APP_NAME in names]
         self._device_files = [file for file, names in headers if names and _APP_NAME not in names]
         self._matcher = Matcher(tuple(apps))
+        self._pages = GraphPages(documents, matcher=self._matcher)
         self._as_of = as_of
         self._found: dict[str, list[_AppRow]] = {}
         self._lines: dict[str, str] = {}
         self.faults = FaultList()
         self.rejected: list[RejectedRow] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all devices were listed: by the report of devices, or by all of its pages."""
+        return bool(self._device_files) or self._pages.is_whole
 
     def reports(self) -> Iterator[DeviceReport]:
         """Yield one report a device; rows that cannot be read are kept in `rejected`."""
@@ -104,7 +120,7 @@ class IntuneExport:
         found = FaultList()
         for row in self._rows(self._apps_files, APPS, found):
             self._keep_app(row)
-        for row in self._rows(self._device_files, DEVICES, found):
+        for row in self._device_rows(found):
             report = self._device(row)
             if report is not None:
                 yield report
@@ -112,15 +128,23 @@ class IntuneExport:
             self.rejected += [without_device(each.row) for each in left]
         self._sort(found)
 
+    def _device_rows(self, found: FaultList) -> Iterator[Row]:
+        yield from self._rows(self._device_files, DEVICES, found)
+        try:
+            yield from self._pages.rows()
+        except Faulty as faulty:
+            self.faults.add(faulty.fault)
+
     def _check_files(self) -> None:
         """Both reports are needed: one says which devices there are, the other what is on them."""
         for _ in self._rows(self._unreadable, DEVICES, self.faults):
             pass
-        if self._unreadable:
+        self.faults.extend(self._pages.faults)
+        if self.faults:
             return
-        if not self._device_files:
+        if not self._device_files and not self._pages.lists_devices:
             self.faults.add(file_fault("file.no_devices", "Devices.csv"))
-        if not self._apps_files:
+        if not self._apps_files and not self._pages.tells_apps:
             self.faults.add(file_fault("file.no_apps", "AppInvRawData.zip"))
 
     def _sort(self, found: FaultList) -> None:
@@ -173,6 +197,7 @@ class IntuneExport:
             aliases=aliases_of(
                 (
                     (AliasKind.EAS_DEVICE_ID, row["eas_id"]),
+                    (AliasKind.UDID, row["udid"]),
                     (AliasKind.SERIAL, row["serial"]),
                     (AliasKind.ENTRA_DEVICE_ID, row["entra_id"]),
                 )
@@ -183,8 +208,9 @@ class IntuneExport:
             last_contact_at=last_contact_at,
             inventory_at=None,
             coverage=coverage,
+            complete=bool(self._apps_files),  # violations alone prove no absence
             observable=observable,
-            matched=matched,
+            matched=(*matched, *self._pages.violations.get(device, ())),
         )
 
     def _matched(self, device: str) -> tuple[MatchedApp, ...]:
@@ -202,6 +228,8 @@ class IntuneExport:
         if not text:
             return None
         read = instant(text, zone_if_none=UTC)  # Intune writes UTC and no zone
+        if read is not None and read.year == 1:  # what Microsoft writes for “never”
+            return None
         if read is None:
             faults.append(row_fault(row, "row.bad_time", "last_contact", text=text[:40]))
         elif read > self._as_of:
