@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from countermand.domain.delivery import (
@@ -17,6 +18,8 @@ from countermand.domain.delivery import (
     StopKind,
     Template,
 )
+from countermand.domain.errors import Fault
+from countermand.domain.inventory import DeviceReport, RejectedRow
 
 
 class Clock(Protocol):
@@ -110,4 +113,69 @@ class NoticeLedger(SenderLedger, Protocol):
 
     def evidence(self, *, evidence: Iterable[Evidence]) -> None:
         """Take evidence that arrived later; exposure falls only by proof (N8, N11 to N15)."""
+        ...
+
+
+class Ended(StrEnum):
+    """What became of the wish to end a device's sessions."""
+
+    ENDED = "ended"
+    NOT_OPEN = "not_open"
+    SHARED = "shared"  # one process serves several people: ending it would hurt the others
+    FAILED = "failed"  # nobody knows; asking again is harmless
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """The sessions of one device: its person's mail login, and its name at the mail server."""
+
+    login: str
+    device_name: str
+
+
+class SessionEnder(Protocol):
+    """A mail server that can be asked to end sessions."""
+
+    def end(self, sessions: Sequence[OpenSession]) -> Mapping[OpenSession, Ended]:
+        """End these, as exactly as the server can; an answer for each, and never an exception."""
+        ...
+
+
+class Faults(Protocol):
+    """The faults of files as a whole."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Return what keeps a load from being made at all."""
+        ...
+
+
+class InventorySource(Protocol):
+    """One load of one source; all members are complete when `reports` is used up.
+
+    `is_whole` claims that every device of the source was listed: whoever is missing is gone.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The name under which is kept what it says: a kind, or kind:label."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """Return the faults for which nothing of it may be loaded."""
+        ...
+
+    @property
+    def rejected(self) -> Sequence[RejectedRow]:
+        """Return the devices that could not be read, each with all its faults."""
+        ...
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every device of the source was listed."""
+        ...
+
+    def reports(self) -> Iterator[DeviceReport]:
+        """Yield what is said about devices, and about ordered apps alone."""
         ...

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from countermand.catalogue.queries import catalogue
-from countermand.cli.import_verbs import SourceKind, source_of
 from countermand.connectors.csv_files.people import Defaults, PeopleFiles
+from countermand.connectors.kinds import open_files
+from countermand.connectors.names import SourceKind
 from countermand.delimited import ByteSource
 from countermand.domain.errors import Fault, FaultsFound
 from countermand.domain.inventory import RejectedRow
@@ -33,7 +34,7 @@ def faults_of(name: str) -> list[Fault]:
         paths.insert(0, FOLDER / "good-devices.csv")
     try:
         kind = SourceKind.INTUNE if name.startswith("intune-") else SourceKind.CSV
-        source = source_of(kind, paths, apps=catalogue().wanted(["tiktok"]), as_of=NOW)
+        source = open_files(kind, paths, apps=catalogue().wanted(["tiktok"]), as_of=NOW)
     except FaultsFound as refusal:
         return list(refusal.faults)
     list(source.reports())

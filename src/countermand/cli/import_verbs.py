@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
 
-from countermand.cli import afterwards, given, output
+from countermand.cli import afterwards, given, observations, output
 from countermand.cli.exit_codes import ExitCode
-from countermand.domain.errors import FaultsFound
+from countermand.connectors.names import SourceKind
+from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
     from countermand.cli.session import Session
-    from countermand.devices.actions import InventorySource, LoadReport
+    from countermand.devices.actions import LoadReport
     from countermand.domain.app_id import WantedApp
     from countermand.domain.inventory import RejectedRow
     from countermand.people.actions import PeopleReport
-
-
-class SourceKind(StrEnum):
-    """Where an inventory comes from."""
-
-    CSV = "csv"
-    INTUNE = "intune"
 
 
 Files = Annotated[
@@ -72,7 +65,8 @@ def register(app: typer.Typer) -> None:
             "Take over devices, and where the ordered apps are on them; nothing is kept about any "
             "other app.\n\n"
             "Example: countermand import devices --source csv devices.csv apps.csv\n\n"
-            "Example: countermand import devices --source intune Devices.csv AppInvRawData.zip"
+            "Example: countermand import devices --source intune Devices.csv AppInvRawData.zip\n\n"
+            "Example: countermand import devices --source jamf page0.json --dry-run --json"
         ),
     )(devices)
     app.add_typer(group, name="import")
@@ -121,6 +115,13 @@ def devices(
     files: Files,
     source: Annotated[SourceKind, typer.Option(help=_("What made the export."))],
     as_of: AsOf = None,
+    app: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--app",
+            help=_("With --dry-run: look for this app, as if an order named it already."),
+        ),
+    ] = None,
     dry_run: DryRun = False,
     accept_rejects: AcceptRejects = False,
     confirm_mass_change: Confirm = False,
@@ -128,6 +129,7 @@ def devices(
 ) -> None:
     """Import devices."""
     from countermand.cli.session import session
+    from countermand.connectors.kinds import open_files
 
     with session() as opened:
         from countermand.devices import actions
@@ -135,7 +137,10 @@ def devices(
 
         now = opened.now()
         taken_at = given.time(as_of) if as_of else now
-        apps = _ordered_apps()
+        apps = _wanted(app or (), dry_run=dry_run)
+        seen = observations.Witness(
+            open_files(source, files, apps=apps, as_of=taken_at), keep=dry_run
+        )
         options = actions.LoadOptions(
             accept_rejects=accept_rejects,
             confirm_mass_change=confirm_mass_change,
@@ -143,7 +148,7 @@ def devices(
         )
         with output.progress(_("Reading devices")) as advance:
             report = actions.load_inventory(
-                source_of(source, files, apps=apps, as_of=taken_at),
+                seen,
                 apps=apps,
                 owners=people_queries.ids_by_address(),
                 as_of=taken_at,
@@ -155,40 +160,36 @@ def devices(
         if report.state is actions.LoadState.LOADED:
             afterwards.inventory_changed(opened)
     answer = devices_answer(report)
+    if dry_run:
+        answer |= observations.observed(seen.kept, apps=apps, source=report.source)
     output.emit(answer, as_json=as_json, render=lambda console: _show_devices(console, report))
     _end(report.state)
 
 
-def source_of(
-    kind: SourceKind, files: Sequence[Path], *, apps: Sequence[WantedApp], as_of: datetime
-) -> InventorySource:
-    """Open the files of one export; zips are opened as what they hold. Raises FaultsFound."""
-    from countermand.connectors.csv_files.source import CsvFiles
-    from countermand.connectors.intune_export import report_zip
-    from countermand.connectors.intune_export.source import IntuneExport
-    from countermand.delimited import ByteSource
-    from countermand.domain.errors import Fault
+@dataclass(eq=False)
+class AppNeedsDryRun(CountermandError):
+    """Nothing is kept about an app that no order names."""
 
-    sources, faults = [], []
-    for path in files:
-        is_zip = path.suffix.lower() == ".zip"
-        opened = report_zip.opened(path) if is_zip else ByteSource.of(path)
-        if isinstance(opened, Fault):
-            faults.append(opened)
-        else:
-            sources.append(opened)
-    if faults:
-        raise FaultsFound.of(kind.value, faults)
-    reader: Callable[..., InventorySource] = CsvFiles if kind is SourceKind.CSV else IntuneExport
-    return reader(sources, apps=apps, as_of=as_of)
+    app: str
+
+    code: ClassVar[str] = "devices.app_needs_dry_run"
+    sentence: ClassVar[str] = gettext_noop("No order names {app}, so nothing about it is kept.")
+    remedy: ClassVar[str] = gettext_noop("Add --dry-run to look for it only this once.")
 
 
-def _ordered_apps() -> tuple[WantedApp, ...]:
-    """Return the apps that live orders name, drafts included: all that is ever looked for."""
+def _wanted(more: Sequence[str], *, dry_run: bool) -> tuple[WantedApp, ...]:
+    """Return the apps that orders name, drafts included: all that is ever looked for.
+
+    Raises AppNeedsDryRun, or UnknownApp.
+    """
     from countermand.catalogue.queries import catalogue
     from countermand.orders import queries as orders
 
-    return catalogue().wanted(orders.named_apps(), orders.signed_identifiers())
+    named = orders.named_apps()
+    beyond = [each for each in more if each not in named]
+    if beyond and not dry_run:
+        raise AppNeedsDryRun(app=beyond[0])
+    return catalogue().wanted({*named, *more}, orders.signed_identifiers())
 
 
 def _actor_id(opened: Session) -> int | None:

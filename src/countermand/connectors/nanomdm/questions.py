@@ -60,4 +60,4 @@ class ListedQuestions:
 def is_list_of_commands(document: Record) -> bool:
     """Whether a file lists commands that were sent."""
     values = [each for each in document.value.values() if isinstance(each, dict)]
-    return bool(values) and any("command_uuid" in each for each in values)
+    return bool(values) and all("command" in each and "command_uuid" in each for each in values)
