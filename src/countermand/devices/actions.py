@@ -7,11 +7,11 @@ opened for everybody, and mail closed for everybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 from django.db import connection, transaction
 
@@ -20,36 +20,13 @@ from countermand.devices.loading import Loader, Tally, as_of_last_load
 from countermand.devices.models import Attestation, Device, ImportRun
 from countermand.domain.app_id import WantedApp
 from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
-from countermand.domain.inventory import DeviceReport, RejectedRow
+from countermand.domain.inventory import RejectedRow
 from countermand.domain.presence import Answer
+from countermand.ports import InventorySource
 
 MOST_CHANGED_SHARE: Final = 0.20
 CLOCKS_DIFFER_BY: Final = timedelta(hours=2)  # another machine's clock, at most
 LEAST_CHANGED: Final = 3  # fewer devices than this are nobody's mass
-
-
-class Faults(Protocol):
-    """The faults of files as a whole."""
-
-    @property
-    def faults(self) -> Sequence[Fault]: ...
-
-
-class InventorySource(Protocol):
-    """One load of one source; all members are complete when `reports` is used up.
-
-    `is_whole` claims that every device of the source was listed: whoever is missing is gone.
-    """
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def faults(self) -> Faults: ...
-    @property
-    def rejected(self) -> Sequence[RejectedRow]: ...
-    @property
-    def is_whole(self) -> bool: ...
-    def reports(self) -> Iterator[DeviceReport]: ...
 
 
 class LoadState(StrEnum):
