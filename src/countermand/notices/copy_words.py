@@ -23,7 +23,8 @@ PRESSING: Final = re.compile(
 SHOUTING: Final = re.compile(r"\b[A-Z]{4,}(?: [A-Z]{4,})+\b")
 CLAIMS: Final = re.compile(
     r"\bnot (?:a |an )?(?:phishing|scam|spam|fake|fraud)\w*"
-    r"|(?<!that )\bthis (?:mail|email|message) is (?:genuine|legitimate|safe|real)\b|यह (?:मेल |सूचना )?(?:धोखा|फ़िशिंग|फिशिंग|स्पैम) नहीं",
+    r"|(?<!that )\bthis (?:mail|email|message) is (?:genuine|legitimate|safe|real)\b"
+    r"|यह (?:मेल |सूचना )?(?:धोखा|फ़िशिंग|फिशिंग|स्पैम) नहीं",
     _FLAGS,
 )
 LINK: Final = re.compile(r"https?:|www\.|mailto:|\bclick here\b|यहाँ क्लिक करें", _FLAGS)
@@ -54,8 +55,10 @@ KNOWN_FACT: Final = re.compile(
     r"|\bwe know of no device of yours\b",
     _FLAGS,
 )
+# Ours may be letters alone (CM-JQQC), so capitals and a hyphen will do.
 NUMBER: Final = re.compile(
-    r"\b[A-Z]{2,6}-?[0-9A-Z]*\d[0-9A-Z]*\b|\b(?:no|nr|ref)[.:]? ?\d+", _FLAGS
+    r"(?-i:\b[A-Z]{2,6}-[0-9A-Z]{3,}\b)|\b[A-Z]{2,6}-?[0-9A-Z]*\d[0-9A-Z]*\b"
+    r"|\b(?:no|nr|ref)[.:]? ?\d+", _FLAGS
 )
 
 _MONTH: Final = (
