@@ -17,7 +17,7 @@ from countermand.stop.lookup_page import show_withdrawn
 from tests.order_words_samples import HOUSE, NUMBER, content
 
 NOW = datetime(2020, 7, 10, 9, 30, tzinfo=UTC)
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "input"}
 
 
 def notice(state: PublicState, number: str = NUMBER, **more: str) -> PublicNotice:
@@ -80,7 +80,10 @@ def test_every_page_is_sound_and_speaks_both_languages(tmp_path: Path, state: Pu
             target = str(link["href"])
             assert (folder / target).exists() or target.removeprefix("#") in ids
         assert not page.all("script")
-        assert not page.all("form")
+        forms = page.all("form")
+        assert [(form["method"], form["action"]) for form in forms] == [("post", "check")] * 2
+        labelled = {str(label["for"]) for label in page.all("label")}
+        assert labelled == {str(field["id"]) for field in page.all("input")}
         assert not page.all("img")
         assert not re.search(r"\{[a-z_]+\}|\[\[|style=|http", text)
 

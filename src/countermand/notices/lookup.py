@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from countermand.domain.check_code import Verdict
 from countermand.domain.lifecycle import Phase
 from countermand.notices import moments, word_store
 from countermand.notices.order_words import (
@@ -362,14 +363,65 @@ def _missing_page(house: House) -> str:
                 lists=(),
             )
         )
-    return _render("index.html", title=texts[0].title, house=house, written=None, pages=texts)
+    return _render(
+        "index.html",
+        title=texts[0].title,
+        house=house,
+        written=None,
+        pages=texts,
+        is_missing=True,
+    )
+
+
+# -- what is answered to somebody who checks a mail ---------------------------------------------
+
+_LOOKS: Final[Mapping[Verdict, str]] = {
+    Verdict.GENUINE: "in_force",
+    Verdict.NOT_GENUINE: "withdrawn",
+    Verdict.TOO_OFTEN: "",
+    Verdict.REPORTED: "",
+    Verdict.CANNOT_SAY: "",
+}
+
+
+def answer_page(verdict: Verdict, *, number: str, house: House) -> str:
+    """Return the page that answers a check or a report; `number` is one that has a page, or ""."""
+    texts = []
+    for place, language in enumerate(word_store.languages()):
+        say = word_store.page_words(language)
+        means = say[f"answer.{verdict}_means"].format(help_desk=house.help_desk)
+        texts.append(
+            _IndexText(
+                language=language,
+                level="h1" if place == 0 else "h2",
+                sub="h2" if place == 0 else "h3",
+                title=say[f"answer.{verdict}"],
+                paragraphs=(means,),
+                lists=(),
+            )
+        )
+    return _render(
+        "answer.html",
+        title=texts[0].title,
+        house=house,
+        written=None,
+        pages=texts,
+        number=number,
+        look=_LOOKS[verdict],
+    )
 
 
 # -- rendering --------------------------------------------------------------------------------
 
 
 def _render(
-    template: str, *, house: House, written: datetime | None, is_index: bool = False, **texts: Any
+    template: str,
+    *,
+    house: House,
+    written: datetime | None,
+    is_index: bool = False,
+    is_missing: bool = False,
+    **texts: Any,
 ) -> str:
     languages = word_store.languages()
     return (
@@ -384,6 +436,7 @@ def _render(
             ),
             house=house,
             is_index=is_index,
+            is_missing=is_missing,
             written={language: _written(written, language) for language in languages}
             if written
             else None,

@@ -167,6 +167,16 @@ def person(who: str) -> PersonView:
     return _view(row)
 
 
+def id_at_address(address: str) -> int | None:
+    """Return whose address this is, main or other; None if it is nobody's."""
+    text = address.strip().lower()
+    found = Person.objects.filter(address=text).values_list("pk", flat=True).first()
+    if found is None:
+        others = Person.objects.filter(other_addresses__contains=[text])
+        found = others.order_by("pk").values_list("pk", flat=True).first()
+    return found
+
+
 def ids_by_address() -> Mapping[str, int]:
     """Return the id of whoever owns an address, all addresses of all people in lower case."""
     ids: dict[str, int] = {}

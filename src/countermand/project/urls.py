@@ -9,6 +9,7 @@ from countermand.project import web_pages
 urlpatterns = [
     path("healthz", web_pages.healthz, name="healthz"),
     path("readyz", web_pages.readyz, name="readyz"),
+    path("check", web_pages.check, name="check"),
     path("", web_pages.lookup, name="lookup"),
     path("<path:path>", web_pages.lookup, name="lookup-file"),
 ]

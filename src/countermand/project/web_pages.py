@@ -1,7 +1,9 @@
 """What the web answers today: whether it lives, whether it can work, and the look-up page.
 
 The look-up page is plain files in the data folder. It is served without asking the database,
-without a cookie and without a script, so that it stands when everything else is down.
+without a cookie and without a script, so that it stands when everything else is down. Only the
+check of a code asks the database; what is typed there comes in the body of the request, so that no
+code stands in any log of addresses.
 """
 
 from __future__ import annotations
@@ -14,9 +16,16 @@ from typing import Final
 
 from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 
-from countermand import config
+from countermand import clock, config
+from countermand.domain.check_code import Verdict
+from countermand.domain.errors import CountermandError
+from countermand.domain.order_number import OrderNumber
+from countermand.notices import lookup as lookup_pages
+from countermand.notices import wording
+from countermand.orders import checking
 
 _TYPES: Final = MappingProxyType(
     {
@@ -30,12 +39,15 @@ _TYPES: Final = MappingProxyType(
     }
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_TYPED_NUMBER: Final = re.compile(r"[A-Za-z]{2}-[A-Za-z0-9]{1,16}")
+_TYPED_NUMBER: Final = re.compile(
+    r"[A-Za-z]{2}-[A-Za-z0-9]{1,16}|[Cc][Mm][\s\u2010-\u2015\u2212_-]{0,3}[A-Za-z0-9]{1,16}"
+)
+_LONGEST_TYPED: Final = 40
 _DEEPEST: Final = 3
 _LARGEST_BYTES: Final = 5_000_000
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 
@@ -60,24 +72,63 @@ def readyz(_request: HttpRequest) -> HttpResponse:
 def lookup(_request: HttpRequest, path: str = "") -> HttpResponse:
     """Serve one file of the look-up page; of an unknown number say that there is no such notice.
 
-    People type a number as it comes: in small letters too, with a blank at its end.
+    People type a number as it comes: in small letters too, with or without its hyphen, with a
+    blank at its end.
     """
     folder = config.load().folder.lookup
     name = path.strip()
     typed_number = _TYPED_NUMBER.fullmatch(name) is not None
     status = 200
     try:
-        content, kind = _file(folder, name.upper() if typed_number else name or "index.html")
+        content, kind = _file(folder, _as_written(name) if typed_number else name or "index.html")
     except Http404:
         if not typed_number:
             raise
         status = 404
         content, kind = _file(folder, "no-such-notice.html")
-    response = HttpResponse(content, content_type=kind, status=status)
+    return _guarded(HttpResponse(content, content_type=kind, status=status), "no-cache")
+
+
+def _guarded(response: HttpResponse, cache: str) -> HttpResponse:
     response["Content-Security-Policy"] = _POLICY
     response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "no-cache"
+    response["Cache-Control"] = cache
     return response
+
+
+def _as_written(typed: str) -> str:
+    """Return the number that was meant; what cannot be one stays as typed, in capitals."""
+    try:
+        return OrderNumber.parse(typed).text
+    except CountermandError:
+        return typed.upper()
+
+
+_STATUS: Final = MappingProxyType({Verdict.TOO_OFTEN: 429, Verdict.CANNOT_SAY: 503})
+
+
+@csrf_exempt  # nobody is signed in here: there is nothing that a foreign page could borrow
+@require_POST
+def check(request: HttpRequest) -> HttpResponse:
+    """Say whether a mail is genuine, or take note that somebody takes it for forged."""
+    settings = config.load()
+    number, address = (request.POST.get(name, "") for name in ("number", "address"))
+    key = settings.folder.secret("message-id-key").encode()
+    now = clock.for_data(settings.folder).now()
+    try:
+        if request.POST.get("do") == "report":
+            verdict = checking.report(number, address, key=key, now=now)
+        else:
+            code = request.POST.get("code", "")
+            verdict = checking.check(number, address, code, key=key, now=now)
+    except DatabaseError:
+        verdict = Verdict.CANNOT_SAY
+    written = _as_written(number[:_LONGEST_TYPED])
+    known = _NAME.fullmatch(written) and (settings.folder.lookup / f"{written}.html").is_file()
+    page = lookup_pages.answer_page(
+        verdict, number=written if known else "", house=wording.house_of(settings)
+    )
+    return _guarded(HttpResponse(page, status=_STATUS.get(verdict, 200)), "no-store")
 
 
 def _file(folder: Path, path: str) -> tuple[bytes, str]:

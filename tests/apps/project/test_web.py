@@ -102,3 +102,16 @@ def test_of_an_unknown_number_the_page_says_that_there_is_no_such_notice(
 
     assert (answer.status_code, answer.content) == (404, b"no such notice")
     assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    "typed", ["cm7q4k", "CM7Q4K", "cm-7q4k ", "cm 7q4k", "CM\u20137Q4K", "Cm_7q4k"]
+)
+def test_a_number_is_found_with_and_without_its_hyphen(
+    lookup: Path, web: Client, typed: str
+) -> None:
+    (lookup / "CM-7Q4K.html").write_bytes(PAGE)
+    (lookup / "no-such-notice.html").write_bytes(b"no")
+
+    assert web.get(f"/{typed}").status_code == 200
+    assert web.get("/cm7q4").status_code == 404

@@ -1,0 +1,122 @@
+"""Staff ask whether a mail is genuine: answered from the record of mails, and counted.
+
+Right or wrong, known address or not, the same is asked of the database and the same compared. Few
+wrong tries are heard for one address, so that nobody finds a code by guessing. What was typed is
+not kept: of the address a keyed hash, of the code nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import datetime
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import Count, Q
+
+from countermand.domain import check_code
+from countermand.domain.check_code import Said, Verdict
+from countermand.domain.errors import CountermandError
+from countermand.domain.order_number import OrderNumber
+from countermand.notices import codes
+from countermand.orders.models import StaffAnswer
+from countermand.people import queries as people
+
+_LOCK_CLASS: Final = 0x434D_5341  # of this room alone
+_NOBODY: Final = 0
+_NO_CODE: Final = "no code has letters"
+_LONGEST_ADDRESS: Final = 320
+
+
+def check(number: str, address: str, code: str, *, key: bytes, now: datetime) -> Verdict:
+    """Say whether a mail of this number and code went to this address, and note that it was read.
+
+    Whatever is typed gets an answer; a wrong number or code is no error.
+    """
+    known, ref = _known(number), _ref(address, key)
+    with transaction.atomic(durable=True):
+        _alone(ref)
+        if _tried_too_often(known, ref, now):
+            return Verdict.TOO_OFTEN
+        person_id = people.id_at_address(address[:_LONGEST_ADDRESS])
+        seen = _matching(known, person_id, check_code.typed(code))
+        said = Said.GENUINE if seen else Said.NOT_GENUINE
+        codes.record_seen(seen, now=now)
+        _keep(known, said, person_id, ref, now)
+    return Verdict.GENUINE if seen else Verdict.NOT_GENUINE
+
+
+def report(number: str, address: str, *, key: bytes, now: datetime) -> Verdict:
+    """Note that somebody takes a mail for forged; once an hour and address is enough."""
+    known, ref = _known(number), _ref(address, key)
+    with transaction.atomic(durable=True):
+        _alone(ref)
+        before = StaffAnswer.objects.filter(
+            order_number=known, kind=Said.REPORT, address_ref=ref, at__gt=now - check_code.WITHIN
+        )
+        if not before.exists():
+            person_id = people.id_at_address(address[:_LONGEST_ADDRESS])
+            _keep(known, Said.REPORT, person_id, ref, now)
+    return Verdict.REPORTED
+
+
+def doubts(number: str) -> int:
+    """Count the people who took this notice for forged, or typed a code that no mail carries.
+
+    Whoever has since found theirs to be genuine is not counted, and neither is an address that is
+    nobody's: from outside nobody can bring a notice to a stop.
+    """
+    asked = (
+        StaffAnswer.objects.filter(order_number=number, person_id__isnull=False)
+        .values("person_id")
+        .annotate(
+            genuine=Count("pk", filter=Q(kind=Said.GENUINE.value)),
+            doubted=Count("pk", filter=~Q(kind=Said.GENUINE.value)),
+        )
+    )
+    return asked.filter(genuine=0, doubted__gt=0).count()
+
+
+def _known(number: str) -> str:
+    """Return a number as it is kept; what is no number of ours is kept as none."""
+    try:
+        return OrderNumber.parse(number[:_LONGEST_ADDRESS]).text
+    except CountermandError:
+        return ""
+
+
+def _ref(address: str, key: bytes) -> str:
+    folded = f"address\x00{address[:_LONGEST_ADDRESS].strip().lower()}".encode()
+    return hmac.new(key, folded, hashlib.sha256).hexdigest()
+
+
+def _alone(ref: str) -> None:
+    """Let tries for one address come one after the other: many at once are still few."""
+    place = int(ref[:8], 16) - 2**31
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_CLASS, place])
+
+
+def _tried_too_often(number: str, ref: str, now: datetime) -> bool:
+    wrong = StaffAnswer.objects.filter(kind=Said.NOT_GENUINE, at__gt=now - check_code.WITHIN)
+    return (
+        wrong.filter(address_ref=ref).count() >= check_code.WRONG_FOR_ONE_ADDRESS
+        or wrong.filter(order_number=number).count() >= check_code.WRONG_FOR_ONE_ORDER
+    )
+
+
+def _matching(number: str, person_id: int | None, code: str) -> list[int]:
+    """Compare with every mail of the person, and with one that never fits; never stop early."""
+    sent = codes.sent_to(number, person_id or _NOBODY)
+    compared = [
+        (pk, hmac.compare_digest(mine.encode(), code.encode()))
+        for pk, mine in [*sent, (_NOBODY, _NO_CODE)]
+    ]
+    return [pk for pk, fits in compared if fits and code]
+
+
+def _keep(number: str, said: Said, person_id: int | None, ref: str, now: datetime) -> None:
+    StaffAnswer.objects.create(
+        order_number=number, kind=said.value, person_id=person_id, address_ref=ref, at=now
+    )
