@@ -216,6 +216,30 @@ class Settings:
         "",
         gettext_noop("The secret between this machine and its gates; empty reads keys/gate-token."),
     )
+    device_passwords: str = _setting(
+        "",
+        gettext_noop(
+            "The folder where the mail server finds device passwords; empty means "
+            "device-passwords in the data folder."
+        ),
+    )
+    doveadm: tuple[str, ...] = _setting(
+        (),
+        gettext_noop(
+            "The addresses of Dovecot’s administration (doveadm HTTP), as URLs; with them, "
+            "sessions that are open when mail is paused on a device are ended."
+        ),
+        _list,
+    )
+    doveadm_key: str = _setting("", gettext_noop("The key to that administration."))
+    longest_sync_s: int = _setting(
+        60,
+        gettext_noop(
+            "How long your ActiveSync server lets a request wait for new mail, in seconds; mail "
+            "may still arrive on a device for so long after it was paused."
+        ),
+        _count,
+    )
     allowed_hosts: tuple[str, ...] = _setting(
         ("127.0.0.1", "localhost", "[::1]"),
         gettext_noop("The host names under which the web may be reached."),
@@ -229,6 +253,12 @@ class Settings:
     def folder(self) -> DataFolder:
         """Return the data folder by its parts."""
         return DataFolder(self.data)
+
+    @property
+    def device_password_files(self) -> Path:
+        """Return the folder where the mail server finds device passwords."""
+        named = self.device_passwords
+        return Path(named).expanduser() if named else self.data / "device-passwords"
 
     def check_relay(self) -> None:
         """Refuse a demonstration whose mails could leave this machine."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from countermand import clock as clocks
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Gates trust a set of states for 15 minutes of their own time.
 _PUBLISH_EVERY_S: Final = 30.0
+_COUNT_EVERY: Final = timedelta(minutes=1)
 
 
 def clock(settings: Settings) -> Clock:
@@ -108,11 +109,45 @@ def show_everything(settings: Settings, now: datetime) -> None:
     publishing.publish(settings, now=now)
 
 
+def end_sessions(settings: Settings, now: datetime) -> None:
+    """End the sessions behind doors that have shut, where a mail server can be asked to."""
+    from countermand.connectors.doveadm.sessions import Doveadm  # noqa: PLC0415
+    from countermand.orders import closings  # noqa: PLC0415  (loads Django)
+    from countermand.stop import fence as fences  # noqa: PLC0415
+
+    if settings.doveadm:
+        ender = Doveadm(settings.doveadm, settings.doveadm_key)
+        closings.end_sessions(ender, fences.read_all(settings.folder.fences), now=now)
+
+
+def follow_device_passwords(settings: Settings, now: datetime) -> None:
+    """Bring the mail server's files to the device passwords that are stored."""
+    from countermand.enforcement import device_passwords  # noqa: PLC0415  (loads Django)
+
+    device_passwords.follow(settings.device_password_files, now=now)
+
+
+def count_doors(settings: Settings, now: datetime) -> None:
+    """Keep what gates counted, and forget what no gate needs any more; once a minute."""
+    from countermand.enforcement import door_counts, purging  # noqa: PLC0415  (loads Django)
+
+    last = door_counts.last_read_at()
+    if last is not None and now - last < _COUNT_EVERY:
+        return
+    for said in door_counts.ask(settings.gates, token=settings.gate_token):
+        door_counts.keep(said, now=now)
+    door_counts.forget(now=now)
+    purging.purge(settings.gates, now=now)
+
+
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     """Return what a sweep does, in order: stops first, and the log last."""
     return (
         SweepStep("orders.stops", lambda now: complete_stops(settings, now)),
         SweepStep("orders.advance", lambda now: advance_orders(settings, now)),
         SweepStep("orders.show", lambda now: show_orders(settings, now)),
+        SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),
+        SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
+        SweepStep("doors.count", lambda now: count_doors(settings, now)),
         SweepStep("log.number", lambda now: number_log(settings, now)),
     )

@@ -37,6 +37,8 @@ VERB_MODULES: Final = (
     "countermand.cli.import_verbs",
     "countermand.cli.staff",
     "countermand.cli.device",
+    "countermand.cli.doors",
+    "countermand.cli.override",
 )
 
 

@@ -314,7 +314,12 @@ def show(
 ) -> None:
     """Show one order."""
     with _at_work(changes=False) as here:
-        answer = order_pages.shown(number, timeline=timeline, now=here.session.now())
+        answer = order_pages.shown(
+            number,
+            timeline=timeline,
+            now=here.session.now(),
+            settings=here.session.settings,
+        )
     output.emit(answer, as_json=as_json, render=lambda c: order_pages.draw_order(c, answer))
 
 

@@ -12,7 +12,9 @@ from countermand.cli import order_words, output
 from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
+    from countermand.config import Settings
     from countermand.notices.preview import PreviewMail
+    from countermand.orders.overrides import Standing
     from countermand.orders.planning import PlanContext
     from countermand.orders.queries import OrderView
 
@@ -72,6 +74,7 @@ def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
             _("would lose mail on a device, if the deadline were now"),
             _("{people} people, {devices} devices").format(**plan["would_lose_mail"]),
         ),
+        *_doors_that_know(plan.get("mail_reading")),
         (_("absent at present"), plan["absent"]["people"]),
         (_("approvals needed"), _needed(plan["need"])),
         (_("languages of the texts"), ", ".join(plan["languages"])),
@@ -88,6 +91,25 @@ def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
     )
     for line in _warnings(plan):
         output.say(console, line)
+
+
+def _doors_that_know(reading: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+    """Return the line about the share of mail reading that an order can reach at all."""
+    if reading is None:  # planned by an older version
+        return []
+    what = _("mail read through doors that know the device ({days} days)")
+    share = _("not counted yet") if reading["per_cent"] is None else f"{reading['per_cent']} %"
+    return [(what.format(days=reading["days"]), share)]
+
+
+def _stopping(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Return by when mail has truly stopped, and open sessions that could not be ended."""
+    rows: list[tuple[str, object]] = []
+    if answer["mail_stops_by"] is not None:
+        rows.append((_("mail has stopped by"), instant(answer["mail_stops_by"])))
+    if answer["sessions"].unended:
+        rows.append((_("open sessions that could not be ended yet"), answer["sessions"].unended))
+    return rows
 
 
 def _needed(need: Mapping[str, int]) -> str:
@@ -186,10 +208,10 @@ def brief(number: str) -> dict[str, Any]:
     return {"number": number, "phase": view.phase, "digest": view.digest}
 
 
-def shown(number: str, *, timeline: bool, now: datetime) -> dict[str, Any]:
+def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> dict[str, Any]:
     """Return everything that `order show` says of one order."""
     from countermand.notices import queries as ledger
-    from countermand.orders import doors, queries
+    from countermand.orders import closings, doors, overrides, planning, queries
 
     view = queries.view(number)
     reach = ledger.reach(number)
@@ -206,6 +228,12 @@ def shown(number: str, *, timeline: bool, now: datetime) -> dict[str, Any]:
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": _people(corrections.to_call),
         "paused_devices": len(doors.closed_devices(number, now=now)),
+        "mail_stops_by": closings.closes_truly_by(
+            number, sweep_every_s=settings.sweep_every_s, longest_sync_s=settings.longest_sync_s
+        ),
+        "sessions": closings.standing(number),
+        "let_through": overrides.standing(number, now=now),
+        "mail_reading": planning.doors_that_know(now),
         "review_on": queries.newest_revision(number).content["order"]["review_on"],
         "to_be_undone_elsewhere": view.undone_at is None and _was_handed_over(view),
     }
@@ -321,6 +349,8 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         (_("may have got it"), notices["possible"]),
         (_("not sent"), notices["not_sent"]),
         (_("mail paused on so many devices"), answer["paused_devices"]),
+        *_doors_that_know(answer["mail_reading"]),
+        *_stopping(answer),
         (_("approved by"), ", ".join(str(each["name"]) for each in answer["approvals"])),
         (_("version fingerprint"), answer["digest"][:_SHOWN_FINGERPRINT]),
         (_("first deadline"), instant(answer["first_deadline_at"])),
@@ -336,6 +366,7 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
             (_("to be called by a person"), len(answer["to_call"])),
         ]
     console.print(output.table("", [_("what"), _("how it stands")], rows))
+    draw_let_through(console, answer["let_through"])
     if answer["to_be_undone_elsewhere"]:
         line = _("Another system may still pause mail. Undo it there, then: {command}")
         output.say(console, line, command=f"countermand order undone {answer['number']}")
@@ -343,6 +374,17 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         lines = [(instant(e["at"]), e["what"], e["who"]) for e in answer["timeline"]]
         title = _("What happened")
         console.print(output.table(title, [_("when"), _("what"), _("who")], lines))
+
+
+def draw_let_through(
+    console: Console, overrides: Sequence[Standing], *, always: bool = False
+) -> None:
+    """Draw which devices are let through; nothing for none, unless `always`."""
+    if not overrides and not always:
+        return
+    columns = [_("device"), _("person"), _("until"), _("by"), _("why")]
+    rows = [(o.device, o.person, instant(o.until), o.by, o.because) for o in overrides]
+    console.print(output.table(_("Let through"), columns, rows))
 
 
 def listed() -> list[dict[str, Any]]:

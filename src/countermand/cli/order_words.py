@@ -50,6 +50,8 @@ _EVENTS: Final = MappingProxyType(
         "order.all_sent": gettext_noop("everybody has been told"),
         "order.deadline_reached": gettext_noop("the first deadline is reached"),
         "order.late_joiners_told": gettext_noop("told later: {people} people"),
+        "order.let_through": gettext_noop("a device is let through until {until}: {because}"),
+        "order.let_through_ended": gettext_noop("a device is no longer let through: {because}"),
         "order.pause": gettext_noop("paused: {because}"),
         "order.resume": gettext_noop("goes on: {because}"),
         "order.close": gettext_noop("ended"),

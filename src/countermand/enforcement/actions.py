@@ -146,14 +146,23 @@ def set_override(
 
 @transaction.atomic
 def clear_override(
-    device_id: int, order_number: str, *, publisher: Publisher, now: datetime
+    device_id: int,
+    order_number: str,
+    *,
+    publisher: Publisher,
+    now: datetime,
+    by_person_id: int | None = None,
+    remaining: datetime | None = None,
 ) -> int:
-    """End the overrides of one device under one order; returns how many entries changed."""
+    """End the overrides of one device under one order; returns how many entries changed.
+
+    `remaining` is until when the order itself lets its person through, if it does.
+    """
     rows = Override.objects.filter(device_id=device_id, order_number=order_number)
-    rows.filter(ended_at__isnull=True).update(ended_at=now)
+    rows.filter(ended_at__isnull=True).update(ended_at=now, ended_by=by_person_id)
 
     def as_before(entry: EntryFacts) -> EntryFacts:
-        return replace(entry, override_until=None)
+        return replace(entry, override_until=remaining)
 
     return _rewrite(device_id, as_before, publisher=publisher, order_numbers=[order_number])
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Max, Q
+
+from countermand.domain.device_stages import Stage
 from countermand.domain.published_states import PublishedStates
 from countermand.domain.published_states import read as read_states
 from countermand.domain.verdict import EntryFacts
-from countermand.enforcement.models import DoorEntry, FeedHead, Override, PublishedState
+from countermand.enforcement.models import (
+    DevicePassword,
+    DoorEntry,
+    FeedHead,
+    Override,
+    PasswordStage,
+    PublishedState,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,20 @@ class OverrideRow:
     reason: str
     by_person_id: int
     until: datetime
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRow:
+    """One device password without its hash; `device_id` is None for a device in no inventory."""
+
+    person_id: int
+    login: str
+    device_id: int | None
+    device_name: str
+    label: str
+    issued_at: datetime
+    revoked_at: datetime | None
 
 
 def feed_version() -> int:
@@ -70,8 +95,73 @@ def overrides(order_number: str, *, now: datetime) -> tuple[OverrideRow, ...]:
             reason=each.reason,
             by_person_id=each.by_person_id,
             until=each.until,
+            made_at=each.made_at,
         )
         for each in rows.order_by("until", "id")
+    )
+
+
+def passwords_of(person_id: int) -> tuple[PasswordRow, ...]:
+    """Return the device passwords of a person, revoked ones included, the oldest first."""
+    rows = DevicePassword.objects.filter(person_id=person_id).order_by("issued_at", "pk")
+    return tuple(_password(row) for row in rows)
+
+
+def password_named(device_name: str) -> PasswordRow | None:
+    """Return the device password that a mail server calls so, None when there is none."""
+    rows = DevicePassword.objects.filter(device_name=device_name, revoked_at__isnull=True)
+    row = rows.first()
+    return None if row is None else _password(row)
+
+
+def door_names(device_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """Return the names under which doors know these devices by their passwords."""
+    rows = DevicePassword.objects.filter(device_id__in=device_ids, revoked_at__isnull=True)
+    found: dict[int, tuple[str, ...]] = {}
+    for device_id, name in rows.order_by("pk").values_list("device_id", "device_name"):
+        if device_id is not None:
+            found[device_id] = (*found.get(device_id, ()), name)
+    return found
+
+
+def passwords_stamp() -> str:
+    """Return a text that changes whenever a device password comes or goes."""
+    newest = DevicePassword.objects.aggregate(issued=Max("pk"), revoked=Max("revoked_at"))
+    return f"{newest['issued']}.{newest['revoked']}"
+
+
+def shards_changed_since(since: datetime) -> list[int]:
+    """Return the files in which a password came or went since then."""
+    changed = Q(issued_at__gte=since) | Q(revoked_at__gte=since)
+    rows = DevicePassword.objects.filter(changed).order_by("shard")
+    return list(rows.values_list("shard", flat=True).distinct())
+
+
+def people_with_passwords() -> frozenset[int]:
+    """Return the ids of everybody who has a device password."""
+    rows = DevicePassword.objects.filter(revoked_at__isnull=True)
+    return frozenset(rows.values_list("person_id", flat=True))
+
+
+def stages() -> dict[str, Stage]:
+    """Return how far each group has come that was ever moved."""
+    return {row.group: Stage(row.stage) for row in PasswordStage.objects.order_by("group")}
+
+
+def stages_stamp() -> str:
+    """Return a text that changes whenever a group is moved."""
+    return " ".join(f"{group}={stage}" for group, stage in stages().items())
+
+
+def _password(row: DevicePassword) -> PasswordRow:
+    return PasswordRow(
+        person_id=row.person_id,
+        login=row.login,
+        device_id=row.device_id,
+        device_name=row.device_name,
+        label=row.label,
+        issued_at=row.issued_at,
+        revoked_at=row.revoked_at,
     )
 
 

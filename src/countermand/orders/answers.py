@@ -13,13 +13,12 @@ from typing import ClassVar
 from django.db import transaction
 
 from countermand.devices import actions as devices
-from countermand.devices import sightings
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.presence import OPENING_ANSWERS, Answer
 from countermand.enforcement import actions as enforcement
 from countermand.enforcement.actions import Publisher
 from countermand.notices.wording import Because
-from countermand.orders import doors, followups
+from countermand.orders import cells, doors, followups
 from countermand.orders.models import NamedApp, Order, ToldDevice
 from countermand.orders.planning import PlanContext
 from countermand.orders.stepping import locked
@@ -74,7 +73,7 @@ def record_answer(
     `device` is the id that the inventory gives it, or a name by which mail gates know it. Raises
     NoSuchDevice, NotForYou or OrderNotKnown.
     """
-    found = sightings.find(device)
+    found = cells.find_device(device)
     if found is None:
         raise NoSuchDevice(device=device)
     if not actor.roles and actor.person_id != found.person_id:

@@ -6,7 +6,7 @@ Plan, mails and doors are computed from the same cells, so they cannot say diffe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -18,6 +18,7 @@ from countermand.domain.order_parts import OrderDocument, Ownership
 from countermand.domain.presence import Presence
 from countermand.domain.scope import DeviceFacts, PersonFacts
 from countermand.domain.verdict import EntryFacts
+from countermand.enforcement import queries as enforced
 from countermand.people import queries as people
 from countermand.people.queries import PersonView
 
@@ -142,9 +143,10 @@ def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[Person
     devices = sightings.of_people(
         [person.id for person in batch], document.apps, signed=_signed(document)
     )
+    names = enforced.door_names([device.id for device in devices])
     for device in devices:
         cell = Cell(
-            device=device,
+            device=replace(device, doors=(*device.doors, *names.get(device.id, ()))),
             apps=document.apps,
             in_scope=scope.device_in_scope(document.scope, device_facts(device)),
         )
@@ -159,6 +161,15 @@ def _signed(document: OrderDocument) -> tuple[SignedIdentifier, ...]:
         SignedIdentifier(each.app_id, each.key, each.publisher)
         for each in document.signed_identifiers
     )
+
+
+def find_device(text: str) -> SeenDevice | None:
+    """Find one device by its id in the inventory, or by any name under which a door knows it."""
+    found = sightings.find(text)
+    password = None if found else enforced.password_named(text.strip())
+    if password is None or password.device_id is None:
+        return found
+    return sightings.one(password.device_id, ())
 
 
 def person_facts(person: PersonView) -> PersonFacts:

@@ -18,6 +18,7 @@ from countermand.config import Settings
 from countermand.devices import sightings
 from countermand.domain.delivery import StopKind
 from countermand.domain.lifecycle import PAUSABLE, Phase
+from countermand.enforcement import queries as enforced
 from countermand.enforcement.actions import Publisher
 from countermand.notices import queries as ledger
 from countermand.orders import corrections, doors, followups, late, publishing, running, stops
@@ -332,5 +333,6 @@ def _what_doors_follow_from(order: Order, now: datetime) -> str:
             )
         )
     )
-    stamp = f"{order.phase} {proven} {sightings.stamp()} {people.stamp()} {amended}"
+    devices = f"{sightings.stamp()} {enforced.passwords_stamp()}"
+    stamp = f"{order.phase} {proven} {devices} {people.stamp()} {amended}"
     return hashlib.sha256(stamp.encode()).hexdigest()

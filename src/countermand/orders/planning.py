@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from countermand.audit import queries as log
 from countermand.config import Settings
-from countermand.domain import order_document, plan, revision, schedule, verdict
+from countermand.domain import door_share, order_document, plan, revision, schedule, verdict
 from countermand.domain.approvals import Role, needed
 from countermand.domain.errors import FaultsFound, gettext_noop
 from countermand.domain.lifecycle import Enforcement
@@ -24,6 +24,7 @@ from countermand.domain.plain_values import plain
 from countermand.domain.plan import Candidate
 from countermand.domain.presence import Presence
 from countermand.domain.verdict import LOCK_NOTICE_LEAD, OrderStateFacts
+from countermand.enforcement import door_counts
 from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
 from countermand.notices.preview import Signed
@@ -37,6 +38,7 @@ from countermand.people.queries import PersonView
 # Groups whose members a plan names one by one, so that nobody is surprised.
 _NAMED_ONE_BY_ONE: Final = frozenset({"vip", "board", "executives", "management"})
 _MOST_NAMED: Final = 50
+_LATELY: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +300,20 @@ def _figures(
         "languages": sorted(document.languages),
         "asks_strictly": document.asks_strictly,
         "need": {"count": need.count, "outside_it": need.outside_it},
+        "mail_reading": doors_that_know(now),
         "approvers_not_known": _approvers_not_known(document),
         "made_at": now.isoformat(),
+    }
+
+
+def doors_that_know(now: datetime) -> dict[str, Any]:
+    """Return how much mail was read lately, and how much through doors that know the device."""
+    share = door_share.share_of(door_counts.in_all(since=now - _LATELY))
+    return {
+        "days": _LATELY.days,
+        "reading": share.reading,
+        "known": share.known,
+        "per_cent": share.per_cent,
     }
 
 

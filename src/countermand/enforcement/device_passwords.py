@@ -1,0 +1,357 @@
+"""Passwords of devices: issued and revoked by their person, shown once, kept as a hash.
+
+The mail server verifies them by itself and tells the gate whose device it was; so the gate knows
+the device over IMAP. What is revoked is gone from the mail server's files before the call returns;
+the sweep does it for a call that was cut off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar, Final
+
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from django.db import transaction
+
+from countermand.audit import actions as audit
+from countermand.audit import queries as log
+from countermand.devices import sightings
+from countermand.domain import device_password
+from countermand.domain.approvals import Role
+from countermand.domain.device_stages import Stage, stage_of
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.enforcement import password_files, queries
+from countermand.enforcement.models import DevicePassword, PasswordStage
+from countermand.enforcement.password_files import DeviceLine
+from countermand.people import queries as people
+from countermand.people.queries import Actor, PersonView
+
+MOST_FOR_ONE_PERSON: Final = 10
+# OWASP's second choice for Argon2id; one lane, which is all that Dovecot's library computes.
+_MEMORY_KIB: Final = 19_456
+_ITERATIONS: Final = 2
+_SALT_BYTES: Final = 16
+_HASH_BYTES: Final = 32
+_SCHEME: Final = "{ARGON2ID}"
+_FOR_OTHERS: Final = frozenset({Role.HELP_DESK, Role.MAIL_ADMIN, Role.OPERATOR})
+_FOR_STAGES: Final = frozenset({Role.MAIL_ADMIN, Role.OPERATOR})
+_BATCH: Final = 5_000
+# A transaction may commit some time after the instant that it wrote down.
+_OVERLAP: Final = timedelta(hours=1)
+
+
+@dataclass(eq=False)
+class NotYourDevice(CountermandError):
+    """Somebody without the role wanted to act for somebody else."""
+
+    code: ClassVar[str] = "device_password.not_allowed"
+    sentence: ClassVar[str] = gettext_noop("You may do this for your own devices alone.")
+    remedy: ClassVar[str] = gettext_noop("Ask the help desk, or whoever looks after mail.")
+
+
+@dataclass(eq=False)
+class TooEarly(CountermandError):
+    """The groups of a person have not come so far."""
+
+    name: str
+
+    code: ClassVar[str] = "device_password.too_early"
+    sentence: ClassVar[str] = gettext_noop("No group of {name} has device passwords yet.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Let a group begin first: countermand device stage GROUP volunteers."
+    )
+
+
+@dataclass(eq=False)
+class TooManyPasswords(CountermandError):
+    """One person cannot have any number of passwords: each costs time at every login."""
+
+    name: str
+    most: int
+
+    code: ClassVar[str] = "device_password.too_many"
+    sentence: ClassVar[str] = gettext_noop("{name} has {most} device passwords already.")
+    remedy: ClassVar[str] = gettext_noop("Revoke one that is no longer used first.")
+
+
+@dataclass(eq=False)
+class LoginDoesNotFit(CountermandError):
+    """A login that cannot stand in a mail server's files, or has left."""
+
+    login: str
+
+    code: ClassVar[str] = "device_password.login_unfit"
+    sentence: ClassVar[str] = gettext_noop("“{login}” cannot have device passwords.")
+    remedy: ClassVar[str] = gettext_noop("Look at the address in the directory, then import again.")
+
+
+@dataclass(eq=False)
+class PasswordNotKnown(CountermandError):
+    """No device password has this name, or it was revoked before."""
+
+    device_name: str
+
+    code: ClassVar[str] = "device_password.not_known"
+    sentence: ClassVar[str] = gettext_noop("There is no device password “{device_name}”.")
+    remedy: ClassVar[str] = gettext_noop("List them: countermand device password list --who …")
+
+
+@dataclass(eq=False)
+class DeviceOfSomebodyElse(CountermandError):
+    """The device is in no inventory, or belongs to another person."""
+
+    device: str
+
+    code: ClassVar[str] = "device_password.device_not_known"
+    sentence: ClassVar[str] = gettext_noop("No device “{device}” of this person is known here.")
+    remedy: ClassVar[str] = gettext_noop("Give the id that the inventory gives the device.")
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new password; `text` is shown this once and stored nowhere."""
+
+    device_name: str
+    text: str
+    login: str
+    stage: Stage
+
+
+def issue(
+    person_id: int,
+    *,
+    actor: Actor,
+    folder: Path,
+    now: datetime,
+    device: str = "",
+    label: str = "",
+) -> Issued:
+    """Give a person a password for one device; `device` is its id in the inventory, if it has one.
+
+    Raises NotYourDevice, TooEarly, TooManyPasswords, LoginDoesNotFit or DeviceOfSomebodyElse.
+    """
+    with transaction.atomic(durable=True):
+        issued = _issue(person_id, actor=actor, now=now, device=device, label=label)
+    export(folder, shards=[device_password.shard_of(issued.login)], now=now)
+    return issued
+
+
+def _issue(person_id: int, *, actor: Actor, now: datetime, device: str, label: str) -> Issued:
+    require(actor, person_id)
+    person = people.by_ids([person_id])[person_id]
+    stage = stage_of(person.groups, queries.stages())
+    if not stage.issues:
+        raise TooEarly(name=person.name)
+    if person.has_left(now.date()) or not device_password.fits_mail_server(person.address):
+        raise LoginDoesNotFit(login=person.address)
+    live = DevicePassword.objects.select_for_update().filter(
+        person_id=person_id, revoked_at__isnull=True
+    )
+    if len(live) >= MOST_FOR_ONE_PERSON:
+        raise TooManyPasswords(name=person.name, most=MOST_FOR_ONE_PERSON)
+    found = sightings.find(device) if device else None
+    if device and (found is None or found.person_id != person_id):
+        raise DeviceOfSomebodyElse(device=device)
+    kind = device_password.kind_of(found.platform) if found else "device"
+    fresh = device_password.fresh(os.urandom(device_password.RANDOM_BYTES), kind=kind)
+    DevicePassword.objects.create(
+        person_id=person_id,
+        login=person.address,
+        device_id=found.id if found else None,
+        device_name=fresh.device_name,
+        label=label or (found.name if found else ""),
+        tag=fresh.tag,
+        hash=hashed(fresh.text),
+        shard=device_password.shard_of(person.address),
+        issued_at=now,
+        issued_by=actor.person_id,
+    )
+    _record("device_password.issued", person_id, fresh.device_name, actor=actor, now=now)
+    return Issued(fresh.device_name, fresh.text, person.address, stage)
+
+
+def revoke(device_name: str, *, actor: Actor, folder: Path, now: datetime) -> str:
+    """Make one password void; returns its login. Raises PasswordNotKnown or NotYourDevice.
+
+    Sessions that are open with it last until they end by themselves.
+    """
+    with transaction.atomic(durable=True):
+        rows = DevicePassword.objects.select_for_update()
+        row = rows.filter(device_name=device_name.strip(), revoked_at__isnull=True).first()
+        if row is None:
+            raise PasswordNotKnown(device_name=device_name)
+        require(actor, row.person_id)
+        row.revoked_at, row.revoked_by = now, actor.person_id
+        row.save(update_fields=["revoked_at", "revoked_by"])
+        _record("device_password.revoked", row.person_id, row.device_name, actor=actor, now=now)
+    export(folder, shards=[row.shard], now=now)
+    return row.login
+
+
+@transaction.atomic(durable=True)
+def set_stage(group: str, stage: Stage, *, actor: Actor, now: datetime) -> Stage:
+    """Say how far a group has come (`*`: everybody); returns where it stood before.
+
+    Raises NotYourDevice. The sweep writes the new list of limited main passwords.
+    """
+    if not actor.roles & _FOR_STAGES:
+        raise NotYourDevice
+    row = PasswordStage.objects.select_for_update().filter(group=group).first()
+    before = Stage(row.stage) if row else Stage.ACTIVESYNC_ONLY
+    PasswordStage.objects.update_or_create(
+        group=group, defaults={"stage": stage.value, "since": now, "set_by": actor.person_id}
+    )
+    audit.record(
+        "device_password.stage",
+        actor_id=actor.person_id,
+        facts={"group": group, "before": before.value, "after": stage.value},
+        now=now,
+    )
+    return before
+
+
+def hashed(text: str) -> str:
+    """Return the hash of a password as Dovecot (2.3 and 2.4) verifies it: Argon2id."""
+    derived = Argon2id(
+        salt=os.urandom(_SALT_BYTES),
+        length=_HASH_BYTES,
+        iterations=_ITERATIONS,
+        lanes=1,
+        memory_cost=_MEMORY_KIB,
+    )
+    return _SCHEME + derived.derive_phc_encoded(text.encode())
+
+
+def export(folder: Path, *, shards: Sequence[int], now: datetime) -> int:
+    """Write the files of these shards from what is stored; returns how many changed."""
+    with password_files.locked(folder):
+        return password_files.write_devices(folder, shards, _lines(shards, now))
+
+
+def follow(folder: Path, *, now: datetime) -> int:
+    """Bring the mail server's files to what is stored; costs little while nothing has changed.
+
+    Returns how many files changed. Does nothing as long as nobody uses device passwords.
+    """
+    if not DevicePassword.objects.exists() and not PasswordStage.objects.exists():
+        return 0
+    known = password_files.state(folder)
+    wanted = {"people": people.stamp(), "stages": queries.stages_stamp()}
+    if {name: known.get(name) for name in wanted} != wanted:
+        return _write_everything(folder, wanted, now)
+    since = datetime.fromisoformat(known["until"]) - _OVERLAP
+    shards = queries.shards_changed_since(since)
+    changed = export(folder, shards=shards, now=now) if shards else 0
+    password_files.remember(folder, {**wanted, "until": now.isoformat()})
+    return changed
+
+
+def _write_everything(folder: Path, wanted: dict[str, str], now: datetime) -> int:
+    _follow_addresses()
+    every = range(device_password.SHARDS)
+    with password_files.locked(folder):
+        changed = password_files.write_devices(folder, every, _lines(None, now))
+        changed += password_files.write_limited(folder, _limited_logins(now))
+        password_files.remember(folder, {**wanted, "until": now.isoformat()})
+    return changed
+
+
+def passwd_file(path: Path, *, now: datetime) -> int:
+    """Write all passwords as one passwd-file; returns how many there are."""
+    lines = list(_lines(None, now))
+    password_files.write_passwd_file(path, lines)
+    return len(lines)
+
+
+def _follow_addresses() -> None:
+    """Move passwords along with the address of their person."""
+    for rows in _batches(None):
+        known = people.by_ids({row.person_id for row in rows})
+        moved = []
+        for row in rows:
+            person = known.get(row.person_id)
+            if person is not None and person.address != row.login:
+                row.login = person.address
+                row.shard = device_password.shard_of(person.address)
+                moved.append(row)
+        DevicePassword.objects.bulk_update(moved, ["login", "shard"])
+
+
+def _lines(shards: Sequence[int] | None, now: datetime) -> Iterator[DeviceLine]:
+    for rows in _batches(shards):
+        known = people.by_ids({row.person_id for row in rows})
+        for row in rows:
+            if _is_usable(row, known.get(row.person_id), now):
+                yield DeviceLine(row.login, row.device_name, row.hash, row.tag)
+
+
+def _is_usable(row: DevicePassword, person: PersonView | None, now: datetime) -> bool:
+    return (
+        person is not None
+        and not person.has_left(now.date())
+        and device_password.fits_mail_server(row.login)
+    )
+
+
+def _batches(shards: Sequence[int] | None) -> Iterator[list[DevicePassword]]:
+    rows = DevicePassword.objects.filter(revoked_at__isnull=True).order_by("shard", "login", "pk")
+    if shards is not None:
+        rows = rows.filter(shard__in=list(shards))
+    batch: list[DevicePassword] = []
+    for row in rows.iterator(chunk_size=_BATCH):
+        batch.append(row)
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _limited_logins(now: datetime) -> Iterator[str]:
+    stages = queries.stages()
+    if not any(stage.limits_main_password for stage in stages.values()):
+        return
+    for person in people.everyone(now.date()):
+        limited = stage_of(person.groups, stages).limits_main_password
+        if limited and device_password.fits_mail_server(person.address):
+            yield person.address
+
+
+def require(actor: Actor, person_id: int | None) -> None:
+    """Refuse whoever may not act for this person (None: for everybody). Raises NotYourDevice."""
+    if actor.person_id != person_id and not actor.roles & _FOR_OTHERS:
+        raise NotYourDevice
+
+
+def _record(event: str, person_id: int, name: str, *, actor: Actor, now: datetime) -> None:
+    facts = {"device": name, "person": log.person_ref(person_id)}
+    audit.record(event, actor_id=actor.person_id, facts=facts, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many people stand at one stage, and how many of them have a device password."""
+
+    stage: Stage
+    people: int
+    with_password: int
+
+    @property
+    def without_password(self) -> int:
+        """At the last stage: who reads mail at the webmail or by ActiveSync alone."""
+        return self.people - self.with_password
+
+
+def standings(*, now: datetime) -> tuple[Standing, ...]:
+    """Count who stands where, from the first stage to the last."""
+    stages = queries.stages()
+    holders = queries.people_with_passwords()
+    found = {stage: [0, 0] for stage in Stage}
+    for person in people.everyone(now.date()):
+        tally = found[stage_of(person.groups, stages)]
+        tally[0] += 1
+        tally[1] += person.id in holders
+    return tuple(Standing(stage, *tally) for stage, tally in found.items())

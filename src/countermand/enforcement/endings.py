@@ -1,0 +1,170 @@
+"""When a door shuts, the sessions behind it are ended once; opening ends nothing.
+
+    found shut --> written down --> mail server asked --> ended | not open | shared
+                                          +-- no clear answer: asked again, later and later
+
+Written down before anybody is asked, so that nothing is ended without a trace. What nobody could
+end in the last try stays on the list that people see. A door found open again closes its line, so
+that the next closing is one of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Count, Exists, OuterRef, Q
+
+from countermand.domain.verdict import EntryFacts
+from countermand.enforcement.models import DevicePassword, DoorEntry, SessionEnding
+from countermand.enforcement.queries import DoorEntryRow, facts_of
+from countermand.ports import Ended, OpenSession, SessionEnder
+
+MOST_AT_ONCE: Final = 500
+MOST_TRIES: Final = 12
+_MOST_LOOKED_AT: Final = 5_000
+_LOOK_AGAIN: Final = timedelta(minutes=1)
+_FIRST_WAIT: Final = timedelta(seconds=10)
+_LONGEST_WAIT: Final = timedelta(minutes=10)
+_FINISHED: Final = frozenset({Ended.ENDED, Ended.NOT_OPEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One door that was found shut, with what is known of it now; None when it is gone."""
+
+    id: int
+    session: OpenSession
+    is_done: bool
+    entry: EntryFacts | None
+
+
+def likely_shut(order_number: str, *, now: datetime) -> list[DoorEntryRow]:
+    """Return the entries that a verdict might shut and that have no open line here yet.
+
+    The database leaves out what surely stays open; `verdict.decide` has the last word. Doors
+    without a device password have no session of their own that could be ended.
+    """
+    lines = SessionEnding.objects.filter(
+        order_number=order_number,
+        login=OuterRef("login"),
+        device_key=OuterRef("device_key"),
+        opened_at__isnull=True,
+    )
+    passwords = DevicePassword.objects.filter(
+        device_name=OuterRef("device_key"), revoked_at__isnull=True
+    )
+    rows = DoorEntry.objects.filter(
+        Q(override_until__isnull=True) | Q(override_until__lte=now),
+        Exists(passwords),
+        ~Exists(lines),
+        order_number=order_number,
+        deleted=False,
+        presence="present",
+        may_close=True,
+        closes_at__lte=now,
+        fresh_until__gt=now,
+        noticed_at__isnull=False,
+        lock_accepted_at__isnull=False,
+    )
+    return [_row(row) for row in rows.order_by("id").iterator()]
+
+
+def note_shut(order_number: str, shut: Collection[DoorEntryRow], *, now: datetime) -> None:
+    """Write down that these doors were found shut; a line that is there stays as it is."""
+    SessionEnding.objects.bulk_create(
+        [
+            SessionEnding(
+                order_number=order_number,
+                login=row.login,
+                device_key=row.device,
+                device_id=row.device_id,
+                found_at=now,
+                look_at=now,
+            )
+            for row in shut
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def lines_due(order_number: str, *, now: datetime) -> list[Line]:
+    """Return the open lines to look at now, with the entries as they are now; 5,000 at most."""
+    found = SessionEnding.objects.filter(
+        order_number=order_number, opened_at__isnull=True, look_at__lte=now
+    ).order_by("look_at", "pk")[:_MOST_LOOKED_AT]
+    lines = list(found)
+    rows = DoorEntry.objects.filter(
+        order_number=order_number,
+        deleted=False,
+        device_key__in=[line.device_key for line in lines],
+    )
+    entries = {(row.login, row.device_key): facts_of(row) for row in rows}
+    return [
+        Line(
+            id=line.pk,
+            session=OpenSession(line.login, line.device_key),
+            is_done=line.ended_at is not None or line.tries >= MOST_TRIES,
+            entry=entries.get((line.login, line.device_key)),
+        )
+        for line in lines
+    ]
+
+
+def note_open(lines: Collection[Line], *, now: datetime) -> int:
+    """Close the lines of doors that are no longer shut; returns how many."""
+    return SessionEnding.objects.filter(pk__in=[line.id for line in lines]).update(opened_at=now)
+
+
+def end(lines: Collection[Line], ender: SessionEnder, *, now: datetime) -> int:
+    """Ask the mail server to end what is not done, 500 at most; returns how many are done with."""
+    done = [line.id for line in lines if line.is_done]
+    SessionEnding.objects.filter(pk__in=done).update(look_at=now + _LOOK_AGAIN)
+    asked = [line for line in lines if not line.is_done][:MOST_AT_ONCE]
+    if not asked:
+        return 0
+    rows = list(SessionEnding.objects.filter(pk__in=[line.id for line in asked]))
+    _note_asked(rows, now)
+    answers = ender.end([line.session for line in asked])
+    finished = 0
+    for row in rows:
+        outcome = answers.get(OpenSession(row.login, row.device_key), Ended.FAILED)
+        row.outcome = outcome.value
+        if outcome in _FINISHED:
+            row.ended_at = now
+            finished += 1
+    SessionEnding.objects.bulk_update(rows, ["outcome", "ended_at"])
+    return finished
+
+
+def _note_asked(rows: Sequence[SessionEnding], now: datetime) -> None:
+    for row in rows:
+        row.tries += 1
+        row.look_at = now + min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (row.tries - 1))
+    SessionEnding.objects.bulk_update(rows, ["tries", "look_at"])
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """How matters stand with the sessions of one order; `unended` wait, or were given up."""
+
+    ended: int
+    unended: int
+    shared: int
+
+
+def standing(order_number: str) -> Endings:
+    """Return how many doors are done with, and how many are not."""
+    lines = SessionEnding.objects.filter(order_number=order_number, opened_at__isnull=True)
+    counted = lines.aggregate(
+        ended=Count("pk", filter=Q(ended_at__isnull=False)),
+        unended=Count("pk", filter=Q(ended_at__isnull=True)),
+        shared=Count("pk", filter=Q(ended_at__isnull=True, outcome=Ended.SHARED.value)),
+    )
+    return Endings(counted["ended"], counted["unended"], counted["shared"])
+
+
+def _row(row: DoorEntry) -> DoorEntryRow:
+    return DoorEntryRow(row.login, row.device_key, row.device_id, row.person_id, facts_of(row))

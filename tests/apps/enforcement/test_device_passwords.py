@@ -1,0 +1,262 @@
+"""Passwords of devices: shown once, verified by Dovecot itself, gone at once when revoked."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from countermand.audit.models import Entry
+from countermand.devices.models import Device
+from countermand.domain.approvals import Role
+from countermand.domain.device_password import shard_of
+from countermand.domain.device_stages import Stage
+from countermand.enforcement import device_passwords, queries
+from countermand.enforcement.device_passwords import (
+    DeviceOfSomebodyElse,
+    LoginDoesNotFit,
+    NotYourDevice,
+    PasswordNotKnown,
+    TooEarly,
+    TooManyPasswords,
+)
+from countermand.enforcement.models import DevicePassword
+from countermand.people.models import Person
+from countermand.people.queries import Actor
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NewPerson = Callable[..., Person]
+
+
+def person(uid: str = "asha", **facts: object) -> Person:
+    given = {"groups": ["all-staff", "pilots"], "address": f"{uid}@amber.example", **facts}
+    return Person.objects.create(uid=uid, name=uid.title(), **given)
+
+
+def actor(person_id: int, *roles: Role) -> Actor:
+    return Actor(person_id=person_id, name="", roles=frozenset(roles), outside_it=False)
+
+
+HELP_DESK = actor(900, Role.HELP_DESK)
+MAIL_ADMIN = actor(901, Role.MAIL_ADMIN)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    return tmp_path / "passwords"
+
+
+@pytest.fixture
+def asha(files: Path) -> Person:
+    device_passwords.set_stage("pilots", Stage.VOLUNTEERS, actor=MAIL_ADMIN, now=NOW)
+    return person()
+
+
+def issue(who: Person, files: Path, **given: object) -> device_passwords.Issued:
+    wanted = {"actor": HELP_DESK, "folder": files, "now": NOW, **given}
+    return device_passwords.issue(who.pk, **wanted)  # type: ignore[arg-type]
+
+
+def lines_of(files: Path, login: str = "asha@amber.example") -> list[list[str]]:
+    path = files / "devices" / f"{shard_of(login):03x}"
+    if not path.exists():
+        return []
+    return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def dovecot_verifies(stored: str, password: str) -> bool:
+    answer = subprocess.run(
+        ["doveadm", "pw", "-t", stored, "-p", password], check=False, capture_output=True
+    )
+    return answer.returncode == 0
+
+
+def test_a_password_is_shown_once_and_kept_as_a_hash(asha: Person, files: Path) -> None:
+    issued = issue(asha, files)
+
+    row = DevicePassword.objects.get()
+    assert row.hash.startswith("{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$")
+    secret = issued.text.removeprefix(f"{row.tag}-")
+    everything = [str(value) for value in vars(row).values()]
+    everything += [str(vars(entry)) for entry in Entry.objects.all()]
+    everything += [path.read_text() for path in files.rglob("*") if path.is_file()]
+    assert not [text for text in everything if secret in text]
+
+
+@pytest.mark.skipif(shutil.which("doveadm") is None, reason="Dovecot is not installed")
+def test_dovecot_itself_verifies_what_is_stored(asha: Person, files: Path) -> None:
+    issued = issue(asha, files)
+    [[_, _, stored, _]] = lines_of(files)
+
+    assert dovecot_verifies(stored, issued.text)
+    assert not dovecot_verifies(stored, f"{issued.text}x")
+    assert not dovecot_verifies(stored, issued.text.upper())
+
+
+def test_the_mail_server_finds_it_before_the_call_returns(asha: Person, files: Path) -> None:
+    first, second = issue(asha, files), issue(asha, files)
+
+    found = lines_of(files)
+
+    assert {(login, name) for login, name, _, _ in found} == {
+        ("asha@amber.example", first.device_name),
+        ("asha@amber.example", second.device_name),
+    }
+    assert {tag for *_, tag in found} == {first.text[:4], second.text[:4]}
+
+
+def test_a_revoked_one_is_gone_at_once_and_the_other_stays(asha: Person, files: Path) -> None:
+    lost, kept = issue(asha, files), issue(asha, files)
+
+    device_passwords.revoke(lost.device_name, actor=HELP_DESK, folder=files, now=NOW)
+
+    assert [name for _, name, _, _ in lines_of(files)] == [kept.device_name]
+    with pytest.raises(PasswordNotKnown):
+        device_passwords.revoke(lost.device_name, actor=HELP_DESK, folder=files, now=NOW)
+
+
+def test_everybody_acts_for_themselves_and_the_help_desk_for_all(asha: Person, files: Path) -> None:
+    ravi = person("ravi")
+    own = issue(asha, files, actor=actor(asha.pk))
+
+    with pytest.raises(NotYourDevice):
+        issue(asha, files, actor=actor(ravi.pk))
+    with pytest.raises(NotYourDevice):
+        issue(asha, files, actor=actor(ravi.pk, Role.AUDITOR))
+    with pytest.raises(NotYourDevice):
+        device_passwords.revoke(own.device_name, actor=actor(ravi.pk), folder=files, now=NOW)
+    assert device_passwords.revoke(
+        own.device_name, actor=actor(asha.pk), folder=files, now=NOW
+    ) == (asha.address)
+
+
+def test_nobody_gets_one_before_their_group_has_begun(files: Path) -> None:
+    with pytest.raises(TooEarly):
+        issue(person("early", groups=["all-staff"]), files)
+
+    assert not DevicePassword.objects.exists()
+
+
+def test_whoever_has_left_gets_none_and_loses_what_they_have(asha: Person, files: Path) -> None:
+    issue(asha, files)
+    device_passwords.follow(files, now=NOW)
+    assert lines_of(files)
+
+    Person.objects.filter(pk=asha.pk).update(left_on=NOW.date())
+    device_passwords.follow(files, now=NOW + HOUR)
+
+    assert lines_of(files) == []
+    with pytest.raises(LoginDoesNotFit):
+        issue(asha, files)
+
+
+def test_ten_are_enough_for_one_person(
+    asha: Person, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_passwords, "hashed", lambda text: f"{{ARGON2ID}}{len(text)}")
+    for _ in range(device_passwords.MOST_FOR_ONE_PERSON):
+        issue(asha, files)
+
+    with pytest.raises(TooManyPasswords):
+        issue(asha, files)
+
+
+def test_a_password_is_for_a_device_of_that_person_alone(asha: Person, files: Path) -> None:
+    ravi = person("ravi")
+    device = Device.objects.create(
+        person_id=asha.pk, source="csv", source_device_id="d1", platform="ios", name="iPhone"
+    )
+
+    issued = issue(asha, files, device="d1")
+    with pytest.raises(DeviceOfSomebodyElse):
+        issue(ravi, files, device="d1")
+
+    assert issued.device_name.startswith("phone-")
+    assert queries.door_names([device.pk]) == {device.pk: (issued.device_name,)}
+    assert [row.label for row in queries.passwords_of(asha.pk)] == ["iPhone"]
+
+
+def test_the_files_follow_an_address_that_changes(asha: Person, files: Path) -> None:
+    issued = issue(asha, files)
+    Person.objects.filter(pk=asha.pk).update(address="asha.rao@amber.example")
+    person("somebody-new")  # as after an import: the stamp of people is another one
+
+    device_passwords.follow(files, now=NOW + HOUR)
+
+    assert lines_of(files) == []
+    assert [name for _, name, _, _ in lines_of(files, "asha.rao@amber.example")] == [
+        issued.device_name
+    ]
+
+
+def test_the_sweep_finishes_what_a_cut_off_call_has_not_written(asha: Person, files: Path) -> None:
+    issue(asha, files)
+    device_passwords.follow(files, now=NOW)
+    for path in (files / "devices").iterdir():
+        path.unlink()
+
+    device_passwords.follow(files, now=NOW + timedelta(minutes=1))
+
+    assert len(lines_of(files)) == 1
+
+
+def test_only_the_last_stage_limits_the_main_password(asha: Person, files: Path) -> None:
+    def limited() -> list[str]:
+        return [line for path in (files / "limited").iterdir() for line in path.read_text().split()]
+
+    person("elsewhere", groups=["all-staff"])
+    device_passwords.follow(files, now=NOW)
+    assert limited() == []
+
+    device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+    device_passwords.follow(files, now=NOW)
+    assert limited() == [asha.address]
+
+    device_passwords.set_stage("pilots", Stage.NEW_DEVICES, actor=MAIL_ADMIN, now=NOW)
+    device_passwords.follow(files, now=NOW)
+    assert limited() == []
+
+
+def test_the_help_desk_moves_no_group(asha: Person) -> None:
+    with pytest.raises(NotYourDevice):
+        device_passwords.set_stage("pilots", Stage.NEW_DEVICES, actor=HELP_DESK, now=NOW)
+
+
+def test_it_is_counted_who_stands_where(asha: Person, files: Path) -> None:
+    person("ravi")
+    person("elsewhere", groups=["all-staff"])
+    person("gone", left_on=NOW.date())
+    issue(asha, files)
+
+    found = {each.stage: each for each in device_passwords.standings(now=NOW)}
+
+    volunteers = found[Stage.VOLUNTEERS]
+    assert (volunteers.people, volunteers.with_password, volunteers.without_password) == (2, 1, 1)
+    assert found[Stage.ACTIVESYNC_ONLY].people == 1
+    assert list(found) == list(Stage)
+
+
+def test_the_passwd_file_names_the_device_in_the_login(asha: Person, files: Path) -> None:
+    issued = issue(asha, files)
+    path = files / "passwd"
+
+    assert device_passwords.passwd_file(path, now=NOW) == 1
+
+    login, stored, *_, extra = path.read_text().strip().split(":")
+    assert login == f"asha@amber.example/{issued.device_name}"
+    assert stored.startswith("{ARGON2ID}")
+    assert extra == (
+        f"user=asha@amber.example user_device={issued.device_name}"
+        f" userdb_user_device={issued.device_name} nodelay=y"
+    )
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_nothing_is_written_as_long_as_nobody_uses_device_passwords(files: Path) -> None:
+    assert device_passwords.follow(files, now=NOW) == 0
+    assert not files.exists()

@@ -1,0 +1,210 @@
+"""Sessions end once when a door shuts; a door that is open again ends nothing."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from countermand.domain.device_password import shard_of
+from countermand.enforcement import endings
+from countermand.enforcement.actions import (
+    Publisher,
+    compile_entries,
+    set_attested,
+    set_override,
+)
+from countermand.enforcement.models import DevicePassword, SessionEnding
+from countermand.orders import closings
+from countermand.orders.models import Order
+from countermand.ports import Ended, OpenSession
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
+from tests.gate_world import ASHA, ORDER, door, make_folder, now
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = timedelta(minutes=1)
+
+
+class MailServer:
+    """Remembers what it was asked, and answers what it is told."""
+
+    def __init__(self, answer: Ended = Ended.ENDED) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def end(self, sessions: Sequence[OpenSession]) -> Mapping[OpenSession, Ended]:
+        self.asked += [session.device_name for session in sessions]
+        return dict.fromkeys(sessions, self.answer)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher.load(make_folder(tmp_path))
+
+
+def order(**facts: Any) -> Order:
+    given = {"mode": "live", "enforcement": "gate", "phase": "enforcing", "epoch": 1, **facts}
+    at = now() - timedelta(days=10)
+    return Order.objects.create(
+        number=ORDER, author_id=1, created_at=at, released_at=at, revision_number=1, **given
+    )
+
+
+def password(name: str, device_id: int, login: str = ASHA) -> None:
+    DevicePassword.objects.create(
+        person_id=1, login=login, device_id=device_id, device_name=name, tag="abcd", hash="x",
+        shard=shard_of(login), issued_at=now(), issued_by=1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def shut(publisher: Publisher) -> Publisher:
+    """Two phones with passwords of their own, of which the order shuts the first."""
+    order()
+    password("phone-a", 1)
+    password("phone-b", 2)
+    facts = [door("phone-a"), door("phone-b", device_id=2, presence="absent"), door("eas-of-a")]
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+    return publisher
+
+
+def sweep(server: MailServer, at: datetime | None = None, **fences: Fence) -> dict[str, int]:
+    return closings.end_sessions(server, dict(fences), now=at or now())
+
+
+def test_exactly_the_refused_session_is_ended_and_once(shut: Publisher) -> None:
+    server = MailServer()
+
+    assert sweep(server) == {ORDER: 1}
+    sweep(server)
+    sweep(server, now() + 2 * MINUTE)
+
+    assert server.asked == ["phone-a"]
+    assert endings.standing(ORDER) == endings.Endings(ended=1, unended=0, shared=0)
+
+
+def test_it_is_written_down_before_anybody_is_asked(shut: Publisher) -> None:
+    class Dies(MailServer):
+        def end(self, sessions: Sequence[OpenSession]) -> Mapping[OpenSession, Ended]:
+            line = SessionEnding.objects.get()
+            assert (line.device_key, line.tries, line.ended_at) == ("phone-a", 1, None)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(Dies())
+
+    after = MailServer()
+    sweep(after, now() + MINUTE)
+    assert after.asked == ["phone-a"]
+
+
+def test_without_a_clear_answer_it_is_asked_again_later_and_later_and_not_for_ever(
+    shut: Publisher,
+) -> None:
+    server, at = MailServer(Ended.FAILED), now()
+    waits = []
+    for _ in range(endings.MOST_TRIES):
+        sweep(server, at)
+        waits.append(SessionEnding.objects.get().look_at - at)
+        sweep(server, at + waits[-1] - timedelta(seconds=1))
+        at += waits[-1]
+    sweep(server, at + timedelta(hours=1))
+
+    assert len(server.asked) == endings.MOST_TRIES
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (timedelta(seconds=10), 10 * MINUTE)
+    assert endings.standing(ORDER).unended == 1
+
+
+def test_a_shared_process_stays_and_is_shown(shut: Publisher) -> None:
+    sweep(MailServer(Ended.SHARED))
+
+    assert endings.standing(ORDER).shared == 1
+
+
+def test_opening_ends_nothing_and_the_next_closing_is_one_of_its_own(shut: Publisher) -> None:
+    server, at = MailServer(), now()
+    sweep(server, at)
+    set_override(
+        1, ORDER, until=at + 5 * MINUTE, reason="…", by_person_id=9, publisher=shut, now=at
+    )
+
+    sweep(server, at + 2 * MINUTE)
+    assert server.asked == ["phone-a"]
+    assert SessionEnding.objects.get().opened_at is not None
+
+    sweep(server, at + 6 * MINUTE)
+    assert server.asked == ["phone-a", "phone-a"]
+
+
+@pytest.mark.parametrize(
+    "way", ["removed", "override", "paused", "taken back", "phase", "exercise"]
+)
+def test_nobody_whose_door_is_open_is_touched(publisher: Publisher, way: str) -> None:
+    made = order(**({"mode": "exercise"} if way == "exercise" else {}))
+    password("phone-a", 1)
+    compile_entries(ORDER, [door("phone-a")], publisher=publisher, now=now())
+    server, fences, at = MailServer(), {}, now()
+    if way == "removed":
+        set_attested(1, at=at, publisher=publisher)
+    elif way == "override":
+        set_override(
+            1, ORDER, until=at + MINUTE, reason="…", by_person_id=9, publisher=publisher, now=at
+        )
+    elif way in {"paused", "taken back"}:
+        back = way == "taken back"
+        epoch = TAKEN_BACK_EPOCH if back else 1
+        fences[ORDER] = Fence(ORDER, epoch, withdrawn=back, at=at, by=1, because="…")
+    elif way == "phase":
+        Order.objects.filter(pk=made.pk).update(phase="notified")
+
+    assert closings.end_sessions(server, fences, now=at) == {}
+    assert server.asked == []
+
+
+def test_a_stop_that_comes_between_two_tries_ends_the_trying(shut: Publisher) -> None:
+    server, at = MailServer(Ended.FAILED), now()
+    sweep(server, at)
+    fence = Fence(ORDER, TAKEN_BACK_EPOCH, withdrawn=True, at=at, by=1, because="mistake")
+
+    closings.end_sessions(server, {ORDER: fence}, now=at + MINUTE)
+
+    assert server.asked == ["phone-a"]
+    assert SessionEnding.objects.get().opened_at == at + MINUTE
+
+
+def test_a_mail_server_is_asked_about_a_part_at_a_time(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "MOST_AT_ONCE", 3)
+    order()
+    facts = []
+    for n in range(1, 6):
+        password(f"phone-{n}", n)
+        facts.append(door(f"phone-{n}", device_id=n))
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+    server, at = MailServer(), now()
+
+    sweep(server, at)
+    assert len(server.asked) == 3
+    sweep(server, at + timedelta(seconds=10))
+    assert len(set(server.asked)) == 5
+
+
+def test_without_a_mail_server_to_ask_nothing_is_written(shut: Publisher) -> None:
+    assert closings.end_sessions(None, {}, now=now()) == {}
+    assert not SessionEnding.objects.exists()
+
+
+def test_the_true_closing_time_counts_what_comes_on_top() -> None:
+    deadline = now()
+    made = order(last_deadline_at=deadline)
+
+    def by() -> datetime | None:
+        return closings.closes_truly_by(ORDER, sweep_every_s=10, longest_sync_s=30)
+
+    assert by() == deadline + timedelta(seconds=60 + 30)
+    Order.objects.filter(pk=made.pk).update(enforcement="none")
+    assert by() is None
