@@ -13,12 +13,14 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from countermand import delimited_scan
+from countermand.delimited_scan import LineTooLong
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.nearest import nearest_word
 
@@ -27,6 +29,7 @@ LONGEST_LINE: Final = 1_000_000
 MOST_FAULTS: Final = 1_000
 _DELIMITERS: Final = ",;\t|"
 _SNIFFED_BYTES: Final = 4_096
+_BUFFER_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class ByteSource:
     @classmethod
     def of(cls, path: Path) -> ByteSource:
         """Name a file of this machine."""
-        return cls(name=str(path), open=lambda: path.open("rb"))
+        return cls(name=str(path), open=lambda: path.open("rb", buffering=_BUFFER_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,29 +140,77 @@ def read_headers(source: ByteSource) -> frozenset[str]:
     return frozenset(header_key(name) for name in header)
 
 
-def read_rows(source: ByteSource, columns: Sequence[Column], faults: FaultList) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows of a huge file matter: those whose `column` has a value that `is_wanted`.
+
+    `is_wanted` gets the value without blanks around it, and always answers the same.
+    """
+
+    column: str
+    is_wanted: Callable[[str], bool]
+
+    def means(self, row: Row) -> bool:
+        """Tell whether a row matters; one without the field does not."""
+        return self.column in row.values and self.is_wanted(row[self.column])
+
+
+def read_rows(
+    source: ByteSource,
+    columns: Sequence[Column],
+    faults: FaultList,
+    *,
+    only: Wanted | None = None,
+) -> Iterator[Row]:
     """Yield the rows of a file; what is wrong with the file as a whole ends the reading.
 
     A row with more fields than the header, or with an overlong field, is a fault and is not
-    yielded.
+    yielded. With `only`, rows that do not matter are passed over quickly and not judged.
     """
     try:
         with _opened(source) as lines:
             reader, header = _header(source, lines)
             places = _places(source, header, columns)
-            yield from _rows(source, reader, header, places, faults)
+            if only is not None and _may_scan(lines):
+                wanted = _scanned(source, reader, places, only)
+                yield from _rows(source, wanted, header, places, faults)
+                return
+            for row in _rows(source, reader, header, places, faults):
+                if only is None or only.means(row):
+                    yield row
     except _FaultyFile as faulty:
         faults.add(faulty.fault)
 
 
+def _may_scan(lines: io.TextIOWrapper) -> bool:
+    """Tell whether a file is UTF-8 with line feeds, as huge files are."""
+    return lines.encoding.startswith("utf-8") and lines.newlines in {None, "\n", "\r\n"}
+
+
+def _scanned(
+    source: ByteSource, reader: _LineCountingReader, places: Mapping[str, int], only: Wanted
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records that matter, past the header that `reader` has read."""
+    place = places.get(only.column)
+    if place is None:
+        return
+    key = delimited_scan.Key(place, reader.delimiter, only.is_wanted)
+    with _faults_of_file(source), source.open() as stream:
+        for _ in range(reader.lines_read):
+            stream.readline()
+        yield from delimited_scan.wanted_records(
+            stream, key, lines_before=reader.lines_read, longest_line=LONGEST_LINE
+        )
+
+
 def _rows(
     source: ByteSource,
-    reader: _LineCountingReader,
+    records: Iterable[tuple[int, list[str]]],
     header: Sequence[str],
     places: Mapping[str, int],
     faults: FaultList,
 ) -> Iterator[Row]:
-    for line, fields in reader:
+    for line, fields in records:
         if not any(each.strip() for each in fields):
             continue
         if len(fields) > len(header) and any(each.strip() for each in fields[len(header) :]):
@@ -181,26 +232,40 @@ class _LineCountingReader:
         self._source = source
         self._skip = skip
         self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        self.delimiter = delimiter
+
+    @property
+    def lines_read(self) -> int:
+        """How many lines of the file have been read."""
+        return self._reader.line_num + self._skip
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         while True:
-            line = self._reader.line_num + self._skip + 1
+            line = self.lines_read + 1
             try:
-                fields = next(self._reader)
+                with _faults_of_file(self._source, line):
+                    fields = next(self._reader)
             except StopIteration:
                 return
-            except csv.Error as error:
-                code = (
-                    "row.field_too_long" if "field larger" in str(error) else "file.broken_quotes"
-                )
-                fault = _fault(self._source, code, line, limit=LONGEST_FIELD)
-                raise _FaultyFile(fault) from error
-            except UnicodeDecodeError as error:
-                raise _FaultyFile(_encoding_fault(self._source)) from error
-            except OSError as error:
-                fault = _fault(self._source, "file.unreadable", line, why=str(error))
-                raise _FaultyFile(fault) from error
             yield line, fields
+
+
+@contextmanager
+def _faults_of_file(source: ByteSource, line: int | None = None) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into the fault that ends the reading."""
+    try:
+        yield
+    except csv.Error as error:
+        code = "row.field_too_long" if "field larger" in str(error) else "file.broken_quotes"
+        raise _FaultyFile(_fault(source, code, line, limit=LONGEST_FIELD)) from error
+    except UnicodeDecodeError as error:
+        raise _FaultyFile(_encoding_fault(source)) from error
+    except LineTooLong as error:
+        fault = _fault(source, "row.field_too_long", error.line, limit=LONGEST_FIELD)
+        raise _FaultyFile(fault) from error
+    except OSError as error:
+        fault = _fault(source, "file.unreadable", line, why=str(error))
+        raise _FaultyFile(fault) from error
 
 
 def _header(

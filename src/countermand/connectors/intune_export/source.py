@@ -19,6 +19,7 @@ from countermand.delimited import (
     Column,
     FaultList,
     Row,
+    Wanted,
     clean,
     header_key,
     instant,
@@ -118,7 +119,8 @@ class IntuneExport:
         if self.faults:
             return
         found = FaultList()
-        for row in self._rows(self._apps_files, APPS, found):
+        ordered = Wanted("name", lambda name: self._matcher.mentions("", clean(name)[:200]))
+        for row in self._rows(self._apps_files, APPS, found, only=ordered):
             self._keep_app(row)
         for row in self._device_rows(found):
             report = self._device(row)
@@ -157,16 +159,19 @@ class IntuneExport:
 
     @staticmethod
     def _rows(
-        files: Sequence[ByteSource], columns: Sequence[Column], faults: FaultList
+        files: Sequence[ByteSource],
+        columns: Sequence[Column],
+        faults: FaultList,
+        *,
+        only: Wanted | None = None,
     ) -> Iterator[Row]:
         for file in files:
-            yield from read_rows(file, columns, faults)
+            yield from read_rows(file, columns, faults, only=only)
 
     def _keep_app(self, row: Row) -> None:
         name = clean(row["name"])[:200]
-        if self._matcher.mentions("", name):
-            found = _AppRow(row, name, clean(row["publisher"])[:200], row["version"][:50])
-            self._found.setdefault(row["device_id"].lower(), []).append(found)
+        found = _AppRow(row, name, clean(row["publisher"])[:200], row["version"][:50])
+        self._found.setdefault(row["device_id"].lower(), []).append(found)
 
     def _device(self, row: Row) -> DeviceReport | None:
         device = row["device_id"].lower()

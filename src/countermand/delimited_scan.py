@@ -1,0 +1,205 @@
+"""Finding the few rows that matter in a table of millions, without reading the others whole.
+
+The promise: exactly those records come out that `csv.reader` would give with a wanted key. Of any
+other row only the key is looked at. Memory does not grow with the file.
+
+A line is passed over when its key is complete before its first quotation mark and known as
+unwanted; every other line is read by `csv`. Lines are counted as records only where the quotation
+marks so far are even; where they are not, `csv` says how far the record goes. Bytes are read as
+UTF-8, and a key that is none ends the reading, since it might have been a wanted one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, filterfalse, islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    import _csv
+
+_BATCH_BYTES: Final = 1 << 16
+_MOST_KNOWN: Final = 50_000
+_QUOTE: Final = b'"'
+
+
+class LineTooLong(Exception):
+    """A line that does not end; carries its number."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which field decides about a row; `is_wanted` is asked about each value, stripped."""
+
+    place: int
+    delimiter: str
+    is_wanted: Callable[[str], bool]
+
+
+def wanted_records(
+    stream: BinaryIO, key: Key, *, lines_before: int, longest_line: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield every record with a wanted key, and the line on which it begins (from 1).
+
+    `stream` stands behind `lines_before` lines. Raises csv.Error, UnicodeDecodeError, OSError and
+    LineTooLong (for a line of more than `longest_line` bytes) as they are met.
+    """
+    scan = _Scan(stream, key, longest_line, line=lines_before + 1)
+    while text := scan.next_batch():
+        yield from scan.records(text)
+
+
+@dataclass(slots=True)
+class _Scan:
+    stream: BinaryIO
+    key: Key
+    longest_line: int
+    line: int  # on which the batch begins
+    lines_in_batch: int = 0
+    unwanted: set[bytes] = field(default_factory=set)
+    wanted: set[bytes] = field(default_factory=set)
+
+    def next_batch(self) -> bytes:
+        """Read some whole lines; a batch always begins with a record."""
+        self.line += self.lines_in_batch
+        self.lines_in_batch = 0
+        text = self.stream.read(_BATCH_BYTES)
+        if text and not text.endswith(b"\n"):
+            self.lines_in_batch = text.count(b"\n")
+            text += self._next_line()
+        return text
+
+    def records(self, text: bytes) -> Iterator[tuple[int, list[str]]]:
+        if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
+            yield from self._all_records(text)
+            return
+        keys = self._keys(text)
+        self.lines_in_batch = len(keys)
+        strange = list(filterfalse(self.unwanted.__contains__, keys))
+        if not strange and not text.count(_QUOTE) % 2:
+            return
+        lines = io.BytesIO(text).readlines()
+        suspects = [each for each in _places(keys, strange) if not self._is_unwanted(lines[each])]
+        if len(suspects) > len(lines) // 2:
+            yield from self._all_records(text)
+            return
+        if _has_open_quotes(text, lines, suspects):
+            odd = (number for number, line in enumerate(lines) if line.count(_QUOTE) % 2)
+            suspects = sorted({*suspects, *odd})
+        yield from self._read(lines, suspects)
+
+    def _keys(self, text: bytes) -> list[bytes]:
+        """Cut the keys out as if no field before them were quoted, where that is so."""
+        mark, place = self.key.delimiter.encode(), self.key.place
+        cuts = place + 1
+        if place > 1 or (place and _QUOTE[0] in map(itemgetter(0), io.BytesIO(text))):
+            return self._careful_keys(text)
+        try:
+            return [line.split(mark, cuts)[place] for line in io.BytesIO(text)]
+        except IndexError:  # a line with too few fields
+            return self._careful_keys(text)
+
+    def _careful_keys(self, text: bytes) -> list[bytes]:
+        """Cut the keys out; one behind or with a quotation mark comes out as nobody's key."""
+        mark, place = self.key.delimiter.encode(), self.key.place
+        cuts, whole = place + 1, place + 2
+        return [
+            cells[place]
+            if len(cells := line.split(_QUOTE, 1)[0].split(mark, cuts)) == whole
+            else _QUOTE
+            for line in io.BytesIO(text)
+        ]
+
+    def _is_unwanted(self, line: bytes) -> bool:
+        """Decide about a line without quotation marks before the end of its key; learn the key."""
+        place = self.key.place
+        cells = line.split(_QUOTE, 1)[0].split(self.key.delimiter.encode(), place + 1)
+        if len(cells) != place + 2 or cells[place] in self.wanted:
+            return False
+        if self.key.is_wanted(cells[place].decode().strip()):
+            self.wanted.add(cells[place])
+            return False
+        if len(self.unwanted) >= _MOST_KNOWN:
+            self.unwanted.clear()
+        self.unwanted.add(cells[place])
+        return True
+
+    def _read(
+        self, lines: Sequence[bytes], suspects: Sequence[int]
+    ) -> Iterator[tuple[int, list[str]]]:
+        done = 0
+        for number in suspects:
+            if number < done:  # a part of the record before
+                continue
+            later = map(bytes.decode, islice(lines, number + 1, None))
+            reader = self._reader(chain((lines[number].decode(),), later))
+            fields = next(reader)
+            done = number + reader.line_num
+            if self._is_wanted(fields):
+                yield self.line + number, fields
+
+    def _all_records(self, text: bytes) -> Iterator[tuple[int, list[str]]]:
+        """Read a whole batch with `csv`, as plain readers do."""
+        lines = _text_lines(text)
+        self.lines_in_batch = len(lines)
+        reader = self._reader(lines)
+        while reader.line_num < len(lines):
+            begins = self.line + reader.line_num
+            fields = next(reader)
+            if self._is_wanted(fields):
+                yield begins, fields
+
+    def _reader(self, lines: Iterable[str]) -> _csv.Reader:
+        """Read records out of `lines`; one that is open at their end goes on in the stream."""
+        whole = chain(lines, self._lines_after())
+        return csv.reader(whole, delimiter=self.key.delimiter, strict=True)
+
+    def _lines_after(self) -> Iterator[str]:
+        while more := self._next_line():
+            lines = _text_lines(more)
+            self.lines_in_batch += len(lines)
+            yield from lines
+
+    def _next_line(self) -> bytes:
+        line = self.stream.readline(self.longest_line)
+        if len(line) >= self.longest_line:
+            raise LineTooLong(self.line + self.lines_in_batch)
+        return line
+
+    def _is_wanted(self, fields: Sequence[str]) -> bool:
+        place = self.key.place
+        return len(fields) > place and self.key.is_wanted(fields[place].strip())
+
+
+def _places(keys: list[bytes], strange: Iterable[bytes]) -> Iterator[int]:
+    """Return where in `keys` the strange ones stand, which come in the same order."""
+    place = -1
+    for key in strange:
+        place = keys.index(key, place + 1)
+        yield place
+
+
+def _has_open_quotes(text: bytes, lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
+    """Tell whether a suspect, or the end, follows an odd number of quotation marks."""
+    if _QUOTE not in text:
+        return False
+    start = done = 0
+    for number in suspects:
+        end = start + sum(map(len, lines[done:number]))
+        if text.count(_QUOTE, start, end) % 2:
+            return True
+        start, done = end, number
+    return bool(text.count(_QUOTE, start) % 2)
+
+
+def _text_lines(text: bytes) -> list[str]:
+    """Split bytes into lines as text files are split: at carriage returns alone, too."""
+    return list(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline=""))
