@@ -184,12 +184,13 @@ def dovecot_that_asks(
     people: Iterable[Person] = PEOPLE,
     from_webmail: str = FROM_WEBMAIL,
     changes: Mapping[str, str] | None = None,
+    script: Mapping[str, str] | None = None,
     everything: bool = False,
 ) -> Iterator[Dovecot]:
     """Dovecot 2.3 whose gate is on `gate_port`, whether somebody listens there or not.
 
-    `changes` are made in the shipped file; `everything` adds delivery, POP3 and submission (which
-    hands on to `relay`).
+    `changes` are made in the shipped file, `script` in the Lua script; `everything` adds
+    delivery, POP3 and submission (which hands on to `relay`).
     """
     need("dovecot")
     people = tuple(people)
@@ -199,7 +200,8 @@ def dovecot_that_asks(
         port = {name: stack.enter_context(held_port()) for name in names}
         ship("dovecot-2.3/95-countermand.conf", folder, gate_port, **(changes or {}))
         list_of_passwords = {"/etc/dovecot/device-passwords.tsv": f"{folder}/device-passwords.tsv"}
-        ship("dovecot-2.3/device-passwords.lua", folder, gate_port, **list_of_passwords)
+        in_script = {**list_of_passwords, **(script or {})}
+        ship("dovecot-2.3/device-passwords.lua", folder, gate_port, **in_script)
         write_people(folder, people, reader.pw_uid)
         text = _CONFIG + (_DELIVERY + _POP3 + _SUBMISSION) * everything
         config = folder / "dovecot.conf"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import poplib
 import smtplib
 import socket
 from email.message import EmailMessage
@@ -60,3 +61,26 @@ def deliver(port: int, to: str, subject: str, text: str = "…") -> None:
     message.set_content(text)
     with smtplib.LMTP(HERE, port) as server:
         server.send_message(message)
+
+
+def pop3_login(port: int, name: str, password: str) -> str:
+    """Log in over POP3; return OK, or the words of the refusal."""
+    connection = poplib.POP3(HERE, port, timeout=PATIENCE_S)
+    try:
+        connection.user(name)
+        said = connection.pass_(password).decode("utf-8", "replace")
+        return "OK" if said.startswith("+OK") else said
+    except poplib.error_proto as refusal:
+        return _words(refusal)
+    finally:
+        connection.close()
+
+
+def sender_login(port: int, name: str, password: str) -> str:
+    """Log in where mail is sent; return OK, or the words of the refusal."""
+    with smtplib.SMTP(HERE, port, local_hostname="phone", timeout=PATIENCE_S) as server:
+        try:
+            server.login(name, password)
+        except smtplib.SMTPAuthenticationError as refusal:
+            return f"{refusal.smtp_code} {_words(Exception(refusal.smtp_error))}"
+        return "OK"

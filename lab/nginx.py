@@ -22,11 +22,16 @@ http {{
   include {folder}/{gate_file};
   server {{
     listen 127.0.0.1:{port};
-    include {folder}/{doors_file};
+    include {folder}/countermand-doors.conf;
     location = /Microsoft-Server-ActiveSync {{
       auth_request /countermand-question;
       error_page 403 = @countermand-closed;
-      proxy_pass http://127.0.0.1:{behind}{active_sync};
+      error_page 500 = @active-sync;
+      try_files /countermand-asks-first @active-sync;
+    }}
+    location @active-sync {{
+      {rewrite}
+      proxy_pass http://127.0.0.1:{behind};
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
@@ -53,7 +58,8 @@ _ALWAYS_MAIL: Final = """
     location / {{ return 200 "mail"; }}
   }}
 """
-PLAIN: Final = ("countermand-gate.conf", "countermand-doors.conf")
+FAIL_OPEN: Final = "countermand-gate.conf"
+FAIL_STATIC: Final = "countermand-gate-cached.conf"
 
 
 @contextmanager
@@ -61,31 +67,34 @@ def nginx_that_asks(
     gate_port: int,
     *,
     groupware: int | None = None,
-    files: tuple[str, str] = PLAIN,
+    gate_file: str = FAIL_OPEN,
     changes: Mapping[str, str] | None = None,
+    gate_changes: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Start nginx with its gate on `gate_port`, before SOGo, or before something that says "mail".
 
-    `files` are those of deploy/nginx, `changes` are made in the second.
+    `gate_file` is one of deploy/nginx; `gate_changes` are made in it, `changes` in
+    countermand-doors.conf.
     """
     need("nginx")
     with open_folder("nginx") as folder, ExitStack() as stack:
-        port = stack.enter_context(held_port())
+        port, hop = (stack.enter_context(held_port()) for _ in range(2))
         behind = groupware or stack.enter_context(held_port())
-        ship(f"nginx/{files[0]}", folder, gate_port)
-        ship(f"nginx/{files[1]}", folder, gate_port, **(changes or {}))
+        moved = {"127.0.0.1:8483": f"{HERE}:{hop}", "/var/cache/nginx": f"{folder}/cache"}
+        moved = (moved if gate_file == FAIL_STATIC else {}) | dict(gate_changes or {})
+        ship(f"nginx/{gate_file}", folder, gate_port, **moved)
+        ship("nginx/countermand-doors.conf", folder, gate_port, **(changes or {}))
         (folder / "cache").mkdir()
         text = _CONFIG.format(
             folder=folder,
             port=port,
             behind=behind,
-            gate_file=files[0],
-            doors_file=files[1],
-            active_sync="/SOGo/Microsoft-Server-ActiveSync" if groupware else "",
+            gate_file=gate_file,
+            rewrite="rewrite ^ /SOGo/Microsoft-Server-ActiveSync break;" if groupware else "",
             own_groupware="" if groupware else _ALWAYS_MAIL.format(behind=behind),
         )
         config = folder / "nginx.conf"
-        config.write_text(text.replace("/var/cache/nginx", f"{folder}/cache"), encoding="utf-8")
+        config.write_text(text, encoding="utf-8")
         command = ["nginx", "-p", str(folder), "-c", str(config)]
         with running(command, [port], folder / "error.log"):
             yield Server(port, folder)

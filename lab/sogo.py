@@ -24,7 +24,7 @@ from countermand.project.children import spawn
 from lab.ground import HERE, LabBroke, Server, held_port, need, open_folder, running, until
 from lab.people import PEOPLE, Person
 
-LONGEST_HANGING_S: Final = 10  # how long SOGo keeps a hanging Sync or Ping
+LONGEST_HANGING_S: Final = 6  # how long SOGo keeps a hanging Sync or Ping
 _PASSWORD: Final = "of-the-lab"
 _CONFIG: Final = """{{
   WOPort = 127.0.0.1:{port};
@@ -43,7 +43,7 @@ _CONFIG: Final = """{{
   SOGoUserSources = ( {{ type = sql; id = directory; viewURL = "{database}/sogo_users";
     canAuthenticate = YES; isAddressBook = NO; userPasswordAlgorithm = plain; }} );
   SOGoMaximumPingInterval = {hanging}; SOGoMaximumSyncInterval = {hanging};
-  SOGoInternalSyncInterval = 5;
+  SOGoInternalSyncInterval = 2;
   WOWatchDogRequestTimeout = 5;
 }}
 """
