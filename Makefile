@@ -72,6 +72,12 @@ test: $(SYNCED) ## run the tests, all or one group (GROUP=unit; ARGS goes to pyt
 model: $(SYNCED) ## look at every interleaving of the permit design (WITHOUT=fence|permit|barrier)
 	@$(RUN) -m simulation.permit_model $(if $(WITHOUT),--without "$(WITHOUT)")
 
+.PHONY: campaign
+campaign: $(SYNCED) ## kill real processes, and judge by the mail server's record (KILLS=n SEED=n WORLDS=n POWER=n)
+	@$(RUN) -m simulation.campaign --kills "$(or $(KILLS),1000)" --seed "$(or $(SEED),1)" \
+	  --worlds "$(or $(WORLDS),2)" --power "$(or $(POWER),0)" \
+	  $(if $(WITHOUT),--without "$(WITHOUT)")
+
 .PHONY: fix
 fix: $(SYNCED) ## let the tools put right what they can, and write the generated pages again
 	@$(RUN) -m ruff check --fix .
