@@ -192,7 +192,7 @@ class PostgresHouse(LedgerHouse):
         self.number = 0
         self.connection.execute(
             "TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,"
-            " notices_noticeevidence, notices_template RESTART IDENTITY"
+            " notices_noticeevidence, notices_template, notices_claimbatch RESTART IDENTITY"
         )
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from countermand.domain.delivery import NoticeKind, NoticeState
@@ -73,7 +74,7 @@ class Notice(models.Model):
     wave = models.IntegerField(default=0)
     template_id = models.BigIntegerField()
     values = models.JSONField(default=dict)
-    message_id = models.CharField(max_length=200, unique=True)
+    message_id = models.CharField(max_length=200)
     in_reply_to = models.CharField(max_length=200, blank=True, default="")
     dated_at = models.DateTimeField()
     due_at = models.DateTimeField()  # moves on with every try that the server put off
@@ -88,6 +89,12 @@ class Notice(models.Model):
     accepted_at = models.DateTimeField(null=True)
     bounced_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)  # delivered, or the check code was entered
+    # No index may depend on `state` itself: every change of it would then write all indexes anew.
+    is_waiting = models.GeneratedField(
+        expression=models.Q(state__in=["pending", "maybe"]),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -95,6 +102,7 @@ class Notice(models.Model):
                 fields=["order_number", "revision_number", "kind", "step", "person_id", "address"],
                 name="one_notice_each",
             ),
+            models.UniqueConstraint(fields=["message_id"], name="one_message_id"),
             models.CheckConstraint(
                 condition=models.Q(exposure__in=[0, 1, 2]), name="exposure_is_known"
             ),
@@ -129,14 +137,8 @@ class Notice(models.Model):
             # What a sender may take, in the order in which it takes it.
             models.Index(
                 fields=["order_number", "due_at", "id"],
-                condition=models.Q(state__in=["pending", "maybe"]),
+                condition=models.Q(is_waiting=True),
                 name="notices_to_take",
-            ),
-            # What is in a sender's hands; small at any time.
-            models.Index(
-                fields=["claimed_by"],
-                condition=models.Q(state__in=["claimed", "permitted"]),
-                name="notices_in_hand",
             ),
             models.Index(fields=["order_number", "person_id"], name="notices_by_person"),
         ]
@@ -168,6 +170,16 @@ class PermitBatch(models.Model):
                 fields=["id"], condition=models.Q(logged=False), name="permit_batches_to_log"
             )
         ]
+
+
+class ClaimBatch(models.Model):
+    """Mails that one claim handed to a sender; gone once all of them have left its hands."""
+
+    sender = models.CharField(max_length=60)
+    notice_ids = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["sender"], name="claim_batches_by_sender")]
 
 
 class SenderLease(models.Model):

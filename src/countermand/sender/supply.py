@@ -16,12 +16,11 @@ from countermand.domain.delivery import (
     NoticeKind,
     Reply,
     ReplyKind,
-    Template,
 )
 from countermand.domain.errors import CountermandError
 from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
-from countermand.sender.compose import AddressNotUsable, Mail, SlotNotFilled, Writer, compose
+from countermand.sender.compose import AddressNotUsable, Composer, Mail, SlotNotFilled, Writer
 from countermand.sender.journal import note
 
 IDLE_S: Final = 0.05
@@ -59,7 +58,7 @@ class Supply:
         self._writer = writer
         self._ahead = ahead
         self._now = now
-        self._templates: dict[int, Template] = {}
+        self._composers: dict[int, Composer] = {}
         self._ready: deque[Ready] = deque()
         self._wanted = asyncio.Event()
         self._came = asyncio.Condition()
@@ -137,7 +136,7 @@ class Supply:
 
     def _prepared(self, notice: ClaimedNotice) -> Ready | Reply:
         try:
-            mail = compose(self._template(notice.template_id), notice, self._writer)
+            mail = self._composer(notice.template_id).write(notice)
         except (SlotNotFilled, AddressNotUsable) as error:
             return _unwritable(notice, error)
         return Ready(
@@ -148,10 +147,11 @@ class Supply:
             mail=mail,
         )
 
-    def _template(self, template_id: int) -> Template:
-        if template_id not in self._templates:
-            self._templates[template_id] = self._ledger.template(template_id)
-        return self._templates[template_id]
+    def _composer(self, template_id: int) -> Composer:
+        if (known := self._composers.get(template_id)) is None:
+            known = Composer(self._ledger.template(template_id), self._writer)
+            self._composers[template_id] = known
+        return known
 
 
 def _unwritable(notice: ClaimedNotice, error: CountermandError) -> Reply:
