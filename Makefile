@@ -78,6 +78,10 @@ campaign: $(SYNCED) ## kill real processes, and judge by the mail server's recor
 	  --worlds "$(or $(WORLDS),2)" --power "$(or $(POWER),0)" \
 	  $(if $(WITHOUT),--without "$(WITHOUT)")
 
+.PHONY: bench-bulk
+bench-bulk: $(SYNCED) ## read, load and plan for a million devices, beside peers (QUICK=1: smaller, under 50 s)
+	@QUICK="$(QUICK)" $(RUN) -m benchmarks.bulk
+
 .PHONY: fix
 fix: $(SYNCED) ## let the tools put right what they can, and write the generated pages again
 	@$(RUN) -m ruff check --fix .
