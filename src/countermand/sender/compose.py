@@ -73,6 +73,7 @@ class Mail:
     recipient: str
     content: bytes
     needs_smtputf8: bool
+    envelope_id: str  # comes back with a delivery report; nobody can guess it
 
 
 class Composer:
@@ -122,6 +123,7 @@ class Composer:
             recipient=address,
             content=content,
             needs_smtputf8=not (self._ascii_from and address.isascii()),
+            envelope_id=notice.message_id.strip("<>").partition("@")[0],
         )
 
     def _headers(self, notice: ClaimedNotice, subject: str) -> bytes:

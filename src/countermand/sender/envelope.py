@@ -15,6 +15,7 @@ GO_ON: Final = 354
 GOING_DOWN: Final = 421
 _TRY_LATER: Final = range(400, 500)
 _OUR_FAULT: Final = range(500, 505)  # syntax and order of commands: says nothing about a mailbox
+_NOT_XCHAR: Final = re.compile(r"[^!-*,-<>-~]")  # outside "!" to "~", or "+" or "="
 _QUEUE_ID: Final = re.compile(r"queued as ([A-Za-z0-9._-]{1,60})")
 
 
@@ -58,9 +59,16 @@ def commands(ready: Ready, extensions: frozenset[str]) -> tuple[bytes, bytes, by
     if ready.mail.needs_smtputf8:
         mail += " SMTPUTF8" + (" BODY=8BITMIME" if "8BITMIME" in extensions else "")
     if "DSN" in extensions:
-        mail += f" RET=HDRS ENVID=notice-{ready.notice_id}"
+        mail += f" RET=HDRS ENVID={_xtext(ready.mail.envelope_id)}"
         rcpt += " NOTIFY=FAILURE,DELAY"
     return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
+
+
+def _xtext(text: str) -> str:
+    """Write a text as RFC 3461 wants it (section 4); ours has nothing to write in another way."""
+    if not _NOT_XCHAR.search(text):
+        return text
+    return "".join(f"+{ord(c):02X}" if _NOT_XCHAR.match(c) else c for c in text)
 
 
 def answer_to_dot(notice_id: int, reply: ServerReply) -> Reply:
