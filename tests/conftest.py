@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ON_THIS_MACHINE = ["127.0.0.1"]
-FOLDERS_WITH_SERVERS = ("tests/apps/", "tests/contract/", "tests/journeys/", "tests/servers/")
+FOLDERS_WITH_SERVERS = tuple(
+    f"tests/{name}/" for name in ("apps", "contract", "journeys", "servers", "lab")
+)
 
 # No deadline: a slow machine is not a wrong answer.
 settings.register_profile("dev", max_examples=50, deadline=None)
