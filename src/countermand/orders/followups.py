@@ -15,7 +15,6 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Count, Max
 
-from countermand.devices import sightings
 from countermand.domain import schedule
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.lifecycle import Phase
@@ -62,11 +61,12 @@ class _Due:
         return _KINDS[self.due.step.send]
 
 
-def write_due(number: str, *, context: PlanContext, now: datetime) -> int:
+def write_due(number: str, *, learned: str, context: PlanContext, now: datetime) -> int:
     """Write down the reminders and last notices that are due now; returns how many.
 
     Costs next to nothing, and locks nothing, while nothing is due by its time and nobody was told
-    and nothing was learned since it was looked at last.
+    and nothing was learned since it was looked at last: `learned` is the stamp of all that sources
+    and the directory have said.
     """
     order = Order.objects.get(number=number)
     if order.phase not in _PHASES or order.first_deadline_at is None:
@@ -75,19 +75,19 @@ def write_due(number: str, *, context: PlanContext, now: datetime) -> int:
     earliest = max((step.before for step in steps), default=timedelta(0))
     if now < order.first_deadline_at - earliest - _AT_MOST_EARLIER:
         return 0
-    known = _what_is_known(order, now)
+    known = _what_is_known(order, learned, now)
     is_early = order.follow_up_at is None or now < order.follow_up_at
     if order.followed_from == known and is_early:
         return 0
     return _write_due(number, known, context=context, now=now)
 
 
-def _what_is_known(order: Order, now: datetime) -> str:
+def _what_is_known(order: Order, learned: str, now: datetime) -> str:
     named = ToldDevice.objects.filter(order=order).aggregate(
         devices=Count("pk"), latest=Max("own_deadline_at")
     )
     told = f"{order.phase} {ledger.told_stamp(order.number)} {named['devices']}.{named['latest']}"
-    stamp = f"{told} {sightings.stamp()} {people.stamp()} {now.date().isoformat()}"
+    stamp = f"{told} {learned} {now.date().isoformat()}"
     return hashlib.sha256(stamp.encode()).hexdigest()
 
 

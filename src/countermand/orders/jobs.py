@@ -8,10 +8,9 @@ comes first.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from countermand.config import Settings
@@ -47,8 +46,6 @@ _ALIVE: Final = (
 )
 # Entries of an order that is over are taken away at leisure; its state opened all doors at once.
 _OVER: Final = (Phase.CORRECTED, Phase.CLOSED)
-# All that may still be due then; the order's row is not locked for the rest.
-_STEPS_WHEN_OVER: Final = frozenset({"compile_doors", "write_owed"})
 # Signs that something is wrong with the sending itself (share of all mails, and at least so many).
 _BOUNCED_PER_CENT: Final = 2.0
 _UNCERTAIN_PER_CENT: Final = 0.5
@@ -163,42 +160,76 @@ def _reaching(desk: Desk, fence: Fence, pressed: Pressed) -> tuple[Fence, Presse
     return again.fence, again
 
 
-def advance(desk: Desk, number: str, *, now: datetime) -> list[str]:
-    """Take every step of one order that is due; returns the names of those taken."""
-    context = desk.context
-    steps: Mapping[str, Callable[[], object]] = {
-        "stop_if_replaced": partial(_stop_if_replaced, desk, number, now=now),
-        "start_first_group": lambda: running.start_first_group(
-            number, now=now, context=context, fence=desk.fence(number), register=desk.register
-        ),
-        "look_at_health": partial(_pause_if_unwell, desk, number, now=now),
-        "start_waves": lambda: running.start_waves(
-            number, now=now, context=context, fence=desk.fence(number)
-        ),
-        "tell_late_joiners": partial(_tell_late_joiners, desk, number, now=now),
-        "all_sent": partial(running.all_sent, number, now=now),
-        "write_due": partial(followups.write_due, number, context=context, now=now),
-        "reach_deadline": partial(running.reach_deadline, number, now=now),
-        "compile_doors": partial(_compile_doors, desk, number, now=now),
-        "write_owed": lambda: (
-            corrections.write_owed(number, owing=desk.ledger, context=context, now=now)
-            if _phase(number) in {Phase.CORRECTING, Phase.CORRECTED}
-            else 0
-        ),
-        "finish_corrections": partial(corrections.finish, number, owing=desk.ledger, now=now),
-    }
-    due = _STEPS_WHEN_OVER if _phase(number) in _OVER else frozenset(steps)
-    return [name for name, step in steps.items() if name in due and step()]
+def advance(desk: Desk, order: Order, *, learned: str, now: datetime) -> list[str]:
+    """Take every step of one order that is due; returns the names of those taken.
+
+    `learned` is the stamp of all that sources and directories have said so far.
+    """
+    taken = []
+    for step in _STEPS:
+        if order.phase not in step.phases or not step.is_due(order, now):
+            continue
+        if step.take(_Turn(desk, order.number, learned, now)):
+            taken.append(step.name)
+            order.refresh_from_db()
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One order's turn in one sweep."""
+
+    desk: Desk
+    number: str
+    learned: str
+    now: datetime
+
+    @property
+    def context(self) -> PlanContext:
+        return self.desk.context
+
+    @property
+    def fence(self) -> Fence | None:
+        return self.desk.fence(self.number)
+
+
+def _at_any_time(_order: Order, _now: datetime) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step that a sweep may take for an order, and in which phases.
+
+    `is_due` looks at the order's row alone and spares the lock; each step decides anew under it.
+    """
+
+    name: str
+    phases: frozenset[str]
+    take: Callable[[_Turn], object]
+    is_due: Callable[[Order, datetime], bool] = _at_any_time
+
+
+def _is_over(instant: datetime | None, now: datetime) -> bool:
+    return instant is not None and now >= instant
+
+
+_STARTED: Final = frozenset(
+    {Phase.SENDING, Phase.NOTIFIED, Phase.ENFORCING, Phase.COLLECTING, Phase.HANDED_OVER}
+)
 
 
 def sweep(desk: Desk, *, now: datetime) -> list[str]:
     """Look at every order once. A fault in one keeps no other from its steps; all are raised."""
     taken: list[str] = []
     faults: list[Exception] = []
-    rows = Order.objects.filter(phase__in=_ALIVE).order_by("number")
-    for number in list(rows.values_list("number", flat=True)):
+    rows = list(Order.objects.filter(phase__in=_ALIVE).order_by("number"))
+    # Taken before anything is read: what is learned meanwhile is looked at by the next sweep.
+    learned = f"{sightings.stamp()} {people.stamp()}" if rows else ""
+    for order in rows:
         try:
-            taken += [f"{number} {name}" for name in advance(desk, number, now=now)]
+            done = advance(desk, order, learned=learned, now=now)
+            taken += [f"{order.number} {name}" for name in done]
         except Exception as fault:  # noqa: BLE001  (gathered, and raised below)
             faults.append(fault)
     if taken:
@@ -218,43 +249,40 @@ def _phase(number: str) -> str:
     return Order.objects.values_list("phase", flat=True).get(number=number)
 
 
-def _tell_late_joiners(desk: Desk, number: str, *, now: datetime) -> bool:
-    told = late.tell_late_joiners(number, context=desk.context, now=now)
+def _tell_late_joiners(turn: _Turn) -> bool:
+    told = late.tell_late_joiners(
+        turn.number, learned=turn.learned, context=turn.context, now=turn.now
+    )
     if isinstance(told, Surge):
         because = (
             f"{told.joined} people would join late on one day, out of {told.people}: "
             "that is more than this order allows."
         )
-        pause_by_itself(desk, number, because=because, now=now)
+        pause_by_itself(turn.desk, turn.number, because=because, now=turn.now)
         return True
     return told > 0
 
 
-def _stop_if_replaced(desk: Desk, number: str, *, now: datetime) -> bool:
+def _stop_if_replaced(turn: _Turn) -> bool:
     """Let nothing more leave or close for an order that another one in force replaces.
 
     By the rules it has ended. One past its deadline was closed with the new one; this is one whose
     mails or doors were still to come, and a person decides whether it is taken back.
     """
-    phase = _phase(number)
-    if phase not in {Phase.HOLD, Phase.CANARY, Phase.SENDING, Phase.NOTIFIED}:
-        return False
-    newer = running.replacement_in_force(number)
+    newer = running.replacement_in_force(turn.number)
     if newer is None:
         return False
     because = f"Order {newer} replaces it."
-    if phase == Phase.HOLD:
-        running.end_hold(number, because=because, now=now)
+    if _phase(turn.number) == Phase.HOLD:
+        running.end_hold(turn.number, because=because, now=turn.now)
     else:
-        pause_by_itself(desk, number, because=because, now=now)
+        pause_by_itself(turn.desk, turn.number, because=because, now=turn.now)
     return True
 
 
-def _pause_if_unwell(desk: Desk, number: str, *, now: datetime) -> bool:
-    if _phase(number) not in {Phase.CANARY, Phase.SENDING}:
-        return False
-    order = Order.objects.get(number=number)
-    health = ledger.health(number)
+def _pause_if_unwell(turn: _Turn) -> bool:
+    order = Order.objects.get(number=turn.number)
+    health = ledger.health(turn.number)
     bounced = health.bounced - order.known_bounces
     uncertain = health.uncertain - order.known_uncertain
     because = ""
@@ -264,7 +292,7 @@ def _pause_if_unwell(desk: Desk, number: str, *, now: datetime) -> bool:
         because = f"For {uncertain} of {health.mails} notices nobody knows if they arrived."
     if not because:
         return False
-    pause_by_itself(desk, number, because=because, now=now)
+    pause_by_itself(turn.desk, turn.number, because=because, now=turn.now)
     return True
 
 
@@ -304,8 +332,9 @@ def pause_everything(desk: Desk, *, because: str, now: datetime) -> list[str]:
     return [number for number, _ in found]
 
 
-def _compile_doors(desk: Desk, number: str, *, now: datetime) -> bool:
+def _compile_doors(turn: _Turn) -> bool:
     """Tell doors what changed; costs little while nothing that they know of has changed."""
+    desk, number, now = turn.desk, turn.number, turn.now
     order = Order.objects.get(number=number)
     if not doors.wants_entries(order):
         if order.compiled_from and order.phase in _OVER:
@@ -336,3 +365,72 @@ def _what_doors_follow_from(order: Order, now: datetime) -> str:
     devices = f"{sightings.stamp()} {enforced.passwords_stamp()}"
     stamp = f"{order.phase} {proven} {devices} {people.stamp()} {amended}"
     return hashlib.sha256(stamp.encode()).hexdigest()
+
+
+def _write_owed(turn: _Turn) -> int:
+    desk = turn.desk
+    return corrections.write_owed(
+        turn.number, owing=desk.ledger, context=desk.context, now=turn.now
+    )
+
+
+# In this order: what ends an order before what lets it go on, doors after what they follow from.
+_STEPS: Final = (
+    _Step(
+        "stop_if_replaced",
+        frozenset({Phase.HOLD, Phase.CANARY, Phase.SENDING, Phase.NOTIFIED}),
+        _stop_if_replaced,
+    ),
+    _Step(
+        "start_first_group",
+        frozenset({Phase.HOLD}),
+        lambda turn: running.start_first_group(
+            turn.number,
+            now=turn.now,
+            context=turn.context,
+            fence=turn.fence,
+            register=turn.desk.register,
+        ),
+        lambda order, now: _is_over(order.hold_until, now),
+    ),
+    _Step("look_at_health", frozenset({Phase.CANARY, Phase.SENDING}), _pause_if_unwell),
+    _Step(
+        "start_waves",
+        frozenset({Phase.CANARY}),
+        lambda turn: running.start_waves(
+            turn.number, now=turn.now, context=turn.context, fence=turn.fence
+        ),
+        lambda order, now: _is_over(order.soak_until, now),
+    ),
+    _Step("tell_late_joiners", _STARTED, _tell_late_joiners),
+    _Step(
+        "all_sent",
+        frozenset({Phase.SENDING}),
+        lambda turn: running.all_sent(turn.number, now=turn.now),
+    ),
+    _Step(
+        "write_due",
+        _STARTED,
+        lambda turn: followups.write_due(
+            turn.number, learned=turn.learned, context=turn.context, now=turn.now
+        ),
+    ),
+    _Step(
+        "reach_deadline",
+        frozenset({Phase.NOTIFIED}),
+        lambda turn: running.reach_deadline(turn.number, now=turn.now),
+        lambda order, now: _is_over(order.first_deadline_at, now),
+    ),
+    _Step(
+        "compile_doors",
+        frozenset(_ALIVE),
+        _compile_doors,
+        lambda order, _: bool(order.compiled_from) or doors.wants_entries(order),
+    ),
+    _Step("write_owed", frozenset({Phase.CORRECTING, Phase.CORRECTED}), _write_owed),
+    _Step(
+        "finish_corrections",
+        frozenset({Phase.CORRECTING}),
+        lambda turn: corrections.finish(turn.number, owing=turn.desk.ledger, now=turn.now),
+    ),
+)

@@ -15,7 +15,6 @@ from typing import Final
 
 from django.db import transaction
 
-from countermand.devices import sightings
 from countermand.domain import plan
 from countermand.domain.lifecycle import Phase
 from countermand.domain.order_parts import OrderDocument
@@ -26,7 +25,6 @@ from countermand.orders.cells import PersonCells, cells_in_scope
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.planning import PlanContext, own_deadline
-from countermand.people import queries as people
 
 _PHASES: Final = (
     Phase.SENDING,
@@ -56,17 +54,26 @@ class _Late:
     is_new: bool
 
 
-@transaction.atomic(durable=True)
-def tell_late_joiners(number: str, *, context: PlanContext, now: datetime) -> int | Surge:
+def tell_late_joiners(
+    number: str, *, learned: str, context: PlanContext, now: datetime
+) -> int | Surge:
     """Tell whoever came under an order since it was looked at last; returns how many, or a surge.
 
-    Costs nothing while no source and nobody in the directory has changed.
+    Costs nothing, and locks nothing, while `learned`, the stamp of all that sources and the
+    directory have said, is the same, and the day.
     """
-    order = stepping.locked(number)
-    if order.phase not in _PHASES:
+    known = hashlib.sha256(f"{learned} {now.date().isoformat()}".encode()).hexdigest()
+    if Order.objects.filter(number=number, looked_for_late=known).exists():
         return 0
-    known = _what_is_known(now)
-    if order.looked_for_late == known:
+    return _tell_late_joiners(number, known, context=context, now=now)
+
+
+@transaction.atomic(durable=True)
+def _tell_late_joiners(
+    number: str, known: str, *, context: PlanContext, now: datetime
+) -> int | Surge:
+    order = stepping.locked(number)
+    if order.phase not in _PHASES or order.looked_for_late == known:
         return 0
     document = document_of(stepping.current(order))
     if now.date() > document.scope.late_joiners.until:
@@ -86,11 +93,6 @@ def tell_late_joiners(number: str, *, context: PlanContext, now: datetime) -> in
     order.looked_for_late = known
     order.save(update_fields=["looked_for_late", "last_deadline_at"])
     return len(late)
-
-
-def _what_is_known(now: datetime) -> str:
-    stamp = f"{sightings.stamp()} {people.stamp()} {now.date().isoformat()}"
-    return hashlib.sha256(stamp.encode()).hexdigest()
 
 
 def _late(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Late]:

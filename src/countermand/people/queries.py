@@ -116,12 +116,16 @@ def actor(person_id: int) -> Actor:
 
 
 def _actor(person: Person) -> Actor:
-    grants = list(RoleGrant.objects.filter(person=person))
+    return _with_roles(person, RoleGrant.objects.filter(person=person))
+
+
+def _with_roles(person: Person, grants: Iterable[RoleGrant]) -> Actor:
+    held = list(grants)
     return Actor(
         person_id=person.pk,
         name=person.name,
-        roles=frozenset(Role(grant.role) for grant in grants),
-        outside_it=any(grant.outside_it for grant in grants),
+        roles=frozenset(Role(grant.role) for grant in held),
+        outside_it=any(grant.outside_it for grant in held),
     )
 
 
@@ -132,12 +136,11 @@ def live_tokens(now: datetime) -> dict[str, Actor]:
         .filter(revoked_at__isnull=True)
         .filter(Q(person__left_on__isnull=True) | Q(person__left_on__gt=now.date()))
     )
-    actors: dict[int, Actor] = {}
-    tokens = {}
-    for row in rows:
-        actors.setdefault(row.person.pk, _actor(row.person))
-        tokens[row.sha256] = actors[row.person.pk]
-    return tokens
+    shown = list(rows)
+    grants: dict[int, list[RoleGrant]] = {}
+    for grant in RoleGrant.objects.filter(person__in={row.person.pk for row in shown}):
+        grants.setdefault(grant.person_id, []).append(grant)
+    return {row.sha256: _with_roles(row.person, grants.get(row.person.pk, ())) for row in shown}
 
 
 def everyone(today: date) -> Iterator[PersonView]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 import django
-from django.db import close_old_connections, connections
+from django.db import close_old_connections
 
 from countermand import config, wiring
 from countermand.data_folder import write_json
@@ -62,7 +62,6 @@ class Worker:
                 _LOG.exception("sweep.refused step=%s code=%s", step.name, error.code)
             except Exception:  # noqa: BLE001  (one step's fault must not keep the others from theirs)
                 _LOG.exception("sweep.failed step=%s", step.name)
-        connections.close_all()
 
     def _ask_for_end(self, _number: int, _frame: FrameType | None) -> None:
         self._wants_end = True
