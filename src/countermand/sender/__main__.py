@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from countermand.sender.postgres_ledger import PostgresLedger
 from countermand.sender.service import SenderPlan, SenderService
 
 _STAYS_OFF: Final = 3
+_TURN_S: Final = 0.0005
+_COLLECT_AFTER: Final = 20_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,12 +36,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = config.load(data=arguments.data)
         settings.check_relay()
         service = _service(settings, name=arguments.name, mode=arguments.mode)
+        _tune()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(service.run())
     except CountermandError as error:
         note("sender.off", code=error.code, why=str(error))
         return _STAYS_OFF
     return 0
+
+
+def _tune() -> None:
+    """Let the threads that wait for the database take turns quickly, and collect seldom."""
+    sys.setswitchinterval(_TURN_S)
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 50, 50)
 
 
 def _service(settings: config.Settings, *, name: str, mode: str) -> SenderService:

@@ -128,10 +128,10 @@ class Composer:
 
     def _headers(self, notice: ClaimedNotice, subject: str) -> bytes:
         # No value may begin a line: then no header can, and none can begin with a dot.
-        told = (notice.message_id, notice.in_reply_to, notice.language)
-        if not "".join(told).isprintable():
-            told = tuple(_CONTROLS.sub(" ", each) for each in told)
-        message_id, thread, language = told
+        message_id, thread, language = notice.message_id, notice.in_reply_to, notice.language
+        if not f"{message_id}{thread}{language}".isprintable():
+            message_id, thread = _CONTROLS.sub(" ", message_id), _CONTROLS.sub(" ", thread)
+            language = _CONTROLS.sub(" ", language)
         answers = f"In-Reply-To: {thread}\r\nReferences: {thread}\r\n" if thread else ""
         return (
             f"Date: {_date(notice.dated_at)}\r\n"

@@ -20,7 +20,6 @@ from typing import Final
 from countermand.domain.delivery import Reply, ReplyKind
 from countermand.sender.committer import Committer
 from countermand.sender.envelope import (
-    GOING_DOWN,
     OK,
     EnvelopeReplies,
     answer_to_dot,
@@ -28,7 +27,7 @@ from countermand.sender.envelope import (
     commands,
 )
 from countermand.sender.journal import note
-from countermand.sender.link import Link, LinkLost, ServerReply
+from countermand.sender.link import GOING_DOWN, Link, LinkLost, ServerReply
 from countermand.sender.supply import Ready, Supply
 from countermand.stop.fence import FenceView
 
@@ -39,6 +38,7 @@ _DOT_REPLY_S: Final = 600.0
 _GOODBYE_S: Final = 1.0
 _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 5.0
+_LOOK_HOLDS_S: Final = 0.02
 
 
 class _SessionOver(Exception):
@@ -86,6 +86,9 @@ class Courier:
         self._dotted: Ready | None = None  # its dot was written, its reply was not read
         self._open_link: Link | None = None
         self._extensions: frozenset[str] = frozenset()
+        self._looked_at: tuple[str, int] | None = None
+        self._looked_stopped = False
+        self._look_again_s = 0.0
 
     async def run(self) -> None:
         """Work until the supply ends. Raises FenceUnreadable."""
@@ -154,7 +157,7 @@ class Courier:
 
     def _sort_out(self, ready: Ready) -> None:
         """Take the last of `_ahead` out again if it was stopped or this relay cannot take it."""
-        if self._is_stopped(ready):
+        if self._was_stopped(ready):
             self._committer.give_back([ready.notice_id])
         elif ready.mail.needs_smtputf8 and "SMTPUTF8" not in self._extensions:
             text = "the relay takes no such address"
@@ -167,11 +170,21 @@ class Courier:
         # Corrections leave a stopped order: the ledger lets them out after the proof.
         return not ready.is_correction and self._fence.stops(ready.order_number, ready.epoch)
 
+    def _was_stopped(self, ready: Ready) -> bool:
+        """Say so by a look of late: it spares the relay envelopes, the dot has its own look."""
+        now_s = asyncio.get_running_loop().time()
+        if (ready.order_number, ready.epoch) != self._looked_at or now_s > self._look_again_s:
+            self._looked_at = (ready.order_number, ready.epoch)
+            self._looked_stopped = self._fence.stops(ready.order_number, ready.epoch)
+            self._look_again_s = now_s + _LOOK_HOLDS_S
+        return self._looked_stopped and not ready.is_correction
+
     async def _envelope_taken(self) -> bool:
         """Read the answers to the envelope; True when the relay waits for the body."""
         ready = self._here().ready
         if "PIPELINING" in self._extensions:
-            replies = [await self._link.reply(within_s=_COMMAND_S) for _ in range(3)]
+            replies = await self._link.replies(3, within_s=_COMMAND_S)
+            replies += [replies[-1]] * (3 - len(replies))  # after a goodbye nothing more is said
         else:
             replies = [await self._step(each) for each in commands(ready, self._extensions)]
         answers = EnvelopeReplies(*replies)

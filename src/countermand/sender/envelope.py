@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from countermand.domain.delivery import Reply, ReplyKind
-from countermand.sender.link import ServerReply
+from countermand.sender.link import GOING_DOWN, ServerReply
 from countermand.sender.supply import Ready
 
 OK: Final = range(200, 300)
 GO_ON: Final = 354
-GOING_DOWN: Final = 421
 _TRY_LATER: Final = range(400, 500)
 _OUR_FAULT: Final = range(500, 505)  # syntax and order of commands: says nothing about a mailbox
 _NOT_XCHAR: Final = re.compile(r"[^!-*,-<>-~]")  # outside "!" to "~", or "+" or "="
 _QUEUE_ID: Final = re.compile(r"queued as ([A-Za-z0-9._-]{1,60})")
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeReplies:
+class EnvelopeReplies(NamedTuple):
     """The relay's three answers to one envelope."""
 
     mail: ServerReply

@@ -11,19 +11,18 @@ import asyncio
 import contextlib
 import socket
 import struct
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 _LONGEST_REPLY: Final = 65536
 _CODE_DIGITS: Final = 3
+GOING_DOWN: Final = 421
 
 
 class LinkLost(Exception):
     """The connection is gone, or what came over it cannot be understood."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerReply:
+class ServerReply(NamedTuple):
     """A reply of the relay, all its lines."""
 
     code: int
@@ -44,7 +43,8 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._ended = False
-        self._arrived = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
+        self._is_late = False
         self._loop.add_reader(connected.fileno(), self._read)
 
     @classmethod
@@ -100,16 +100,37 @@ class Link:
 
     async def reply(self, *, within_s: float) -> ServerReply:
         """Wait for the next whole reply. Raises LinkLost, also when the time is over."""
+        return (await self.replies(1, within_s=within_s))[0]
+
+    async def replies(self, count: int, *, within_s: float) -> list[ServerReply]:
+        """Wait for the next `count` whole replies. Raises LinkLost, also when the time is over.
+
+        A server that says goodbye (421) says no more: then those before it and it are returned.
+        """
+        found: list[ServerReply] = []
+        late: asyncio.TimerHandle | None = None
         try:
-            async with asyncio.timeout(within_s):
-                while (found := self._whole_reply()) is None:
-                    if self._ended:
-                        raise LinkLost("the relay closed the connection")
-                    self._arrived.clear()
-                    await self._arrived.wait()
-        except TimeoutError:
-            raise LinkLost("the relay did not answer in time") from None
+            while not self._take_replies(found, count):
+                if self._ended:
+                    raise LinkLost("the relay closed the connection")
+                self._arrival = self._loop.create_future()
+                late = late or self._loop.call_later(within_s, self._give_up)
+                await self._arrival
+                if self._is_late:
+                    raise LinkLost("the relay did not answer in time")
+        finally:
+            self._arrival = None
+            if late is not None:
+                late.cancel()
         return found
+
+    def _give_up(self) -> None:
+        self._is_late = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     def spoke_unasked(self) -> bool:
         """Look, at this instant, whether anything came that nobody asked for, such as a 421."""
@@ -138,21 +159,53 @@ class Link:
         elif not self._ended:
             self._ended = True
             self._loop.remove_reader(self._socket.fileno())
-        self._arrived.set()
+        self._wake()
+
+    def _take_replies(self, found: list[ServerReply], count: int) -> bool:
+        """Take whole replies out of what came; say whether `count` are there."""
+        while len(found) < count:
+            reply = self._whole_reply()
+            if reply is None:
+                return False
+            found.append(reply)
+            if reply.code == GOING_DOWN:
+                return True
+        return True
 
     def _whole_reply(self) -> ServerReply | None:
+        end = self._buffer.find(b"\n")
+        if end < 0:
+            if len(self._buffer) > _LONGEST_REPLY:
+                raise LinkLost("a reply without an end")
+            return None
+        line = self._buffer[:end]
+        if line[_CODE_DIGITS : _CODE_DIGITS + 1] == b"-":
+            return self._long_reply()
+        del self._buffer[: end + 1]
+        return ServerReply(_code(line), (_words(line),))
+
+    def _long_reply(self) -> ServerReply | None:
         lines: list[str] = []
         at = 0
         while (end := self._buffer.find(b"\n", at)) >= 0:
-            line = self._buffer[at:end].rstrip(b"\r").decode("utf-8", "replace")
+            line = self._buffer[at:end]
             at = end + 1
-            code, mark, text = line[:_CODE_DIGITS], line[_CODE_DIGITS : _CODE_DIGITS + 1], line[4:]
-            if not (code.isascii() and code.isdigit() and len(code) == _CODE_DIGITS):
-                raise LinkLost("a reply that is none")
-            lines.append(text)
-            if mark != "-":
+            code = _code(line)
+            lines.append(_words(line))
+            if line[_CODE_DIGITS : _CODE_DIGITS + 1] != b"-":
                 del self._buffer[:at]
-                return ServerReply(int(code), tuple(lines))
+                return ServerReply(code, tuple(lines))
         if len(self._buffer) > _LONGEST_REPLY:
             raise LinkLost("a reply without an end")
         return None
+
+
+def _code(line: bytearray) -> int:
+    code = line[:_CODE_DIGITS]
+    if not (len(code) == _CODE_DIGITS and code.isdigit()):
+        raise LinkLost("a reply that is none")
+    return int(code)
+
+
+def _words(line: bytearray) -> str:
+    return line[_CODE_DIGITS + 1 :].rstrip(b"\r").decode("utf-8", "replace")

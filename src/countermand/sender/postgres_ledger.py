@@ -41,6 +41,7 @@ _LONGEST_STATEMENT_MS: Final = 10_000
 _LONGEST_SETTLING_MS: Final = 900_000
 _CONNECT_S: Final = 5
 _TEXT: Final = 200
+_KINDS: Final = {kind.value: kind for kind in NoticeKind}
 
 _EXCHANGE: Final = """
     SELECT notice_id, refusal FROM ledger_exchange(
@@ -126,12 +127,12 @@ class PostgresLedger:
         rows = self._call(
             _EXCHANGE,
             sender,
-            list(permits),
-            [reply.notice_id for reply in replies],
-            [reply.kind.value for reply in replies],
-            [_storable(reply.text) for reply in replies],
-            [reply.queue_id for reply in replies],
-            list(aborted),
+            _numbers(permits),
+            _numbers([reply.notice_id for reply in replies]),
+            _texts([reply.kind for reply in replies]),
+            _texts([_storable(reply.text) for reply in replies]),
+            _texts([reply.queue_id or "" for reply in replies]),
+            _numbers(aborted),
             now,
         )
         return [PermitAnswer(row[0], PermitRefusal(row[1]) if row[1] else None) for row in rows]
@@ -223,6 +224,16 @@ class PostgresLedger:
         return self._connection
 
 
+def _numbers(numbers: Iterable[int]) -> str:
+    """Write an array as PostgreSQL reads it; quicker by far than one value at a time."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def _texts(texts: Iterable[str]) -> str:
+    quoted = (each.replace("\\", "\\\\").replace('"', '\\"') for each in texts)
+    return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
+
+
 def _claimed(row: TupleRow) -> ClaimedNotice:
     (
         notice_id, order_number, epoch, kind, address, language,
@@ -232,7 +243,7 @@ def _claimed(row: TupleRow) -> ClaimedNotice:
         notice_id=notice_id,
         order_number=order_number,
         epoch=epoch,
-        kind=NoticeKind(kind),
+        kind=_KINDS[kind],
         address=address,
         language=language,
         template_id=template_id,

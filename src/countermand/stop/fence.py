@@ -157,20 +157,39 @@ class FenceView:
 
     It reads the files' content each time and believes no time stamp, size or inode number: two
     renames fall into one tick of the file system's clock, and an inode number comes back as soon
-    as the old file is gone. Measured at about 8 microseconds while no fence is there.
+    as the old file is gone. While no fence is there, three names are asked for and nothing is
+    read: about 5 microseconds.
     """
 
     def __init__(self, folder: Path) -> None:
         """Look into `folder`, which must exist: a missing folder is no permission."""
         self._folder = folder
+        self._here = str(folder)
+        self._names: dict[str, tuple[str, str]] = {}
 
     def stops(self, number: str, epoch: int) -> bool:
         """Say whether a mail of `number`, claimed in `epoch`, must not leave any more.
 
         Raises FenceUnreadable; then nothing at all may leave.
         """
+        if (names := self._names.get(number)) is None:
+            names = (f"{self._here}/{number}{_TAKE_BACK}", f"{self._here}/{number}{_PAUSE}")
+            self._names[number] = names
+        if _may_be_there(self._here) and not any(map(_may_be_there, names)):
+            return False
         fence = read(self._folder, number)
         return fence is not None and fence.covers(epoch)
+
+
+def _may_be_there(path: str) -> bool:
+    """Say no only if the operating system says that there is no such file."""
+    try:
+        os.stat(path)  # noqa: PTH116 - three times for every mail
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read_file(path: Path) -> Fence | None:
