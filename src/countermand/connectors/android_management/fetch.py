@@ -1,0 +1,82 @@
+"""Asks the Android Management API for devices, and Pub/Sub for messages about them.
+
+The list is the slow repair, messages are the stream; a message is acknowledged only after what it
+said is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from countermand.wire.http import Http, next_pages
+from countermand.wire.json_documents import Record, refuse_error
+from countermand.wire.tokens import Token
+
+SCOPE: Final = "https://www.googleapis.com/auth/androidmanagement"
+PUBSUB_SCOPE: Final = "https://www.googleapis.com/auth/pubsub"
+PAGE: Final = 100  # the most that the interface gives
+_FIELDS: Final = (
+    "nextPageToken,devices(name,managementMode,ownership,state,lastStatusReportTime,"
+    "lastPolicySyncTime,enrollmentTokenData,softwareInfo/androidVersion,"
+    "hardwareInfo(model,serialNumber,enterpriseSpecificId),"
+    "applicationReports(packageName,displayName,versionName,state))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AndroidManagementServer:
+    """One enterprise, and the subscription through which it tells."""
+
+    http: Http
+    token: Token
+    enterprise: str  # enterprises/LC…
+    base: str = "https://androidmanagement.googleapis.com"
+    pubsub: str = "https://pubsub.googleapis.com"
+
+    def documents(self) -> Iterator[Record]:
+        """Yield all pages of devices, with no more fields than are read."""
+        first = f"{self.base}/v1/{quote(self.enterprise)}/devices"
+
+        def ask(url: str) -> tuple[Record, str]:
+            page_token = url.partition("#")[2]
+            params: dict[str, Any] = {"pageSize": PAGE, "fields": _FIELDS}
+            page = self._ask("GET", first, params=params | _page(page_token))
+            if page.value:
+                refuse_error(page, list_key="devices")
+            token = page.text("nextPageToken")
+            return page, f"{first}#{token}" if token else ""
+
+        yield from next_pages(first, ask=ask)
+
+    def probe(self) -> None:
+        """Ask for one device, to see that key and permissions are right."""
+        url = f"{self.base}/v1/{quote(self.enterprise)}/devices"
+        self._ask("GET", url, params={"pageSize": 1, "fields": "devices/name"})
+
+    def pull(self, subscription: str, *, most: int = 100) -> Record:
+        """Fetch messages that wait; an answer without any has an empty list."""
+        url = f"{self.pubsub}/v1/{quote(subscription)}:pull"
+        answer = self._ask("POST", url, json={"maxMessages": most})
+        return Record(answer.file, answer.place, {"receivedMessages": [], **answer.value})
+
+    def acknowledge(self, subscription: str, answer: Record) -> None:
+        """Say that messages were taken in; call it only after that is durable."""
+        received = answer.records("receivedMessages") or ()
+        ids = [text for each in received if (text := each.text("ackId"))]
+        if ids:
+            self._acknowledge(subscription, ids)
+
+    def _acknowledge(self, subscription: str, ids: Sequence[str]) -> None:
+        url = f"{self.pubsub}/v1/{quote(subscription)}:acknowledge"
+        self._ask("POST", url, json={"ackIds": list(ids)})
+
+    def _ask(self, method: str, url: str, **body: Any) -> Record:
+        headers = {"Authorization": f"Bearer {self.token()}"}
+        return self.http.json(method, url, headers=headers, **body)
+
+
+def _page(token: str) -> dict[str, str]:
+    return {"pageToken": token} if token else {}
