@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +30,7 @@ def ours(path: str) -> int:
     matcher = Matcher((WantedApp("tiktok", names=NAMES),))
     wanted = Wanted("name", lambda name: matcher.mentions("", name))
     faults = FaultList()
+    _clock()
     found = sum(1 for _ in read_rows(ByteSource.of(Path(path)), APPS, faults, only=wanted))
     if faults:
         raise AssertionError(faults.faults)
@@ -40,6 +40,7 @@ def ours(path: str) -> int:
 def by_csv(path: str) -> int:
     """Read with `csv.reader`, and look only at the name."""
     names = {name.casefold() for name in NAMES}
+    _clock()
     with Path(path).open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
         place = next(reader).index("ApplicationName")
@@ -51,6 +52,7 @@ def by_duckdb(path: str) -> int:
     sys.path.insert(0, sys.argv[3])
     import duckdb  # noqa: PLC0415 - fetched for this run
 
+    _clock()
     rows = duckdb.sql(
         f"SELECT DeviceId, ApplicationName, ApplicationVersion FROM read_csv('{path}', "  # noqa: S608
         f"header=true, all_varchar=true) WHERE lower(ApplicationName) IN ('tiktok', 'tiktok lite')"
@@ -63,22 +65,27 @@ READERS: Final[Mapping[str, Callable[[str], int]]] = MappingProxyType(
 )
 
 
+_started: list[tuple[float, float]] = []
+
+
+def _clock() -> None:
+    """Begin to count: a program has to be loaded whatever it reads."""
+    _started.append((time.perf_counter(), time.process_time()))
+
+
 def main() -> None:
     """Read once."""
-    started = time.perf_counter()
     found = READERS[sys.argv[1]](sys.argv[2])
-    wall_s = time.perf_counter() - started
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        json.dumps(
-            {
-                "found": found,
-                "wall_s": wall_s,
-                "cpu_s": used.ru_utime + used.ru_stime,
-                "peak_mib": used.ru_maxrss / 1024,
-            }
-        )
-    )
+    wall, cpu = _started[-1]
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    figures = {
+        "found": found,
+        "wall_s": time.perf_counter() - wall,
+        "cpu_s": time.process_time() - cpu,
+        "peak_mib": int(peak) / 1024,
+    }
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

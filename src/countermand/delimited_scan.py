@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, filterfalse, islice
-from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BATCH_BYTES: Final = 1 << 16
 _MOST_KNOWN: Final = 50_000
 _QUOTE: Final = b'"'
+_QUOTED_FIRST: Final = re.compile(rb'\n"').search
 
 
 class LineTooLong(Exception):
@@ -73,7 +74,7 @@ class _Scan:
         self.lines_in_batch = 0
         text = self.stream.read(_BATCH_BYTES)
         if text and not text.endswith(b"\n"):
-            self.lines_in_batch = text.count(b"\n")
+            self.lines_in_batch = _count(text, b"\n")
             text += self._next_line()
         return text
 
@@ -81,12 +82,10 @@ class _Scan:
         if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
             yield from self._all_records(text)
             return
-        keys = self._keys(text)
-        self.lines_in_batch = len(keys)
-        strange = list(filterfalse(self.unwanted.__contains__, keys))
-        if not strange and not text.count(_QUOTE) % 2:
-            return
         lines = io.BytesIO(text).readlines()
+        self.lines_in_batch = len(lines)
+        keys = self._keys(text, lines)
+        strange = list(filterfalse(self.unwanted.__contains__, keys))
         suspects = [each for each in _places(keys, strange) if not self._is_unwanted(lines[each])]
         if len(suspects) > len(lines) // 2:
             yield from self._all_records(text)
@@ -96,18 +95,18 @@ class _Scan:
             suspects = sorted({*suspects, *odd})
         yield from self._read(lines, suspects)
 
-    def _keys(self, text: bytes) -> list[bytes]:
+    def _keys(self, text: bytes, lines: Sequence[bytes]) -> list[bytes]:
         """Cut the keys out as if no field before them were quoted, where that is so."""
         mark, place = self.key.delimiter.encode(), self.key.place
         cuts = place + 1
-        if place > 1 or (place and _QUOTE[0] in map(itemgetter(0), io.BytesIO(text))):
-            return self._careful_keys(text)
+        if place > 1 or (place and (text.startswith(_QUOTE) or _QUOTED_FIRST(text))):
+            return self._careful_keys(lines)
         try:
-            return [line.split(mark, cuts)[place] for line in io.BytesIO(text)]
+            return [line.split(mark, cuts)[place] for line in lines]
         except IndexError:  # a line with too few fields
-            return self._careful_keys(text)
+            return self._careful_keys(lines)
 
-    def _careful_keys(self, text: bytes) -> list[bytes]:
+    def _careful_keys(self, lines: Sequence[bytes]) -> list[bytes]:
         """Cut the keys out; one behind or with a quotation mark comes out as nobody's key."""
         mark, place = self.key.delimiter.encode(), self.key.place
         cuts, whole = place + 1, place + 2
@@ -115,7 +114,7 @@ class _Scan:
             cells[place]
             if len(cells := line.split(_QUOTE, 1)[0].split(mark, cuts)) == whole
             else _QUOTE
-            for line in io.BytesIO(text)
+            for line in lines
         ]
 
     def _is_unwanted(self, line: bytes) -> bool:
@@ -189,15 +188,19 @@ def _places(keys: list[bytes], strange: Iterable[bytes]) -> Iterator[int]:
 
 def _has_open_quotes(text: bytes, lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
     """Tell whether a suspect, or the end, follows an odd number of quotation marks."""
-    if _QUOTE not in text:
-        return False
-    start = done = 0
+    if _count(text, _QUOTE) % 2:
+        return True
+    start = 0
     for number in suspects:
-        end = start + sum(map(len, lines[done:number]))
-        if text.count(_QUOTE, start, end) % 2:
+        if _count(b"".join(lines[start:number]), _QUOTE) % 2:
             return True
-        start, done = end, number
-    return bool(text.count(_QUOTE, start) % 2)
+        start = number
+    return False
+
+
+def _count(text: bytes, mark: bytes) -> int:
+    """Count one character; `bytes.count` takes three times as long where it is rare."""
+    return len(text) - len(text.replace(mark, b""))
 
 
 def _text_lines(text: bytes) -> list[str]:
