@@ -52,7 +52,7 @@ class Echo:
 
     def respond(self, request: Request) -> Response:
         self.asked.append(request)
-        return Response(HTTPStatus.OK, request.target.encode() + b"|" + request.body)
+        return Response(HTTPStatus.OK, request.target + b"|" + request.body)
 
 
 def talk(*pieces: bytes, echo: Echo | None = None) -> Wire:

@@ -46,6 +46,11 @@ def door_key(login: str, device: str) -> bytes:
     return hashlib.blake2b(named, digest_size=_KEY_BYTES).digest()
 
 
+def plain_door_key(login: bytes, device: bytes) -> bytes:
+    """Return the same key for a printable ASCII login and a device in normal form."""
+    return hashlib.blake2b(login.lower() + _SEPARATOR + device, digest_size=_KEY_BYTES).digest()
+
+
 def _text_of(raw: bytes) -> str:
     # Bytes that are no plain word are written as hexadecimal digits.
     return raw.decode("ascii").lower() if _PRINTABLE.issuperset(raw) else raw.hex()

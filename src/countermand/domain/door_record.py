@@ -14,21 +14,23 @@ import hmac
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from countermand.domain.verdict import EntryFacts
+from countermand.domain.verdict import (
+    ORDER_BYTES,
+    EntryFacts,
+    EntryNumbers,
+    facts_of,
+    numbers_of,
+    order_bytes,
+)
 
 _BODY: Final = struct.Struct(">12sBB7q")
-_SEAL_BYTES: Final = 16
-RECORD_BYTES: Final = _BODY.size + _SEAL_BYTES
-NUMBER_BYTES: Final = 12
-_NONE: Final = -(2**63)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_MAY_CLOSE: Final = 1
-# A presence that is none of these is written as "unknown", which never closes a door.
-_PRESENCES: Final = ("unknown", "present", "absent", "unobservable")
+SEAL_BYTES: Final = 16
+RECORD_BYTES: Final = _BODY.size + SEAL_BYTES
+NUMBER_BYTES: Final = ORDER_BYTES
+# The order of an entry that says only that the device is known.
+NO_ORDER: Final = order_bytes("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +43,11 @@ class SealedEntry:
     @property
     def order_number(self) -> str:
         """Return the order that the entry belongs to."""
-        return self.body[:NUMBER_BYTES].rstrip(b"\x00").decode("ascii", "replace")
+        return self.body[:ORDER_BYTES].rstrip(b"\x00").decode("ascii", "replace")
 
     def facts(self) -> EntryFacts:
-        """Return the entry in the form that the verdict is computed from."""
-        _, presence, flags, *instants = _BODY.unpack(self.body)
-        evidence, fresh, closes, noticed, lock, attested, override = map(_instant, instants)
-        known = presence < len(_PRESENCES)
-        return EntryFacts(
-            order_number=self.order_number,
-            presence=_PRESENCES[presence] if known else _PRESENCES[0],
-            evidence_at=evidence,
-            fresh_until=fresh,
-            may_close=bool(flags & _MAY_CLOSE),
-            closes_at=closes or datetime.max.replace(tzinfo=UTC),
-            noticed_at=noticed,
-            lock_accepted_at=lock,
-            attested_at=attested,
-            override_until=override,
-        )
+        """Return what the entry says."""
+        return facts_of(EntryNumbers._make(_BODY.unpack(self.body)))
 
     def is_genuine(self, key: bytes, door: bytes) -> bool:
         """Tell whether the holder of `key` put this entry on this door."""
@@ -72,42 +60,50 @@ class SealedEntry:
 
 def body_of(facts: EntryFacts) -> bytes:
     """Return the part of a record that the seal covers."""
-    known = facts.presence in _PRESENCES
-    return _BODY.pack(
-        facts.order_number.encode("ascii"),
-        _PRESENCES.index(facts.presence) if known else 0,
-        _MAY_CLOSE if facts.may_close else 0,
-        _number(facts.evidence_at),
-        _number(facts.fresh_until),
-        _number(facts.closes_at),
-        _number(facts.noticed_at),
-        _number(facts.lock_accepted_at),
-        _number(facts.attested_at),
-        _number(facts.override_until),
-    )
+    return _BODY.pack(*numbers_of(facts))
 
 
 def seal(key: bytes, door: bytes, body: bytes) -> bytes:
     """Return the keyed checksum of one entry of one door."""
-    return hmac.digest(key, door + body, hashlib.sha256)[:_SEAL_BYTES]
+    return hmac.digest(key, door + body, hashlib.sha256)[:SEAL_BYTES]
 
 
 def records(stored: bytes) -> Iterator[SealedEntry]:
     """Return the entries that lie behind each other in `stored`; a torn rest is left out."""
-    whole = len(stored) - len(stored) % RECORD_BYTES
-    for start in range(0, whole, RECORD_BYTES):
+    for start in _starts(stored):
         middle = start + _BODY.size
         yield SealedEntry(stored[start:middle], stored[middle : start + RECORD_BYTES])
 
 
-def _number(instant: datetime | None) -> int:
-    return _NONE if instant is None else (instant - _EPOCH) // _MICROSECOND
+def numbers_in(stored: bytes) -> list[EntryNumbers]:
+    """Return the same entries as the verdict reads them, but for those that name no order."""
+    return [
+        EntryNumbers._make(_BODY.unpack_from(stored, start))
+        for start in _starts(stored)
+        if not stored.startswith(NO_ORDER, start)
+    ]
 
 
-def _instant(number: int) -> datetime | None:
-    if number == _NONE:
-        return None
-    try:
-        return _EPOCH + timedelta(microseconds=number)
-    except OverflowError:
-        return None
+def all_genuine(stored: bytes, order: bytes, *, entry_key: bytes, door: bytes) -> bool:
+    """Tell whether every entry of `order` was put on this door by the holder of the key."""
+    return len(without_forged(stored, order, entry_key=entry_key, door=door)) == (
+        len(_starts(stored)) * RECORD_BYTES
+    )
+
+
+def without_forged(stored: bytes, order: bytes, *, entry_key: bytes, door: bytes) -> bytes:
+    """Return `stored` without those entries of `order` that nobody with the key put there."""
+    kept = [
+        stored[start : start + RECORD_BYTES]
+        for start in _starts(stored)
+        if not stored.startswith(order, start)
+        or hmac.compare_digest(
+            seal(entry_key, door, stored[start : start + _BODY.size]),
+            stored[start + _BODY.size : start + RECORD_BYTES],
+        )
+    ]
+    return b"".join(kept)
+
+
+def _starts(stored: bytes) -> range:
+    return range(0, len(stored) - RECORD_BYTES + 1, RECORD_BYTES)

@@ -13,18 +13,24 @@ from typing import Final, Protocol
 
 from countermand.clock import Clock
 from countermand.domain.device_key import door_key
-from countermand.domain.door_record import SealedEntry
-from countermand.domain.verdict import OPEN_WITHOUT_ENTRY, Reason, Verdict, decide
+from countermand.domain.door_record import (
+    NO_ORDER,
+    RECORD_BYTES,
+    all_genuine,
+    numbers_in,
+    without_forged,
+)
+from countermand.domain.verdict import Reason, judge, microseconds, order_text
 from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.order_states import OrderStates
 
 
-class EntryTable(Protocol):
+class DoorTable(Protocol):
     """Whatever knows the entries of a door."""
 
-    def entries(self, door: bytes) -> tuple[SealedEntry, ...]:
-        """Return what is known of one door, mostly nothing."""
+    def stored(self, door: bytes) -> bytes | None:
+        """Return the records of one door, None if it has none."""
         ...
 
 
@@ -46,9 +52,13 @@ class Answer:
     device_known: str
 
 
-_NOBODY: Final = Answer(
-    paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="none"
+# Nine of ten answers are one of these.
+NOBODY: Final = Answer(paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="none")
+UNKNOWN: Final = Answer(
+    paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="unknown"
 )
+_MOST_ANSWERS: Final = 4096
+KNOWN: Final = Answer(paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="known")
 
 
 class Answerer:
@@ -57,7 +67,7 @@ class Answerer:
     def __init__(
         self,
         *,
-        table: EntryTable,
+        table: DoorTable,
         states: OrderStates,
         clock: Clock,
         entry_key: bytes,
@@ -69,6 +79,7 @@ class Answerer:
         self.clock = clock
         self.counts = counts
         self._entry_key = entry_key
+        self._answers: dict[tuple[bytes, Reason], Answer] = {}
 
     def answer(self, doors: Iterable[Door]) -> Answer:
         """Answer for one question; it is paused if it is for any of the doors that it names.
@@ -76,51 +87,57 @@ class Answerer:
         Several doors come from several headers that each name a person or a device: whoever adds
         a header of their own gains nothing by it.
         """
-        try:
-            return self._answer(doors)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must never keep mail from anybody
-            self.counts.add("doubts", kind="fault")
-            log_lines.error("question.failed", error=type(error).__name__, consequence="open")
-            return _NOBODY
-
-    def _answer(self, doors: Iterable[Door]) -> Answer:
-        # An entry without an order says only that the device is known.
-        nearest = _NOBODY
+        nearest = NOBODY
         for door in doors:
             if not door.device:
                 continue
-            key = door_key(door.login, door.device)
-            entries = self.table.entries(key)
-            known = "known" if entries else "unknown"
-            ordered = tuple(each for each in entries if each.order_number)
-            verdict = self._verdict(key, ordered) if ordered else OPEN_WITHOUT_ENTRY
-            answer = Answer(verdict.closed, verdict.order_number, verdict.reason, known)
-            if answer.paused:
-                return answer
+            given = self.answer_key(door_key(door.login, door.device))
+            if given.paused:
+                return given
             if nearest.device_known != "known":
-                nearest = answer
+                nearest = given
         return nearest
 
-    def _verdict(self, door: bytes, entries: tuple[SealedEntry, ...]) -> Verdict:
-        now = self.clock.now()
-        while True:
-            verdict = decide([each.facts() for each in entries], self.states.facts(), now)
-            if not verdict.closed:
-                return verdict
-            broken = self._with_broken_seals(door, entries, verdict.order_number)
-            if not broken:
-                return verdict
-            self.counts.add("doubts", kind="seal_broken")
-            entries = tuple(each for each in entries if each not in broken)
+    def answer_key(self, key: bytes) -> Answer:
+        """Answer for the door that has this key."""
+        try:
+            stored = self.table.stored(key)
+            if stored is None:
+                return UNKNOWN
+            if len(stored) == RECORD_BYTES and stored.startswith(NO_ORDER):
+                return KNOWN
+            return self._judged(key, stored)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must never keep mail from anybody
+            self.counts.add("doubts", kind="fault")
+            log_lines.error("question.failed", error=type(error).__name__, consequence="open")
+            return NOBODY
 
-    def _with_broken_seals(
-        self, door: bytes, entries: Iterable[SealedEntry], number: str | None
-    ) -> list[SealedEntry]:
-        return [
-            each
-            for each in entries
-            if each.order_number == number and not each.is_genuine(self._entry_key, door)
-        ]
+    def _judged(self, key: bytes, stored: bytes) -> Answer:
+        now = microseconds(self.clock.now())
+        said = judge(numbers_in(stored), self.states.rules(), now)
+        while said[1] is Reason.PAUSED_ON_DEVICE:
+            order = said[0]
+            if all_genuine(stored, order, entry_key=self._entry_key, door=key):
+                break
+            self.counts.add("doubts", kind="seal_broken")
+            stored = without_forged(stored, order, entry_key=self._entry_key, door=key)
+            said = judge(numbers_in(stored), self.states.rules(), now)
+        return self._worded(said)
+
+    def _worded(self, said: tuple[bytes, Reason]) -> Answer:
+        answer = self._answers.get(said)
+        if answer is None:
+            order, reason = said
+            answer = Answer(
+                paused=reason is Reason.PAUSED_ON_DEVICE,
+                order_number=order_text(order) or None,
+                reason=reason,
+                device_known="known",
+            )
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            self._answers[said] = answer
+        return answer
 
     def sends_while_paused(self, number: str | None) -> bool:
         """Tell whether an order lets devices send that may not read; yes when it is not known."""

@@ -93,15 +93,15 @@ class Control:
 
     def respond(self, request: Request) -> Response:
         """Answer one request."""
-        path = request.target.partition("?")[0]
-        routes: dict[tuple[str, str], Callable[[Request], Response]] = {
-            ("GET", "/health"): self._health,
-            ("GET", "/ready"): self._ready,
-            ("GET", "/metrics"): self._metrics,
-            ("GET", "/doors"): self._doors,
-            ("POST", "/stop"): self._stop,
-            ("POST", "/stop-code"): self._stop_code,
-            ("POST", "/ask"): self._ask,
+        path = request.target.partition(b"?")[0]
+        routes: dict[tuple[bytes, bytes], Callable[[Request], Response]] = {
+            (b"GET", b"/health"): self._health,
+            (b"GET", b"/ready"): self._ready,
+            (b"GET", b"/metrics"): self._metrics,
+            (b"GET", b"/doors"): self._doors,
+            (b"POST", b"/stop"): self._stop,
+            (b"POST", b"/stop-code"): self._stop_code,
+            (b"POST", b"/ask"): self._ask,
         }
         route = routes.get((request.method, path))
         return _NOT_HERE if route is None else route(request)
@@ -126,7 +126,7 @@ class Control:
 
     def _doors(self, request: Request) -> Response:
         del request
-        asked = self.counts.by_label("questions", "door")
+        asked = self.counts.by_label("answers", "door")
         return _json(
             {
                 "gate": self.name,

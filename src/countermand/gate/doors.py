@@ -6,74 +6,150 @@ on. So a wrong token in a configuration keeps mail from nobody, and it is counte
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
-from countermand.gate.answerer import Answerer
+from countermand.domain.verdict import Reason
+from countermand.gate.answerer import Answer, Answerer
+from countermand.gate.counts import Counter
+from countermand.gate.door_kinds import DoorKind, of_login
 from countermand.gate.fronts import dovecot, forward_auth
 from countermand.gate.fronts.words import refusal_line
 from countermand.gate.protocol import Headers, Request, Response
+from countermand.gate.upstream import Upstream
 
 WANTED_HEADERS: Final = forward_auth.WANTED_HEADERS
 _TOKEN_HEADER: Final = b"x-countermand-token"
 _BEARER: Final = b"bearer "
-_POLICY: Final = "/policy"
+_POLICY: Final = b"/policy"
 _GO_ON: Final = Response(HTTPStatus.NO_CONTENT)
 _POLICY_GO_ON: Final = Response(HTTPStatus.OK, dovecot.GO_ON)
 _NOT_HERE: Final = Response(HTTPStatus.NOT_FOUND)
+_MOST_REFUSALS: Final = 1024
 
 
 class Doors:
     """Both fronts behind one port."""
 
-    def __init__(self, answerer: Answerer, *, token: str, lookup_address: str) -> None:
-        """Answer whoever shows `token`."""
+    def __init__(
+        self,
+        answerer: Answerer,
+        *,
+        token: str,
+        lookup_address: str,
+        upstream: Upstream | None = None,
+    ) -> None:
+        """Answer whoever shows `token`; Dovecot's questions are put to `upstream` first."""
         self._answerer = answerer
         self._token = token.encode()
+        self._bearer = b"Bearer " + self._token
         self._lookup_address = lookup_address
+        self._upstream = upstream
+        self._counters: dict[tuple[DoorKind, bool, str], Counter] = {}
+        self._refusals: dict[tuple[str, bool], Response] = {}
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response | asyncio.Future[Response]:
         """Answer one question."""
-        path = request.target.partition("?")[0]
+        target = request.target
+        if target == forward_auth.PATH:  # nginx asks so, nine times of ten
+            return self._forward_auth(request)
+        path, _, query = target.partition(b"?")
         if path == _POLICY:
-            return self._policy(request)
-        if path == forward_auth.PATH or path.startswith(forward_auth.PATH + "/"):
+            return self._policy(request, query)
+        if path == forward_auth.PATH or path.startswith(forward_auth.PATH + b"/"):
             return self._forward_auth(request)
         return _NOT_HERE
-
-    def _policy(self, request: Request) -> Response:
-        if "command=report" in request.target.partition("?")[2]:
-            return _POLICY_GO_ON
-        if not self._is_answerable(request):
-            return _POLICY_GO_ON
-        body = dovecot.answer(self._answerer, request.body, lookup_address=self._lookup_address)
-        return Response(HTTPStatus.OK, body)
 
     def _forward_auth(self, request: Request) -> Response:
         if not self._is_answerable(request):
             return _GO_ON
-        asked = forward_auth.question(request.method, request.target, request.headers)
-        given = forward_auth.answer(self._answerer, asked)
-        if not given.paused:
-            return _GO_ON
-        number = given.order_number or ""
-        return Response(
-            HTTPStatus.FORBIDDEN,
-            refusal_line(self._lookup_address, number).encode(),
-            "text/plain; charset=utf-8",
-            (f"X-Countermand-Order: {number}",),
+        key = forward_auth.plain_key(request.headers)
+        if key is not None:
+            given = self._answerer.answer_key(key)
+            kind = (
+                DoorKind.ACTIVESYNC_KNOWN
+                if given.device_known == "known"
+                else DoorKind.ACTIVESYNC_UNKNOWN
+            )
+        else:
+            asked = forward_auth.question(request)
+            given = self._answerer.answer(asked.doors)
+            kind = forward_auth.kind_of(asked, given.device_known)
+        self._count(kind, given.reason, paused=given.paused)
+        return self._refusal(given, is_policy=False) if given.paused else _GO_ON
+
+    def _policy(self, request: Request, query: bytes) -> Response | asyncio.Future[Response]:
+        if not self._is_answerable(request):
+            return _POLICY_GO_ON
+        if b"command=report" in query:
+            if self._upstream is not None:
+                self._upstream.pass_on(query, request.body)
+            return _POLICY_GO_ON
+        asked = dovecot.question(request.body)
+        if self._upstream is None:
+            return self._policy_answer(asked)
+        return self._upstream.ask_first(
+            query, request.body, then=lambda: self._policy_answer(asked)
         )
+
+    def _policy_answer(self, asked: dovecot.PolicyQuestion | None) -> Response:
+        if asked is None:
+            self._answerer.counts.add("doubts", kind="question_not_understood")
+            return _POLICY_GO_ON
+        given = self._answerer.answer([asked.door])
+        kind = of_login(asked.protocol, asked.door.device, asked.mechanism)
+        if given.paused and asked.sends and self._answerer.sends_while_paused(given.order_number):
+            self._count(kind, "sending_allowed", paused=False)
+            return _POLICY_GO_ON
+        self._count(kind, given.reason, paused=given.paused)
+        return self._refusal(given, is_policy=True) if given.paused else _POLICY_GO_ON
+
+    def _refusal(self, given: Answer, *, is_policy: bool) -> Response:
+        """Return the refusal of one order, worded once."""
+        number = given.order_number or ""
+        worded = self._refusals.get((number, is_policy))
+        if worded is None:
+            line = refusal_line(self._lookup_address, number)
+            worded = (
+                Response(HTTPStatus.OK, dovecot.refused(line))
+                if is_policy
+                else Response(
+                    HTTPStatus.FORBIDDEN,
+                    line.encode(),
+                    "text/plain; charset=utf-8",
+                    (f"X-Countermand-Order: {number}",),
+                )
+            )
+            if len(self._refusals) >= _MOST_REFUSALS:
+                self._refusals.clear()
+            self._refusals[number, is_policy] = worded
+        return worded
+
+    def _count(self, kind: DoorKind, reason: Reason | str, *, paused: bool) -> None:
+        key = (kind, paused, reason)
+        counter = self._counters.get(key)
+        if counter is None:
+            answer = "paused" if paused else "open"
+            counter = self._answerer.counts.counter(
+                "answers", door=kind.value, answer=answer, reason=str(reason)
+            )
+            self._counters[key] = counter
+        counter.n += 1
 
     def _is_answerable(self, request: Request) -> bool:
         if request.oversized:
             self._answerer.counts.add("doubts", kind="question_too_long")
             return False
-        if not shows_token(request.headers, self._token):
-            self._answerer.counts.add("doubts", kind="stranger")
-            return False
-        return True
+        shown = request.headers.get(forward_auth.AUTHORIZATION)
+        if shown is not None and len(shown) == 1 and hmac.compare_digest(shown[0], self._bearer):
+            return bool(self._token)
+        if shows_token(request.headers, self._token):
+            return True
+        self._answerer.counts.add("doubts", kind="stranger")
+        return False
 
 
 def shows_token(headers: Headers, token: bytes) -> bool:

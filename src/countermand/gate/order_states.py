@@ -29,13 +29,14 @@ from countermand.domain.published_states import (
     StatesNotUnderstood,
     read,
 )
-from countermand.domain.verdict import OrderStateFacts
+from countermand.domain.verdict import OrderRule, OrderStateFacts, order_bytes, rule_of
 from countermand.gate.keys import GateKeys
 from countermand.gate.machine_time import MachineTime
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
 _CLOCKS_AGREE_MS: Final = 60_000
 _NOTHING: Final[Mapping[str, OrderStateFacts]] = MappingProxyType({})
+_NO_RULES: Final[Mapping[bytes, OrderRule]] = MappingProxyType({})
 
 
 class Received(StrEnum):
@@ -73,6 +74,7 @@ class OrderStates:
         self._unreadable: frozenset[str] = frozenset()
         self._nothing_readable = False
         self._facts: Mapping[str, OrderStateFacts] = _NOTHING
+        self._rules: Mapping[bytes, OrderRule] = _NO_RULES
         # A set may arrive in one thread while a stop arrives in another: neither may win by chance.
         self._changing = threading.Lock()
 
@@ -92,9 +94,14 @@ class OrderStates:
 
     def facts(self) -> Mapping[str, OrderStateFacts]:
         """Return the orders that may shut doors now, by number; empty in every doubt."""
-        if self._nothing_readable or self._time.since_boot_ms() >= self._good_until_ms:
-            return _NOTHING
-        return self._facts
+        return self._facts if self._is_trusted() else _NOTHING
+
+    def rules(self) -> Mapping[bytes, OrderRule]:
+        """Return the same as the verdict reads it, worked out once for each change of an order."""
+        return self._rules if self._is_trusted() else _NO_RULES
+
+    def _is_trusted(self) -> bool:
+        return not self._nothing_readable and self._time.since_boot_ms() < self._good_until_ms
 
     def receive(self, arrived: SignedSet, *, at_once: bool) -> Received:
         """Take a set of states over if it is genuine and newer.
@@ -166,6 +173,7 @@ class OrderStates:
     def _refresh(self) -> None:
         orders = self._states.orders.values() if self._states else ()
         self._facts = {order.number: self._fenced(order) for order in orders}
+        self._rules = {order_bytes(number): rule_of(each) for number, each in self._facts.items()}
 
     def _fenced(self, order: PublishedOrder) -> OrderStateFacts:
         if order.number in self._unreadable:

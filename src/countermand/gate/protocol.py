@@ -1,7 +1,10 @@
 """HTTP for a gate: bounded, in order, one answer to each question, nothing kept between them.
 
 A question of any size and shape gets an answer or a closed connection, never more memory. Answers
-to questions that came in one piece leave in one piece, in their order.
+leave in the order of their questions, and those to questions that came in one piece leave in one.
+
+This is the path of every request: parsing is httptools' (C), and what it calls here is short. What
+the figures are, and why it is no framework, is in docs/decisions/0011.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -20,59 +22,98 @@ LONGEST_BODY: Final = 16 * 1024
 LONGEST_HEADERS: Final = 32 * 1024
 # What may lie in a parser before a question is whole; a piece of the network adds at most itself.
 _LONGEST_UNFINISHED: Final = LONGEST_TARGET + LONGEST_BODY + LONGEST_HEADERS
-IDLE_MS: Final = 120_000
+# Questions of one connection that wait for somebody else's answer.
+_MOST_WAITING: Final = 64
+_IDLE_SWEEPS: Final = 4
+_MOST_SPELLINGS: Final = 512
 
 Headers = dict[bytes, list[bytes]]
 
 
-@dataclass(slots=True)
 class Request:
     """One question. `headers` holds only those that the front asked for, names in lower case."""
 
-    method: str = ""
-    target: str = ""
-    headers: Headers = field(default_factory=dict)
-    body: bytes = b""
-    oversized: bool = False
+    __slots__ = ("body", "headers", "method", "oversized", "target")
+
+    def __init__(
+        self,
+        method: bytes = b"GET",
+        target: bytes = b"",
+        headers: Headers | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """Begin a question."""
+        self.method = method
+        self.target = target
+        self.headers: Headers = {} if headers is None else headers
+        self.body = body
+        self.oversized = False
 
 
-@dataclass(frozen=True, slots=True)
 class Response:
-    """One answer; `headers` are whole lines without their ends."""
+    """One answer, put into bytes once; `headers` are whole lines without their ends."""
 
-    status: HTTPStatus
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: tuple[str, ...] = ()
+    __slots__ = ("body", "headers", "status", "wire", "wire_last")
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        headers: tuple[str, ...] = (),
+    ) -> None:
+        """Write the answer out."""
+        self.status = status
+        self.body = body
+        self.headers = headers
+        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *headers]
+        if status is not HTTPStatus.NO_CONTENT:
+            lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+        head = "\r\n".join(lines).encode("latin-1", "replace")
+        self.wire = head + b"\r\n\r\n" + body
+        self.wire_last = head + b"\r\nConnection: close\r\n\r\n" + body
 
     def to_bytes(self, *, keep: bool, with_body: bool = True) -> bytes:
         """Return the answer as it goes out; `keep` says that the connection stays."""
-        lines = [f"HTTP/1.1 {self.status.value} {self.status.phrase}", *self.headers]
-        if self.status is not HTTPStatus.NO_CONTENT:
-            lines += [f"Content-Type: {self.content_type}", f"Content-Length: {len(self.body)}"]
-        if not keep:
-            lines.append("Connection: close")
-        head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
-        return head + self.body if with_body else head
+        whole = self.wire if keep else self.wire_last
+        return whole if with_body or not self.body else whole[: -len(self.body)]
 
 
-@dataclass(slots=True)
+Responder = Callable[[Request], "Response | asyncio.Future[Response]"]
+_NOT_UNDERSTOOD: Final = Response(HTTPStatus.BAD_REQUEST)
+
+
 class Listener:
     """One port: who answers, which headers are wanted, and which connections are open."""
 
-    respond: Callable[[Request], Response]
-    wanted: AbstractSet[bytes]
-    most_connections: int = 4096
-    open: set[Connection] = field(default_factory=set)
+    def __init__(
+        self, respond: Responder, wanted: AbstractSet[bytes], most_connections: int = 4096
+    ) -> None:
+        """Let `respond` answer; `wanted` are names of headers in lower case."""
+        self.respond = respond
+        self.most_connections = most_connections
+        self.open: set[Connection] = set()
+        self._wanted = wanted
+        # How a name was spelt, and what it is called if it is wanted.
+        self.spellings: dict[bytes, bytes | None] = {}
 
     def connection(self) -> Connection:
         """Return the protocol of one new connection."""
         return Connection(self)
 
-    def close_idle(self, now_s: float) -> None:
-        """Close connections on which nothing came for IDLE_MS."""
+    def learn(self, spelling: bytes) -> bytes | None:
+        """Return the wanted header that is spelt so, and remember it (up to a bound)."""
+        lower = spelling.lower()
+        name = lower if lower in self._wanted else None
+        if len(self.spellings) < _MOST_SPELLINGS:
+            self.spellings[spelling] = name
+        return name
+
+    def close_idle(self) -> None:
+        """Close connections on which nothing came during the last few calls."""
         for each in list(self.open):
-            if now_s - each.heard_at_s > IDLE_MS / 1000:
+            each.idle_sweeps += 1
+            if each.idle_sweeps > _IDLE_SWEEPS:
                 each.close()
 
     def close_all(self) -> None:
@@ -87,17 +128,17 @@ class Connection(asyncio.Protocol):
     def __init__(self, listener: Listener) -> None:
         """Wait for a question."""
         self._listener = listener
+        self._spellings = listener.spellings
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._answers: list[bytes] = []
+        self._answers: list[bytes | _Waiting] = []
         self._unfinished = 0
-        self._target = b""
         self._request = Request()
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._header_bytes = 0
         self._done = False
-        self.heard_at_s = asyncio.get_running_loop().time()
+        self.idle_sweeps = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, unless there are too many."""
@@ -114,6 +155,10 @@ class Connection(asyncio.Protocol):
         del exc
         self._listener.open.discard(self)
         self._transport = None
+        for each in self._answers:
+            if isinstance(each, _Waiting):
+                each.future.cancel()
+        self._answers.clear()
 
     def pause_writing(self) -> None:
         """Hear no more from somebody who does not listen."""
@@ -129,7 +174,7 @@ class Connection(asyncio.Protocol):
         """Parse what came, and send the answers to every question that is whole."""
         if self._done:
             return
-        self.heard_at_s = asyncio.get_running_loop().time()
+        self.idle_sweeps = 0
         self._unfinished += len(data)
         try:
             self._parser.feed_data(data)
@@ -137,19 +182,39 @@ class Connection(asyncio.Protocol):
             self._done = True
         except httptools.HttpParserError:
             if not self._done:
-                self._answers.append(Response(HTTPStatus.BAD_REQUEST).to_bytes(keep=False))
+                self._answers.append(_NOT_UNDERSTOOD.wire_last)
             self._done = True
-        self._send(len(data))
+        if self._unfinished > _LONGEST_UNFINISHED + len(data):
+            self._done = True
+        self._send()
 
-    def _send(self, came: int) -> None:
-        if self._transport is None:
+    def _send(self) -> None:
+        """Send what can be sent now: every answer up to the first that is still waited for."""
+        transport = self._transport
+        if transport is None:
             return
         if self._answers:
-            self._transport.write(b"".join(self._answers))
-            self._answers.clear()
-        if self._done or self._unfinished > _LONGEST_UNFINISHED + came:
-            self._done = True
-            self._transport.close()
+            ready = self._ready()
+            if ready:
+                transport.write(ready)
+        if self._done and not self._answers:
+            transport.close()
+
+    def _ready(self) -> bytes:
+        """Take out what can be sent now."""
+        answers = self._answers
+        if len(answers) == 1 and isinstance(answers[0], bytes):  # nearly always
+            return cast("bytes", answers.pop())
+        ready: list[bytes] = []
+        for each in answers:
+            if isinstance(each, _Waiting):
+                if not each.future.done():
+                    break
+                ready.append(each.answer())
+            else:
+                ready.append(each)
+        del answers[: len(ready)]
+        return b"".join(ready)
 
     def close(self) -> None:
         """Close from our side."""
@@ -159,21 +224,29 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin a question."""
-        self._target = b""
         self._request = Request()
-        self._body = []
         self._body_bytes = self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take (a part of) the target."""
-        self._target += url[: LONGEST_TARGET + 1 - len(self._target)]
+        request = self._request
+        if request.target:
+            url = request.target + url
+        request.target = url if len(url) <= LONGEST_TARGET else url[: LONGEST_TARGET + 1]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a wanted header."""
-        self._header_bytes += len(name) + len(value)
-        lower = name.lower()
-        if lower in self._listener.wanted and self._header_bytes <= LONGEST_HEADERS:
-            self._request.headers.setdefault(lower, []).append(value)
+        wanted = self._spellings.get(name, b"")
+        if wanted == b"":
+            wanted = self._listener.learn(name)
+        if wanted is not None:
+            self._header_bytes += len(value)
+            if self._header_bytes <= LONGEST_HEADERS:
+                headers = self._request.headers
+                if wanted in headers:
+                    headers[wanted].append(value)
+                else:
+                    headers[wanted] = [value]
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body, as long as it is short."""
@@ -185,16 +258,48 @@ class Connection(asyncio.Protocol):
         """Answer the question."""
         self._unfinished = 0
         request = self._request
-        request.method = self._parser.get_method().decode("ascii", "replace")
-        request.target = self._target.decode("utf-8", "replace")
-        request.body = b"".join(self._body)
+        request.method = self._parser.get_method()
+        if self._body:
+            request.body = b"".join(self._body)
+            self._body.clear()
         request.oversized = (
             self._body_bytes > LONGEST_BODY
-            or len(self._target) > LONGEST_TARGET
+            or len(request.target) > LONGEST_TARGET
             or self._header_bytes > LONGEST_HEADERS
         )
         response = self._listener.respond(request)
         keep = bool(self._parser.should_keep_alive()) and not self._done
-        self._answers.append(response.to_bytes(keep=keep, with_body=request.method != "HEAD"))
+        with_body = request.method != b"HEAD"
+        if isinstance(response, Response):
+            self._answers.append(
+                response.wire
+                if keep and with_body
+                else response.to_bytes(keep=keep, with_body=with_body)
+            )
+        else:
+            self._wait_for(response, keep=keep, with_body=with_body)
         if not keep:
             self._done = True
+
+    def _wait_for(self, future: asyncio.Future[Response], *, keep: bool, with_body: bool) -> None:
+        if len(self._answers) >= _MOST_WAITING:
+            future.cancel()
+            self._done = True
+            return
+        self._answers.append(_Waiting(future, keep=keep, with_body=with_body))
+        future.add_done_callback(lambda _: self._send())
+
+
+class _Waiting:
+    """An answer that somebody else still has to give."""
+
+    __slots__ = ("_keep", "_with_body", "future")
+
+    def __init__(self, future: asyncio.Future[Response], *, keep: bool, with_body: bool) -> None:
+        self.future = future
+        self._keep = keep
+        self._with_body = with_body
+
+    def answer(self) -> bytes:
+        """Return the answer as it goes out; whoever gives the future sees to it that none fails."""
+        return self.future.result().to_bytes(keep=self._keep, with_body=self._with_body)

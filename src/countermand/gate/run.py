@@ -155,9 +155,8 @@ class Gate:
             self.follow_if_nobody_else_does()
             self.answerer.clock = _clock(self._folder, self.answerer.clock)
         if self._ticks % _EVERY_HALF_MINUTE == 0:
-            now_s = asyncio.get_running_loop().time()
-            self.doors.close_idle(now_s)
-            self.control.close_idle(now_s)
+            self.doors.close_idle()
+            self.control.close_idle()
 
     def _watch_the_other_follower(self) -> None:
         try:
@@ -216,6 +215,7 @@ async def serve(gate: Gate, settings: config.Settings, wishes: Wishes) -> None:
         loop.add_signal_handler(each, ended.set)
     at = Address.parse(settings.gate, port=wishes.port)
     control_at = Address.parse(settings.gate_control, port=wishes.control_port)
+    gate.table.share_reads(loop.call_soon)
     doors_server = await _listen(gate.doors, at)
     control_server = await _listen(gate.control, control_at)
     _say_ready(wishes.ready_file, doors_server, control_server)

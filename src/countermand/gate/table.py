@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import lmdb
 
-from countermand.domain.door_record import RECORD_BYTES, SealedEntry, records
+from countermand.domain.door_record import RECORD_BYTES, SEAL_BYTES, records
 from countermand.gate import log_lines
 
-_FIRST_MAP_BYTES: Final = 1 << 30  # address space, not disk: the file grows with its content
+# Address space, not disk: the file grows with its content. Room for a hundred million entries, so
+# that the map never has to move under somebody who reads.
+_MAP_BYTES: Final = 1 << 34
 _MAX_READERS: Final = 510
 _PLACE: Final = b"place"
 _TALLIED_BYTES: Final = 8
@@ -53,6 +55,8 @@ class Table:
 
     def __init__(self, folder: Path) -> None:
         """Open the table in `folder`, or begin an empty one."""
+        self._soon: Callable[[Callable[[], None]], object] | None = None
+        self._reading: Any = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._open(folder)
@@ -65,7 +69,7 @@ class Table:
     def _open(self, folder: Path) -> None:
         self._env = lmdb.open(
             str(folder),
-            map_size=max(_FIRST_MAP_BYTES, _file_bytes(folder) * 2),
+            map_size=_MAP_BYTES,
             max_dbs=2,
             max_readers=_MAX_READERS,
             mode=0o600,
@@ -76,18 +80,30 @@ class Table:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._let_go()
         self._env.close()
 
-    def entries(self, door: bytes) -> tuple[SealedEntry, ...]:
-        """Return what is known of one door, mostly nothing."""
-        try:
+    def share_reads(self, soon: Callable[[Callable[[], None]], object]) -> None:
+        """Let all reads of one turn of the event loop see one state of the table, which is cheaper.
+
+        `soon` calls what it is given when the turn is over.
+        """
+        self._soon = soon
+
+    def stored(self, door: bytes) -> bytes | None:
+        """Return the records of one door behind each other, None if it has none (most have)."""
+        if self._soon is None:
             with self._env.begin(db=self._doors) as reading:
-                stored = reading.get(door)
-        except lmdb.MapResizedError:
-            self._env.set_mapsize(0)  # another process made it larger
-            with self._env.begin(db=self._doors) as reading:
-                stored = reading.get(door)
-        return () if stored is None else tuple(records(stored))
+                return reading.get(door)
+        if self._reading is None:
+            self._reading = self._env.begin(db=self._doors)
+            self._soon(self._let_go)
+        return cast("bytes | None", self._reading.get(door))
+
+    def _let_go(self) -> None:
+        if self._reading is not None:
+            self._reading.abort()
+            self._reading = None
 
     def place(self) -> Place:
         """Return how far the table has come."""
@@ -96,26 +112,15 @@ class Table:
 
     def apply(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
         """Store changes durably, and the place in the feed up to which they reach."""
-        changes = list(rows)
-        try:
-            self._write(changes, Place(version, row_id), anew=False)
-        except lmdb.MapFullError:
-            self._write(changes, Place(version, row_id), anew=False)
+        self._write(rows, Place(version, row_id), anew=False)
 
     def replace_all(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
-        """Put these rows in the place of everything; readers see the old until all is there.
-
-        Raises lmdb.MapFullError when they do not fit; there is room at the next try.
-        """
+        """Put these rows in the place of everything; readers see the old until all is there."""
         self._write(rows, Place(version, row_id), anew=True)
 
     def _write(self, rows: Iterable[FeedRow], to: Place, *, anew: bool) -> None:
-        try:
-            with self._env.begin(write=True) as writing:
-                self._write_in(writing, rows, to, anew=anew)
-        except lmdb.MapFullError:
-            self._env.set_mapsize(self._env.info()["map_size"] * 2)
-            raise
+        with self._env.begin(write=True) as writing:
+            self._write_in(writing, rows, to, anew=anew)
 
     def _write_in(self, writing: Any, rows: Iterable[FeedRow], to: Place, *, anew: bool) -> None:
         before = Place() if anew else _place(writing.get(_PLACE, db=self._about))
@@ -124,16 +129,14 @@ class Table:
         count, folded = before.count, before.folded
         for row in rows:
             stored = writing.get(row.door, b"", db=self._doors)
-            kept = [each for each in records(stored) if each.order_number != row.order_number]
-            for gone in records(stored):
-                if gone.order_number == row.order_number:
-                    count, folded = count - 1, folded ^ _folded(gone.seal)
-            content = b"".join(each.to_bytes() for each in kept)
+            kept, gone = _split(stored, row.order_number)
+            for seal in gone:
+                count, folded = count - 1, folded ^ _folded(seal)
             if row.record is not None:
-                content += row.record
+                kept += row.record
                 count, folded = count + 1, folded ^ _folded(_seal(row.record))
-            if content:
-                writing.put(row.door, content, db=self._doors)
+            if kept:
+                writing.put(row.door, kept, db=self._doors)
             else:
                 writing.delete(row.door, db=self._doors)
         place = Place(to.version, to.row_id, count, folded)
@@ -144,19 +147,20 @@ def _place(stored: bytes | None) -> Place:
     return Place() if stored is None else Place(**json.loads(stored))
 
 
+def _split(stored: bytes, order_number: str) -> tuple[bytes, list[bytes]]:
+    """Return what is not of one order, and the seals of what is."""
+    if not stored:  # most often
+        return b"", []
+    found = list(records(stored))
+    kept = b"".join(each.to_bytes() for each in found if each.order_number != order_number)
+    return kept, [each.seal for each in found if each.order_number == order_number]
+
+
 def _seal(record: bytes) -> bytes:
     if len(record) != RECORD_BYTES:
         raise ValueError(f"a record of {len(record)} bytes")
-    [entry] = records(record)
-    return entry.seal
+    return record[-SEAL_BYTES:]
 
 
 def _folded(seal: bytes) -> int:
     return int.from_bytes(seal[:_TALLIED_BYTES], "big", signed=True)
-
-
-def _file_bytes(folder: Path) -> int:
-    try:
-        return (folder / "data.mdb").stat().st_size
-    except FileNotFoundError:
-        return 0

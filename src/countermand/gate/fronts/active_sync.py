@@ -16,7 +16,7 @@ from countermand.domain.device_key import normal_device
 
 _PATH: Final = "microsoft-server-activesync"
 _VERSIONS: Final = frozenset({120, 121, 140, 141, 160, 161})
-_LONGEST_QUERY: Final = 4096
+LONGEST_QUERY: Final = 4096
 _BEFORE_ID: Final = 4
 
 
@@ -27,7 +27,7 @@ def is_active_sync(path: str) -> bool:
 
 def device_of(query: str) -> str:
     """Return the normal form of the device that a query names, empty if it names none."""
-    if len(query) > _LONGEST_QUERY:
+    if len(query) > LONGEST_QUERY:
         return ""
     named = _parameter(query, "deviceid")
     if named is not None:
@@ -38,7 +38,7 @@ def device_of(query: str) -> str:
 
 def user_of(query: str) -> str:
     """Return the person that a plain query names, empty if it names none."""
-    if len(query) > _LONGEST_QUERY:
+    if len(query) > LONGEST_QUERY:
         return ""
     return (_parameter(query, "user") or b"").decode("utf-8", "replace")
 

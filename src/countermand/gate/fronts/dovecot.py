@@ -1,7 +1,7 @@
 """Dovecot's auth policy question, versions 2.3 and 2.4: asked once for each login that is right.
 
 The device is the name of the device password that matched; what a client says about itself
-(`client`, `device_id`) is never believed. Only status 0 and status -1 are ever answered.
+(`client`, `device_id`) is never believed. Only status 0 and status -1 are ever answered by us.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from countermand.domain.device_key import normal_device, normal_login
-from countermand.gate import door_kinds
-from countermand.gate.answerer import Answer, Answerer, Door
-from countermand.gate.fronts.words import refusal_line
+from countermand.gate.answerer import Door
 
 GO_ON: Final = b'{"status":0,"msg":""}'
 _SENDING: Final = frozenset({"smtp", "submission"})
@@ -22,11 +20,16 @@ _PROTOCOLS: Final = frozenset({"imap", "pop3", "smtp", "submission", "sieve", "m
 
 @dataclass(frozen=True, slots=True)
 class PolicyQuestion:
-    """Who logs in with which device, by which protocol."""
+    """Who logs in with which device, by which protocol and mechanism."""
 
     door: Door
     protocol: str
     mechanism: str
+
+    @property
+    def sends(self) -> bool:
+        """Tell whether this login is for sending mail, not for reading it."""
+        return self.protocol in _SENDING
 
 
 def question(body: bytes) -> PolicyQuestion | None:
@@ -48,27 +51,6 @@ def question(body: bytes) -> PolicyQuestion | None:
     )
 
 
-def answer(answerer: Answerer, body: bytes, *, lookup_address: str) -> bytes:
-    """Return the JSON answer to the body of a question; in doubt, go on."""
-    asked = question(body)
-    if asked is None:
-        answerer.counts.add("doubts", kind="question_not_understood")
-        return GO_ON
-    given = answerer.answer([asked.door])
-    kind = door_kinds.of_login(asked.protocol, asked.door.device, asked.mechanism)
-    answerer.counts.add("questions", door=kind)
-    sends = asked.protocol in _SENDING and answerer.sends_while_paused(given.order_number)
-    refuses = given.paused and not sends
-    answerer.counts.add(
-        "answers",
-        door=asked.protocol,
-        device=given.device_known,
-        answer="paused" if refuses else "open",
-        reason="sending_allowed" if given.paused and sends else given.reason,
-    )
-    return _refused(given, lookup_address) if refuses else GO_ON
-
-
-def _refused(given: Answer, lookup_address: str) -> bytes:
-    line = refusal_line(lookup_address, given.order_number or "")
+def refused(line: str) -> bytes:
+    """Return the answer that refuses, with the line that its person sees."""
     return json.dumps({"status": -1, "msg": line}).encode()

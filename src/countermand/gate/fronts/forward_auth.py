@@ -6,24 +6,28 @@ The phone's own request comes in headers (`X-Original-URI`, `X-Forwarded-Uri`) o
 path; the person in `X-Remote-User` or in a Basic header whose password is dropped before anything
 else is done. A phone may add headers of its own, so all that are there count: adding one can only
 shut a door on oneself. Webmail and OPTIONS name no device and pass.
+
+Nearly every question has one plain shape. `plain_key` reads exactly that shape, and leaves every
+other to `question`; where both read, both read the same.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
-from countermand.domain.device_key import normal_login
-from countermand.gate.answerer import Answer, Answerer, Door
+from countermand.domain.device_key import normal_login, plain_door_key
+from countermand.gate.answerer import Door
 from countermand.gate.door_kinds import DoorKind
-from countermand.gate.fronts.active_sync import device_of, is_active_sync, user_of
+from countermand.gate.fronts.active_sync import LONGEST_QUERY, device_of, is_active_sync, user_of
+from countermand.gate.protocol import Request
 
-PATH: Final = "/auth"
+PATH: Final = b"/auth"
 URI_HEADERS: Final = (b"x-original-uri", b"x-forwarded-uri")
 METHOD_HEADERS: Final = (b"x-original-method", b"x-forwarded-method")
 USER_HEADERS: Final = (b"x-remote-user", b"remote-user")
@@ -32,57 +36,81 @@ WANTED_HEADERS: Final = frozenset(
     {*URI_HEADERS, *METHOD_HEADERS, *USER_HEADERS, AUTHORIZATION, b"x-countermand-token"}
 )
 _MOST_OF_EACH: Final = 4
-_ACTIVE_SYNC: Final = "activesync"
-_WEBMAIL: Final = "webmail"
-_ACTIVE_SYNC_DOORS: Final = MappingProxyType(
-    {"known": DoorKind.ACTIVESYNC_KNOWN, "unknown": DoorKind.ACTIVESYNC_UNKNOWN}
-)
 Headers = Mapping[bytes, Sequence[bytes]]
+
+# In lower case. An id that may be text written in hexadecimal digits is not plain.
+_PLAIN_URI: Final = re.compile(
+    rb"/microsoft-server-activesync\?"
+    rb"(?:(?!deviceid=)[a-z0-9]+=[!-%'-~]*&)*+"
+    rb"deviceid=(?!(?:[2-7][0-9a-f]){6,}(?:&|\Z))([a-z0-9]+)(?:&[!-~]*)?"
+)
+_PLAIN_HEADERS: Final = frozenset(
+    {b"x-original-uri", b"x-original-method", b"x-remote-user", AUTHORIZATION}
+)
+_PLAIN_LOGIN: Final = re.compile(rb"[!-\[\]-~]+")
 
 
 @dataclass(frozen=True, slots=True)
 class WebQuestion:
-    """Who asks through a proxy, with which devices; `kind` names the door."""
+    """Who asks through a proxy, with which devices; `is_webmail` says that it is no phone."""
 
-    kind: str
+    is_webmail: bool
     doors: tuple[Door, ...]
 
 
-def question(method: str, target: str, headers: Headers) -> WebQuestion:
-    """Read what a proxy forwards; `method` and `target` are those of its own request to us."""
+def plain_key(headers: Headers) -> bytes | None:
+    """Return the key of the one door that a question of the plain shape names, else None.
+
+    Whoever calls has made sure that what stands in `authorization` is no Basic name.
+    """
+    if len(headers) != len(_PLAIN_HEADERS) or not headers.keys() >= _PLAIN_HEADERS:
+        return None
+    uris, logins = headers[b"x-original-uri"], headers[b"x-remote-user"]
+    methods = headers[b"x-original-method"]
+    if not len(uris) == len(logins) == len(methods) == len(headers[AUTHORIZATION]) == 1:
+        return None
+    named = _PLAIN_URI.fullmatch(uris[0].lower())
+    login, method = logins[0], methods[0]
+    if (
+        named is None
+        or len(uris[0]) > LONGEST_QUERY
+        or method == b"OPTIONS"
+        or not method.isupper()
+        or not _PLAIN_LOGIN.fullmatch(login)
+    ):
+        return None
+    return plain_door_key(login, named[1])
+
+
+def question(request: Request) -> WebQuestion:
+    """Read what a proxy forwards."""
+    headers = request.headers
     uris = [uri for uri in _texts(headers, URI_HEADERS) if is_active_sync(_path(uri))]
-    behind = target.removeprefix(PATH)
+    behind = request.target.removeprefix(PATH).decode("utf-8", "replace")
     if not any(headers.get(name) for name in URI_HEADERS) and is_active_sync(_path(behind)):
         uris = [behind]
     if not uris:
-        return WebQuestion(kind=_WEBMAIL, doors=())
-    if all(each.upper() == "OPTIONS" for each in _methods(method, headers)):
-        return WebQuestion(kind=_ACTIVE_SYNC, doors=())
+        return WebQuestion(is_webmail=True, doors=())
+    if all(each.upper() == "OPTIONS" for each in _methods(request)):
+        return WebQuestion(is_webmail=False, doors=())
     queries = [uri.partition("?")[2] for uri in uris]
     devices = _once(device for query in queries if (device := device_of(query)))
     logins = _logins(headers) or _once(normal_login(user_of(query)) for query in queries)
     doors = tuple(Door(login, device) for login in logins for device in devices)
-    return WebQuestion(kind=_ACTIVE_SYNC, doors=doors)
+    return WebQuestion(is_webmail=False, doors=doors)
 
 
-def answer(answerer: Answerer, asked: WebQuestion) -> Answer:
-    """Answer and count."""
-    given = answerer.answer(asked.doors)
-    answerer.counts.add("questions", door=_door(asked.kind, given.device_known))
-    answerer.counts.add(
-        "answers",
-        door=asked.kind,
-        device=given.device_known,
-        answer="paused" if given.paused else "open",
-        reason=given.reason,
-    )
-    return given
-
-
-def _door(kind: str, device_known: str) -> DoorKind:
-    if kind == _WEBMAIL:
+def kind_of(asked: WebQuestion, device_known: str) -> DoorKind:
+    """Return the door through which a question came, knowing what was found."""
+    if asked.is_webmail:
         return DoorKind.WEBMAIL
-    return _ACTIVE_SYNC_DOORS.get(device_known, DoorKind.OTHER)
+    return _KINDS.get(device_known, DoorKind.OTHER)
+
+
+_KINDS: Final[Mapping[str, DoorKind]] = {
+    "known": DoorKind.ACTIVESYNC_KNOWN,
+    "unknown": DoorKind.ACTIVESYNC_UNKNOWN,
+}
 
 
 def basic_name(value: bytes) -> str:
@@ -105,8 +133,8 @@ def _logins(headers: Headers) -> list[str]:
     return _once(normal_login(name) for name in spelled if name.strip())
 
 
-def _methods(own: str, headers: Headers) -> list[str]:
-    return _texts(headers, METHOD_HEADERS) or [own]
+def _methods(request: Request) -> list[str]:
+    return _texts(request.headers, METHOD_HEADERS) or [request.method.decode("ascii", "replace")]
 
 
 def _texts(headers: Headers, names: Iterable[bytes]) -> list[str]:

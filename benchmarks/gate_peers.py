@@ -1,0 +1,128 @@
+"""The peers of the gate: the same HTTP layer over another engine; run as a server of its own.
+
+    python -m benchmarks.gate_peers opa DEVICES PORT FOLDER    the OPA engine, devices as its data
+    python -m benchmarks.gate_peers postgres URL PORT          one query for each question
+
+Each reads the question with our own front, so that only the engine differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import uvloop
+
+from benchmarks.gate_world import Phone, order_of
+from countermand.domain.device_key import door_key
+from countermand.gate.fronts import forward_auth
+from countermand.gate.protocol import Listener, Request, Response
+
+_POLICY: Final = """
+package gate
+import rego.v1
+default refused := false
+refused if {
+    entry := data.doors[input.door]
+    entry.presence == "present"
+    entry.may_close
+    entry.fresh_until > input.now
+    entry.closes_at <= input.now
+    not data.stopped[entry.order]
+}
+"""
+_GO_ON: Final = Response(HTTPStatus.NO_CONTENT)
+_REFUSED: Final = Response(HTTPStatus.FORBIDDEN, b"Mail is paused on this device.", "text/plain")
+_POOL: Final = 16
+_NOW: Final = 1_800_000_000
+Decide = Callable[[bytes], "bool | Awaitable[bool]"]
+
+
+def opa(devices: int, engine: Any) -> Decide:
+    """Load all devices into the engine, and return what asks it."""
+    doors = {}
+    for number in range(devices):
+        phone = Phone(number)
+        doors[phone.key.hex()] = {
+            "presence": "present" if phone.is_shut else "absent",
+            "may_close": True,
+            "fresh_until": _NOW + 1,
+            "closes_at": _NOW - 1,
+            "order": order_of(phone),
+        }
+    engine.add_policy("gate.rego", _POLICY)
+    engine.add_data({"doors": doors, "stopped": {}})
+    del doors
+
+    def decide(door: bytes) -> bool:
+        return bool(engine.eval_document("gate.refused", {"door": door.hex(), "now": _NOW}))
+
+    return decide
+
+
+async def postgres(url: str) -> Decide:
+    """Open a pool of connections, and return what asks the database."""
+    import psycopg  # noqa: PLC0415 - the other peer does without
+
+    free: asyncio.Queue[Any] = asyncio.Queue()
+    for _ in range(_POOL):
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+        connection.prepare_threshold = 0
+        free.put_nowait(connection)
+
+    async def decide(door: bytes) -> bool:
+        connection = await free.get()
+        try:
+            cursor = await connection.execute(
+                "SELECT shut FROM doors WHERE door = %b", [door], binary=True
+            )
+            row = await cursor.fetchone()
+        finally:
+            free.put_nowait(connection)
+        return bool(row and row[0])
+
+    return decide
+
+
+def responder(decide: Decide) -> Callable[[Request], Any]:
+    """Return what answers a question with this engine."""
+
+    def respond(request: Request) -> Any:
+        asked = forward_auth.question(request)
+        [door] = asked.doors
+        said = decide(door_key(door.login, door.device))
+        if isinstance(said, bool):
+            return _REFUSED if said else _GO_ON
+        return asyncio.ensure_future(_later(said))
+
+    return respond
+
+
+async def _later(said: Awaitable[bool]) -> Response:
+    return _REFUSED if await said else _GO_ON
+
+
+async def main() -> None:
+    """Serve until killed; prints "ready" once it answers."""
+    kind, what, port = sys.argv[1:4]
+    if kind == "opa":
+        sys.path.insert(0, sys.argv[4])
+        engine = importlib.import_module("opa_bindings").OpaEngine()
+
+        decide = opa(int(what), engine)
+    else:
+        decide = await postgres(what)
+    listener = Listener(responder(decide), forward_auth.WANTED_HEADERS)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(listener.connection, "127.0.0.1", int(port))
+    print(json.dumps({"ready": True}), flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
