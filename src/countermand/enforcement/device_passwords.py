@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from django.db import transaction
 
 from countermand.audit import actions as audit
@@ -31,12 +30,6 @@ from countermand.people import queries as people
 from countermand.people.queries import Actor, PersonView
 
 MOST_FOR_ONE_PERSON: Final = 10
-# OWASP's second choice for Argon2id; one lane, which is all that Dovecot's library computes.
-_MEMORY_KIB: Final = 19_456
-_ITERATIONS: Final = 2
-_SALT_BYTES: Final = 16
-_HASH_BYTES: Final = 32
-_SCHEME: Final = "{ARGON2ID}"
 _FOR_OTHERS: Final = frozenset({Role.HELP_DESK, Role.MAIL_ADMIN, Role.OPERATOR})
 _FOR_STAGES: Final = frozenset({Role.MAIL_ADMIN, Role.OPERATOR})
 _BATCH: Final = 5_000
@@ -165,7 +158,7 @@ def _issue(person_id: int, *, actor: Actor, now: datetime, device: str, label: s
         device_name=fresh.device_name,
         label=label or (found.name if found else ""),
         tag=fresh.tag,
-        hash=hashed(fresh.text),
+        hash=password_files.hashed(fresh.text),
         shard=device_password.shard_of(person.address),
         issued_at=now,
         issued_by=actor.person_id,
@@ -212,18 +205,6 @@ def set_stage(group: str, stage: Stage, *, actor: Actor, now: datetime) -> Stage
         now=now,
     )
     return before
-
-
-def hashed(text: str) -> str:
-    """Return the hash of a password as Dovecot (2.3 and 2.4) verifies it: Argon2id."""
-    derived = Argon2id(
-        salt=os.urandom(_SALT_BYTES),
-        length=_HASH_BYTES,
-        iterations=_ITERATIONS,
-        lanes=1,
-        memory_cost=_MEMORY_KIB,
-    )
-    return _SCHEME + derived.derive_phc_encoded(text.encode())
 
 
 def export(folder: Path, *, shards: Sequence[int], now: datetime) -> int:

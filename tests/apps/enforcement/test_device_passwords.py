@@ -13,7 +13,7 @@ from countermand.devices.models import Device
 from countermand.domain.approvals import Role
 from countermand.domain.device_password import shard_of
 from countermand.domain.device_stages import Stage
-from countermand.enforcement import device_passwords, queries
+from countermand.enforcement import device_passwords, password_files, queries
 from countermand.enforcement.device_passwords import (
     DeviceOfSomebodyElse,
     LoginDoesNotFit,
@@ -158,7 +158,7 @@ def test_whoever_has_left_gets_none_and_loses_what_they_have(asha: Person, files
 def test_ten_are_enough_for_one_person(
     asha: Person, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_passwords, "hashed", lambda text: f"{{ARGON2ID}}{len(text)}")
+    monkeypatch.setattr(password_files, "hashed", lambda text: f"{{ARGON2ID}}{len(text)}")
     for _ in range(device_passwords.MOST_FOR_ONE_PERSON):
         issue(asha, files)
 

@@ -144,7 +144,7 @@ def _one_person(session: OpenSession) -> dict[str, Any]:
 
 def _outcome(answer: Any) -> Ended:
     match answer:
-        case ["doveadmResponse", [*_], str()]:
+        case ["doveadmResponse", *_, str()]:
             return Ended.ENDED
         case ["error", {"exitCode": code}, str()] if code == _NOBODY_LOGGED_IN:
             return Ended.NOT_OPEN
@@ -154,16 +154,17 @@ def _outcome(answer: Any) -> Ended:
 
 def _tag(answer: Any) -> str:
     match answer:
-        case [_, _, str() as tag]:
+        case [_, *_, str() as tag]:
             return tag
         case _:
             return ""
 
 
 def _rows(answer: Any) -> list[Any]:
+    """Return the rows of an answer; 2.3 lays all but the first of `who` beside its list."""
     match answer:
-        case ["doveadmResponse", [*rows], _]:
-            return rows
+        case ["doveadmResponse", *parts, str()]:
+            return [row for part in parts for row in (part if isinstance(part, list) else [part])]
         case _:
             raise _Unclear
 

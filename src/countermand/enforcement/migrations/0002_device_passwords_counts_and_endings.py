@@ -4,122 +4,159 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('enforcement', '0001_initial'),
+        ("enforcement", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DevicePassword',
+            name="DevicePassword",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('person_id', models.BigIntegerField(db_index=True)),
-                ('login', models.CharField(max_length=320)),
-                ('device_id', models.BigIntegerField(db_index=True, null=True)),
-                ('device_name', models.CharField(max_length=40, unique=True)),
-                ('label', models.CharField(blank=True, default='', max_length=100)),
-                ('tag', models.CharField(max_length=8)),
-                ('hash', models.CharField(max_length=200)),
-                ('shard', models.SmallIntegerField()),
-                ('issued_at', models.DateTimeField()),
-                ('issued_by', models.BigIntegerField()),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('revoked_by', models.BigIntegerField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("person_id", models.BigIntegerField(db_index=True)),
+                ("login", models.CharField(max_length=320)),
+                ("device_id", models.BigIntegerField(db_index=True, null=True)),
+                ("device_name", models.CharField(max_length=40, unique=True)),
+                ("label", models.CharField(blank=True, default="", max_length=100)),
+                ("tag", models.CharField(max_length=8)),
+                ("hash", models.CharField(max_length=200)),
+                ("shard", models.SmallIntegerField()),
+                ("issued_at", models.DateTimeField()),
+                ("issued_by", models.BigIntegerField()),
+                ("revoked_at", models.DateTimeField(null=True)),
+                ("revoked_by", models.BigIntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='DoorCount',
+            name="DoorCount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gate', models.CharField(max_length=300)),
-                ('hour', models.DateTimeField()),
-                ('door', models.CharField(max_length=30)),
-                ('count', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gate", models.CharField(max_length=300)),
+                ("hour", models.DateTimeField()),
+                ("door", models.CharField(max_length=30)),
+                ("count", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='FeedMark',
+            name="FeedMark",
             fields=[
-                ('version', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
+                ("version", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='GateReading',
+            name="GateReading",
             fields=[
-                ('gate', models.CharField(max_length=300, primary_key=True, serialize=False)),
-                ('counting', models.CharField(default='', max_length=200)),
-                ('counts', models.JSONField(default=dict)),
-                ('feed_version', models.BigIntegerField(default=0)),
-                ('read_at', models.DateTimeField()),
+                ("gate", models.CharField(max_length=300, primary_key=True, serialize=False)),
+                ("counting", models.CharField(default="", max_length=200)),
+                ("counts", models.JSONField(default=dict)),
+                ("feed_version", models.BigIntegerField(default=0)),
+                ("read_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='PasswordStage',
+            name="PasswordStage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('group', models.CharField(max_length=100, unique=True)),
-                ('stage', models.CharField(max_length=30)),
-                ('since', models.DateTimeField()),
-                ('set_by', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("group", models.CharField(max_length=100, unique=True)),
+                ("stage", models.CharField(max_length=30)),
+                ("since", models.DateTimeField()),
+                ("set_by", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='SessionEnding',
+            name="SessionEnding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('order_number', models.CharField(max_length=12)),
-                ('login', models.CharField(max_length=320)),
-                ('device_key', models.CharField(max_length=300)),
-                ('device_id', models.BigIntegerField()),
-                ('found_at', models.DateTimeField()),
-                ('tries', models.SmallIntegerField(default=0)),
-                ('look_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(default='', max_length=20)),
-                ('opened_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("order_number", models.CharField(max_length=12)),
+                ("login", models.CharField(max_length=320)),
+                ("device_key", models.CharField(max_length=300)),
+                ("device_id", models.BigIntegerField()),
+                ("found_at", models.DateTimeField()),
+                ("tries", models.SmallIntegerField(default=0)),
+                ("look_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("outcome", models.CharField(default="", max_length=20)),
+                ("opened_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.AddField(
-            model_name='override',
-            name='ended_by',
+            model_name="override",
+            name="ended_by",
             field=models.BigIntegerField(null=True),
         ),
         migrations.AddIndex(
-            model_name='doorentry',
-            index=models.Index(condition=models.Q(('deleted', True)), fields=['version'], name='entry_to_purge'),
+            model_name="doorentry",
+            index=models.Index(
+                condition=models.Q(("deleted", True)), fields=["version"], name="entry_to_purge"
+            ),
         ),
         migrations.AddIndex(
-            model_name='doorentry',
-            index=models.Index(condition=models.Q(('deleted', False), ('may_close', True), ('presence', 'present')), fields=['order_number', 'closes_at'], name='entry_that_may_shut'),
+            model_name="doorentry",
+            index=models.Index(
+                condition=models.Q(
+                    ("deleted", False), ("may_close", True), ("presence", "present")
+                ),
+                fields=["order_number", "closes_at"],
+                name="entry_that_may_shut",
+            ),
         ),
         migrations.AddIndex(
-            model_name='devicepassword',
-            index=models.Index(fields=['shard', 'login'], name='password_by_shard'),
+            model_name="devicepassword",
+            index=models.Index(fields=["shard", "login"], name="password_by_shard"),
         ),
         migrations.AddIndex(
-            model_name='devicepassword',
-            index=models.Index(fields=['issued_at'], name='password_by_issue'),
+            model_name="devicepassword",
+            index=models.Index(fields=["issued_at"], name="password_by_issue"),
         ),
         migrations.AddIndex(
-            model_name='devicepassword',
-            index=models.Index(fields=['revoked_at'], name='password_by_end'),
+            model_name="devicepassword",
+            index=models.Index(fields=["revoked_at"], name="password_by_end"),
         ),
         migrations.AddIndex(
-            model_name='doorcount',
-            index=models.Index(fields=['hour'], name='count_by_hour'),
+            model_name="doorcount",
+            index=models.Index(fields=["hour"], name="count_by_hour"),
         ),
         migrations.AddConstraint(
-            model_name='doorcount',
-            constraint=models.UniqueConstraint(fields=('gate', 'hour', 'door'), name='one_count_an_hour'),
+            model_name="doorcount",
+            constraint=models.UniqueConstraint(
+                fields=("gate", "hour", "door"), name="one_count_an_hour"
+            ),
         ),
         migrations.AddIndex(
-            model_name='sessionending',
-            index=models.Index(condition=models.Q(('opened_at__isnull', True)), fields=['order_number', 'look_at'], name='ending_to_look_at'),
+            model_name="sessionending",
+            index=models.Index(
+                condition=models.Q(("opened_at__isnull", True)),
+                fields=["order_number", "look_at"],
+                name="ending_to_look_at",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sessionending',
-            constraint=models.UniqueConstraint(condition=models.Q(('opened_at__isnull', True)), fields=('order_number', 'login', 'device_key'), name='one_ending_a_closing'),
+            model_name="sessionending",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("opened_at__isnull", True)),
+                fields=("order_number", "login", "device_key"),
+                name="one_ending_a_closing",
+            ),
         ),
     ]

@@ -1,0 +1,116 @@
+"""What Dovecot's administration answers, as captured, is read without believing too much."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from countermand.connectors.doveadm.sessions import Doveadm
+from countermand.ports import Ended, OpenSession
+
+pytestmark = pytest.mark.enable_socket
+
+PHONE = OpenSession("asha@amber.example", "phone-x4t9m2qa")
+OF_2_3 = [{"command": "kick", "parameters": [{"name": "force"}, {"name": "mask"}]}]
+OF_2_4 = [{"command": "kick", "parameters": [{"name": "passdbField"}, {"name": "mask"}]}]
+NOBODY = ["error", {"type": "exitCode", "exitCode": 68}]
+ASHA = {"username": "asha@amber.example", "connections": "2", "pids": "(11 12)"}
+RAVI = {"username": "ravi@amber.example", "connections": "1", "pids": "(13)"}
+BESIDE = {"username": "ravi@amber.example", "connections": "1", "pids": "(12)"}
+
+
+class Server:
+    """A doveadm that answers what it is told, and remembers what it was asked."""
+
+    def __init__(self, commands: Any, who: list[Any], kick: Any) -> None:
+        self.commands, self.who, self.kick = commands, who, kick
+        self.kicked: list[Any] = []
+
+    def answer(self, asked: list[Any]) -> list[Any]:
+        found = []
+        for name, how, tag in asked:
+            if name == "who":
+                # As 2.3.19 writes it: the first row in the list, all others beside it.
+                found.append(["doveadmResponse", self.who[:1], *self.who[1:], tag])
+            else:
+                self.kicked.append(how)
+                found.append([*self.kick, tag])
+        return found
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Doveadm]:
+    class Answering(BaseHTTPRequestHandler):
+        def say(self, value: Any) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(value if isinstance(value, bytes) else json.dumps(value).encode())
+
+        def do_GET(self) -> None:
+            self.say(server.commands)
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.say(server.answer(asked))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield Doveadm((f"http://127.0.0.1:{http.server_address[1]}",), "a-key")
+        http.shutdown()
+
+
+ENDED = ["doveadmResponse", [{"result": "asha@amber.example"}]]
+
+
+def test_2_4_ends_the_sessions_of_one_device() -> None:
+    server = Server(OF_2_4, [ASHA, BESIDE], ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([PHONE]) == {PHONE: Ended.ENDED}
+
+    assert server.kicked == [{"passdbField": "user_device", "mask": ["phone-x4t9m2qa"]}]
+
+
+def test_2_3_ends_the_sessions_of_one_person() -> None:
+    server = Server(OF_2_3, [RAVI, ASHA], ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([PHONE]) == {PHONE: Ended.ENDED}
+
+    assert server.kicked == [{"mask": ["asha@amber.example"]}]
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [([RAVI, ASHA, BESIDE], Ended.SHARED), ([RAVI], Ended.NOT_OPEN), ([], Ended.NOT_OPEN)],
+)
+def test_2_3_is_not_asked_to_end_what_is_shared_or_not_there(
+    who: list[Any], expected: Ended
+) -> None:
+    server = Server(OF_2_3, who, ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([PHONE]) == {PHONE: expected}
+
+    assert server.kicked == []
+
+
+@pytest.mark.parametrize("kick", [NOBODY, ["error", {"exitCode": 64}], ["nonsense"]])
+def test_nobody_logged_in_is_done_with_and_any_other_error_is_not(kick: Any) -> None:
+    with serving(Server(OF_2_4, [], kick)) as doveadm:
+        found = doveadm.end([PHONE])[PHONE]
+
+    assert found is (Ended.NOT_OPEN if kick == NOBODY else Ended.FAILED)
+
+
+@pytest.mark.parametrize("commands", [[], {}, b"", b"<html>", [{"command": "who"}], [None], [[]]])
+def test_a_server_of_another_kind_is_not_asked_to_end_anything(commands: Any) -> None:
+    server = Server(commands, [ASHA], ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([PHONE]) == {PHONE: Ended.FAILED}
+
+    assert server.kicked == []

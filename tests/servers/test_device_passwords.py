@@ -1,0 +1,178 @@
+"""Device passwords as Countermand writes them, and the end of sessions, under the real Dovecot 2.3.
+
+No gate runs: what Dovecot does with a dead one has tests of its own.
+"""
+
+import imaplib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from countermand.connectors.doveadm.sessions import Doveadm
+from countermand.domain.device_password import SHARDS
+from countermand.enforcement import password_files
+from countermand.enforcement.password_files import DeviceLine
+from countermand.ports import Ended, OpenSession
+from lab.dovecot import ADMIN_KEY, PASSDBS, Dovecot, dovecot_that_asks
+from lab.ground import HERE
+from lab.people import ASHA, RAVI
+
+WORD = "k7fd-m2qx-9wsa-cc4h-t3nv"
+OTHER_WORD = "x9ab-m2qx-9wsa-cc4h-t3nv"
+WEBMAIL = "127.0.0.9"
+NO_GATE = 1
+SHARING = "service imap {\n  client_limit = 10\n  service_count = 0\n  process_limit = 1\n}\n"
+
+
+class From(imaplib.IMAP4):
+    """A client that connects from an address of its own."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._address = address
+        super().__init__(HERE, port)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        return socket.create_connection((HERE, self.port), 20, source_address=(self._address, 0))
+
+
+@contextmanager
+def dovecot(folder: Path, *, more: str = "") -> Iterator[Dovecot]:
+    script = {
+        'folder = "/etc/dovecot/device-passwords"': f'folder = "{folder}"',
+        '{ ["127.0.0.1"] = true, ["::1"] = true }': f'{{ ["{WEBMAIL}"] = true }}',
+    }
+    with dovecot_that_asks(NO_GATE, from_webmail="127.0.0.0/8", script=script, more=more) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two devices of one person, whose main password is limited; another person has none."""
+    folder = tmp_path_factory.mktemp("passwords")
+    lines = [
+        DeviceLine(ASHA.login, "phone-x4t9m2qa", password_files.hashed(WORD), WORD[:4]),
+        DeviceLine(ASHA.login, "laptop-bb32ccdd", password_files.hashed(OTHER_WORD), "x9ab"),
+    ]
+    with password_files.locked(folder):
+        password_files.write_devices(folder, range(SHARDS), lines)
+        password_files.write_limited(folder, [ASHA.login])
+        password_files.remember(folder, {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Dovecot]:
+    with dovecot(folder) as running:
+        yield running
+
+
+def logs_in(server: Dovecot, login: str, password: str, address: str = "127.0.0.1") -> bool:
+    client = From(address, server.port)
+    try:
+        client.login(login, password)
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        client.shutdown()
+    return True
+
+
+def test_a_device_password_opens_and_what_is_near_it_does_not(server: Dovecot) -> None:
+    assert logs_in(server, ASHA.login, WORD)
+    assert logs_in(server, ASHA.login.upper(), OTHER_WORD)
+    assert not logs_in(server, ASHA.login, WORD[:-1])
+    assert not logs_in(server, RAVI.login, WORD)
+
+
+def test_a_limited_main_password_is_good_at_the_webmail_alone(server: Dovecot) -> None:
+    assert not logs_in(server, ASHA.login, ASHA.password, "127.0.0.8")
+    assert logs_in(server, ASHA.login, ASHA.password, WEBMAIL)
+
+
+def test_whoever_is_not_limited_reads_on_with_the_main_password(server: Dovecot) -> None:
+    assert logs_in(server, RAVI.login, RAVI.password, "127.0.0.7")
+
+
+def test_the_passwd_file_form_needs_no_script(tmp_path: Path) -> None:
+    hashed = password_files.hashed(WORD)
+    line = DeviceLine(ASHA.login, "phone-x4t9m2qa", hashed, WORD[:4])
+    path = Path("/tmp") / f"cm-passwd-{tmp_path.name}"
+    password_files.write_passwd_file(path, [line])
+    path.chmod(0o644)
+    own = f"passdb {{{{\n  driver = passwd-file\n  args = {path}\n}}}}\n"
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@/"
+    try:
+        with dovecot_that_asks(
+            NO_GATE, passdbs=own + PASSDBS, more=f"auth_username_chars = {letters}\n"
+        ) as server:
+            assert logs_in(server, f"{ASHA.login}/phone-x4t9m2qa", WORD)
+            assert f"user=<{ASHA.login}>" in server.log
+            assert not logs_in(server, f"{ASHA.login}/phone-x4t9m2qa", OTHER_WORD, "127.0.0.6")
+    finally:
+        path.unlink()
+
+
+@contextmanager
+def session_of(server: Dovecot, login: str, password: str) -> Iterator[imaplib.IMAP4]:
+    client = From("127.0.0.1", server.port)
+    try:
+        client.login(login, password)
+        client.select()
+        yield client
+    finally:
+        client.shutdown()
+
+
+def is_open(client: imaplib.IMAP4) -> bool:
+    try:
+        return client.noop()[0] == "OK"
+    except (imaplib.IMAP4.abort, OSError):
+        return False
+
+
+def doveadm(server: Dovecot, key: str = ADMIN_KEY) -> Doveadm:
+    return Doveadm((f"http://{HERE}:{server.admin}",), key)
+
+
+def test_the_refused_person_s_sessions_end_and_a_colleague_s_do_not(server: Dovecot) -> None:
+    phone = OpenSession(ASHA.login, "phone-x4t9m2qa")
+    nobody = OpenSession("nobody@example.org", "phone-22222222")
+
+    with (
+        session_of(server, ASHA.login, WORD) as refused,
+        session_of(server, RAVI.login, RAVI.password) as colleague,
+    ):
+        assert doveadm(server).end([phone, nobody]) == {
+            phone: Ended.ENDED,
+            nobody: Ended.NOT_OPEN,
+        }
+        assert not is_open(refused)
+        assert is_open(colleague)
+    assert doveadm(server).end([phone]) == {phone: Ended.NOT_OPEN}
+
+
+def test_without_the_right_key_or_a_server_nobody_knows(server: Dovecot) -> None:
+    tablet = OpenSession(RAVI.login, "tablet-22222222")
+    nobody = OpenSession("nobody@example.org", "phone-22222222")
+    one_is_dead = Doveadm(("http://127.0.0.1:1", f"http://{HERE}:{server.admin}"), ADMIN_KEY)
+
+    with session_of(server, RAVI.login, RAVI.password) as colleague:
+        assert doveadm(server, "another-key").end([tablet]) == {tablet: Ended.FAILED}
+        assert one_is_dead.end([nobody]) == {nobody: Ended.FAILED}
+        assert is_open(colleague)
+
+
+def test_a_process_that_serves_two_people_is_left_alone(folder: Path) -> None:
+    phone = OpenSession(ASHA.login, "phone-x4t9m2qa")
+
+    with (
+        dovecot(folder, more=SHARING) as server,
+        session_of(server, ASHA.login, WORD) as refused,
+        session_of(server, RAVI.login, RAVI.password) as colleague,
+    ):
+        assert doveadm(server).end([phone]) == {phone: Ended.SHARED}
+        assert is_open(refused)
+        assert is_open(colleague)
