@@ -35,15 +35,15 @@ _OWNERSHIP: Final = MappingProxyType(
         "AccountDrivenUserEnrollment": Ownership.PERSONAL,
     }
 )
-# Which webhooks name devices, and under which key their ids stand.
-_HINTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+# Which webhooks name devices, and where their id stands; nowhere: a list of group members.
+_HINTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
-        "SmartGroupMobileDeviceMembershipChange": ("mobile", "group"),
-        "SmartGroupComputerMembershipChange": ("computer", "group"),
-        "MobileDeviceCheckIn": ("mobile", "jssID"),
-        "MobileDeviceInventoryCompleted": ("mobile", "jssID"),
-        "ComputerCheckIn": ("computer", "jssID"),
-        "ComputerInventoryCompleted": ("computer", "jssID"),
+        "SmartGroupMobileDeviceMembershipChange": ("mobile", ()),
+        "SmartGroupComputerMembershipChange": ("computer", ()),
+        "MobileDeviceCheckIn": ("mobile", ("jssID",)),
+        "MobileDeviceInventoryCompleted": ("mobile", ("jssID",)),
+        "ComputerCheckIn": ("computer", ("computer", "jssID")),
+        "ComputerInventoryCompleted": ("computer", ("jssID",)),
     }
 )
 
@@ -159,9 +159,9 @@ def hints(webhook: Record) -> tuple[str, ...]:
     event = webhook.text("webhook", "webhookEvent", longest=200)
     if event not in _HINTS:
         raise Faulty(fault_at("file.not_known", webhook.file, source=KIND))
-    prefix, key = _HINTS[event]
-    if key != "group":
-        ids = [webhook.text("event", key, longest=100)]
+    prefix, path = _HINTS[event]
+    if path:
+        ids = [webhook.text("event", *path, longest=100)]
     else:
         ids = [
             str(number)
