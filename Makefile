@@ -68,6 +68,14 @@ check: $(SYNCED) ## everything that can be said without running the program (STE
 test: $(SYNCED) ## run the tests, all or one group (GROUP=unit; ARGS goes to pytest)
 	@$(RUN) tools/run_tests.py $(if $(GROUP),--group "$(GROUP)") -- $(ARGS)
 
+.PHONY: lab
+lab: $(SYNCED) ## try what deploy/ ships under more real servers (QUICK=1: only their stories; needs root)
+	@UV_PROJECT_ENVIRONMENT=build/lab-venv "$(UV)" sync --quiet --locked --only-group lab \
+	  --no-install-project
+	@$(RUN) tools/debian_packages.py lab
+	@$(RUN) -m lab.dovecot24
+	@$(RUN) tools/run_tests.py --group lab -- $(if $(QUICK),-k story) $(ARGS)
+
 .PHONY: model
 model: $(SYNCED) ## look at every interleaving of the permit design (WITHOUT=fence|permit|barrier)
 	@$(RUN) -m simulation.permit_model $(if $(WITHOUT),--without "$(WITHOUT)")
@@ -77,6 +85,10 @@ campaign: $(SYNCED) ## kill real processes, and judge by the mail server's recor
 	@$(RUN) -m simulation.campaign --kills "$(or $(KILLS),1000)" --seed "$(or $(SEED),1)" \
 	  --worlds "$(or $(WORLDS),2)" --power "$(or $(POWER),0)" \
 	  $(if $(WITHOUT),--without "$(WITHOUT)")
+
+.PHONY: bench-notices
+bench-notices: $(SYNCED) ## send, stop and correct, beside smtp-source and others (QUICK=1; PRESSES=n)
+	@QUICK="$(QUICK)" $(RUN) -m benchmarks.notices
 
 .PHONY: bench-bulk
 bench-bulk: $(SYNCED) ## read, load and plan for a million devices, beside peers (QUICK=1: smaller, under 50 s)

@@ -20,6 +20,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
         *("dovecot-pop3d", "dovecot-submissiond", "dovecot-ldap", "slapd", "ldap-utils"),
         *("postfix", "sogo", "sogo-activesync", "memcached"),
     ),
+    "lab": (
+        *("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua"),
+        *("debootstrap", "debian-archive-keyring"),
+    ),
     "fresh": ("debootstrap", "debian-archive-keyring"),  # `make fresh`
 }
 

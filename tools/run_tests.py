@@ -32,6 +32,8 @@ class Group:
     timeout_s: int = 60
     # Where no framework belongs, its plugin stays out: that is quicker, too.
     django: bool = False
+    # Runs only when it is asked for: `make lab`.
+    by_name_only: bool = False
 
 
 GROUPS = (
@@ -42,6 +44,7 @@ GROUPS = (
     Group("contract", ("tests/contract",), 120),
     Group("servers", ("tests/servers",), 240),
     Group("story", ("tests/journeys",), 180),
+    Group("lab", ("tests/lab",), 600, timeout_s=240, by_name_only=True),
 )
 
 
@@ -117,7 +120,12 @@ def arguments() -> tuple[list[Group], list[str]]:
     parser.add_argument("--group", choices=[group.name for group in GROUPS])
     parser.add_argument("extra", nargs="*")
     given = parser.parse_args()
-    return [group for group in GROUPS if given.group in (None, group.name)], given.extra
+    chosen = [
+        group
+        for group in GROUPS
+        if given.group == group.name or (given.group is None and not group.by_name_only)
+    ]
+    return chosen, given.extra
 
 
 def main() -> None:

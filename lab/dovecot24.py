@@ -1,0 +1,129 @@
+"""Dovecot 2.4 out of a Debian 13 root of its own, with what deploy/ ships for it.
+
+The root is made once by debootstrap (half a minute, 300 MB) and kept; `make lab` does that. The
+server runs in it, on loopback ports of this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lab.dovecot import ADMIN_KEY, FROM_WEBMAIL, Dovecot, write_people
+from lab.ground import LabBroke, held_port, need, running, ship
+from lab.people import PEOPLE
+
+ROOT: Final = Path(os.environ.get("COUNTERMAND_LAB_TRIXIE", "build/lab-trixie")).absolute()
+_PACKAGES: Final = ("dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-auth-lua")
+_CONFIG: Final = """
+dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.1
+base_dir = {inside}/run
+state_dir = {inside}/state
+log_path = {inside}/dovecot.log
+protocols {{
+  imap = yes
+}}
+listen = 127.0.0.1
+ssl = no
+auth_allow_cleartext = yes
+first_valid_uid = {user_id}
+mail_driver = maildir
+mail_path = ~/Maildir
+mail_home = {inside}/mail/%{{user}}
+mail_uid = {user_id}
+mail_gid = {user_id}
+auth_verbose = yes
+!include {inside}/95-countermand.conf
+passdb lua {{
+  lua_file = {inside}/device-passwords.lua
+}}
+passdb passwd-file {{
+  passwd_file_path = {inside}/users
+  fields {{
+    allow_nets = {from_webmail}
+    user_device = webmail
+    userdb_user_device = webmail
+    nodelay = y
+  }}
+}}
+userdb prefetch {{
+}}
+userdb static {{
+  allow_all_users = yes
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service doveadm {{
+  inet_listener http {{
+    port = {admin}
+  }}
+}}
+doveadm_api_key = {key}
+"""
+
+
+def make_root() -> None:
+    """Make the root unless it is there; a half-made one is never taken for one."""
+    if (ROOT / "usr/sbin/dovecot").exists():
+        return
+    need("debootstrap")
+    draft = ROOT.with_name(f"{ROOT.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    command = ["debootstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
+    made = subprocess.run(
+        [*command, "trixie", str(draft)], check=False, capture_output=True, encoding="utf-8"
+    )
+    if made.returncode != 0:
+        raise LabBroke(f"debootstrap failed: {made.stdout[-1000:]}")
+    draft.rename(ROOT)
+
+
+@contextmanager
+def dovecot24_that_asks(gate_port: int) -> Iterator[Dovecot]:
+    """Start Dovecot 2.4 whose gate is on `gate_port`."""
+    need("chroot")
+    if not (ROOT / "usr/sbin/dovecot").exists():
+        raise LabBroke(f"{ROOT} is not there: make lab makes it")
+    folder = Path(tempfile.mkdtemp(prefix="lab-", dir=ROOT))
+    folder.chmod(0o755)
+    inside = f"/{folder.name}"
+    reader = pwd.getpwnam("mail").pw_uid  # the same number in every Debian
+    try:
+        with held_port() as imap, held_port() as admin:
+            ship("dovecot-2.4/95-countermand.conf", folder, gate_port)
+            password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
+            ship("dovecot-2.3/device-passwords.lua", folder, gate_port, **password_list)
+            write_people(folder, PEOPLE, reader)
+            text = _CONFIG.format(
+                inside=inside,
+                user_id=reader,
+                imap=imap,
+                admin=admin,
+                key=ADMIN_KEY,
+                from_webmail=FROM_WEBMAIL,
+            )
+            (folder / "dovecot.conf").write_text(text, encoding="utf-8")
+            command = ["chroot", str(ROOT), "dovecot", "-F", "-c", f"{inside}/dovecot.conf"]
+            with running(command, [imap, admin], folder / "dovecot.log"):
+                yield Dovecot(folder, imap, admin)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    make_root()

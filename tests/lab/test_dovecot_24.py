@@ -1,0 +1,130 @@
+"""The same story under Dovecot 2.4, which can end the sessions of one device alone."""
+
+import imaplib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from countermand.connectors.doveadm.sessions import Doveadm
+from countermand.ports import Ended, OpenSession
+from lab import mailbox
+from lab.dovecot import ADMIN_KEY, Dovecot
+from lab.dovecot24 import dovecot24_that_asks
+from lab.gates import Entry, OddGate, all_that_shuts, odd_gate, real_gate
+from lab.ground import HERE, TOKEN, held_port, until
+from lab.people import ASHA, LAPTOP, PHONE, RAVI, TABLET, Person
+
+OFFICE = "127.0.0.9"
+NO = "Mail is paused on this device."
+
+
+@pytest.fixture(scope="module")
+def odd() -> Iterator[OddGate]:
+    with odd_gate() as gate:
+        yield gate
+
+
+@pytest.fixture(scope="module")
+def dovecot(odd: OddGate) -> Iterator[Dovecot]:
+    with dovecot24_that_asks(odd.port) as server:
+        yield server
+
+
+def imap(server: Dovecot, device: str = PHONE, person: Person = ASHA) -> str:
+    return mailbox.login(server.port, person.login, person.devices[device], come_from=OFFICE)
+
+
+def test_the_story_under_dovecot_24() -> None:
+    with (
+        real_gate([Entry(ASHA.login, PHONE, all_that_shuts())]) as gate,
+        dovecot24_that_asks(gate.port) as dovecot,
+    ):
+        for _ in range(4):
+            refusal = imap(dovecot)
+            assert refusal.startswith(f"[ALERT] {NO} इस डिवाइस पर मेल रुकी है।")
+        assert imap(dovecot, LAPTOP) == "OK"
+        assert imap(dovecot, TABLET, RAVI) == "OK"
+
+        gate.take_back()
+
+        until("mail", lambda: imap(dovecot) == "OK")
+        gate.kill()
+        assert imap(dovecot) == "OK"
+
+
+def test_the_question_names_the_device_and_carries_no_address_and_no_hash(
+    odd: OddGate, dovecot: Dovecot
+) -> None:
+    odd.be(200, b'{"status":0}')
+
+    assert mailbox.login(dovecot.port, ASHA.login, "a guess", come_from="127.0.0.8") != "OK"
+    assert imap(dovecot) == "OK"
+
+    [asked] = odd.asked
+    assert f'"device":"{PHONE}"' in asked
+    assert f'"login":"{ASHA.login}"' in asked
+    assert TOKEN in asked
+    assert '"pwhash":""' in asked
+    assert '"remote":""' in asked
+
+
+def test_the_main_password_opens_nothing_from_outside(odd: OddGate, dovecot: Dovecot) -> None:
+    odd.be(200, b'{"status":0}')
+
+    assert mailbox.login(dovecot.port, ASHA.login, ASHA.password, come_from="127.0.0.7") != "OK"
+    assert mailbox.login(dovecot.port, ASHA.login, ASHA.password) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b""), (200, b"no JSON"), (200, b'{"msg":"no"}'), (403, b'{"status":-1}'), (500, b"")],
+)
+def test_whatever_else_a_gate_says_people_are_let_in(
+    odd: OddGate, dovecot: Dovecot, status: int, body: bytes
+) -> None:
+    odd.be(status, body)
+
+    assert imap(dovecot) == "OK"
+
+
+def test_a_slow_and_a_dead_gate_let_people_in(odd: OddGate, dovecot: Dovecot) -> None:
+    odd.be(200, b'{"status":-1,"msg":"too late"}', wait_s=5.0)
+    assert imap(dovecot) == "OK"
+
+    with held_port() as nobody, dovecot24_that_asks(nobody) as other:
+        assert imap(other) == "OK"
+
+
+@contextmanager
+def session(dovecot: Dovecot, device: str, person: Person = ASHA) -> Iterator[imaplib.IMAP4]:
+    connection = mailbox.imap(dovecot.port)
+    connection.login(person.login, person.devices[device])
+    connection.select()
+    yield connection
+    connection.shutdown()
+
+
+def is_open(connection: imaplib.IMAP4) -> bool:
+    try:
+        return connection.noop()[0] == "OK"
+    except (imaplib.IMAP4.abort, OSError):
+        return False
+
+
+def test_ending_one_device_s_sessions_leaves_the_person_s_other_devices_alone(
+    odd: OddGate, dovecot: Dovecot
+) -> None:
+    odd.be(200, b'{"status":0}')
+    phone = OpenSession(ASHA.login, PHONE)
+    with (
+        session(dovecot, PHONE) as closing,
+        session(dovecot, LAPTOP) as staying,
+        session(dovecot, TABLET, RAVI) as colleague,
+    ):
+        said = Doveadm((f"http://{HERE}:{dovecot.admin}",), ADMIN_KEY).end([phone])
+
+        assert said == {phone: Ended.ENDED}
+        until("the end of one session", lambda: not is_open(closing))
+        assert is_open(staying)
+        assert is_open(colleague)
