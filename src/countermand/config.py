@@ -172,6 +172,26 @@ class Settings:
     mail_from: str = _setting(
         "orders@example.org", gettext_noop("The address that mails come from.")
     )
+    returned_mail: str = _setting(
+        "",
+        gettext_noop(
+            "Where mails that come back are read: imaps://user@host/INBOX, or maildir:/folder; that"
+            " mailbox is the one of mail_from."
+        ),
+    )
+    returned_mail_password: str = _setting(
+        "", gettext_noop("The password of that mailbox, if it is read over IMAP.")
+    )
+    relay_log: str = _setting(
+        "", gettext_noop("The log of a Postfix on this machine, such as /var/log/mail.log.")
+    )
+    relay_queue_command: str = _setting(
+        "",
+        gettext_noop(
+            "What looks into Postfix's queue and takes mails out of it, such as"
+            " “sudo -n /usr/local/sbin/countermand-queue”."
+        ),
+    )
     mail_from_name: str = _setting(
         "Example Organisation", gettext_noop("The name that stands before that address.")
     )

@@ -19,6 +19,7 @@ from countermand.domain.delivery import (
     Template,
 )
 from countermand.domain.errors import Fault
+from countermand.domain.findings import QueuedMail
 from countermand.domain.inventory import DeviceReport, RejectedRow
 
 
@@ -178,4 +179,23 @@ class InventorySource(Protocol):
 
     def reports(self) -> Iterator[DeviceReport]:
         """Yield what is said about devices, and about ordered apps alone."""
+        ...
+
+
+class RelayQueue(Protocol):
+    """The queue of a relay: mails that it accepted and has not delivered yet.
+
+    Each verb raises QueueUnavailable; then whoever got such a mail, or may get it, is corrected.
+    """
+
+    def waiting(self) -> Sequence[QueuedMail]:
+        """List what waits in the queue, anybody's mail."""
+        ...
+
+    def hold(self, queue_ids: Iterable[str]) -> None:
+        """Keep these from being delivered; those that left meanwhile are passed over."""
+        ...
+
+    def fetch_back(self, queue_ids: Iterable[str]) -> frozenset[str]:
+        """Take these out, and return those of which provably no copy went anywhere."""
         ...

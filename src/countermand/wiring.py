@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from countermand import clock as clocks
 from countermand.config import Settings
-from countermand.ports import Clock
+from countermand.data_folder import read_json, write_json
+from countermand.ports import Clock, NoticeLedger, RelayQueue
 
 if TYPE_CHECKING:
     from countermand.orders.jobs import Desk
@@ -49,6 +51,45 @@ def number_log(settings: Settings, now: datetime) -> None:
     witness.remember(settings)
 
 
+def relay_queue(settings: Settings) -> RelayQueue | None:
+    """Return the way into the relay's queue, if there is one."""
+    if not settings.relay_queue_command:
+        return None
+    from countermand.connectors.postfix.queue import PostfixQueue  # noqa: PLC0415
+
+    return PostfixQueue(settings.relay_queue_command, Path(settings.relay_log or "/dev/null"))
+
+
+def take_evidence(settings: Settings, now: datetime) -> None:
+    """Hear from mails that came back, and from the relay's log, what became of ours."""
+    from countermand.connectors.returned_mail import mailbox, report  # noqa: PLC0415
+    from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
+    from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
+
+    if not (settings.returned_mail or settings.relay_log):
+        return
+    ledger = PostgresLedger(settings.database_url)
+    try:
+        if settings.relay_log:
+            _take_log(settings, ledger, now)
+        if settings.returned_mail:
+            opened = mailbox.opened(settings.returned_mail, settings.returned_mail_password)
+            for mail in opened.unread():
+                evidence.take(report.findings(mail), ledger=ledger, now=now)
+    finally:
+        ledger.close()
+
+
+def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> None:
+    from countermand.connectors.postfix import log  # noqa: PLC0415
+    from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
+
+    kept = settings.folder.run / "relay-log.json"
+    place = log.LogPlace.from_json(read_json(kept))
+    evidence.take(log.read_on(Path(settings.relay_log), place), ledger=ledger, now=now)
+    write_json(kept, place.as_json())  # only now: read twice is better than never
+
+
 @contextmanager
 def orders_desk(settings: Settings) -> Iterator[Desk]:
     """Open what moves orders on; its connection to the ledger is closed at the end."""
@@ -57,7 +98,7 @@ def orders_desk(settings: Settings) -> Iterator[Desk]:
 
     ledger = PostgresLedger(settings.database_url)
     try:
-        yield jobs.open_desk(settings, owing=ledger)
+        yield jobs.open_desk(settings, owing=ledger, queue=relay_queue(settings))
     finally:
         ledger.close()
 
@@ -144,6 +185,7 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     """Return what a sweep does, in order: stops first, and the log last."""
     return (
         SweepStep("orders.stops", lambda now: complete_stops(settings, now)),
+        SweepStep("mail.evidence", lambda now: take_evidence(settings, now)),
         SweepStep("orders.advance", lambda now: advance_orders(settings, now)),
         SweepStep("orders.show", lambda now: show_orders(settings, now)),
         SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),

@@ -20,12 +20,21 @@ from countermand.domain.lifecycle import PAUSABLE, Phase
 from countermand.enforcement import queries as enforced
 from countermand.enforcement.actions import Publisher
 from countermand.notices import queries as ledger
-from countermand.orders import corrections, doors, followups, late, publishing, running, stops
+from countermand.orders import (
+    corrections,
+    doors,
+    followups,
+    late,
+    publishing,
+    relay_queue,
+    running,
+    stops,
+)
 from countermand.orders.late import Surge
 from countermand.orders.models import Order
 from countermand.orders.planning import PlanContext, context_of
 from countermand.people import queries as people
-from countermand.ports import NoticeLedger
+from countermand.ports import NoticeLedger, RelayQueue
 from countermand.project import register
 from countermand.stop import fence as fences
 from countermand.stop import press as stopping
@@ -60,6 +69,7 @@ class Desk:
     ledger: NoticeLedger
     context: PlanContext
     publisher: Publisher
+    queue: RelayQueue | None = None  # of the relay, if anybody lets us into it
 
     def fence(self, number: str) -> Fence | None:
         """Return the fence of one order as it stands on the disk now."""
@@ -70,13 +80,14 @@ class Desk:
         register.ahead(self.settings, number, epoch, phase)
 
 
-def open_desk(settings: Settings, *, owing: NoticeLedger) -> Desk:
+def open_desk(settings: Settings, *, owing: NoticeLedger, queue: RelayQueue | None = None) -> Desk:
     """Return the desk of an installation."""
     return Desk(
         settings=settings,
         ledger=owing,
         context=context_of(settings),
         publisher=Publisher.load(settings.folder),
+        queue=queue,
     )
 
 
@@ -114,9 +125,13 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
     Idempotent: called by whoever pressed, and by the sweep for whoever was cut off.
     """
     fence, pressed = _reaching(desk, fence, pressed)
+    if fence.withdrawn:
+        relay_queue.hold(fence.number, queue=desk.queue)
     booked = stops.book(
         fence,
         ledger=desk.ledger,
+        queue=desk.queue,
+        lock=desk.settings.folder.stop / "relay-queue.lock",
         senders_proven_dead=pressed.senders_proven_dead,
         now=now,
     )
@@ -135,6 +150,8 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         "may_have": reach.may_have,
         "not_sent": reach.not_sent,
         "corrections": written,
+        "fetched_back": booked.fetched.fetched,
+        "queue": "none" if desk.queue is None else booked.fetched.why or "reached",
     }
 
 

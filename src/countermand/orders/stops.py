@@ -1,6 +1,7 @@
 """What a stop still owes the database: the fence came first, this books what it says.
 
     fence (durable, already written) -> ledger stopped -> senders proven dead -> ledger settled
+                                     -> what waits at the relay fetched back, after a take-back
                                      -> order paused, or taken back and correcting
 
 Called by whoever pressed, at boot and by every sweep; each part is idempotent, so it may be cut
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from django.db import transaction
 
@@ -20,9 +22,10 @@ from countermand.domain.delivery import Settled, StopKind
 from countermand.domain.lifecycle import PAUSABLE, Phase, Step
 from countermand.domain.order_parts import Variant
 from countermand.notices import queries as mails
-from countermand.orders import stepping
+from countermand.orders import relay_queue, stepping
 from countermand.orders.models import Order
-from countermand.ports import NoticeLedger, StopRow
+from countermand.orders.relay_queue import FetchedBack
+from countermand.ports import NoticeLedger, RelayQueue, StopRow
 from countermand.stop.fence import Fence
 
 _CAN_STILL_BE_TAKEN_BACK = lifecycle.TOLD | {Phase.HOLD}
@@ -35,6 +38,7 @@ class Booked:
     number: str
     phase: str
     settled: Settled | None
+    fetched: FetchedBack
 
 
 def is_owed(phase: str, epoch: int, fence: Fence) -> bool:
@@ -45,7 +49,13 @@ def is_owed(phase: str, epoch: int, fence: Fence) -> bool:
 
 
 def book(
-    fence: Fence, *, ledger: NoticeLedger, senders_proven_dead: bool, now: datetime
+    fence: Fence,
+    *,
+    ledger: NoticeLedger,
+    senders_proven_dead: bool,
+    now: datetime,
+    queue: RelayQueue | None = None,
+    lock: Path | None = None,
 ) -> Booked | None:
     """Bring the database to what the fence says; None when no order has this number.
 
@@ -67,12 +77,19 @@ def book(
     else:
         _pause(fence, now)
     settled = None
+    fetched = FetchedBack()
     if senders_proven_dead and not is_held_elsewhere(fence.number):
         settled = ledger.settle(order_number=fence.number, now=now)
         if fence.withdrawn:
+            # Before any correction is written: who never got it must not hear of it.
+            fetched = relay_queue.fetch_back(
+                fence.number, queue=queue, ledger=ledger, lock=lock, now=now
+            )
+            if fetched.fetched:
+                settled = ledger.settle(order_number=fence.number, now=now)
             _barrier_proven(fence.number, settled, now)
     phase = Order.objects.values_list("phase", flat=True).get(number=fence.number)
-    return Booked(number=fence.number, phase=phase, settled=settled)
+    return Booked(number=fence.number, phase=phase, settled=settled, fetched=fetched)
 
 
 def is_begun(number: str) -> bool:

@@ -1,0 +1,159 @@
+"""What Postfix writes in its log about our mails: accepted, delivered, returned.
+
+    cleanup: QID: message-id=<…>                   whose queue id it is; also of what was never sent
+    qmgr:    QID: from=<…>, … (queue active)       accepted: it is in the queue
+    lmtp|local|virtual|pipe: QID: … status=sent    in a mailbox
+    smtp:    QID: … status=sent                    with the next server, which may still return it
+    any:     QID: … status=bounced | expired       returned
+
+`message-id=` alone proves nothing: Postfix writes it for a session that was cut off before the dot,
+too. The file is followed by its number and offset, across rotation, and read in bounded pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from countermand.domain.delivery import EvidenceKind
+from countermand.domain.findings import Finding
+
+MOST_AT_ONCE: Final = 8 * 1024 * 1024  # bytes of log in one reading
+_REMEMBERED: Final = 50_000  # queue ids whose Message-ID is kept
+_DETAIL: Final = 200
+_LINE: Final = re.compile(
+    r"postfix[\w/-]*?/(?P<program>\w+)\[\d+\]: (?P<id>[A-Za-z0-9]{6,30}): (?P<rest>.*)"
+)
+_MESSAGE_ID: Final = re.compile(r"message-id=(<[^<>\s]{3,200}>)")
+_STATUS: Final = re.compile(r"to=<(?P<to>[^>]*)>.*?\bstatus=(?P<status>\w+)(?: \((?P<why>.*)\))?")
+_SAID_BY_QMGR: Final = {
+    "(queue active)": EvidenceKind.RELAY_LOG_ACCEPTED,
+    "status=expired": EvidenceKind.DSN_FAILED,
+}
+_KIND_OF: Final = {
+    "sent": EvidenceKind.DSN_DELIVERED,
+    "bounced": EvidenceKind.DSN_FAILED,
+}
+_INTO_A_MAILBOX: Final = frozenset({"lmtp", "local", "virtual", "pipe"})
+
+
+@dataclass(slots=True)
+class LogPlace:
+    """How far the log was read, and which mail has which queue id; kept between readings."""
+
+    inode: int = 0
+    offset: int = 0
+    message_ids: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> LogPlace:
+        """Read what `as_json` wrote; anything else begins anew."""
+        known = value.get("message_ids")
+        return cls(
+            inode=int(value.get("inode", 0)),
+            offset=int(value.get("offset", 0)),
+            message_ids=OrderedDict(known if isinstance(known, dict) else {}),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "inode": self.inode,
+            "offset": self.offset,
+            "message_ids": dict(self.message_ids),
+        }
+
+
+def read_on(path: Path, place: LogPlace) -> list[Finding]:
+    """Read what was added to the log since, and move `place` on. Raises OSError."""
+    found: list[Finding] = []
+    for text in _fresh(path, place):
+        found += findings(text, place)
+    return found
+
+
+def _fresh(path: Path, place: LogPlace) -> Iterator[str]:
+    status = path.stat()
+    older = path.with_name(f"{path.name}.1")
+    if place.inode and status.st_ino != place.inode:
+        # Rotated: what was still to be read stands in the file before.
+        if older.exists() and older.stat().st_ino == place.inode:
+            yield _piece(older, place)
+        place.inode, place.offset = status.st_ino, 0
+    if not place.inode or status.st_size < place.offset:
+        place.inode, place.offset = status.st_ino, 0
+    yield _piece(path, place)
+
+
+def _piece(path: Path, place: LogPlace) -> str:
+    with path.open("rb") as file:
+        file.seek(place.offset)
+        content = file.read(MOST_AT_ONCE)
+    whole = content[: content.rfind(b"\n") + 1]
+    place.offset += len(whole)
+    return whole.decode("utf-8", "replace")
+
+
+def findings(text: str, place: LogPlace) -> list[Finding]:
+    """Read lines of a log. What is none of Postfix's, or not about a mail, is passed over."""
+    found = (_finding(match, place) for line in text.splitlines() if (match := _LINE.search(line)))
+    return [each for each in found if each is not None]
+
+
+def _finding(match: re.Match[str], place: LogPlace) -> Finding | None:
+    program, queue_id, rest = match["program"], match["id"], match["rest"]
+    if program == "cleanup":
+        if named := _MESSAGE_ID.search(rest):
+            place.message_ids[queue_id] = named[1]
+            while len(place.message_ids) > _REMEMBERED:
+                place.message_ids.popitem(last=False)
+        return None
+    told = _kind(program, rest)
+    if told is None:
+        return None
+    kind, address, why = told
+    return Finding(
+        kind=kind,
+        at=None,
+        detail=f"{queue_id} {why}".strip()[:_DETAIL],
+        message_id=place.message_ids.get(queue_id, ""),
+        queue_id=queue_id,
+        address=address,
+    )
+
+
+def _kind(program: str, rest: str) -> tuple[EvidenceKind, str, str] | None:
+    if program == "qmgr":
+        said = next((each for each in _SAID_BY_QMGR if each in rest), None)
+        return None if said is None else (_SAID_BY_QMGR[said], "", said)
+    told = _STATUS.search(rest)
+    if told is None:
+        return None
+    kind = _KIND_OF.get(told["status"])
+    if told["status"] == "sent" and program not in _INTO_A_MAILBOX:
+        kind = EvidenceKind.RELAY_LOG_ACCEPTED
+    return None if kind is None else (kind, told["to"].lower(), told["why"] or "")
+
+
+def left_for_somewhere(path: Path, queue_ids: frozenset[str]) -> frozenset[str]:
+    """Return those of `queue_ids` of which the log says that a copy went anywhere. Raises OSError.
+
+    Reads the present file and the one before it: mails still in a queue are young.
+    """
+    gone: set[str] = set()
+    for file in (path.with_name(f"{path.name}.1"), path):
+        if not file.exists():
+            continue
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                match = _LINE.search(line)
+                if match is None or match["id"] not in queue_ids:
+                    continue
+                told = _STATUS.search(match["rest"])
+                if told is not None and told["status"] not in {"deferred", "expired"}:
+                    gone.add(match["id"])
+    return frozenset(gone)
