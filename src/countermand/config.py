@@ -113,6 +113,16 @@ def _by_language(value: str) -> Mapping[str, str]:
     return MappingProxyType(words)
 
 
+def _counts(value: str) -> Mapping[str, int]:
+    counts = json.loads(value)
+    if not isinstance(counts, dict) or not all(
+        isinstance(count, int) and not isinstance(count, bool) and count > 0
+        for count in counts.values()
+    ):
+        raise ValueError(value)
+    return MappingProxyType({name.lower(): count for name, count in counts.items()})
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part for part in value.replace(",", " ").split() if part)
 
@@ -126,6 +136,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _host_and_port: gettext_noop("host:port"),
         _path: gettext_noop("a path"),
         _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
+        _counts: gettext_noop('a JSON object of whole numbers such as {"*": 6000}'),
         _list: gettext_noop("a list, separated by spaces or commas"),
     }
 )
@@ -264,6 +275,14 @@ class Settings:
         ("127.0.0.1", "localhost", "[::1]"),
         gettext_noop("The host names under which the web may be reached."),
         _list,
+    )
+    mails_per_minute: Mapping[str, int] = _setting(
+        MappingProxyType({}),
+        gettext_noop(
+            "How many notices may leave a minute, by domain of the address; * is the relay as a"
+            " whole. Corrections are never held back."
+        ),
+        _counts,
     )
     sweep_every_s: float = _setting(
         10.0, gettext_noop("How often the worker looks for work that is due, in seconds."), _seconds

@@ -1,5 +1,6 @@
 """Who is affected, who comes first, and when a plan no longer holds."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -155,3 +156,23 @@ def test_a_language_of_the_people_without_text_is_a_fault_unless_there_is_a_fall
 
     assert dict(fault.facts)["language"] == "ta"
     assert plan_faults(cared_for, languages=spoken, zones=["UTC"], now=NOW) == ()
+
+
+def test_a_wave_holds_people_of_one_group_the_smallest_first() -> None:
+    everybody = range(100)
+    groups = {person: "IN" if person < 70 else "GB" for person in everybody}
+    found = waves(everybody, digest="d", first=[], share=Share(2000), groups=groups)
+
+    held: dict[int, set[str]] = {}
+    for person, wave in found.items():
+        held.setdefault(wave, set()).add(groups[person])
+    assert all(len(names) == 1 for names in held.values())
+    assert held[1] == held[2] == {"GB"}
+    assert set(found) == set(everybody)
+    assert max(Counter(found.values()).values()) <= 20
+
+
+def test_a_ramp_doubles_each_wave() -> None:
+    found = waves(range(100), digest="d", first=[], share=Share(500), doubles=True)
+
+    assert [Counter(found.values())[wave] for wave in (1, 2, 3, 4, 5)] == [5, 10, 20, 40, 25]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from countermand import i18n
 from countermand.cli import order_words, output
+from countermand.domain import causes
 from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -139,9 +141,25 @@ def _warnings(plan: Mapping[str, Any]) -> list[str]:
     if plan["absent"]["beyond_deadline"]:
         line = _("{count} people are absent beyond their deadline; they get a later one.")
         found.append(line.format(count=plan["absent"]["beyond_deadline"]))
+    found += _days_off(plan.get("days_off", {"days": [], "unknown": []}))
     if plan["named"]:
         names = ", ".join(person["name"] for person in plan["named"])
         found.append(_("Among those affected: {names}.").format(names=names))
+    return found
+
+
+def _days_off(plan: Mapping[str, Any]) -> list[str]:
+    found = []
+    for day in plan["days"]:
+        names = day["holiday"]
+        name = names.get(i18n.language_in_use()) or names.get("en") or _("weekend")
+        line = _("{day} is a day off in {country} ({name}): the deadline of {people} people.")
+        found.append(
+            line.format(day=day["day"], country=day["country"], name=name, people=day["people"])
+        )
+    if plan["unknown"]:
+        line = _("No calendar of public holidays is known for: {countries}.")
+        found.append(line.format(countries=", ".join(plan["unknown"])))
     return found
 
 
@@ -258,7 +276,8 @@ def _standing(view: OrderView) -> dict[str, Any]:
         "submitted_by": names.get(view.submitted_by),
         "released_by": names.get(view.released_by),
         "paused_by": names.get(view.paused_by),
-        "pause_cause": view.pause_cause,
+        "pause_cause": causes.told(view.pause_cause, _),
+        "pause_code": (causes.parts(view.pause_cause) or ("",))[0],
         "taken_back_by": names.get(view.taken_back_by),
         "variant": view.variant,
         "amends": view.amends,

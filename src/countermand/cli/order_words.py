@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from countermand.domain import causes
 from countermand.domain.errors import gettext_noop
 from countermand.i18n import gettext as _
 
@@ -127,7 +128,7 @@ def _shown(key: str, value: Any) -> Any:
         return _(_VARIANTS.get(str(value), str(value)))
     if key == "part":
         return _(PARTS.get(str(value), str(value)))
-    return value
+    return causes.told(value, _) if key == "because" and isinstance(value, str) else value
 
 
 def variant(value: str) -> str:

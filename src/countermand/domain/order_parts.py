@@ -81,6 +81,21 @@ class Go(StrEnum):
     BY_PERSON = "by-person"
 
 
+class WavesBy(StrEnum):
+    """Who gets the notice in one wave: anybody, or people of one country or one unit."""
+
+    SHARE = "share"
+    COUNTRY = "country"
+    UNIT = "unit"
+
+
+class Ramp(StrEnum):
+    """How great waves are: all alike, or each twice the one before."""
+
+    EVEN = "even"
+    DOUBLING = "doubling"
+
+
 class Send(StrEnum):
     """What happens at a step before or at the deadline."""
 
@@ -307,6 +322,8 @@ class Rollout:
     wave_size: Share
     wave_every: timedelta
     go: Go
+    waves_by: WavesBy = WavesBy.SHARE
+    ramp: Ramp = Ramp.EVEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,14 @@ from countermand.domain.order_parts import (
     OneInstant,
     Ownership,
     PeopleScope,
+    Ramp,
     Rollout,
     Scope,
     Send,
     Share,
     SignedByName,
     TimedStep,
+    WavesBy,
 )
 
 MINIMUM_NOTICE: Final = USUAL_POLICY.short_notice
@@ -259,6 +261,8 @@ def read_rollout(document: Fields) -> Rollout:
         wave_size=fields.share("wave_size", default=Share(1000)),
         wave_every=fields.duration("wave_every", default=timedelta(minutes=30)),
         go=fields.choice("go", Go, default=Go.BY_PERSON),
+        waves_by=fields.choice("waves_by", WavesBy, default=WavesBy.SHARE),
+        ramp=fields.choice("ramp", Ramp, default=Ramp.EVEN),
     )
     if rollout.hold < SHORTEST_HOLD:
         fields.outside("hold", "10min or more")

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from countermand.domain.errors import Fault
@@ -98,16 +99,39 @@ def _kinds(candidate: Candidate) -> set[tuple[str, str]]:
 
 
 def waves(
-    people: Collection[int], *, digest: str, first: Collection[int], share: Share
+    people: Collection[int],
+    *,
+    digest: str,
+    first: Collection[int],
+    share: Share,
+    groups: Mapping[int, str] = MappingProxyType({}),
+    doubles: bool = False,
 ) -> Mapping[int, int]:
     """Return the wave of everybody: 0 for the first small group, then 1, 2, 3 by the digest.
 
-    A wave holds at most this share of all people affected, and at least one person.
+    A wave holds at most this share of all people affected, and at least one person. With `groups`
+    (the country or unit of each person) it holds people of one group alone, the smallest group
+    first: what is wrong is seen where it reaches few. With `doubles` the share is that of the first
+    wave, and each holds twice as many as the one before.
     """
-    size = max(1, share.of(len(people)))
+    wave, size = 0, max(1, share.of(len(people)))
     rest = _drawn(set(people) - set(first), digest)
     found = dict.fromkeys(set(people) & set(first), 0)
-    return found | {person: 1 + place // size for place, person in enumerate(rest)}
+    for group in _groups(rest, groups):
+        begin = 0
+        while begin < len(group):
+            wave += 1
+            found |= dict.fromkeys(group[begin : begin + size], wave)
+            begin, size = begin + size, size * 2 if doubles else size
+    return found
+
+
+def _groups(rest: Sequence[int], groups: Mapping[int, str]) -> list[list[int]]:
+    """Return people group by group, the smallest first, in each as they were drawn."""
+    found: dict[str, list[int]] = {}
+    for person in rest:
+        found.setdefault(groups.get(person, ""), []).append(person)
+    return [found[name] for name in sorted(found, key=lambda name: (len(found[name]), name))]
 
 
 @dataclass(frozen=True, slots=True)

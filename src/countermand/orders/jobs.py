@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from countermand.config import Settings
 from countermand.devices import sightings
+from countermand.domain import causes
 from countermand.domain.delivery import StopKind
 from countermand.domain.lifecycle import PAUSABLE, Phase
 from countermand.enforcement import queries as enforced
@@ -24,6 +25,7 @@ from countermand.orders import (
     corrections,
     doors,
     followups,
+    health,
     late,
     publishing,
     relay_queue,
@@ -55,10 +57,6 @@ _ALIVE: Final = (
 )
 # Entries of an order that is over are taken away at leisure; its state opened all doors at once.
 _OVER: Final = (Phase.CORRECTED, Phase.CLOSED)
-# Signs that something is wrong with the sending itself (share of all mails, and at least so many).
-_BOUNCED_PER_CENT: Final = 2.0
-_UNCERTAIN_PER_CENT: Final = 0.5
-_AT_LEAST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +269,7 @@ def _tell_late_joiners(turn: _Turn) -> bool:
         turn.number, learned=turn.learned, context=turn.context, now=turn.now
     )
     if isinstance(told, Surge):
-        because = (
-            f"{told.joined} people would join late on one day, out of {told.people}: "
-            "that is more than this order allows."
-        )
+        because = causes.line("cause.surge", joined=told.joined, people=told.people)
         pause_by_itself(turn.desk, turn.number, because=because, now=turn.now)
         return True
     return told > 0
@@ -289,7 +284,7 @@ def _stop_if_replaced(turn: _Turn) -> bool:
     newer = running.replacement_in_force(turn.number)
     if newer is None:
         return False
-    because = f"Order {newer} replaces it."
+    because = causes.line("cause.replaced", newer=newer)
     if _phase(turn.number) == Phase.HOLD:
         running.end_hold(turn.number, because=because, now=turn.now)
     else:
@@ -298,23 +293,10 @@ def _stop_if_replaced(turn: _Turn) -> bool:
 
 
 def _pause_if_unwell(turn: _Turn) -> bool:
-    order = Order.objects.get(number=turn.number)
-    health = ledger.health(turn.number)
-    bounced = health.bounced - order.known_bounces
-    uncertain = health.uncertain - order.known_uncertain
-    because = ""
-    if _is_too_many(bounced, health.accepted, _BOUNCED_PER_CENT):
-        because = f"{bounced} of {health.accepted} notices came back undelivered."
-    elif _is_too_many(uncertain, health.mails, _UNCERTAIN_PER_CENT):
-        because = f"For {uncertain} of {health.mails} notices nobody knows if they arrived."
-    if not because:
-        return False
-    pause_by_itself(turn.desk, turn.number, because=because, now=turn.now)
-    return True
-
-
-def _is_too_many(some: int, of_all: int, per_cent: float) -> bool:
-    return some >= _AT_LEAST and some * 100 > of_all * per_cent
+    because = health.cause_to_pause(turn.number)
+    if because:
+        pause_by_itself(turn.desk, turn.number, because=because, now=turn.now)
+    return bool(because)
 
 
 def pause_by_itself(desk: Desk, number: str, *, because: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from countermand.domain import door_share, order_document, plan, revision, sched
 from countermand.domain.approvals import Role, needed
 from countermand.domain.errors import FaultsFound, gettext_noop
 from countermand.domain.lifecycle import Enforcement
-from countermand.domain.order_parts import OrderDocument
+from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
 from countermand.domain.plain_values import plain
 from countermand.domain.plan import Candidate
 from countermand.domain.presence import Presence
@@ -29,7 +29,7 @@ from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
 from countermand.notices.preview import Signed
 from countermand.notices.wording import House, Signatory
-from countermand.orders import documents
+from countermand.orders import days_off, documents
 from countermand.orders.cells import Cell, PersonCells, cells_in_scope, cells_of
 from countermand.orders.models import Order
 from countermand.people import queries as people
@@ -48,6 +48,7 @@ class PlanContext:
     house: House
     sender: Mapping[str, str]
     ids: MessageIds
+    limits: Mapping[str, int] = field(default_factory=dict)  # mails a minute, by domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,25 @@ def _waves(
         always=[person for person in always if person is not None],
     )
     ids = [each.person.id for each in on_list]
-    return plan.waves(ids, digest=seed, first=first, share=document.rollout.wave_size)
+    return plan.waves(
+        ids,
+        digest=seed,
+        first=first,
+        share=document.rollout.wave_size,
+        groups=_groups(document, on_list),
+        doubles=document.rollout.ramp is Ramp.DOUBLING,
+    )
+
+
+def _groups(document: OrderDocument, on_list: Sequence[PersonCells]) -> Mapping[int, str]:
+    """Return the group of waves of everybody: their country or unit, or none at all."""
+    match document.rollout.waves_by:
+        case WavesBy.SHARE:
+            return {}
+        case WavesBy.COUNTRY:
+            return {each.person.id: each.person.country for each in on_list}
+        case WavesBy.UNIT:
+            return {each.person.id: each.person.unit for each in on_list}
 
 
 def _figures(
@@ -302,6 +321,9 @@ def _figures(
         "need": {"count": need.count, "outside_it": need.outside_it},
         "mail_reading": doors_that_know(now),
         "approvers_not_known": _approvers_not_known(document),
+        "days_off": days_off.warnings(
+            (each.person.country, each.person.zone, deadlines[each.person.id]) for each in on_list
+        ),
         "made_at": now.isoformat(),
     }
 
@@ -390,4 +412,5 @@ def context_of(settings: Settings) -> PlanContext:
         ids=MessageIds(
             domain=settings.mail_domain, key=settings.folder.secret("message-id-key").encode()
         ),
+        limits=settings.mails_per_minute,
     )

@@ -20,8 +20,7 @@ from countermand.domain import plan
 from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_parts import Go, OrderDocument
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
-from countermand.notices import queries as ledger
-from countermand.orders import corrections, drafting, rule_log, stepping, telling
+from countermand.orders import corrections, drafting, health, rule_log, stepping, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, Revision
 from countermand.orders.planning import PlanContext, plan_of
@@ -355,21 +354,14 @@ def resume(
     if order.soak_until is not None and order.paused_from == Phase.CANARY:
         order.soak_until += lost
     if order.paused_by is None:
-        _let_pass(order, now)
+        health.let_pass(order)
+        order.surge_allowed_until = now + A_DAY
     order.paused_at = order.paused_by = None
     order.pause_cause = ""
     words = {"because": because}
     stepping.take(order, Step.RESUME, actor_id=actor.person_id, now=now, words=words)
     register(order.number, order.epoch, order.phase)
     telling.go_on(order, lost=lost, now=now)
-
-
-def _let_pass(order: Order, now: datetime) -> None:
-    """A person has looked at what made the program pause: it does not pause for the same again."""
-    health = ledger.health(order.number)
-    order.known_bounces = health.bounced
-    order.known_uncertain = health.uncertain
-    order.surge_allowed_until = now + A_DAY
 
 
 @transaction.atomic(durable=True)

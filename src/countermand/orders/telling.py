@@ -22,6 +22,7 @@ from countermand.notices.wording import Addressee, KnownDevice, MailFacts, Signa
 from countermand.orders import documents, rule_log
 from countermand.orders.cells import Cell, PersonCells, cells_of, person_facts
 from countermand.orders.models import Affected, Approval, Order, Revision, ToldDevice
+from countermand.orders.pace import Pace
 from countermand.orders.planning import PlanContext, own_deadline
 from countermand.people import queries as people
 from countermand.people.queries import PersonView
@@ -156,14 +157,21 @@ def tell_group(
         wave: first_due_at + place * document.rollout.wave_every
         for place, wave in enumerate(sorted(waves))
     }
+    pace = Pace(context.limits)
     for some in sliced(list(rows.order_by("wave", "person_id"))):
-        _tell(voice, some, lambda row: due[row.wave], context=context, now=now)
+        _tell(
+            voice,
+            some,
+            lambda row, address: pace.due(address, due[row.wave]),
+            context=context,
+            now=now,
+        )
 
 
 def _tell(
     voice: Voice,
     rows: Sequence[Affected],
-    due_at: Callable[[Affected], datetime],
+    due_at: Callable[[Affected, str], datetime],
     *,
     context: PlanContext,
     now: datetime,
@@ -174,10 +182,10 @@ def _tell(
     left: list[int] = []
     for whole in cells_of(voice.document, known):
         row = known[whole.person.id]
-        due = due_at(row)
         if whole.person.has_left(now.date()):
             left.append(whole.person.id)
             continue
+        due = due_at(row, whole.person.address)
         deadline = own_deadline(
             voice.document, whole.person, told_at=due if row.joined_at else None
         )

@@ -15,10 +15,11 @@ from typing import Any, Final
 from countermand.audit import queries as log
 from countermand.config import Settings
 from countermand.data_folder import DataFolder, read_json, write_json
+from countermand.domain import causes
 from countermand.enforcement import queries as doors
 
-COPIED: Final = "The data folder is a copy, or was restored from a backup."
-OLDER: Final = "The database is older than what this installation saw last."
+COPIED: Final = causes.line("cause.copied")
+OLDER: Final = causes.line("cause.older")
 NOT_OURS: Final = "The database was last used by another installation."
 
 

@@ -230,7 +230,7 @@ def test_an_order_that_another_replaces_neither_mails_nor_closes_any_more(world:
 
     assert world.order(newer).phase == "canary"
     order = world.order(older)
-    assert (order.phase, order.pause_cause) == ("paused", f"Order {newer} replaces it.")
+    assert (order.phase, order.pause_cause) == ("paused", f"cause.replaced newer={newer}")
     world.sweep(30 * DAY)
     assert doors.closed_devices(older, now=world.now) == frozenset()
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from countermand.domain import check_code
+from countermand.domain import causes, check_code
 from countermand.domain.check_code import Verdict
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.orders import checking
@@ -115,3 +115,22 @@ def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
     wrong = web.post("/check", typed | {"code": "<script>"}).content.decode()
     assert "There is no such mail from us" in wrong
     assert "<script" not in wrong
+
+
+def test_people_who_take_it_for_forged_pause_the_order_until_a_person_lets_it_go_on(
+    world: World,
+) -> None:
+    world.staff(8)
+    number = world.sent_to_first_group()
+    for uid in ("author", "legal", "p5"):
+        checking.report(number, f"{uid}@example.org", key=KEY, now=world.now)
+
+    world.sweep()
+
+    order = world.order(number)
+    code, facts = causes.parts(order.pause_cause) or ("", {})
+    assert (order.phase, code, facts["doubted"]) == ("paused", "cause.doubted", "3")
+    world.resume(number)
+    world.sweep()
+    assert world.order(number).phase == "canary"
+    assert world.order(number).known_doubts == 3

@@ -1,0 +1,89 @@
+"""Deadlines that fall on a weekend or a public holiday where somebody lives: told before release.
+
+A warning, never a refusal: only people know which days count in their house. A country that the
+library does not know is named as such, so that no warning is not taken for a good day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import holidays
+
+from countermand.domain.order_parts import zone_or_latest
+
+_MOST_NAMED: Final = 50
+_LANGUAGES: Final = ("en", "hi")
+
+
+def warnings(deadlines: Iterable[tuple[str, str, datetime]]) -> dict[str, Any]:
+    """Count the people whose own deadline falls on a day off, out of country, zone and deadline.
+
+    `days` names each such day once a country, `unknown` the countries without a calendar.
+    """
+    found: Counter[tuple[str, date]] = Counter(
+        (country, at.astimezone(zone_or_latest(zone)).date()) for country, zone, at in deadlines
+    )
+    days = [
+        {
+            "country": country,
+            "day": day.isoformat(),
+            "people": people,
+            "weekend": is_weekend(country, day),
+            "holiday": holiday_names(country, day),
+        }
+        for (country, day), people in sorted(found.items())
+        if is_weekend(country, day) or holiday_names(country, day)
+    ]
+    return {
+        "days": days[:_MOST_NAMED],
+        "unknown": sorted({country for country, _ in found if country and not is_known(country)}),
+    }
+
+
+def is_known(country: str) -> bool:
+    """Tell whether there is a calendar of this country (ISO 3166, two letters)."""
+    return country in _countries()
+
+
+def is_weekend(country: str, day: date) -> bool:
+    """Tell whether nobody works on this weekday there; Saturday and Sunday where nothing is known.
+
+    In some countries it is Friday and Saturday.
+    """
+    calendar = _calendar(country, day.year, "en")
+    return day.weekday() in (calendar.weekend if calendar is not None else {5, 6})
+
+
+def holiday_names(country: str, day: date) -> dict[str, str]:
+    """Return what a public holiday is called, by language; empty on any other day.
+
+    A holiday that only a part of the country keeps is not among them.
+    """
+    found = {}
+    for language in _LANGUAGES:
+        calendar = _calendar(country, day.year, language)
+        name = calendar.get(day) if calendar is not None else None
+        if name:
+            found[language] = str(name)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _countries() -> frozenset[str]:
+    return frozenset(holidays.list_supported_countries(include_aliases=False))
+
+
+@lru_cache(maxsize=256)
+def _calendar(country: str, year: int, language: str) -> holidays.HolidayBase | None:
+    if not is_known(country):
+        return None
+    known = holidays.list_localized_countries(include_aliases=False).get(country, [])
+    offered = [tag for tag in known if tag.split("_")[0] == language]
+    if offered:
+        return holidays.country_holidays(country, years=year, language=offered[0])
+    return holidays.country_holidays(country, years=year)

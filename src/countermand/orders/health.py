@@ -1,0 +1,52 @@
+"""Signs that something is wrong with a mailing: bounces, silence, people who think it forged.
+
+While notices leave, each sweep asks; what is found pauses the order, with its cause.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from countermand.domain import causes, check_code
+from countermand.domain.lifecycle import Phase
+from countermand.notices import queries as ledger
+from countermand.orders import checking
+from countermand.orders.models import Order
+
+_PHASES: Final = (Phase.CANARY, Phase.SENDING)
+_BOUNCED_PER_CENT: Final = 2.0
+_UNCERTAIN_PER_CENT: Final = 0.5
+_AT_LEAST: Final = 3
+
+
+def cause_to_pause(number: str) -> str:
+    """Return why an order should pause now, as `domain.causes` writes it; empty when all is well.
+
+    What a person has looked at and let pass is not counted again.
+    """
+    order = Order.objects.get(number=number)
+    if order.phase not in _PHASES:
+        return ""
+    health = ledger.health(number)
+    bounced = health.bounced - order.known_bounces
+    if _is_too_many(bounced, health.accepted, _BOUNCED_PER_CENT):
+        return causes.line("cause.bounced", bounced=bounced, accepted=health.accepted)
+    uncertain = health.uncertain - order.known_uncertain
+    if _is_too_many(uncertain, health.mails, _UNCERTAIN_PER_CENT):
+        return causes.line("cause.uncertain", uncertain=uncertain, mails=health.mails)
+    doubted = checking.doubts(number) - order.known_doubts
+    if _is_too_many(doubted, health.accepted, check_code.DOUBTS_PER_CENT):
+        return causes.line("cause.doubted", doubted=doubted, accepted=health.accepted)
+    return ""
+
+
+def let_pass(order: Order) -> None:
+    """A person has looked at what made the program pause: it does not pause for the same again."""
+    health = ledger.health(order.number)
+    order.known_bounces = health.bounced
+    order.known_uncertain = health.uncertain
+    order.known_doubts = checking.doubts(order.number)
+
+
+def _is_too_many(some: int, of_all: int, per_cent: float) -> bool:
+    return some >= _AT_LEAST and some * 100 > of_all * per_cent

@@ -1,0 +1,45 @@
+"""A deadline on a day off is told with the name of the day, country by country."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from countermand.orders import days_off
+
+DIWALI = datetime(2026, 11, 8, 11, 30, tzinfo=UTC)  # a Sunday
+REPUBLIC_DAY = datetime(2027, 1, 26, 11, 30, tzinfo=UTC)  # a Tuesday
+WORKDAY = datetime(2026, 12, 10, 11, 30, tzinfo=UTC)
+
+
+def test_a_working_day_is_no_warning() -> None:
+    assert days_off.warnings([("IN", "Asia/Kolkata", WORKDAY)]) == {"days": [], "unknown": []}
+
+
+def test_a_public_holiday_is_named_in_both_languages_and_only_where_it_is_kept() -> None:
+    people = [("IN", "Asia/Kolkata", REPUBLIC_DAY)] * 3 + [("GB", "Europe/London", REPUBLIC_DAY)]
+    (day,) = days_off.warnings(people)["days"]
+
+    assert (day["country"], day["day"], day["people"]) == ("IN", "2027-01-26", 3)
+    assert day["holiday"] == {"en": "Republic Day", "hi": "गणतंत्र दिवस"}
+    assert not day["weekend"]
+
+
+def test_the_weekend_is_that_of_the_country() -> None:
+    friday, sunday = date(2026, 12, 11), date(2026, 12, 13)
+
+    assert days_off.is_weekend("SA", friday)
+    assert not days_off.is_weekend("SA", sunday)
+    assert days_off.is_weekend("GB", sunday)
+    assert not days_off.is_weekend("GB", friday)
+
+
+def test_the_day_is_that_of_the_clock_where_somebody_lives() -> None:
+    late = datetime(2026, 12, 11, 20, 0, tzinfo=UTC)  # Saturday in Kolkata, Friday in London
+
+    found = days_off.warnings([("IN", "Asia/Kolkata", late), ("GB", "Europe/London", late)])
+
+    assert [(day["country"], day["day"]) for day in found["days"]] == [("IN", "2026-12-12")]
+
+
+def test_a_country_without_a_calendar_is_named() -> None:
+    assert days_off.warnings([("XX", "UTC", WORKDAY)])["unknown"] == ["XX"]
