@@ -1,7 +1,7 @@
 """Clients that others wrote read our doubles: so the doubles are what they play."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ from tests.contract.test_inventory_servers import rows
 
 ANDROID = rows("devices", *(f"androidmanagement/devices.list.page{n}.json" for n in (1, 2)))
 MOBILE = rows("mobiledevices", *(f"workspace/mobiledevices.list.page{n}.json" for n in (1, 2)))
+Google = tuple[GoogleDouble, str]
+Client = Callable[[str, str, str], Any]
 # The simulator's own library warns of itself when it is loaded.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -32,7 +34,20 @@ def google() -> Iterator[tuple[GoogleDouble, str]]:
         yield double, server.base
 
 
-def client(name: str, version: str, base: str) -> Any:
+@pytest.fixture
+def client() -> Iterator[Callable[[str, str, str], Any]]:
+    opened = []
+
+    def make(name: str, version: str, base: str) -> Any:
+        opened.append(_client(name, version, base))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+def _client(name: str, version: str, base: str) -> Any:
     return build(
         name,
         version,
@@ -42,7 +57,7 @@ def client(name: str, version: str, base: str) -> Any:
     )
 
 
-def test_googles_client_pages_the_android_devices(google: tuple[GoogleDouble, str]) -> None:
+def test_googles_client_pages_the_android_devices(google: Google, client: Client) -> None:
     devices = client("androidmanagement", "v1", google[1]).enterprises().devices()
     request = devices.list(parent="enterprises/LC00example", pageSize=100)
     found = []
@@ -54,7 +69,7 @@ def test_googles_client_pages_the_android_devices(google: tuple[GoogleDouble, st
     assert found == ANDROID
 
 
-def test_googles_client_pages_the_mobile_devices(google: tuple[GoogleDouble, str]) -> None:
+def test_googles_client_pages_the_mobile_devices(google: Google, client: Client) -> None:
     mobile = client("admin", "directory_v1", google[1]).mobiledevices()
     request = mobile.list(customerId="my_customer", projection="FULL", maxResults=100)
     found = []
@@ -66,7 +81,7 @@ def test_googles_client_pages_the_mobile_devices(google: tuple[GoogleDouble, str
     assert found == MOBILE
 
 
-def test_googles_client_pulls_and_acknowledges_messages(google: tuple[GoogleDouble, str]) -> None:
+def test_googles_client_pulls_and_acknowledges_messages(google: Google, client: Client) -> None:
     double, base = google
     name = "projects/example-emm/subscriptions/countermand"
     subscriptions = client("pubsub", "v1", base).projects().subscriptions()
@@ -94,6 +109,7 @@ def test_jamfs_client_signs_in_and_pages_both_lists() -> None:
         )
         computers = asked.pro_api.get_computer_inventory_v3(page_size=1)
         mobile = asked.pro_api.get_mobile_device_inventory_v2(page_size=2)
+        asked.session.close()
 
     assert [each.id for each in computers] == ["41"]
     assert [each.mobileDeviceId for each in mobile] == ["11", "12", "13"]
