@@ -1,4 +1,4 @@
-"""A database with so many people and devices, loaded through our own front, and a plan on it.
+r"""A database with so many people and devices, loaded through our own front, and a plan on it.
 
 The floor of loading is psql's own `\\copy` of the same files into tables with the same indexes; the
 floor of planning is one SQL statement that judges every device.

@@ -10,7 +10,8 @@ from datetime import date
 class PersonRecord:
     """A person, parsed; addresses in lower case, language BCP 47, zone IANA, country two letters.
 
-    `manager` is the manager's key or address as the file gives it.
+    `manager` and `delegates` are keys or addresses as the file gives them, in lower case;
+    delegates read this person's mail as well.
     """
 
     uid: str
@@ -24,5 +25,6 @@ class PersonRecord:
     groups: tuple[str, ...] = ()
     unit: str = ""
     manager: str = ""
+    delegates: tuple[str, ...] = ()
     absent_until: date | None = None
     left_on: date | None = None

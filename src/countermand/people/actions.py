@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from countermand.audit import actions as audit
 from countermand.audit.queries import person_ref
@@ -22,28 +22,13 @@ from countermand.domain.approvals import Role
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
 from countermand.domain.inventory import RejectedRow
-from countermand.people.models import AccessToken, Person, RoleGrant
-from countermand.people.queries import NOWHERE, token_hash
+from countermand.people import loading
+from countermand.people.models import AccessToken, RoleGrant
+from countermand.people.queries import token_hash
 
 MOST_GONE_SHARE: Final = 0.20
 LEAST_GONE: Final = 3  # fewer people than this are nobody's mass
-_BATCH: Final = 2_000
 _TOKEN_BYTES: Final = 16
-_FIELDS: Final = (
-    "uid",
-    "name",
-    "local_name",
-    "address",
-    "other_addresses",
-    "language",
-    "country",
-    "zone",
-    "groups",
-    "unit",
-    "manager_uid",
-    "absent_until",
-    "left_on",
-)
 
 
 class Faults(Protocol):
@@ -106,148 +91,62 @@ class RoleNotKnown(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Take one of: {known}.")
 
 
-@dataclass(slots=True)
-class _Changes:
-    """What an import writes."""
-
-    new: list[Person] = field(default_factory=list)
-    changed: list[Person] = field(default_factory=list)
-    moving: list[int] = field(default_factory=list)  # people whose address changes hands
-    kept: set[int] = field(default_factory=set)
-    unchanged: int = 0
-    left: list[int] = field(default_factory=list)
-    here_before: int = 0
-
-
 def import_people(
     source: PeopleSource, *, now: datetime, actor_id: int | None, options: ImportOptions
 ) -> PeopleReport:
     """Replace the list of people, or leave it as it is. Raises FaultsFound (nothing loaded)."""
-    records = list(source.people())
-    if source.faults.faults or (source.rejected and not options.accept_rejects):
+    with transaction.atomic():
+        report = _import(source, now=now, options=options)
+        if report is None or report.state is not ImportState.LOADED:
+            transaction.set_rollback(True)
+        else:
+            _record(report, actor_id=actor_id, now=now)
+    if report is None:
         faults = [*source.faults.faults, *(f for row in source.rejected for f in row.faults)]
         raise FaultsFound.of("people", faults)
-    left_out = frozenset(row.device_id for row in source.rejected)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import:people'))")
-        changes = _compare(records, left_out, now)
-        report = _report(changes, records, tuple(source.rejected), options)
-        if report.state is ImportState.LOADED:
-            _write(changes, now)
-        if report.state is not ImportState.TRIED:
-            event = f"people.{report.state}"
-            audit.record(event, actor_id=actor_id, facts=_facts(report), now=now)
+    if report.state is ImportState.HELD:
+        with transaction.atomic():
+            _record(report, actor_id=actor_id, now=now)
     return report
 
 
-def _compare(records: Sequence[PersonRecord], left_out: frozenset[str], now: datetime) -> _Changes:
-    known = list(Person.objects.all())
-    by_uid = {row.uid: row for row in known}
-    by_address = {row.address: row for row in known}
-    uids = {record.uid for record in records}
-    keys = {record.address: record.uid for record in records} | {uid: uid for uid in uids}
-    keys |= {record.uid.lower(): record.uid for record in records}
-    changes = _Changes()
-    for record in records:
-        holder = by_address.get(record.address)
-        row = by_uid.get(record.uid)
-        if row is None and holder is not None and _is_same(holder, record, uids):
-            row = holder
-        if holder is not None and holder is not row:
-            changes.moving.append(holder.pk)
-        _sort_in(changes, record, row, keys)
-    for row in known:
-        still_here = row.left_on is None or row.left_on > now.date()
-        changes.here_before += still_here
-        if still_here and row.pk not in changes.kept and row.uid not in left_out:
-            changes.left.append(row.pk)
-    return changes
-
-
-def _is_same(holder: Person, record: PersonRecord, uids: set[str]) -> bool:
-    """Tell whether this is the same person under a new key.
-
-    Somebody of another name on the address is a successor: roles and tokens are not inherited.
-    """
-    same_name = holder.name.casefold() == record.name.casefold()
-    return same_name and holder.uid not in uids and not holder.left_on
-
-
-def _sort_in(
-    changes: _Changes, record: PersonRecord, row: Person | None, keys: Mapping[str, str]
-) -> None:
-    values = _values(record, keys)
-    if row is None:
-        changes.new.append(Person(**values))
-        return
-    changes.kept.add(row.pk)
-    if all(getattr(row, name) == value for name, value in values.items()):
-        changes.unchanged += 1
-    else:
-        changes.changed.append(Person(pk=row.pk, **values))
-
-
-def _values(record: PersonRecord, keys: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "uid": record.uid,
-        "name": record.name,
-        "local_name": record.local_name,
-        "address": record.address,
-        "other_addresses": list(record.other_addresses),
-        "language": record.language,
-        "country": record.country,
-        "zone": record.zone,
-        "groups": list(record.groups),
-        "unit": record.unit,
-        "manager_uid": keys.get(record.manager, ""),
-        "absent_until": record.absent_until,
-        "left_on": record.left_on,
-    }
+def _import(source: PeopleSource, *, now: datetime, options: ImportOptions) -> PeopleReport | None:
+    """Load what a source says; None when it is faulty."""
+    loading.lay_out(source.people())
+    if source.faults.faults or (source.rejected and not options.accept_rejects):
+        return None
+    left_out = [row.device_id for row in source.rejected]
+    tally = loading.compare(left_out=left_out, today=now.date())
+    report = _report(tally, tuple(source.rejected), options)
+    if report.state is ImportState.LOADED:
+        loading.write(tally, left_out=left_out, today=now.date())
+        loading.clear_away()
+    return report
 
 
 def _report(
-    changes: _Changes,
-    records: Sequence[PersonRecord],
-    rejected: tuple[RejectedRow, ...],
-    options: ImportOptions,
+    tally: loading.Tally, rejected: tuple[RejectedRow, ...], options: ImportOptions
 ) -> PeopleReport:
-    left = len(changes.left)
-    is_mass = left >= LEAST_GONE and left > changes.here_before * MOST_GONE_SHARE
+    is_mass = tally.left >= LEAST_GONE and tally.left > tally.here_before * MOST_GONE_SHARE
     state = ImportState.LOADED
     if options.dry_run:
         state = ImportState.TRIED
     elif is_mass and not options.confirm_mass_change:
         state = ImportState.HELD
-    languages: dict[str, int] = {}
-    for record in records:
-        languages[record.language] = languages.get(record.language, 0) + 1
     return PeopleReport(
         state=state,
-        rows_ok=len(records),
-        new=len(changes.new),
-        changed=len(changes.changed),
-        unchanged=changes.unchanged,
-        left=left,
-        languages=dict(sorted(languages.items())),
+        rows_ok=tally.rows,
+        new=tally.new,
+        changed=tally.changed,
+        unchanged=tally.unchanged,
+        left=tally.left,
+        languages=tally.languages,
         rejected=rejected,
     )
 
 
-def _write(changes: _Changes, now: datetime) -> None:
-    # An address may change hands within one import: it is let go before it is given on.
-    for row in Person.objects.filter(pk__in=changes.moving):
-        row.address = f"given-on-{row.pk}{NOWHERE}"
-        row.save(update_fields=["address"])
-    for start in range(0, len(changes.changed), _BATCH):
-        Person.objects.bulk_create(
-            changes.changed[start : start + _BATCH],
-            update_conflicts=True,
-            unique_fields=["id"],
-            update_fields=list(_FIELDS),
-        )
-    Person.objects.bulk_create(changes.new, batch_size=_BATCH)
-    Person.objects.filter(pk__in=changes.left).update(left_on=now.date())
+def _record(report: PeopleReport, *, actor_id: int | None, now: datetime) -> None:
+    audit.record(f"people.{report.state}", actor_id=actor_id, facts=_facts(report), now=now)
 
 
 def _facts(report: PeopleReport) -> dict[str, Any]:

@@ -25,6 +25,11 @@ class Person(models.Model):
     groups = ArrayField(models.CharField(max_length=100), default=list)
     unit = models.CharField(max_length=200, blank=True, default="")
     manager_uid = models.CharField(max_length=200, blank=True, default="")
+    # Whoever else reads this person's mail: assistants and delegates, by uid.
+    delegate_uids = ArrayField(models.CharField(max_length=200), default=list)
+    # What a directory that writes to us (SCIM) calls this person; empty for all others.
+    login = models.CharField(max_length=320, blank=True, default="")
+    external_id = models.CharField(max_length=200, blank=True, default="")
     absent_until = models.DateField(null=True)
     left_on = models.DateField(null=True)
 
@@ -42,6 +47,8 @@ class RoleGrant(models.Model):
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="grants")
     role = models.CharField(max_length=30)
     outside_it = models.BooleanField(default=False)
+    # The units whose people this role is about; none named: all of them.
+    units = ArrayField(models.CharField(max_length=200), default=list)
     granted_at = models.DateTimeField()
 
     class Meta:
@@ -59,5 +66,21 @@ class AccessToken(models.Model):
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="tokens")
     sha256 = models.CharField(max_length=64, unique=True)
     label = models.CharField(max_length=100, blank=True, default="")
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+
+class DirectoryGroup(models.Model):
+    """A group that a directory made here (SCIM); its members carry its name in `Person.groups`."""
+
+    name = models.CharField(max_length=100, unique=True)
+    external_id = models.CharField(max_length=200, blank=True, default="")
+
+
+class DirectoryToken(models.Model):
+    """What lets a directory write people here; only its SHA-256 is stored."""
+
+    label = models.CharField(max_length=100)
+    sha256 = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)

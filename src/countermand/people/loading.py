@@ -1,0 +1,214 @@
+"""A whole directory beside what is known, compared and written by the database.
+
+Records are copied into a table that lives as long as the transaction, one after the other: however
+long the list is, no list of it is held here. Called inside a transaction that may be rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, LiteralString
+
+from django.db import connection
+
+from countermand.domain.directory import PersonRecord
+from countermand.people.queries import NOWHERE
+
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('import:people'))"
+_TABLE: Final = """
+    CREATE TEMPORARY TABLE people_told (
+        place bigint, uid text, name text, local_name text, address text, other_addresses text[],
+        language text, country text, zone text, groups text[], unit text, manager text,
+        delegates text[], absent_until date, left_on date,
+        person_id bigint, manager_uid text NOT NULL DEFAULT '',
+        delegate_uids text[] NOT NULL DEFAULT '{}'
+    ) ON COMMIT DROP
+"""
+_COPY: Final = """
+    COPY people_told (place, uid, name, local_name, address, other_addresses, language, country,
+        zone, groups, unit, manager, delegates, absent_until, left_on) FROM STDIN
+"""
+_INDEXES: Final = """
+    CREATE INDEX ON people_told (uid); CREATE INDEX ON people_told (lower(uid));
+    CREATE INDEX ON people_told (address); CREATE INDEX ON people_told (person_id);
+    ANALYZE people_told
+"""
+_BY_UID: Final = """
+    UPDATE people_told AS told SET person_id = person.id
+    FROM people_person AS person WHERE person.uid = told.uid
+"""
+# Somebody of another name on the address is a successor: roles and tokens are not inherited.
+_BY_ADDRESS: Final = """
+    UPDATE people_told AS told SET person_id = person.id
+    FROM people_person AS person
+    WHERE told.person_id IS NULL AND person.address = told.address
+        AND lower(person.name) = lower(told.name) AND person.left_on IS NULL
+        AND NOT EXISTS (SELECT FROM people_told AS other WHERE other.uid = person.uid)
+"""
+# A key counts before an address.
+_KEYS: Final = """
+    CREATE TEMPORARY TABLE people_keys ON COMMIT DROP AS
+    SELECT DISTINCT ON (key) key, uid FROM (
+        SELECT uid AS key, uid, 0 AS rank FROM people_told
+        UNION ALL SELECT lower(uid), uid, 1 FROM people_told
+        UNION ALL SELECT address, uid, 2 FROM people_told
+    ) AS known ORDER BY key, rank
+"""
+_REFERENCES: Final = """
+    UPDATE people_told SET manager_uid = known.uid
+    FROM people_keys AS known WHERE known.key = people_told.manager;
+    UPDATE people_told AS told SET delegate_uids = found.uids
+    FROM (SELECT each.place, array_agg(DISTINCT known.uid ORDER BY known.uid) AS uids
+          FROM people_told AS each, unnest(each.delegates) AS word
+          JOIN people_keys AS known ON known.key = word
+          WHERE known.uid <> each.uid GROUP BY each.place) AS found
+    WHERE found.place = told.place
+"""
+_FIELDS: Final = (
+    "uid",
+    "name",
+    "local_name",
+    "address",
+    "other_addresses",
+    "language",
+    "country",
+    "zone",
+    "groups",
+    "unit",
+    "manager_uid",
+    "delegate_uids",
+    "absent_until",
+    "left_on",
+)
+_OURS: Final = ", ".join(f"person.{name}" for name in _FIELDS)
+_TOLD: Final = ", ".join(
+    f"told.{name}::varchar[]"
+    if name in {"other_addresses", "groups", "delegate_uids"}
+    else f"told.{name}"
+    for name in _FIELDS
+)
+_DIFFERS: Final = f"ROW({_OURS}) IS DISTINCT FROM ROW({_TOLD})"
+_TALLY: Final = f"""
+    SELECT count(*), count(*) FILTER (WHERE told.person_id IS NULL),
+           count(*) FILTER (WHERE told.person_id IS NOT NULL AND {_DIFFERS})
+    FROM people_told AS told LEFT JOIN people_person AS person ON person.id = told.person_id
+"""  # noqa: S608 - made of the names above alone
+_HERE: Final = "(person.left_on IS NULL OR person.left_on > %(today)s)"
+_GONE: Final = f"""
+    {_HERE} AND person.uid <> ALL(%(left_out)s)
+    AND NOT EXISTS (SELECT FROM people_told AS told WHERE told.person_id = person.id)
+"""
+_LEFT: Final = f"""
+    SELECT count(*) FILTER (WHERE {_HERE}), count(*) FILTER (WHERE {_GONE})
+    FROM people_person AS person
+"""  # noqa: S608
+_LANGUAGES: Final = "SELECT language, count(*) FROM people_told GROUP BY language ORDER BY language"
+# An address may change hands within one import: it is let go before it is given on.
+_LET_GO: Final = """
+    UPDATE people_person AS person SET address = 'given-on-' || person.id || %(nowhere)s
+    FROM people_told AS told
+    WHERE told.address = person.address AND told.person_id IS DISTINCT FROM person.id
+"""
+_CHANGE: Final = f"""
+    UPDATE people_person AS person SET ({", ".join(_FIELDS)}) = ROW({_TOLD})
+    FROM people_told AS told WHERE told.person_id = person.id AND {_DIFFERS}
+"""  # noqa: S608
+_ADD: Final = f"""
+    INSERT INTO people_person ({", ".join(_FIELDS)}, login, external_id)
+    SELECT {_TOLD}, '', '' FROM people_told AS told
+    WHERE told.person_id IS NULL ORDER BY told.place
+"""  # noqa: S608
+_LEAVE: Final = f"""
+    UPDATE people_person AS person SET left_on = %(today)s WHERE {_GONE}
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What writing would do, in numbers of people."""
+
+    rows: int
+    new: int
+    changed: int
+    here_before: int
+    left: int
+    languages: Mapping[str, int]
+
+    @property
+    def unchanged(self) -> int:
+        """How many are as they were."""
+        return self.rows - self.new - self.changed
+
+
+def lay_out(records: Iterable[PersonRecord]) -> None:
+    """Copy what a directory says into the table, and find out who is who."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK)
+        cursor.execute("DROP TABLE IF EXISTS people_told, people_keys")
+        cursor.execute(_TABLE)
+        with cursor.copy(_COPY) as copy:
+            for place, record in enumerate(records):
+                copy.write_row((place, *_row(record)))
+        for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _KEYS):
+            cursor.execute(statement)
+        for statement in _REFERENCES.split(";"):
+            cursor.execute(statement)
+
+
+def _row(record: PersonRecord) -> tuple[Any, ...]:
+    return (
+        record.uid,
+        record.name,
+        record.local_name,
+        record.address,
+        list(record.other_addresses),
+        record.language,
+        record.country,
+        record.zone,
+        list(record.groups),
+        record.unit,
+        record.manager,
+        list(record.delegates),
+        record.absent_until,
+        record.left_on,
+    )
+
+
+def compare(*, left_out: Sequence[str], today: date) -> Tally:
+    """Return what `write` would do; nobody in `left_out` (by uid) counts as gone."""
+    rows, new, changed = _one(_TALLY, {})
+    here, left = _one(_LEFT, {"today": today, "left_out": list(left_out)})
+    with connection.cursor() as cursor:
+        cursor.execute(_LANGUAGES)
+        languages = dict(cursor.fetchall())
+    return Tally(
+        rows=rows, new=new, changed=changed, here_before=here, left=left, languages=languages
+    )
+
+
+def write(tally: Tally, *, left_out: Sequence[str], today: date) -> None:
+    """Make the list of people equal to what was laid out; only differences are written."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LEAVE, {"today": today, "left_out": list(left_out)})
+        cursor.execute(_LET_GO, {"nowhere": NOWHERE})
+        if tally.changed:
+            cursor.execute(_CHANGE)
+        if tally.new:
+            cursor.execute(_ADD)
+
+
+def clear_away() -> None:
+    """Take the table away at once, for whoever goes on in the same transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS people_told, people_keys")
+
+
+def _one(statement: LiteralString | str, values: Mapping[str, Any]) -> tuple[int, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        row = cursor.fetchone()
+    if row is None:
+        raise AssertionError("a count gives a row")
+    return tuple(row)
