@@ -20,7 +20,7 @@ from countermand.gate.doors import Doors
 from countermand.gate.fronts.active_sync import device_of
 from countermand.gate.fronts.forward_auth import basic_name
 from countermand.gate.fronts.words import LONGEST_BYTES, refusal_line
-from countermand.gate.protocol import Request, Response
+from countermand.gate.protocol import Headers, Request, Response
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "gate"
 NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
@@ -106,7 +106,7 @@ def at_once(given: Response | asyncio.Future[Response]) -> Response:
 
 def policy(doors: Doors, body: bytes | dict[str, Any]) -> dict[str, Any]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {b"authorization": [f"Bearer {TOKEN}".encode()]}
+    headers: Headers = {b"authorization": f"Bearer {TOKEN}".encode()}
     response = at_once(doors.respond(Request(b"POST", b"/policy?command=allow", headers, content)))
     assert response.status == 200
     answer: dict[str, Any] = json.loads(response.body)
@@ -115,7 +115,7 @@ def policy(doors: Doors, body: bytes | dict[str, Any]) -> dict[str, Any]:
 
 
 def web(doors: Doors, *, target: str = "/auth", method: str = "GET", **headers: Any) -> Response:
-    given = {b"x-countermand-token": [TOKEN.encode()]}
+    given: Headers = {b"x-countermand-token": TOKEN.encode()}
     for name, value in headers.items():
         values = value if isinstance(value, list) else [value]
         given[name.replace("_", "-").encode()] = [each.encode() for each in values]

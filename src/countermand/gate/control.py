@@ -137,7 +137,7 @@ class Control:
         )
 
     def _stop(self, request: Request) -> Response:
-        if not shows_token(request.headers, self.token):
+        if not shows_token(request, self.token):
             return _NO_TOKEN
         try:
             told = Fence.from_json(request.body)
@@ -186,7 +186,7 @@ class Control:
         )
 
     def _ask(self, request: Request) -> Response:
-        if not shows_token(request.headers, self.token):
+        if not shows_token(request, self.token):
             return _NO_TOKEN
         raw = _object(request.body)
         login, device = raw.get("login"), raw.get("device", "")

@@ -18,7 +18,7 @@ from countermand.gate.counts import Counter
 from countermand.gate.door_kinds import DoorKind, of_login
 from countermand.gate.fronts import dovecot, forward_auth
 from countermand.gate.fronts.words import refusal_line
-from countermand.gate.protocol import Headers, Request, Response
+from countermand.gate.protocol import Request, Response
 from countermand.gate.upstream import Upstream
 
 WANTED_HEADERS: Final = forward_auth.WANTED_HEADERS
@@ -144,17 +144,17 @@ class Doors:
             self._answerer.counts.add("doubts", kind="question_too_long")
             return False
         shown = request.headers.get(forward_auth.AUTHORIZATION)
-        if shown is not None and len(shown) == 1 and hmac.compare_digest(shown[0], self._bearer):
+        if isinstance(shown, bytes) and hmac.compare_digest(shown, self._bearer):
             return bool(self._token)
-        if shows_token(request.headers, self._token):
+        if shows_token(request, self._token):
             return True
         self._answerer.counts.add("doubts", kind="stranger")
         return False
 
 
-def shows_token(headers: Headers, token: bytes) -> bool:
+def shows_token(request: Request, token: bytes) -> bool:
     """Tell whether a request carries the token, in a time that says nothing about it."""
-    shown = [*headers.get(_TOKEN_HEADER, ()), *_bearers(headers.get(b"authorization", ()))]
+    shown = [*request.all(_TOKEN_HEADER), *_bearers(request.all(b"authorization"))]
     return bool(token) and any(hmac.compare_digest(each, token) for each in shown)
 
 

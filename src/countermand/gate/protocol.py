@@ -19,35 +19,39 @@ import httptools
 
 LONGEST_TARGET: Final = 8 * 1024
 LONGEST_BODY: Final = 16 * 1024
-LONGEST_HEADERS: Final = 32 * 1024
+_LONGEST_HEADERS: Final = 32 * 1024
 # What may lie in a parser before a question is whole; a piece of the network adds at most itself.
-_LONGEST_UNFINISHED: Final = LONGEST_TARGET + LONGEST_BODY + LONGEST_HEADERS
+_LONGEST_UNFINISHED: Final = LONGEST_TARGET + LONGEST_BODY + _LONGEST_HEADERS
 # Questions of one connection that wait for somebody else's answer.
 _MOST_WAITING: Final = 64
 _IDLE_SWEEPS: Final = 4
 _MOST_SPELLINGS: Final = 512
 
-Headers = dict[bytes, list[bytes]]
+Headers = dict[bytes, bytes | list[bytes]]
 
 
 class Request:
-    """One question. `headers` holds only those that the front asked for, names in lower case."""
+    """One question. `headers` holds only those that the front asked for, names in lower case.
+
+    A header that came once is its value, one that came several times is a list of them.
+    """
 
     __slots__ = ("body", "headers", "method", "oversized", "target")
 
     def __init__(
-        self,
-        method: bytes = b"GET",
-        target: bytes = b"",
-        headers: Headers | None = None,
-        body: bytes = b"",
+        self, method: bytes, target: bytes, headers: Headers | None = None, body: bytes = b""
     ) -> None:
-        """Begin a question."""
+        """Take what was parsed."""
         self.method = method
         self.target = target
         self.headers: Headers = {} if headers is None else headers
         self.body = body
         self.oversized = False
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Return every value of one header, in order."""
+        values = self.headers.get(name, [])
+        return [values] if isinstance(values, bytes) else values
 
 
 class Response:
@@ -133,10 +137,10 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._answers: list[bytes | _Waiting] = []
         self._unfinished = 0
-        self._request = Request()
+        self._target = b""
+        self._headers: Headers = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._header_bytes = 0
         self._done = False
         self.idle_sweeps = 0
 
@@ -222,31 +226,24 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def on_message_begin(self) -> None:
-        """Begin a question."""
-        self._request = Request()
-        self._body_bytes = self._header_bytes = 0
-
     def on_url(self, url: bytes) -> None:
         """Take (a part of) the target."""
-        request = self._request
-        if request.target:
-            url = request.target + url
-        request.target = url if len(url) <= LONGEST_TARGET else url[: LONGEST_TARGET + 1]
+        self._target = (self._target + url)[: LONGEST_TARGET + 1] if self._target else url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a wanted header."""
-        wanted = self._spellings.get(name, b"")
-        if wanted == b"":
+        try:
+            wanted = self._spellings[name]
+        except KeyError:
             wanted = self._listener.learn(name)
-        if wanted is not None:
-            self._header_bytes += len(value)
-            if self._header_bytes <= LONGEST_HEADERS:
-                headers = self._request.headers
-                if wanted in headers:
-                    headers[wanted].append(value)
-                else:
-                    headers[wanted] = [value]
+        if wanted is None:
+            return
+        headers = self._headers
+        if wanted not in headers:
+            headers[wanted] = value
+        else:
+            before = headers[wanted]
+            headers[wanted] = [*([before] if isinstance(before, bytes) else before), value]
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body, as long as it is short."""
@@ -256,17 +253,16 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer the question."""
-        self._unfinished = 0
-        request = self._request
-        request.method = self._parser.get_method()
-        if self._body:
+        request = Request(self._parser.get_method(), self._target, self._headers)
+        if self._body_bytes:
             request.body = b"".join(self._body)
+            request.oversized = self._body_bytes > LONGEST_BODY
+            self._body_bytes = 0
             self._body.clear()
-        request.oversized = (
-            self._body_bytes > LONGEST_BODY
-            or len(request.target) > LONGEST_TARGET
-            or self._header_bytes > LONGEST_HEADERS
-        )
+        if len(self._target) > LONGEST_TARGET:
+            request.oversized = True
+        # Nothing of one question is left in the next.
+        self._target, self._headers, self._unfinished = b"", {}, 0
         response = self._listener.respond(request)
         keep = bool(self._parser.should_keep_alive()) and not self._done
         with_body = request.method != b"HEAD"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -25,7 +25,7 @@ from countermand.domain.device_key import normal_login, plain_door_key
 from countermand.gate.answerer import Door
 from countermand.gate.door_kinds import DoorKind
 from countermand.gate.fronts.active_sync import LONGEST_QUERY, device_of, is_active_sync, user_of
-from countermand.gate.protocol import Request
+from countermand.gate.protocol import Headers, Request
 
 PATH: Final = b"/auth"
 URI_HEADERS: Final = (b"x-original-uri", b"x-forwarded-uri")
@@ -36,18 +36,13 @@ WANTED_HEADERS: Final = frozenset(
     {*URI_HEADERS, *METHOD_HEADERS, *USER_HEADERS, AUTHORIZATION, b"x-countermand-token"}
 )
 _MOST_OF_EACH: Final = 4
-Headers = Mapping[bytes, Sequence[bytes]]
-
-# In lower case. An id that may be text written in hexadecimal digits is not plain.
-_PLAIN_URI: Final = re.compile(
-    rb"/microsoft-server-activesync\?"
-    rb"(?:(?!deviceid=)[a-z0-9]+=[!-%'-~]*&)*+"
-    rb"deviceid=(?!(?:[2-7][0-9a-f]){6,}(?:&|\Z))([a-z0-9]+)(?:&[!-~]*)?"
-)
-_PLAIN_HEADERS: Final = frozenset(
-    {b"x-original-uri", b"x-original-method", b"x-remote-user", AUTHORIZATION}
-)
-_PLAIN_LOGIN: Final = re.compile(rb"[!-\[\]-~]+")
+_PLAIN_HEADERS: Final = 4  # these three and the token
+_PLAIN_PATH: Final = b"/microsoft-server-activesync?"
+_DEVICE: Final = b"deviceid="
+_PRINTABLE: Final = bytes(range(0x21, 0x7F))
+_PLAIN_LOGIN: Final = _PRINTABLE.replace(b"\\", b"")
+# Perhaps text that is written in hexadecimal digits; tried only on letters and digits.
+_HIDDEN_TEXT: Final = re.compile(rb"(?:[2-7][0-9a-f]){6,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +58,51 @@ def plain_key(headers: Headers) -> bytes | None:
 
     Whoever calls has made sure that what stands in `authorization` is no Basic name.
     """
-    if len(headers) != len(_PLAIN_HEADERS) or not headers.keys() >= _PLAIN_HEADERS:
+    try:
+        uri, login = headers[b"x-original-uri"], headers[b"x-remote-user"]
+        method = headers[b"x-original-method"]
+    except KeyError:
         return None
-    uris, logins = headers[b"x-original-uri"], headers[b"x-remote-user"]
-    methods = headers[b"x-original-method"]
-    if not len(uris) == len(logins) == len(methods) == len(headers[AUTHORIZATION]) == 1:
+    if len(headers) != _PLAIN_HEADERS or AUTHORIZATION not in headers:
         return None
-    named = _PLAIN_URI.fullmatch(uris[0].lower())
-    login, method = logins[0], methods[0]
+    if not (type(uri) is type(login) is type(method) is bytes):  # a header that came twice
+        return None
     if (
-        named is None
-        or len(uris[0]) > LONGEST_QUERY
-        or method == b"OPTIONS"
+        method == b"OPTIONS"
         or not method.isupper()
-        or not _PLAIN_LOGIN.fullmatch(login)
+        or not login
+        or login.translate(None, _PLAIN_LOGIN)
     ):
         return None
-    return plain_door_key(login, named[1])
+    device = _plain_device(uri.lower())
+    return plain_door_key(login, device) if device else None
+
+
+def _plain_device(uri: bytes) -> bytes:
+    """Return the normal form of the device that a plain URI in lower case names, else nothing."""
+    if (
+        not uri.startswith(_PLAIN_PATH)
+        or len(uri) > LONGEST_QUERY
+        or uri.translate(None, _PRINTABLE)
+    ):
+        return b""
+    name = uri.find(_DEVICE)
+    if name < 0 or uri[name - 1 : name] not in _BEFORE_A_NAME:
+        return b""
+    start = name + len(_DEVICE)
+    end = uri.find(b"&", start)
+    device = uri[start:end] if end >= 0 else uri[start:]
+    return device if device.isalnum() and not _HIDDEN_TEXT.fullmatch(device) else b""
+
+
+_BEFORE_A_NAME: Final = (b"?", b"&")
 
 
 def question(request: Request) -> WebQuestion:
     """Read what a proxy forwards."""
-    headers = request.headers
-    uris = [uri for uri in _texts(headers, URI_HEADERS) if is_active_sync(_path(uri))]
+    uris = [uri for uri in _texts(request, URI_HEADERS) if is_active_sync(_path(uri))]
     behind = request.target.removeprefix(PATH).decode("utf-8", "replace")
-    if not any(headers.get(name) for name in URI_HEADERS) and is_active_sync(_path(behind)):
+    if not any(request.headers.get(name) for name in URI_HEADERS) and is_active_sync(_path(behind)):
         uris = [behind]
     if not uris:
         return WebQuestion(is_webmail=True, doors=())
@@ -95,7 +110,7 @@ def question(request: Request) -> WebQuestion:
         return WebQuestion(is_webmail=False, doors=())
     queries = [uri.partition("?")[2] for uri in uris]
     devices = _once(device for query in queries if (device := device_of(query)))
-    logins = _logins(headers) or _once(normal_login(user_of(query)) for query in queries)
+    logins = _logins(request) or _once(normal_login(user_of(query)) for query in queries)
     doors = tuple(Door(login, device) for login in logins for device in devices)
     return WebQuestion(is_webmail=False, doors=doors)
 
@@ -125,23 +140,23 @@ def basic_name(value: bytes) -> str:
     return name.decode("utf-8", "replace")
 
 
-def _logins(headers: Headers) -> list[str]:
-    named = _texts(headers, USER_HEADERS)
-    named += [basic_name(each) for each in headers.get(AUTHORIZATION, ())[:_MOST_OF_EACH]]
+def _logins(request: Request) -> list[str]:
+    named = _texts(request, USER_HEADERS)
+    named += [basic_name(each) for each in request.all(AUTHORIZATION)[:_MOST_OF_EACH]]
     # Windows clients write DOMAIN\name; which of the two a mail server knows is not ours to say.
     spelled = [part for name in named for part in (name, name.rpartition("\\")[2])]
     return _once(normal_login(name) for name in spelled if name.strip())
 
 
 def _methods(request: Request) -> list[str]:
-    return _texts(request.headers, METHOD_HEADERS) or [request.method.decode("ascii", "replace")]
+    return _texts(request, METHOD_HEADERS) or [request.method.decode("ascii", "replace")]
 
 
-def _texts(headers: Headers, names: Iterable[bytes]) -> list[str]:
+def _texts(request: Request, names: Iterable[bytes]) -> list[str]:
     return [
         each.decode("utf-8", "replace")
         for name in names
-        for each in headers.get(name, ())[:_MOST_OF_EACH]
+        for each in request.all(name)[:_MOST_OF_EACH]
     ]
 
 
