@@ -50,6 +50,7 @@ _OPTIONS: Final = {
     "--because": gettext_noop("what is wrong, in one sentence"),
     "--note": gettext_noop("a sentence for colleagues; it is not mailed"),
     "--force": gettext_noop("stop a number that is not known here either"),
+    "--code": gettext_noop("the emergency code of the order; it needs no token"),
     "--json": gettext_noop("answer as JSON"),
     "--lang": gettext_noop("en or hi"),
     "--data": gettext_noop("the data folder"),
@@ -94,7 +95,7 @@ class _Parser(argparse.ArgumentParser):
         if is_back:
             options["--because"] = _VARIANT_WORDS
         else:
-            del options["--note"], options["--force"]
+            del options["--note"], options["--force"], options["--code"]
         return "\n".join(
             [
                 "",
@@ -128,6 +129,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("--because", required=True, choices=VARIANTS)
         parser.add_argument("--note", default="")
         parser.add_argument("--force", action="store_true")
+        parser.add_argument("--code", default="")
     else:
         parser.add_argument("--because", required=True)
     parser.add_argument("number", metavar="NUMBER")

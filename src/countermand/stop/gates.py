@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -24,16 +25,35 @@ class GateAnswer:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One way to tell a gate."""
+
+    path: str
+    body: bytes
+    authorization: str = ""
+
+
+def with_token(fence: Fence, token: str) -> Attempt:
+    """Tell by the secret between this machine and its gates."""
+    return Attempt("/stop", fence.to_json(), f"Bearer {token}")
+
+
+def with_code(number: str, code: str) -> Attempt:
+    """Tell by the emergency code of an order: itself the proof, so no token goes along."""
+    return Attempt("/stop-code", json.dumps({"number": number, "code": code}).encode())
+
+
 class Telling:
     """Gates being told, each in its own thread, all bounded by one deadline."""
 
-    def __init__(self, urls: Sequence[str], fence: Fence, *, token: str) -> None:
-        """Begin to tell every gate."""
+    def __init__(self, urls: Sequence[str], attempts: Sequence[Attempt]) -> None:
+        """Begin to tell every gate, one way after the other until it takes it over."""
         self._begun = time.monotonic()
         self._answers: dict[str, GateAnswer] = {}
         self._urls = tuple(dict.fromkeys(urls))
         self._threads = [
-            threading.Thread(target=self._tell, args=(url, fence, token), daemon=True)
+            threading.Thread(target=self._tell, args=(url, attempts), daemon=True)
             for url in self._urls
         ]
         for thread in self._threads:
@@ -49,16 +69,20 @@ class Telling:
             for url in self._urls
         )
 
-    def _tell(self, url: str, fence: Fence, token: str) -> None:
-        try:
-            why = _post(f"{url.rstrip('/')}/stop", fence.to_json(), token=token)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the stop goes on and says so
-            why = f"{type(error).__name__}: {error}"
+    def _tell(self, url: str, attempts: Sequence[Attempt]) -> None:
+        why = ""
+        for attempt in attempts:
+            try:
+                why = _post(url.rstrip("/") + attempt.path, attempt)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the stop goes on and says so
+                why = f"{type(error).__name__}: {error}"
+            if not why:
+                break
         took_ms = (time.monotonic() - self._begun) * 1000
         self._answers[url] = GateAnswer(url, acknowledged=not why, took_ms=took_ms, why=why)
 
 
-def _post(url: str, body: bytes, *, token: str) -> str:
+def _post(url: str, attempt: Attempt) -> str:
     # Loaded here: the fence must be durable before anything costs time.
     from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
     from urllib.parse import urlsplit  # noqa: PLC0415
@@ -66,9 +90,11 @@ def _post(url: str, body: bytes, *, token: str) -> str:
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=_LONGEST_S)
+    headers = {"Content-Type": "application/json"}
+    if attempt.authorization:
+        headers["Authorization"] = attempt.authorization
     try:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        connection.request("POST", parts.path, body=body, headers=headers)
+        connection.request("POST", parts.path, body=attempt.body, headers=headers)
         answer = connection.getresponse()
         return "" if answer.status in _OK else f"HTTP {answer.status}"
     finally:

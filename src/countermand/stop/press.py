@@ -21,7 +21,7 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.stop import fence as fences
 from countermand.stop import register, senders
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
-from countermand.stop.gates import GateAnswer, Telling
+from countermand.stop.gates import GateAnswer, Telling, with_code, with_token
 from countermand.stop.senders import Death, SenderProof
 
 
@@ -84,12 +84,14 @@ def press(
     epoch: int | None = None,
     gates: Sequence[str] = (),
     token: str = "",
+    code: str = "",
 ) -> Pressed:
     """Stop order `number`; `now` is only written down.
 
     `epoch` is the epoch to be stopped by a pause; without it the register says it. `gates` are
-    control addresses, `token` opens them. Raises OrderNotInRegister (pause only) and OSError when
-    the disk refuses the fence: then nothing was stopped, and it must be shown loudly.
+    control addresses, `token` opens them, and so does the emergency `code` of the order. Raises
+    OrderNotInRegister (pause only) and OSError when the disk refuses the fence: then nothing was
+    stopped, and it must be shown loudly.
     """
     begun = time.monotonic()
     final = kind is StopKind.TAKE_BACK
@@ -99,7 +101,8 @@ def press(
         Fence(number, stopped, withdrawn=final, at=now, by=by, because=because),
     )
     durable_ms = (time.monotonic() - begun) * 1000
-    telling = Telling(gates, standing, token=token)
+    ways = [with_token(standing, token)] + ([with_code(number, code)] if code else [])
+    telling = Telling(gates, ways)
     proofs = senders.kill_all(folder.senders)
     answers = telling.answers()
     return Pressed(
