@@ -1,0 +1,82 @@
+"""What Postfix's log says of our mails, across rotation and torn lines."""
+
+from pathlib import Path
+
+from countermand.connectors.postfix import log
+from countermand.connectors.postfix.log import LogPlace
+from countermand.domain.delivery import EvidenceKind
+
+ONE = "<CM-7Q4K.1.notice.0.0123456789abcdef0123@example.org>"
+HEAD = "Nov 23 10:05:00 mx postfix"
+
+
+def lines(*texts: str) -> str:
+    return "".join(f"{HEAD}{text}\n" for text in texts)
+
+
+ACCEPTED = lines(
+    f"/cleanup[7]: 4Xy1Zk3jQzKb: message-id={ONE}",
+    "/qmgr[8]: 4Xy1Zk3jQzKb: from=<orders@example.org>, size=9, nrcpt=1 (queue active)",
+)
+DELIVERED = lines(
+    "/lmtp[9]: 4Xy1Zk3jQzKb: to=<asha@example.org>, relay=mx[private/lmtp], delay=0.1,"
+    " dsn=2.0.0, status=sent (250 2.0.0 saved)",
+    "/qmgr[8]: 4Xy1Zk3jQzKb: removed",
+)
+
+
+def kinds(text: str) -> list[EvidenceKind]:
+    return [each.kind for each in log.findings(text, LogPlace())]
+
+
+def test_a_mail_is_accepted_when_it_is_in_the_queue_and_delivered_when_it_is_in_a_mailbox() -> None:
+    found = log.findings(ACCEPTED + DELIVERED, LogPlace())
+
+    assert [each.kind for each in found] == [
+        EvidenceKind.RELAY_LOG_ACCEPTED,
+        EvidenceKind.DSN_DELIVERED,
+    ]
+    assert {each.message_id for each in found} == {ONE}
+    assert found[1].address == "asha@example.org"
+
+
+def test_a_message_id_alone_proves_nothing() -> None:
+    assert kinds(lines(f"/cleanup[7]: 4Xy1Zk3jQzKb: message-id={ONE}")) == []
+
+
+def test_the_next_server_is_no_mailbox_and_a_put_off_delivery_is_nothing() -> None:
+    to_next = "/smtp[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=mx2, dsn=2.0.0, status=sent (250 ok)"
+    put_off = "/smtp[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=none, dsn=4.4.1, status=deferred (no)"
+
+    assert kinds(lines(to_next)) == [EvidenceKind.RELAY_LOG_ACCEPTED]
+    assert kinds(lines(put_off)) == []
+
+
+def test_what_came_back_or_grew_too_old_has_failed() -> None:
+    bounced = "/smtp[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=mx2, dsn=5.1.1, status=bounced (no)"
+    old = "/qmgr[8]: 4Xy1Zk3jQzKb: from=<o@e.org>, status=expired, returned to sender"
+
+    assert kinds(lines(bounced, old)) == [EvidenceKind.DSN_FAILED] * 2
+
+
+def test_a_log_is_read_on_from_where_it_was_left_across_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    place = LogPlace()
+    path.write_text(ACCEPTED + DELIVERED[:40], encoding="utf-8")
+    first = log.read_on(path, place)
+
+    path.write_text(ACCEPTED + DELIVERED, encoding="utf-8")
+    path.rename(tmp_path / "mail.log.1")
+    path.write_text(lines("/qmgr[8]: 5Xy1Zk3jQzKb: from=<o@e.org> (queue active)"), "utf-8")
+    second = log.read_on(path, LogPlace.from_json(place.as_json()))
+
+    assert [each.kind for each in first] == [EvidenceKind.RELAY_LOG_ACCEPTED]
+    assert [each.message_id for each in second] == [ONE, ""]
+    assert second[0].kind is EvidenceKind.DSN_DELIVERED
+
+
+def test_only_a_mail_of_which_no_copy_went_anywhere_was_left_in_the_queue(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    path.write_text(ACCEPTED + DELIVERED, encoding="utf-8")
+
+    assert log.left_for_somewhere(path, frozenset({"4Xy1Zk3jQzKb", "Another1"})) == {"4Xy1Zk3jQzKb"}

@@ -1,0 +1,143 @@
+"""What delivery reports say, however they are wrapped; and that nothing sent to us can harm."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countermand.connectors.returned_mail import report
+from countermand.connectors.returned_mail.mailbox import MaildirDrop, opened
+from countermand.domain.delivery import EvidenceKind
+
+ENVELOPE = "CM-7Q4K.1.notice.0.0123456789abcdef0123"
+MESSAGE_ID = f"<{ENVELOPE}@example.org>"
+STATUS = f"""Reporting-MTA: dns; mail.example.org
+Original-Envelope-Id: {ENVELOPE}
+X-Postfix-Queue-ID: 4Xy1Zk3jQzKb
+Arrival-Date: Tue,  7 Jul 2020 10:05:00 +0530 (IST)
+
+Final-Recipient: rfc822; Asha@Example.org
+Original-Recipient: rfc822;asha+40example.org
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 <asha@example.org>: Recipient
+    address rejected
+Last-Attempt-Date: Tue, 7 Jul 2020 10:06:00 +0530
+"""
+
+
+def returned(
+    status: str = STATUS, *, quoted: str = f"Message-ID: {MESSAGE_ID}\nSubject: x\n"
+) -> bytes:
+    return f"""Return-Path: <>
+From: MAILER-DAEMON@mail.example.org
+Content-Type: multipart/report; report-type=delivery-status;
+    boundary="=b"
+MIME-Version: 1.0
+
+This is a MIME-encapsulated message.
+
+--=b
+Content-Type: text/plain; charset=us-ascii
+
+I'm sorry to have to inform you ...
+
+--=b
+Content-Type: message/delivery-status
+
+{status}
+--=b
+Content-Type: text/rfc822-headers
+
+{quoted}
+--=b--
+""".encode()
+
+
+def test_a_returned_notice_is_known_by_its_envelope_and_by_what_it_quotes() -> None:
+    (found,) = report.findings(returned())
+
+    assert found.kind is EvidenceKind.DSN_FAILED
+    assert (found.envelope_id, found.message_id) == (ENVELOPE, MESSAGE_ID)
+    assert found.address == "asha@example.org"
+    assert found.at == datetime(2020, 7, 7, 4, 36, tzinfo=UTC)
+    assert found.detail.startswith("5.1.1 smtp; 550 5.1.1")
+    assert "address rejected" in found.detail
+
+
+def test_line_ends_of_either_kind_say_the_same() -> None:
+    assert report.findings(returned().replace(b"\n", b"\r\n")) == report.findings(returned())
+
+
+def test_a_report_that_a_filter_has_wrapped_up_is_still_read() -> None:
+    inner = returned()
+    wrapped = b'Content-Type: multipart/mixed; boundary="outer"\n\n--outer\n' + inner
+    wrapped += b"\n--outer\nContent-Type: text/plain\n\nscanned\n--outer--\n"
+
+    assert report.findings(wrapped) == report.findings(inner)
+
+
+def test_whoever_quotes_another_mail_than_the_envelope_names_is_not_believed() -> None:
+    assert report.findings(returned(quoted="Message-ID: <CM-7Q4K.1.notice.0.ffff@e.org>\n")) == ()
+
+
+def test_a_report_that_names_no_mail_says_nothing_about_any() -> None:
+    nameless = STATUS.replace(f"Original-Envelope-Id: {ENVELOPE}\n", "")
+
+    assert report.findings(returned(nameless, quoted="Subject: x\n")) == ()
+    assert len(report.findings(returned(nameless))) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "kind"),
+    [
+        ("delivered", "2.0.0", EvidenceKind.DSN_DELIVERED),
+        ("delayed", "4.4.1", EvidenceKind.RELAY_LOG_ACCEPTED),
+        ("relayed", "2.0.0", EvidenceKind.RELAY_LOG_ACCEPTED),
+        ("Failed (too old)", "4.4.7", EvidenceKind.DSN_FAILED),
+    ],
+)
+def test_every_action_says_what_it_says(action: str, status: str, kind: EvidenceKind) -> None:
+    told = STATUS.replace("Action: failed", f"Action: {action}").replace("5.1.1\n", f"{status}\n")
+
+    assert [each.kind for each in report.findings(returned(told))] == [kind]
+
+
+def test_an_answer_of_a_person_or_a_robot_is_no_report() -> None:
+    assert report.findings(b"Subject: Re: notice\n\nIs this real?\n") == ()
+    assert report.findings(b"Content-Type: multipart/report\n\nnothing\n") == ()
+
+
+def test_a_thousand_boxes_in_boxes_are_not_opened() -> None:
+    mail = returned()
+    for n in range(1000):
+        mark = f"m{n}".encode()
+        mail = b"Content-Type: multipart/mixed; boundary=" + mark + b"\n\n--" + mark + b"\n" + mail
+
+    assert report.findings(mail) == ()
+
+
+@given(st.binary(max_size=600), st.integers(0, 900), st.integers(0, 200))
+def test_nothing_that_is_sent_to_us_harms(junk: bytes, at: int, cut: int) -> None:
+    mail = returned()
+
+    for spoilt in (junk, mail[:at] + junk + mail[at + cut :]):
+        assert len(report.findings(spoilt)) <= 20
+
+
+def test_a_folder_is_read_once_and_nothing_of_it_is_lost_by_a_crash(tmp_path) -> None:
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "new" / "1.x").write_bytes(b"one")
+    (tmp_path / "new" / "2.x").write_bytes(b"two")
+    reader = opened(f"maildir:{tmp_path}", "")
+    assert isinstance(reader, MaildirDrop)
+
+    crashed = reader.unread()
+    next(crashed)
+    crashed.close()
+
+    assert list(reader.unread()) == [b"one", b"two"]
+    assert list(reader.unread()) == []
+    assert sorted(path.name for path in (tmp_path / "cur").iterdir()) == ["1.x:2,S", "2.x:2,S"]
