@@ -15,12 +15,13 @@ from countermand import i18n
 from demo import reporting
 from demo.chaos import Chaos
 from demo.judging import committed_message_ids
+from demo.organisation import FRIDAY, Organisation
 from demo.stage import Stage, StageBroke, opened
-from demo.story import AUDITOR, FRIDAY, OPERATOR, Story
+from demo.story import AUDITOR, OPERATOR, Story
 from demo.telling import Telling
 
 # Told seconds in a real second while the clock hurries.
-_RATES = {"fast": 14400.0, "normal": 2400.0}
+_RATES = {"fast": 28800.0, "normal": 4800.0}
 _LEAST_SHARE, _MOST_SHARE = 0.1, 0.9
 _MUST_BE_ZERO = (
     "corrections_missed",
@@ -51,13 +52,15 @@ def produce(wish: Wish) -> int:
     telling = Telling(language)
     rate = _RATES["fast" if wish.is_fast else "normal"]
     stage = Stage(folder=wish.folder, language=language)
-    synth = wish.folder.parent / f"{wish.folder.name}-organisation"
-    shutil.rmtree(synth, ignore_errors=True)
+    invented = wish.folder.parent / f"{wish.folder.name}-organisation"
+    shutil.rmtree(invented, ignore_errors=True)
+    organisation = Organisation(invented, wish.people, wish.seed)
+    organisation.begin()
     telling.heading("title")
     telling.say("clock", seconds=f"{3600 / rate:.1f}")
     try:
         with opened(stage, FRIDAY):
-            story = Story(stage, telling, synth, wish.people, wish.seed, rate, not wish.with_chaos)
+            story = Story(stage, telling, organisation, rate, not wish.with_chaos)
             report = _play(story, stage, wish)
     except StageBroke as broke:
         telling.say("failed", what=broke)

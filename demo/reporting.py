@@ -141,7 +141,7 @@ def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict
     """Put the report together; who was missed is read from the mail server's record alone."""
     mails = read_mails(stage.record)
     committed = committed_message_ids(stage.folder / "log.jsonl")
-    staff = staff_of(story.synth)
+    staff = staff_of(story.organisation.folder)
     judges = [_judged(mails, back, committed, stage) for back in backs]
     untrue_found = [found for back in backs for found in untrue(mails, back, staff, own_texts())]
     first, mistake = judges[0], backs[0]
@@ -149,7 +149,7 @@ def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict
     affected = int(story.figures["affected_people"])
     reached = first_show["notices"]
     return {
-        "people": story.people,
+        "people": story.organisation.people,
         "devices": story.figures["devices"],
         "kills": kills,
         "mistake_reached_share": round(first.addresses_reached / affected, 4),

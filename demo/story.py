@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,16 @@ from typing import Any
 from demo.chaos import kill
 from demo.doors import Doors, Phone, leave_out, read_phones
 from demo.judging import TakeBack
+from demo.organisation import EVE, FRIDAY, JOINED, MONDAY, MORNING_AFTER, NOON, Organisation
 from demo.stage import WALKING, Answer, Stage, StageBroke
 from demo.telling import Telling
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "july-2020"
 TIKTOK = "TikTok"  # by its name in the inventory files; the gate goes by identifiers
-FRIDAY = datetime(2020, 7, 10, 2, 0, tzinfo=UTC)  # 07:30 in India
-MONDAY = datetime(2020, 7, 13, 3, 0, tzinfo=UTC)
-JOINED = datetime(2020, 7, 21, 4, 0, tzinfo=UTC)
-EVE = datetime(2020, 7, 23, 1, 0, tzinfo=UTC)
-MORNING_AFTER = datetime(2020, 7, 24, 5, 30, tzinfo=UTC)
-
 _DEADLINE = datetime(2020, 7, 17, 17)  # noqa: DTZ001 - by each person's own clock
 _DEADLINE_RIGHTLY = datetime(2020, 7, 23, 17)  # noqa: DTZ001
 _DEADLINE_AMENDED = datetime(2020, 8, 3, 17)  # noqa: DTZ001
 
-_NEWCOMERS = 30
 _LONGEST_STRETCH = 6 * 3600.0  # told seconds; longer ones take no longer than this
 _FIVE_HOURS = timedelta(hours=5)
 _SLOW_REPLY_S = 0.12  # as slow as a busy relay, so that a wave lasts long enough to be stopped
@@ -56,9 +50,7 @@ class Story:
 
     stage: Stage
     telling: Telling
-    synth: Path
-    people: int
-    seed: str
+    organisation: Organisation
     rate: float  # told seconds in a real second while the clock hurries
     with_own_kill: bool = True
     figures: dict[str, Any] = field(default_factory=dict)
@@ -127,14 +119,6 @@ class Story:
             "import", "people", str(EXAMPLES / "people.csv"), str(folder / "people.csv")
         )
 
-    def invent(self, name: str, as_of: datetime, *options: str) -> dict[str, Any]:
-        """Invent the organisation with an inventory as of `as_of`; return the summary."""
-        answer: dict[str, Any] = self.stage.countermand(
-            *("synth", "--people", str(self.people - 8), "--seed", self.seed),
-            *("--out", str(self.synth / name), "--as-of", as_of.isoformat(), *options),
-        ).json
-        return answer
-
     def due_instants(self, number: str) -> list[tuple[datetime, int]]:
         """When the waves of an order are due, and how many mails are due by then in all."""
         rows = self.stage.countermand(
@@ -180,16 +164,16 @@ class Story:
 
     def prepare(self) -> None:
         """Invent the organisation, take it over, and give everybody their roles."""
-        invented = self.invent("friday", FRIDAY - timedelta(hours=1))
-        self.import_people(self.synth / "friday")
+        invented = self.organisation.summary("friday")
+        self.import_people(self.organisation.path("friday"))
         for person, role, options in ROLES:
             self.stage.countermand("staff", "grant", person, role, *options)
         for person in {person for person, _, _ in ROLES}:
             token = self.stage.countermand("staff", "token", person).json["token"]
             self.stage.tokens[person] = token
-        self.figures["people"] = self.people
+        self.figures["people"] = self.organisation.people
         self.figures["devices"] = invented["devices"]
-        self.telling.say("stage", people=self.people, devices=invented["devices"])
+        self.telling.say("stage", people=self.organisation.people, devices=invented["devices"])
 
     # -- act 1 --------------------------------------------------------------------------------
 
@@ -219,7 +203,7 @@ class Story:
             "order", "plan", str(EXAMPLES / "order.yaml"), actor=AUTHOR
         ).json
         number = str(plan["number"])
-        self.import_devices(self.synth / "friday", FRIDAY - timedelta(hours=1))
+        self.import_devices(self.organisation.path("friday"), FRIDAY - timedelta(hours=1))
         plan = self._plan_again(number, EXAMPLES / "order.yaml")
         figures = plan["plan"]
         self.say(
@@ -341,17 +325,20 @@ class Story:
         self._reminders_and_deadline(number)
         carrying = self._doors_after_the_deadline()
         self._i_removed_it(number, carrying)
-        self._amendment(number)
+        file = self._amendment_of(number)
+        amendment = str(
+            self.stage.countermand("order", "plan", str(file), actor=AUTHOR).json["number"]
+        )
+        # The list of noon is the first that is searched for both apps.
+        self._next_inventory()
+        self._amendment(amendment, file)
 
     def _plan_rightly(self) -> str:
-        self.invent("monday", MONDAY - timedelta(hours=1))
-        self.import_devices(self.synth / "monday", MONDAY - timedelta(hours=1))
+        self.import_devices(self.organisation.path("monday"), MONDAY - timedelta(hours=1))
         file = EXAMPLES / "order-done-rightly.yaml"
         number = str(
             self.stage.countermand("order", "plan", str(file), actor=AUTHOR).json["number"]
         )
-        self.import_devices(self.synth / "monday", MONDAY - timedelta(hours=1))
-        self._plan_again(number, file)
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.approve_by_two(number)
         self.say("done_rightly", number=number)
@@ -366,8 +353,8 @@ class Story:
     def _late_joiner(self, number: str) -> None:
         self.at(JOINED)
         joined = self._newcomer()
-        self.import_people(self.synth / "joined" / "late-joiners")
-        self.import_devices(self.synth / "joined" / "late-joiners", JOINED)
+        self.import_people(self.organisation.path("joined") / "late-joiners")
+        self.import_devices(self.organisation.path("joined") / "late-joiners", JOINED)
         self.stage.wait_until(
             "the late joiner is told",
             lambda: any(row["late"] for row in self._person_rows(number, joined)),
@@ -382,9 +369,8 @@ class Story:
 
     def _newcomer(self) -> str:
         """Invent new people, and let one who carries the app join; return that person's address."""
-        known = {phone.owner for phone in read_phones(self.synth / "monday", TIKTOK)}
-        self.invent("joined", MONDAY - timedelta(hours=1), *self._later(JOINED, "0%"))
-        phones = read_phones(self.synth / "joined" / "late-joiners", TIKTOK)
+        known = {phone.owner for phone in read_phones(self.organisation.path("monday"), TIKTOK)}
+        phones = read_phones(self.organisation.path("joined") / "late-joiners", TIKTOK)
         fresh = [phone for phone in phones if phone.owner not in known]
         carrying = [phone.owner for phone in fresh if phone.carries]
         if not carrying:
@@ -396,18 +382,12 @@ class Story:
 
     def _one_newcomer(self, name: str) -> Path:
         """Leave one newcomer in an invented inventory: a surge of them would pause the order."""
-        folder = self.synth / name / "late-joiners"
+        folder = self.organisation.path(name) / "late-joiners"
         gone = {p.source_id for p in read_phones(folder, TIKTOK) if p.owner in self.not_joined}
         leave_out(folder / "people.csv", "email", self.not_joined)
         leave_out(folder / "devices.csv", "device_id", gone)
         leave_out(folder / "apps.csv", "device_id", gone)
         return folder
-
-    def _later(self, moment: datetime, removed: str) -> tuple[str, ...]:
-        """Options of `synth` for an inventory of `moment`, newcomers included."""
-        hours = int((moment - MONDAY + timedelta(hours=1)).total_seconds() // 3600)
-        newcomers = ("--late-joiners", str(_NEWCOMERS))
-        return ("--after-removal", removed, *newcomers, "--later", f"{hours}h")
 
     def _person_rows(self, number: str, address: str) -> Sequence[dict[str, Any]]:
         rows: Sequence[dict[str, Any]] = self.stage.countermand(
@@ -417,9 +397,8 @@ class Story:
 
     def _reminders_and_deadline(self, number: str) -> None:
         self.at(EVE)
-        self.invent("eve", MONDAY - timedelta(hours=1), *self._later(EVE, "60%"))
         self._take_over_inventory("eve", EVE)
-        for hours in (5, 10, 14, 19, 24):
+        for hours in (8, 16, 24):
             self.at(EVE + timedelta(hours=hours))
         self.at(MORNING_AFTER)
         self.wait_for_phase(number, "enforcing")
@@ -427,17 +406,14 @@ class Story:
         self.say("reminders", count=sent.get("reminder", 0), locks=sent.get("lock", 0))
 
     def _take_over_inventory(self, name: str, as_of: datetime) -> None:
-        folder = self._one_newcomer(name)
-        self.import_people(folder)
-        self.import_devices(folder, as_of, "--confirm-mass-change")
+        self.import_devices(self._one_newcomer(name), as_of, "--confirm-mass-change")
 
     def _doors_after_the_deadline(self) -> list[Phone]:
         """Ask about every phone; compare with the inventory files, not with our own tables."""
-        self.invent("morning", MONDAY - timedelta(hours=1), *self._later(MORNING_AFTER, "60%"))
         self._take_over_inventory("morning", MORNING_AFTER)
         # Whoever was not seen for a day gets the last notice now, and half an hour more.
         self.at(MORNING_AFTER + timedelta(minutes=45))
-        phones = read_phones(self.synth / "morning" / "late-joiners", TIKTOK)
+        phones = read_phones(self.organisation.path("morning") / "late-joiners", TIKTOK)
         asked = [phone for phone in phones if phone.active_sync_id]
         expected = {
             phone.source_id for phone in asked if phone.carries and phone.owner != self.late
@@ -454,7 +430,7 @@ class Story:
         carrying = [phone for phone in asked if phone.source_id in expected]
         # The last notice leaves once the worker has seen the inventory, and half an hour counts
         # from then.
-        self.stage.set_clock(self.stage.now(), rate=240.0)
+        self.stage.set_clock(self.stage.now(), rate=1200.0)
         self.stage.wait_until("the doors", lambda: closed(carrying) == expected, limit_s=60)
         self.stage.set_clock(self.stage.now(), rate=1.0)
         found = closed(asked)
@@ -481,23 +457,21 @@ class Story:
         opened_ms = (time.monotonic() - began) * 1000
         self.say("removed", name=said["name"], ms=f"{opened_ms:.0f}")
         self.figures["removed_opens_ms"] = round(opened_ms, 1)
-        noon = MORNING_AFTER + timedelta(hours=6)
-        self.at(noon)
-        self.invent("noon", MONDAY - timedelta(hours=1), *self._later(noon, "90%"))
-        self._take_over_inventory("noon", noon)
-        left = read_phones(self.synth / "noon" / "late-joiners", TIKTOK)
+
+    def _next_inventory(self) -> None:
+        self.at(NOON)
+        self._take_over_inventory("noon", NOON)
+        left = read_phones(self.organisation.path("noon") / "late-joiners", TIKTOK)
         self.say("confirmed", count=sum(phone.carries for phone in left))
 
-    def _amendment(self, standing: str) -> None:
+    def _amendment_of(self, standing: str) -> Path:
         file = self.stage.folder / "amendment.yaml"
         text = (EXAMPLES / "amendment-by-mistake.yaml").read_text(encoding="utf-8")
         text = text.replace("amends: CM-7Q4K", f"amends: {standing}")
         file.write_text(text.replace("2020-07-24T17:00", "2020-08-03T17:00"), encoding="utf-8")
-        number = str(
-            self.stage.countermand("order", "plan", str(file), actor=AUTHOR).json["number"]
-        )
-        noon = MORNING_AFTER + timedelta(hours=6)
-        self.import_devices(self.synth / "noon" / "late-joiners", noon, "--confirm-mass-change")
+        return file
+
+    def _amendment(self, number: str, file: Path) -> None:
         self._plan_again(number, file)
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.approve_by_two(number)

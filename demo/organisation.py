@@ -1,0 +1,86 @@
+"""The invented organisation, and its inventories as they will stand at each turn of the story.
+
+They are written by `countermand synth` in processes of their own while the stage is set up: an
+inventory of Friday does not depend on what is done about it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+FRIDAY = datetime.fromisoformat("2020-07-10T02:00Z")  # 07:30 in India
+MONDAY = datetime.fromisoformat("2020-07-13T03:00Z")
+JOINED = datetime.fromisoformat("2020-07-21T04:00Z")
+EVE = datetime.fromisoformat("2020-07-23T01:00Z")
+MORNING_AFTER = datetime.fromisoformat("2020-07-24T05:30Z")
+NOON = MORNING_AFTER + timedelta(hours=6)
+
+_NEWCOMERS = 30
+_HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Organisation:
+    """Folders of invented people and devices, by the turn of the story at which they are true."""
+
+    folder: Path
+    people: int
+    seed: str
+    _coming: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Begin to invent, one folder after the other, in the order in which they are needed."""
+        one_by_one = ThreadPoolExecutor(max_workers=1)
+        environment = dict(os.environ)
+        for name, as_of, options in (
+            ("friday", FRIDAY - _HOUR, ()),
+            ("monday", MONDAY - _HOUR, ()),
+            ("joined", MONDAY - _HOUR, _later(JOINED, "0%")),
+            ("eve", MONDAY - _HOUR, _later(EVE, "60%")),
+            ("morning", MONDAY - _HOUR, _later(MORNING_AFTER, "60%")),
+            ("noon", MONDAY - _HOUR, _later(NOON, "90%")),
+        ):
+            self._coming[name] = one_by_one.submit(self._invent, name, as_of, options, environment)
+        one_by_one.shutdown(wait=False)
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """Wait until a folder is written; return what `synth` said of it."""
+        return self._coming[name].result()
+
+    def path(self, name: str) -> Path:
+        """Wait until a folder is written, and return it."""
+        self.summary(name)
+        return self.folder / name
+
+    def _invent(
+        self, name: str, as_of: datetime, options: tuple[str, ...], environment: dict[str, str]
+    ) -> dict[str, Any]:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "countermand.cli.entry", "synth", "--json"),
+                *("--people", str(self.people - 8), "--seed", self.seed),
+                *("--out", str(self.folder / name), "--as-of", as_of.isoformat(), *options),
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=True,
+        )
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
+
+
+def _later(moment: datetime, removed: str) -> tuple[str, ...]:
+    """Options of `synth` for an inventory of `moment`, newcomers included."""
+    hours = int((moment - MONDAY + _HOUR) / _HOUR)
+    newcomers = ("--late-joiners", str(_NEWCOMERS))
+    return ("--after-removal", removed, *newcomers, "--later", f"{hours}h")
