@@ -1,0 +1,179 @@
+"""What is heard later of a mail: late evidence corrects, and what never left is not corrected."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from countermand.domain.delivery import EvidenceKind, ReplyKind, StopKind
+from countermand.domain.findings import Finding, QueuedMail, QueueUnavailable
+from countermand.notices import evidence
+from countermand.notices import queries as ledger
+from countermand.notices.models import Notice, NoticeEvidence
+from countermand.orders import jobs
+from countermand.stop import press as stopping
+from tests.order_world import HOUR, MINUTE, World
+
+PEOPLE = 12
+
+
+@dataclass
+class Queue:
+    """A relay's queue in memory; `delivering` leave it while they are being taken out."""
+
+    mails: dict[str, str] = field(default_factory=dict)
+    delivering: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
+    broken: str = ""
+
+    def waiting(self) -> Sequence[QueuedMail]:
+        if self.broken:
+            raise QueueUnavailable(why=self.broken)
+        return [QueuedMail(each, frozenset({to})) for each, to in self.mails.items()]
+
+    def hold(self, queue_ids: Iterable[str]) -> None:
+        self.held |= set(queue_ids)
+
+    def fetch_back(self, queue_ids: Iterable[str]) -> frozenset[str]:
+        taken = {each for each in queue_ids if self.mails.pop(each, None)}
+        return frozenset(taken - self.delivering)
+
+
+def told(world: World, *, kind: ReplyKind = ReplyKind.ACCEPTED) -> str:
+    """An order whose first small group was sent its notice."""
+    world.staff(PEOPLE)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(kind=kind)
+    for notice in Notice.objects.filter(order_number=number, state="sent"):
+        Notice.objects.filter(pk=notice.pk).update(queue_id=f"QUEUE{notice.pk}")
+    return number
+
+
+def take_back(world: World, number: str, queue: Queue | None = None) -> dict[str, object]:
+    pressed = stopping.press(
+        world.settings.folder,
+        number,
+        StopKind.TAKE_BACK,
+        by=world.people["operator"].pk,
+        because="mistake",
+        now=world.now,
+    )
+    desk = jobs.open_desk(world.settings, owing=world.ledger, queue=queue)
+    return jobs.finish_stop(desk, pressed.fence, pressed=pressed, now=world.now)
+
+
+def corrected(number: str) -> set[str]:
+    rows = Notice.objects.filter(order_number=number, kind="correction")
+    return set(rows.values_list("address", flat=True))
+
+
+def notices(number: str) -> list[Notice]:
+    return list(Notice.objects.filter(order_number=number, kind="notice").order_by("pk"))
+
+
+def test_what_still_waits_at_the_relay_is_fetched_back_and_nobody_is_corrected_for_it(
+    world: World,
+) -> None:
+    number = told(world)
+    first, second, *others = notices(number)
+    queue = Queue({first.queue_id: first.address, second.queue_id: second.address})
+    queue.mails["FOREIGN7"] = "stranger@example.net"
+    queue.delivering = {second.queue_id}
+
+    said = take_back(world, number, queue)
+
+    assert (said["fetched_back"], said["queue"]) == (1, "reached")
+    assert queue.held == {first.queue_id, second.queue_id}
+    assert "FOREIGN7" in queue.mails
+    # A delivery that was under way may have ended: whoever it was for is corrected.
+    assert corrected(number) == {each.address for each in (second, *others)}
+    assert Notice.objects.get(pk=first.pk).state == "pulled_queue"
+
+
+def test_a_queue_id_that_came_back_for_somebody_else_is_left_alone(world: World) -> None:
+    number = told(world)
+    one = notices(number)[0]
+    queue = Queue({one.queue_id: "stranger@example.net"})
+
+    said = take_back(world, number, queue)
+
+    assert said["fetched_back"] == 0
+    assert queue.mails == {one.queue_id: "stranger@example.net"}
+    assert one.address in corrected(number)
+
+
+def test_a_queue_that_lets_nobody_in_keeps_nobody_from_a_correction(world: World) -> None:
+    number = told(world)
+
+    said = take_back(world, number, Queue(broken="only root may"))
+
+    assert (said["fetched_back"], said["queue"]) == (0, "only root may")
+    assert corrected(number) == {each.address for each in notices(number)}
+
+
+def test_taking_back_says_when_there_is_no_queue_to_look_into(world: World) -> None:
+    assert take_back(world, told(world))["queue"] == "none"
+
+
+def test_whoever_turns_out_late_to_have_got_it_is_corrected_at_once(world: World) -> None:
+    number = told(world, kind=ReplyKind.DEFERRED)
+    take_back(world, number)
+    one = notices(number)[0]
+    assert corrected(number) == set()
+    world.sweep(HOUR)  # corrected: nobody was reached
+    assert world.order(number).phase == "corrected"
+
+    late = Finding(EvidenceKind.RELAY_LOG_ACCEPTED, None, "late", message_id=one.message_id)
+    evidence.take([late], ledger=world.ledger, now=world.now)
+    world.sweep(MINUTE)
+
+    assert corrected(number) == {one.address}
+
+
+def test_a_finding_is_booked_once_and_one_about_nothing_of_ours_never(world: World) -> None:
+    number = told(world)
+    one = notices(number)[0]
+    envelope = one.message_id.strip("<>").partition("@")[0]
+    bounced = Finding(EvidenceKind.DSN_FAILED, None, "5.1.1", envelope_id=envelope)
+    foreign = Finding(EvidenceKind.DSN_FAILED, None, "5.1.1", envelope_id="CM-7Q4K.1.notice.0.ff")
+
+    first = evidence.take([bounced, foreign], ledger=world.ledger, now=world.now)
+    again = evidence.take([bounced], ledger=world.ledger, now=world.now)
+
+    assert (first.new, first.not_ours, again.new) == (1, 1, 0)
+    assert NoticeEvidence.objects.count() == 1
+    assert Notice.objects.get(pk=one.pk).state == "bounced"
+
+
+def test_a_report_from_tomorrow_happened_when_it_was_heard(world: World) -> None:
+    one = notices(told(world))[0]
+    tomorrow = world.now + timedelta(days=1)
+    delivered = Finding(EvidenceKind.DSN_DELIVERED, tomorrow, "", message_id=one.message_id)
+
+    evidence.take([delivered], ledger=world.ledger, now=world.now)
+
+    assert Notice.objects.get(pk=one.pk).proven_at == world.now
+
+
+def test_a_queue_id_says_something_only_together_with_its_mailbox(world: World) -> None:
+    one, two, *_ = notices(told(world))
+    other = Finding(
+        EvidenceKind.DSN_FAILED, None, "x", queue_id=one.queue_id, address="a@example.net"
+    )
+    same = Finding(EvidenceKind.DSN_FAILED, None, "x", queue_id=two.queue_id, address=two.address)
+
+    evidence.take([other, same], ledger=world.ledger, now=world.now)
+
+    assert [Notice.objects.get(pk=each.pk).state for each in (one, two)] == ["sent", "bounced"]
+
+
+def test_whom_no_correction_can_reach_is_on_the_list_to_call(world: World) -> None:
+    number = told(world)
+    take_back(world, number)
+    one = Notice.objects.filter(order_number=number, kind="correction").order_by("pk")[0]
+    world.send()
+
+    bounced = Finding(EvidenceKind.DSN_FAILED, None, "5.2.2 full", message_id=one.message_id)
+    evidence.take([bounced], ledger=world.ledger, now=world.now)
+
+    assert ledger.corrections(number).to_call == (one.person_id,)
