@@ -102,6 +102,12 @@ def _host_and_port(value: str) -> str:
     return value
 
 
+def _tls(value: str) -> str:
+    if value not in {"auto", "none", "starttls", "implicit"}:
+        raise ValueError(value)
+    return value
+
+
 def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
@@ -135,6 +141,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _seconds: gettext_noop("a number of seconds above 0"),
         _host_and_port: gettext_noop("host:port"),
         _path: gettext_noop("a path"),
+        _tls: gettext_noop("auto, none, starttls or implicit"),
         _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
         _counts: gettext_noop('a JSON object of whole numbers such as {"*": 6000}'),
         _list: gettext_noop("a list, separated by spaces or commas"),
@@ -172,6 +179,29 @@ class Settings:
     )
     relay: str = _setting(
         "127.0.0.1:25", gettext_noop("The mail relay, as host:port."), _host_and_port
+    )
+    relay_tls: str = _setting(
+        "auto",
+        gettext_noop(
+            "Whether the way to the relay is encrypted: starttls, implicit (from the first byte),"
+            " none, or auto: starttls, but for a relay on this machine."
+        ),
+        _tls,
+    )
+    relay_ca: str = _setting(
+        "",
+        gettext_noop("A file with the certificate authority of the relay, if it has its own."),
+    )
+    relay_user: str = _setting(
+        "", gettext_noop("Who this program is to the relay; empty means no login.")
+    )
+    relay_password: str = _setting("", gettext_noop("The password of that user at the relay."))
+    relay_token_path: str = _setting(
+        "",
+        gettext_noop(
+            "A file with the present access token for the relay (XOAUTH2), read at every"
+            " connection; with it no password is needed."
+        ),
     )
     connections: int = _setting(
         16, gettext_noop("How many connections one sender opens to the relay."), _count
@@ -239,6 +269,21 @@ class Settings:
         "127.0.0.1:8482",
         gettext_noop("Where the mail gate is told to stop, as host:port."),
         _host_and_port,
+    )
+    gate_workers: int = _setting(
+        1, gettext_noop("How many processes of the mail gate answer on its port."), _count
+    )
+    gate_down_logs: tuple[str, ...] = _setting(
+        (),
+        gettext_noop("Logs in which proxies write a line whenever no gate answered."),
+        _list,
+    )
+    policy_upstream: str = _setting(
+        "",
+        gettext_noop("The policy server that Dovecot asked before, as a URL; it is asked first."),
+    )
+    policy_upstream_header: str = _setting(
+        "", gettext_noop("What that server wants to see, as “Name: value” or a bare API key.")
     )
     gates: tuple[str, ...] = _setting(
         (), gettext_noop("The control addresses of all mail gates, as URLs."), _list

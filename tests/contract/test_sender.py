@@ -28,7 +28,8 @@ from countermand.domain.exposure import Exposure
 from countermand.ports import StopRow
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
-from countermand.sender.courier import Courier, Relay
+from countermand.sender.courier import Courier
+from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
 from countermand.stop.fence import Fence, FenceUnreadable, FenceView

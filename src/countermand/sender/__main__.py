@@ -15,9 +15,9 @@ import uvloop
 from countermand import clock, config
 from countermand.domain.errors import CountermandError
 from countermand.sender.compose import Writer
-from countermand.sender.courier import Relay
 from countermand.sender.journal import note
 from countermand.sender.postgres_ledger import PostgresLedger
+from countermand.sender.relay import Login, Relay, RelayTls
 from countermand.sender.service import SenderPlan, SenderService
 
 _STAYS_OFF: Final = 3
@@ -45,6 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _relay(settings: config.Settings) -> Relay:
+    host, _, port = settings.relay.rpartition(":")
+    token = settings.relay_token_path
+    login = Login(settings.relay_user, settings.relay_password, Path(token) if token else None)
+    return Relay(
+        host.strip("[]"),
+        int(port),
+        tls=RelayTls(settings.relay_tls),
+        ca_file=Path(settings.relay_ca) if settings.relay_ca else None,
+        login=login if settings.relay_user else None,
+    )
+
+
 def _tune() -> None:
     """Let the threads that wait for the database take turns quickly, and collect seldom."""
     sys.setswitchinterval(_TURN_S)
@@ -53,11 +66,10 @@ def _tune() -> None:
 
 
 def _service(settings: config.Settings, *, name: str, mode: str) -> SenderService:
-    host, _, port = settings.relay.rpartition(":")
     plan = SenderPlan(
         name=name,
         mode=mode,
-        relay=Relay(host.strip("[]"), int(port)),
+        relay=_relay(settings),
         connections=settings.connections,
         window=settings.window,
         writer=Writer(settings.mail_from, settings.mail_from_name, settings.reply_to),

@@ -28,12 +28,11 @@ from countermand.sender.envelope import (
 )
 from countermand.sender.journal import note
 from countermand.sender.link import GOING_DOWN, Link, LinkLost, ServerReply
+from countermand.sender.relay import COMMAND_S, Relay, opened
 from countermand.sender.supply import Ready, Supply
 from countermand.stop.fence import FenceView
 
 _DOT: Final = b".\r\n"
-_CONNECT_S: Final = 30.0
-_COMMAND_S: Final = 300.0  # RFC 5321, 4.5.3.2
 _DOT_REPLY_S: Final = 600.0
 _GOODBYE_S: Final = 1.0
 _FIRST_WAIT_S: Final = 0.1
@@ -43,14 +42,6 @@ _LOOK_HOLDS_S: Final = 0.02
 
 class _SessionOver(Exception):
     """The connection is to be cut off; the mails on it were not ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Where mails are handed over."""
-
-    host: str
-    port: int
 
 
 @dataclass(slots=True)
@@ -118,14 +109,7 @@ class Courier:
         return self._open_link
 
     async def _connect(self) -> None:
-        self._open_link = await Link.connect(
-            self._relay.host, self._relay.port, within_s=_CONNECT_S
-        )
-        greeting = await self._link.reply(within_s=_COMMAND_S)
-        hello = await self._step(f"EHLO {self._name}\r\n".encode())
-        if greeting.code not in OK or hello.code not in OK:
-            raise LinkLost(f"the relay said {hello.text}")
-        self._extensions = frozenset(line.split(" ")[0].upper() for line in hello.lines[1:])
+        self._open_link, self._extensions = await opened(self._relay, self._name)
 
     async def _session(self) -> None:
         while True:
@@ -183,7 +167,7 @@ class Courier:
         """Read the answers to the envelope; True when the relay waits for the body."""
         ready = self._here().ready
         if "PIPELINING" in self._extensions:
-            replies = await self._link.replies(3, within_s=_COMMAND_S)
+            replies = await self._link.replies(3, within_s=COMMAND_S)
             replies += [replies[-1]] * (3 - len(replies))  # after a goodbye nothing more is said
         else:
             replies = [await self._step(each) for each in commands(ready, self._extensions)]
@@ -251,7 +235,7 @@ class Courier:
 
     async def _step(self, command: bytes) -> ServerReply:
         await self._link.write(command)
-        return await self._link.reply(within_s=_COMMAND_S)
+        return await self._link.reply(within_s=COMMAND_S)
 
     async def _say_goodbye(self) -> None:
         await self._link.write(b"QUIT\r\n")

@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from typing import Final, NamedTuple, Self
+
+from countermand.sender.tls import Tls, TlsRefused
 
 _LONGEST_REPLY: Final = 65536
 _CODE_DIGITS: Final = 3
@@ -43,6 +46,11 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
         self._ended = False
+        self._tls: Tls | None = None
+        self._raw = bytearray()  # what came during a handshake
+        self._shakes_hands = False
+        self._unsent = b""  # what is left of a record, and how much of our own it stands for
+        self._stands_for = 0
         self._arrival: asyncio.Future[None] | None = None
         self._is_late = False
         self._loop.add_reader(connected.fileno(), self._read)
@@ -76,13 +84,70 @@ class Link:
                 await self.writable()
 
     def write_now(self, content: bytes | memoryview) -> int:
-        """Offer bytes at this instant; return how many were taken. Raises LinkLost: none were."""
+        """Offer bytes at this instant; return how many were taken. Raises LinkLost: none were.
+
+        Under TLS a record counts only once the whole of it was taken; until then the same content
+        has to be offered again, or the connection cut.
+        """
+        if self._tls is None:
+            return self._offer(content)
+        if not self._unsent:
+            try:
+                self._stands_for, self._unsent = self._tls.encrypted(content)
+            except TlsRefused as error:
+                raise LinkLost(str(error)) from error
+        self._unsent = self._unsent[self._offer(self._unsent) :]
+        return 0 if self._unsent else self._stands_for
+
+    def _offer(self, content: bytes | memoryview) -> int:
         try:
             return self._socket.send(content)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
             raise LinkLost(type(error).__name__) from error
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether everything on this connection is encrypted, and the relay proven."""
+        return self._tls is not None
+
+    async def start_tls(
+        self, context: ssl.SSLContext, server_name: str, *, within_s: float
+    ) -> None:
+        """Encrypt from here on, with a relay that proves to be `server_name`. Raises LinkLost."""
+        tls = Tls(context, server_name)
+        self._shakes_hands = True
+        try:
+            async with asyncio.timeout(within_s):
+                agreed, answer = tls.handshake(b"")
+                while True:
+                    while answer:
+                        answer = answer[self._offer(answer) :]
+                        if answer:
+                            await self.writable()
+                    if agreed:
+                        break
+                    came = await self._raw_bytes()
+                    agreed, answer = tls.handshake(came)
+        except TlsRefused as error:
+            raise LinkLost(f"TLS with the relay failed: {error}") from error
+        except TimeoutError:
+            raise LinkLost("the relay did not answer in time") from None
+        finally:
+            self._shakes_hands = False
+        self._tls = tls
+        self._understand(b"")  # what came together with the end of the handshake
+
+    async def _raw_bytes(self) -> bytes:
+        while not self._raw:
+            if self._ended:
+                raise LinkLost("the relay closed the connection")
+            self._arrival = self._loop.create_future()
+            await self._arrival
+        came = bytes(self._raw)
+        self._raw.clear()
+        return came
 
     async def writable(self) -> None:
         """Wait until the operating system takes bytes again, or the connection ends."""
@@ -155,11 +220,26 @@ class Link:
         except OSError:
             came = b""
         if came:
-            self._buffer += came
+            self._understand(came)
         elif not self._ended:
             self._ended = True
             self._loop.remove_reader(self._socket.fileno())
         self._wake()
+
+    def _understand(self, came: bytes) -> None:
+        if self._shakes_hands:
+            self._raw += came
+        elif self._tls is None:
+            self._buffer += came
+        else:
+            try:
+                said, ended = self._tls.decrypted(came)
+            except TlsRefused:
+                said, ended = b"", True
+            self._buffer += said
+            if ended and not self._ended:
+                self._ended = True
+                self._loop.remove_reader(self._socket.fileno())
 
     def _take_replies(self, found: list[ServerReply], count: int) -> bool:
         """Take whole replies out of what came; say whether `count` are there."""
