@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
+
+# The group of everybody, where a directory knows no groups.
+EVERYBODY: Final = "all-staff"
 
 
 @dataclass(frozen=True, slots=True)

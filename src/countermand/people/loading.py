@@ -116,8 +116,8 @@ _CHANGE: Final = f"""
     FROM people_told AS told WHERE told.person_id = person.id AND {_DIFFERS}
 """  # noqa: S608
 _ADD: Final = f"""
-    INSERT INTO people_person ({", ".join(_FIELDS)}, login, external_id)
-    SELECT {_TOLD}, '', '' FROM people_told AS told
+    INSERT INTO people_person ({", ".join(_FIELDS)})
+    SELECT {_TOLD} FROM people_told AS told
     WHERE told.person_id IS NULL ORDER BY told.place
 """  # noqa: S608
 _LEAVE: Final = f"""

@@ -27,9 +27,6 @@ class Person(models.Model):
     manager_uid = models.CharField(max_length=200, blank=True, default="")
     # Whoever else reads this person's mail: assistants and delegates, by uid.
     delegate_uids = ArrayField(models.CharField(max_length=200), default=list)
-    # What a directory that writes to us (SCIM) calls this person; empty for all others.
-    login = models.CharField(max_length=320, blank=True, default="")
-    external_id = models.CharField(max_length=200, blank=True, default="")
     absent_until = models.DateField(null=True)
     left_on = models.DateField(null=True)
 
@@ -70,11 +67,30 @@ class AccessToken(models.Model):
     revoked_at = models.DateTimeField(null=True)
 
 
+class DirectoryEntry(models.Model):
+    """What a directory that writes to us (SCIM) said of a person, to be said back to it."""
+
+    person = models.OneToOneField(Person, on_delete=models.PROTECT, related_name="entry")
+    login = models.CharField(max_length=320)
+    external_id = models.CharField(max_length=200, blank=True, default="")
+    said = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(Lower("login"), name="one_entry_a_login"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["external_id"], name="entry_by_external_id")]
+
+
 class DirectoryGroup(models.Model):
     """A group that a directory made here (SCIM); its members carry its name in `Person.groups`."""
 
     name = models.CharField(max_length=100, unique=True)
     external_id = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
 
 
 class DirectoryToken(models.Model):

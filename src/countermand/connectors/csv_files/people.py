@@ -6,14 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from importlib import resources
 from typing import Final
-from zoneinfo import available_timezones
 
-from babel import Locale
-from babel.core import get_global
-
+from countermand import person_facts
 from countermand.connectors.csv_files.people_columns import PEOPLE
 from countermand.delimited import (
     ByteSource,
@@ -26,14 +21,10 @@ from countermand.delimited import (
     read_rows,
 )
 from countermand.domain.address import folded_address
-from countermand.domain.directory import PersonRecord
+from countermand.domain.directory import EVERYBODY, PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.row_faults import row_fault, why
-
-EVERYBODY: Final = "all-staff"
-_TAG: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE)
-_NAME_LANGUAGES: Final = ("en", "hi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +83,11 @@ class PeopleFiles:
             other_addresses=_other_addresses(row, address),
             language=_language(row, faults) or self._defaults.language,
             country=country,
-            zone=_zone(row, faults) or _only_zone_of(country) or self._defaults.zone,
+            zone=_zone(row, faults) or person_facts.only_zone_of(country) or self._defaults.zone,
             groups=in_groups(row["groups"]),
             unit=clean(row["unit"])[:200],
             manager=row["manager"].strip().lower()[:200],
+            delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
             left_on=_day(row, "left_on", faults),
         )
@@ -140,38 +132,31 @@ def _other_addresses(row: Row, main: str | None) -> tuple[str, ...]:
 
 
 def _language(row: Row, faults: list[Fault]) -> str:
-    text = row["language"].replace("_", "-")
-    if not text:
-        return ""
-    named = _language_names().get(text.casefold())
-    if named:
-        return named
-    base = text.partition("-")[0].lower()
-    if _TAG.fullmatch(text) and base in _language_names().values():
-        return "-".join([base, *text.split("-")[1:]])[:35]
-    faults.append(row_fault(row, "row.bad_language", "language", text=text[:40]))
-    return ""
+    return _read(row, "language", person_facts.language_tag, "row.bad_language", faults)
 
 
 def _country(row: Row, faults: list[Fault]) -> str:
-    text = row["country"]
-    if not text:
-        return ""
-    code = _country_names().get(text.casefold())
-    if code is None:
-        faults.append(row_fault(row, "row.bad_country", "country", text=text[:40]))
-    return code or ""
+    return _read(row, "country", person_facts.country_code, "row.bad_country", faults)
 
 
 def _zone(row: Row, faults: list[Fault]) -> str:
-    text = row["zone"]
+    return _read(row, "zone", person_facts.zone_name, "row.bad_zone", faults)
+
+
+def _read(
+    row: Row, column: str, reading: Callable[[str], str | None], code: str, faults: list[Fault]
+) -> str:
+    text = row[column]
     if not text:
         return ""
-    zone = get_global("windows_zone_mapping").get(text, text)
-    if zone in _zones():
-        return str(zone)
-    faults.append(row_fault(row, "row.bad_zone", "zone", text=text[:40]))
-    return ""
+    read = reading(text)
+    if read is None:
+        faults.append(row_fault(row, code, column, text=text[:40]))
+    return read or ""
+
+
+def _delegates(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(re.split(r"[;|,\s]+", text.strip().lower()))) if text else ()
 
 
 def _day(row: Row, column: str, faults: list[Fault]) -> date | None:
@@ -183,49 +168,3 @@ def _day(row: Row, column: str, faults: list[Fault]) -> date | None:
     except ValueError:
         faults.append(row_fault(row, "row.bad_day", column, text=text[:40]))
         return None
-
-
-@cache
-def _language_names() -> dict[str, str]:
-    """Return tags by the names of languages: in English, Hindi, and the language itself."""
-    names: dict[str, str] = {}
-    for display in _NAME_LANGUAGES:
-        for tag, name in Locale(display).languages.items():
-            if _TAG.fullmatch(tag) and "-" not in tag:
-                names.setdefault(name.casefold(), tag)
-    return names | {tag: tag for tag in names.values()}
-
-
-@cache
-def _country_names() -> dict[str, str]:
-    """Return two-letter codes by themselves and by the names of countries."""
-    names = {"usa": "US", "u.s.a.": "US", "uk": "GB", "u.k.": "GB"}
-    for display in _NAME_LANGUAGES:
-        for code, name in Locale(display).territories.items():
-            if len(code) == 2 and code.isalpha():  # noqa: PLR2004 - not a continent's number
-                names.setdefault(name.casefold(), code)
-                names[code.casefold()] = code
-    return names
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-@cache
-def _zones_of_countries() -> dict[str, tuple[str, ...]]:
-    """Return the zones of every country, from the table that comes with the zone data."""
-    table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
-    zones: dict[str, tuple[str, ...]] = {}
-    for line in table.splitlines():
-        if not line.startswith("#"):
-            country, _, zone = line.split("\t")[:3]
-            zones[country] = (*zones.get(country, ()), zone)
-    return zones
-
-
-def _only_zone_of(country: str) -> str:
-    """Return a country's zone if it has but one; of several, none is a safe guess."""
-    zones = _zones_of_countries().get(country, ())
-    return zones[0] if len(zones) == 1 else ""

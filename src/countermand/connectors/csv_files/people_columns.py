@@ -83,6 +83,7 @@ PEOPLE: Final = (
             "line manager",
         ),
     ),
+    Column("delegates", ("assistant", "assistants", "delegate", "assistant email")),
     Column("absent_until", ("leave until", "leave end", "absence end", "on leave until")),
     Column(
         "left_on", ("termination date", "end date", "leave date", "employeeleavedatetime", "exit")
