@@ -119,6 +119,20 @@ class Story:
             "import", "people", str(EXAMPLES / "people.csv"), str(folder / "people.csv")
         )
 
+    def release(self, number: str) -> dict[str, Any]:
+        """Release an order; once more while the look-up page is just being started again."""
+        answers: list[Answer] = []
+
+        def is_released() -> bool:
+            answers.append(
+                self.stage.countermand("order", "release", number, actor=OPERATOR, expect=(0, 5))
+            )
+            return answers[-1].code == 0
+
+        self.stage.wait_until("the look-up page is there", is_released, limit_s=30, every_s=0.3)
+        released: dict[str, Any] = answers[-1].json
+        return released
+
     def due_instants(self, number: str) -> list[tuple[datetime, int]]:
         """When the waves of an order are due, and how many mails are due by then in all."""
         rows = self.stage.countermand(
@@ -242,7 +256,7 @@ class Story:
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
 
     def _held(self, number: str) -> None:
-        held = self.stage.countermand("order", "release", number, actor=OPERATOR).json
+        held = self.release(number)
         until = datetime.fromisoformat(held["hold_until"])
         self.say("held", until=until.strftime("%H:%M UTC"))
         if self.stage.accepted():
@@ -342,7 +356,7 @@ class Story:
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.approve_by_two(number)
         self.say("done_rightly", number=number)
-        self.stage.countermand("order", "release", number, actor=OPERATOR)
+        self.release(number)
         for wave in self.begin_waves(number)[1:]:
             self.send_wave(number, wave)
         self.wait_for_phase(number, "notified", "enforcing")
@@ -475,7 +489,7 @@ class Story:
         self._plan_again(number, file)
         self.stage.countermand("order", "submit", number, actor=AUTHOR)
         self.approve_by_two(number)
-        self.stage.countermand("order", "release", number, actor=OPERATOR)
+        self.release(number)
         waves = self.begin_waves(number)
         self.send_wave(number, waves[1])
         self.stage.ask_mail_server(do="delay_replies", seconds=_SLOW_REPLY_S)
