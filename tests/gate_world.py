@@ -138,7 +138,9 @@ class RunningGate:
 
 
 @contextmanager
-def running_gate(folder: DataFolder, *, database_url: str = "") -> Iterator[RunningGate]:
+def running_gate(
+    folder: DataFolder, *, database_url: str = "", workers: int = 1, **settings: str
+) -> Iterator[RunningGate]:
     """A gate on free ports, ended afterwards."""
     ready = folder.run / "gate.ready"
     ready.unlink(missing_ok=True)
@@ -146,9 +148,11 @@ def running_gate(folder: DataFolder, *, database_url: str = "") -> Iterator[Runn
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("COUNTERMAND")},
         "DATABASE_URL": database_url,
+        **{f"COUNTERMAND_{name.upper()}": value for name, value in settings.items()},
     }
     command = [sys.executable, "-m", "countermand.gate", "--data", str(folder.path)]
     command += ["--port", "0", "--control-port", "0", "--ready-file", str(ready)]
+    command += ["--workers", str(workers)]
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:

@@ -18,13 +18,25 @@ def main() -> int:
     parser.add_argument("--port", type=int, help="where mail servers ask; 0 takes a free one")
     parser.add_argument("--control-port", type=int, help="where stops arrive; 0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="written once both ports are open")
+    parser.add_argument("--workers", type=int, help="how many processes answer on the port")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)  # we are a further process
     given = parser.parse_args()
     try:
-        run(given.data, Wishes(given.port, given.control_port, given.ready_file))
+        run(given.data, _wishes(given))
     except (CountermandError, OSError) as error:
         log_lines.error("gate.cannot_start", why=str(error))
         return 1
     return 0
+
+
+def _wishes(given: argparse.Namespace) -> Wishes:
+    return Wishes(
+        port=given.port,
+        control_port=given.control_port,
+        ready_file=given.ready_file,
+        workers=given.workers,
+        bell=given.worker,
+    )
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ class Control:
     steady_s: Callable[[], float]
     situation: Callable[[], dict[str, Any]]
     boot: Boot
+    ring: Callable[[], None]
     tries: Tries = field(default_factory=Tries)
 
     @property
@@ -169,6 +170,7 @@ class Control:
     def _stopped(self, fence: Fence, *, way: str) -> Response:
         # In memory first: the door must open even where the disk refuses.
         self.answerer.states.add_stop(fence)
+        self.ring()
         self.counts.add("stops", way=way)
         try:
             standing = fences.write(self.fences, fence)

@@ -6,8 +6,7 @@ through a door that knows the device, and how often something had to be opened i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 _HELP: Final[Mapping[str, str]] = {
@@ -38,6 +37,7 @@ class Counts:
     def __init__(self) -> None:
         """Begin with none."""
         self._counters: dict[tuple[str, Labels], Counter] = {}
+        self._taken: dict[tuple[str, Labels], int] = {}
 
     def counter(self, name: str, **labels: str) -> Counter:
         """Return the counter of that name and these labels; it exists from then on."""
@@ -65,13 +65,16 @@ class Counts:
                 summed[value] = summed.get(value, 0) + count
         return summed
 
-    def to_json(self) -> bytes:
-        """Return all counters as one line, for another process to add to its own."""
-        return json.dumps([[name, labels, count] for name, labels, count in self._all()]).encode()
+    def take_changes(self) -> list[tuple[str, Labels, int]]:
+        """Return what rose since the last call, for another process to add to its own."""
+        now = {(name, labels): count for name, labels, count in self._all()}
+        changes = [(*key, count - self._taken.get(key, 0)) for key, count in now.items()]
+        self._taken = now
+        return [each for each in changes if each[2]]
 
-    def add_json(self, line: bytes) -> None:
+    def add_changes(self, changes: Iterable[tuple[str, Iterable[tuple[str, str]], int]]) -> None:
         """Add what another process counted."""
-        for name, labels, count in json.loads(line):
+        for name, labels, count in changes:
             self.counter(name, **dict(labels)).n += count
 
     def exposition(self, gauges: Mapping[str, float]) -> bytes:

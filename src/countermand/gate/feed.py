@@ -140,13 +140,20 @@ class StatesFollower(Follower):
     """Keeps the states of orders as new as the database has them, and on disk."""
 
     def __init__(
-        self, source: Source, *, states: OrderStates, time: MachineTime, snapshot: Path
+        self,
+        source: Source,
+        *,
+        states: OrderStates,
+        time: MachineTime,
+        snapshot: Path,
+        ring: Callable[[], None],
     ) -> None:
-        """Follow into `states`, and write each set to `snapshot`."""
+        """Follow into `states`, write each set to `snapshot`, and then `ring`."""
         super().__init__(source, name="states")
         self._states = states
         self._time = time
         self._snapshot = snapshot
+        self._ring = ring
         self._looked_at_ms: int | None = None
         self._seen = 0
 
@@ -169,6 +176,7 @@ class StatesFollower(Follower):
         self._source.counts.add("states_received", outcome=result)
         if result is Received.ACCEPTED:
             self._states.remember(self._snapshot, arrived)
+            self._ring()
         else:
             log_lines.warning("states.left_out", sequence=sequence, why=result.value)
 

@@ -44,6 +44,11 @@ class FenceWatch:
         self._seen, self._read_at_ms = shown, now_ms
         return True
 
+    def look_anyway(self, now_ms: int) -> None:
+        """Read the files, whatever the folder shows."""
+        self._seen = None
+        self.look(now_ms)
+
     def _read(self, shown: tuple[tuple[object, ...], ...]) -> None:
         found: list[Fence] = []
         unreadable: set[str] = set()

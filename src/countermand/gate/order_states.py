@@ -88,6 +88,13 @@ class OrderStates:
         """Return how long the states are still trusted, 0 when they are not."""
         return max(0, self._good_until_ms - self._time.since_boot_ms())
 
+    @property
+    def age_ms(self) -> int:
+        """Return how long ago the newest set was published, as far as the clocks agree; else 0."""
+        if self._states is None:
+            return 0
+        return max(0, self._time.wall_ms() - self._states.issued_ms)
+
     def order(self, number: str) -> PublishedOrder | None:
         """Return what was last published about one order, expired or not."""
         return self._states.orders.get(number) if self._states else None
@@ -157,6 +164,10 @@ class OrderStates:
     def _merge(self, fence: Fence) -> None:
         standing = self._fences.get(fence.number)
         self._fences[fence.number] = standing.merged(fence) if standing else fence
+
+    def fences(self) -> tuple[Fence, ...]:
+        """Return every stop that was ever seen."""
+        return tuple(self._fences.values())
 
     def stop_everything(self) -> None:
         """Shut nothing until stops can be read again."""

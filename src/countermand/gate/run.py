@@ -2,8 +2,10 @@
 
     stops on disk -> table and last states from disk -> both ports open -> ready -> the database
 
-Several gates may share one data folder: the one that holds the lock follows the database and
-writes the table, the others read what it wrote and take over when it dies.
+Several processes may answer on one port: the first one follows the database and hears of stops,
+and the others (`crew`) only answer. Several gates may share one data folder, too: the one that
+holds the lock follows the database and writes the table, the others read what it wrote and take
+over when it dies.
 """
 
 from __future__ import annotations
@@ -12,28 +14,29 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
 from countermand import config
-from countermand.clock import Clock, SystemClock, ToldClock, for_data
-from countermand.data_folder import DataFolder, write_json
-from countermand.domain.errors import CountermandError
-from countermand.gate import control, doors, log_lines
-from countermand.gate.answerer import Answerer
-from countermand.gate.counts import Counts
-from countermand.gate.feed import EntriesFollower, Follower, Source, StatesFollower
-from countermand.gate.fence_watch import FenceWatch
+from countermand.data_folder import write_json
+from countermand.gate import control, crew, log_lines
+from countermand.gate.answering import Answering
+from countermand.gate.bell import Bell
+from countermand.gate.crew import Crew
+from countermand.gate.down_logs import DownLogs
 from countermand.gate.follower_lock import FollowerLock
-from countermand.gate.keys import GateKeys
 from countermand.gate.machine_time import MachineTime, ThisMachine
-from countermand.gate.order_states import OrderStates
 from countermand.gate.protocol import Listener
-from countermand.gate.table import Table
+
+if TYPE_CHECKING:
+    from countermand.gate.feed import EntriesFollower, StatesFollower
 
 TICK_S: Final = 0.05
 _EVERY_SECOND: Final = 20  # ticks
@@ -59,15 +62,17 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line asks of one gate."""
+    """What the command line asks of one gate; `bell` names the memory of a further process."""
 
     port: int | None
     control_port: int | None
     ready_file: Path | None
+    workers: int | None = None
+    bell: int | None = None
 
 
 class Gate:
-    """The parts of one gate, put together."""
+    """The first process of a gate: it answers, follows the database, and is told of stops."""
 
     def __init__(
         self,
@@ -76,148 +81,123 @@ class Gate:
         time: MachineTime,
         read_settings: Callable[[], config.Settings],
     ) -> None:
-        """Read stops, table and last states from disk; `read_settings` reads the settings anew."""
-        folder = settings.folder
-        self._folder = folder
-        self._settings = settings
+        """Read what is on disk; `read_settings` reads the settings anew."""
+        self._folder = settings.folder
         self._time = time
         self._read_settings = read_settings
-        self.counts = Counts()
-        keys = GateKeys.load(folder.keys)
-        self.states = OrderStates(keys=keys, instance=folder.instance_id, time=time)
-        folder.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._fences = FenceWatch(folder.fences, self.states)
-        self._fences.look(time.since_boot_ms())
-        self._snapshot = folder.gate / "states.json"
-        self.table = Table(folder.gate / "table")
-        self._recall()
-        self.answerer = Answerer(
-            table=self.table,
-            states=self.states,
-            clock=_clock(folder),
-            entry_key=keys.entry_key,
-            counts=self.counts,
-        )
-        self._lock = FollowerLock(folder.gate / "follower.lock")
-        self._followers: tuple[Follower, ...] = ()
+        self.bell = Bell()
+        self.answering = Answering(settings, time=time, bell=self.bell)
+        self.counts = self.answering.counts
+        self.crew = Crew(self._folder.path, self.bell, self.counts)
+        self._down = DownLogs(map(Path, settings.gate_down_logs), self.counts)
+        self._lock = FollowerLock(self._folder.gate / "follower.lock")
+        self._followers: tuple[StatesFollower, EntriesFollower] | None = None
         self._ticks = 0
-        self._snapshot_shown: tuple[int, ...] = ()
-        self.doors = Listener(
-            doors.Doors(
-                self.answerer,
-                token=settings.gate_token,
-                lookup_address=settings.lookup_address,
-            ).respond,
-            doors.WANTED_HEADERS,
-        )
         self.control = Listener(
             control.Control(
-                answerer=self.answerer,
-                fences=folder.fences,
+                answerer=self.answering.answerer,
+                fences=self._folder.fences,
                 token=settings.gate_token.encode(),
                 name=f"gate-{os.getpid()}",
                 steady_s=lambda: time.since_boot_ms() / 1000,
                 situation=self.situation,
-                boot=control.Boot.now(self.answerer.now()),
+                boot=control.Boot.now(self.answering.answerer.now()),
+                ring=self.ring,
             ).respond,
             control.WANTED_HEADERS,
         )
 
-    def _recall(self) -> None:
-        result = self.states.recall(self._snapshot)
-        if result is not None:
-            self.counts.add("states_received", outcome=f"from_disk_{result.value}")
+    def ring(self) -> None:
+        """Have the other processes look again before their next answer."""
+        self.bell.ring(self.answering.states.fences())
 
     def situation(self) -> dict[str, Any]:
         """Return how the gate is, in numbers; for people and for supervisors."""
-        place = self.table.place()
+        place = self.answering.table.place()
+        states = self.answering.states
+        follows = self._followers or ()
+        age_s = states.age_ms / 1000
         return {
             "entries": place.count,
             "feed_version": place.version,
-            "states_sequence": self.states.sequence,
-            "states_good_for_s": self.states.good_for_ms / 1000,
+            "states_sequence": states.sequence,
+            "states_good_for_s": states.good_for_ms / 1000,
+            "states_age_s": age_s,
             "is_follower": self._lock.is_held,
-            "follows_states": any(
-                each.follows for each in self._followers if isinstance(each, StatesFollower)
-            ),
-            "follows_entries": any(
-                each.follows for each in self._followers if isinstance(each, EntriesFollower)
-            ),
+            "follows_states": bool(follows and follows[0].follows),
+            "follows_entries": bool(follows and follows[1].follows),
+            "connections": len(self.answering.doors.open),
+            "workers": self.crew.situation(),
         }
 
     def tick(self) -> None:
         """Look after everything that changes by itself; called every TICK_S seconds."""
         self._ticks += 1
-        self._fences.look(self._time.since_boot_ms())
+        if self.answering.look():
+            self.ring()
         if not self._lock.is_held:
-            self._watch_the_other_follower()
+            self.answering.recall_if_changed()
         if self._ticks % _EVERY_SECOND == 0:
             self.follow_if_nobody_else_does()
-            self.answerer.clock = _clock(self._folder, self.answerer.clock)
+            self.answering.choose_clock()
+            self.crew.look_after()
+            self._down.look()
         if self._ticks % _EVERY_HALF_MINUTE == 0:
-            self.doors.close_idle()
+            self.answering.doors.close_idle()
             self.control.close_idle()
-
-    def _watch_the_other_follower(self) -> None:
-        try:
-            about = self._snapshot.stat()
-        except OSError:
-            return
-        shown = (about.st_ino, about.st_mtime_ns, about.st_size)
-        if shown != self._snapshot_shown:
-            self._snapshot_shown = shown
-            self.states.recall(self._snapshot)
 
     def follow_if_nobody_else_does(self) -> None:
         """Begin to follow the database, unless another gate of this folder does."""
-        if self._followers or not self._lock.take():
-            return
+        if not self._lock.is_held and self._lock.take():
+            threading.Thread(target=self._follow, name="follow", daemon=True).start()
+
+    def _follow(self) -> None:
+        # Loaded once we answer: the database's library takes longer than all the rest together.
+        from countermand.gate import feed  # noqa: PLC0415
+
         demonstration = self._folder.is_demonstration
-        source = Source(
+        source = feed.Source(
             url=lambda: self._read_settings().database_url,
             poll_s=_POLL_DEMONSTRATION_S if demonstration else _POLL_S,
             counts=self.counts,
         )
-        self._followers = (
-            StatesFollower(source, states=self.states, time=self._time, snapshot=self._snapshot),
-            EntriesFollower(source, table=self.table, time=self._time),
+        followers = (
+            feed.StatesFollower(
+                source,
+                states=self.answering.states,
+                time=self._time,
+                snapshot=self.answering.snapshot,
+                ring=self.ring,
+            ),
+            feed.EntriesFollower(source, table=self.answering.table, time=self._time),
         )
-        for each in self._followers:
+        for each in followers:
             each.start()
+        self._followers = followers
 
     def close(self) -> None:
         """Stop following and let go of everything."""
-        self.doors.close_all()
+        self.answering.stop_answering()
         self.control.close_all()
-        for each in self._followers:
+        self.crew.end()
+        followers = self._followers or ()
+        for each in followers:
             each.stop()
         self._lock.release()
-        if not any(each.is_alive for each in self._followers):
-            self.table.close()
-
-
-def _clock(folder: DataFolder, current: Clock | None = None) -> Clock:
-    # A demonstration may be given its clock after the gate has started.
-    if isinstance(current, ToldClock):
-        return current
-    try:
-        return for_data(folder)
-    except (OSError, CountermandError) as error:
-        log_lines.error("clock.unreadable", why=str(error))
-        return current or SystemClock()
+        if not any(each.is_alive for each in followers):
+            self.answering.table.close()
 
 
 async def serve(gate: Gate, settings: config.Settings, wishes: Wishes) -> None:
     """Answer on both ports until a signal ends it."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, ended.set)
+    ended = _ended_by_signal()
     at = Address.parse(settings.gate, port=wishes.port)
     control_at = Address.parse(settings.gate_control, port=wishes.control_port)
-    gate.table.share_reads(loop.call_soon)
-    doors_server = await _listen(gate.doors, at)
+    further = (wishes.workers or settings.gate_workers) - 1
+    gate.answering.begin()
+    doors_server = await _listen(gate.answering.doors, at, shared=further > 0)
     control_server = await _listen(gate.control, control_at)
+    gate.crew.start(further, _port(doors_server))
     _say_ready(wishes.ready_file, doors_server, control_server)
     gate.follow_if_nobody_else_does()
     try:
@@ -231,9 +211,59 @@ async def serve(gate: Gate, settings: config.Settings, wishes: Wishes) -> None:
         gate.close()
 
 
-async def _listen(listener: Listener, at: Address) -> asyncio.Server:
+async def serve_too(answering: Answering, settings: config.Settings, wishes: Wishes) -> None:
+    """Answer on the port of another process's gate until that one ends."""
+    ended = _ended_by_signal()
+    at = Address.parse(settings.gate, port=wishes.port)
+    answering.begin()
+    server = await _listen(answering.doors, at, shared=True)
+    watch = asyncio.ensure_future(crew.ended_by_parent(ended.set))
+    ticks = 0
+    try:
+        while not ended.is_set():
+            ticks += 1
+            answering.hear()
+            answering.look()
+            answering.recall_if_changed()
+            if ticks % _EVERY_SECOND == 0:
+                answering.choose_clock()
+                _report(answering)
+            if ticks % _EVERY_HALF_MINUTE == 0:
+                answering.doors.close_idle()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), TICK_S)
+    finally:
+        watch.cancel()
+        server.close()
+        answering.stop_answering()
+        _report(answering)
+        answering.table.close()
+
+
+def _report(answering: Answering) -> None:
+    # Nobody reads it any more once the first process is gone.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(crew.report(answering.counts, len(answering.doors.open)))
+        sys.stdout.buffer.flush()
+
+
+def _ended_by_signal() -> asyncio.Event:
+    ended = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, ended.set)
+    return ended
+
+
+async def _listen(listener: Listener, at: Address, *, shared: bool = False) -> asyncio.Server:
+    """Open a port; one that is `shared` the kernel deals out between all who have it open."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(listener.connection, at.host, at.port, backlog=_BACKLOG)
+    return await loop.create_server(
+        listener.connection,
+        at.host,
+        at.port,
+        backlog=_BACKLOG,
+        reuse_port=shared and hasattr(socket, "SO_REUSEPORT"),
+    )
 
 
 def _say_ready(path: Path | None, doors_at: asyncio.Server, control_at: asyncio.Server) -> None:
@@ -262,12 +292,16 @@ def _url(server: asyncio.Server) -> str:
 
 
 def run(data: Path | None, wishes: Wishes) -> None:
-    """Run one gate to its end. Raises KeyMissing when `init` has not been run."""
+    """Run one process of a gate to its end. Raises KeyMissing when `init` has not been run."""
 
     def read_settings() -> config.Settings:
         return config.load(data=data)
 
     settings = read_settings()
-    gate = Gate(settings, time=ThisMachine(), read_settings=read_settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(gate, settings, wishes))
+        if wishes.bell is None:
+            gate = Gate(settings, time=ThisMachine(), read_settings=read_settings)
+            runner.run(serve(gate, settings, wishes))
+        else:
+            answering = Answering(settings, time=ThisMachine(), bell=Bell(wishes.bell))
+            runner.run(serve_too(answering, settings, wishes))

@@ -27,6 +27,10 @@ _PLACE: Final = b"place"
 _TALLIED_BYTES: Final = 8
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class FeedRow:
     """One change: the record of one order on one door, or None when it is gone."""
@@ -56,6 +60,7 @@ class Table:
     def __init__(self, folder: Path) -> None:
         """Open the table in `folder`, or begin an empty one."""
         self._soon: Callable[[Callable[[], None]], object] | None = None
+        self._at_first: Callable[[], None] = _nothing
         self._reading: Any = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
@@ -83,12 +88,17 @@ class Table:
         self._let_go()
         self._env.close()
 
-    def share_reads(self, soon: Callable[[Callable[[], None]], object]) -> None:
+    def share_reads(
+        self,
+        soon: Callable[[Callable[[], None]], object],
+        at_first: Callable[[], None] = _nothing,
+    ) -> None:
         """Let all reads of one turn of the event loop see one state of the table, which is cheaper.
 
-        `soon` calls what it is given when the turn is over.
+        `soon` calls what it is given when the turn is over; `at_first` is called before the first
+        read of a turn.
         """
-        self._soon = soon
+        self._soon, self._at_first = soon, at_first
 
     def stored(self, door: bytes) -> bytes | None:
         """Return the records of one door behind each other, None if it has none (most have)."""
@@ -96,6 +106,7 @@ class Table:
             with self._env.begin(db=self._doors) as reading:
                 return reading.get(door)
         if self._reading is None:
+            self._at_first()
             self._reading = self._env.begin(db=self._doors)
             self._soon(self._let_go)
         return cast("bytes | None", self._reading.get(door))

@@ -1,0 +1,120 @@
+"""What every process of a gate holds: stops, states and table, and the port that is asked.
+
+Stops are read before anything else, then what lies on disk, and only then a question is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from countermand import config
+from countermand.clock import Clock, SystemClock, ToldClock, for_data
+from countermand.data_folder import DataFolder
+from countermand.domain.errors import CountermandError
+from countermand.gate import doors, log_lines
+from countermand.gate.answerer import Answerer
+from countermand.gate.bell import Bell
+from countermand.gate.counts import Counts
+from countermand.gate.fence_watch import FenceWatch
+from countermand.gate.keys import GateKeys
+from countermand.gate.machine_time import MachineTime
+from countermand.gate.order_states import OrderStates
+from countermand.gate.protocol import Listener
+from countermand.gate.table import Table
+from countermand.gate.upstream import Address, Upstream
+
+
+class Answering:
+    """The answering part of one process."""
+
+    def __init__(self, settings: config.Settings, *, time: MachineTime, bell: Bell) -> None:
+        """Read stops, table and last states from disk."""
+        folder = settings.folder
+        self.folder = folder
+        self._time = time
+        self._bell = bell
+        self.counts = Counts()
+        self.keys = GateKeys.load(folder.keys)
+        self.states = OrderStates(keys=self.keys, instance=folder.instance_id, time=time)
+        folder.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.fences = FenceWatch(folder.fences, self.states)
+        self.fences.look(time.since_boot_ms())
+        self.snapshot = folder.gate / "states.json"
+        self._snapshot_shown: tuple[int, ...] = ()
+        self.table = Table(folder.gate / "table")
+        result = self.states.recall(self.snapshot)
+        if result is not None:
+            self.counts.add("states_received", outcome=f"from_disk_{result.value}")
+        self.answerer = Answerer(
+            table=self.table,
+            states=self.states,
+            clock=_clock(folder),
+            entry_key=self.keys.entry_key,
+            counts=self.counts,
+        )
+        self._upstream = _upstream(settings, self.counts)
+        self.doors = Listener(
+            doors.Doors(
+                self.answerer,
+                token=settings.gate_token,
+                lookup_address=settings.lookup_address,
+                upstream=self._upstream,
+            ).respond,
+            doors.WANTED_HEADERS,
+        )
+
+    def begin(self) -> None:
+        """Share reads within a turn of the running loop, and hear the bell before the first."""
+        self.table.share_reads(asyncio.get_running_loop().call_soon, self.hear)
+
+    def hear(self) -> None:
+        """Take over what another process of this gate rang for, if it did."""
+        if not self._bell.has_rung():
+            return
+        for each in self._bell.stops():
+            self.states.add_stop(each)
+        self.fences.look_anyway(self._time.since_boot_ms())
+        self.recall_if_changed()
+
+    def look(self) -> bool:
+        """Look at the folder of stops; returns whether its files were read."""
+        return self.fences.look(self._time.since_boot_ms())
+
+    def recall_if_changed(self) -> None:
+        """Take over the states that another process wrote, if it wrote any."""
+        try:
+            about = self.snapshot.stat()
+        except OSError:
+            return
+        shown = (about.st_ino, about.st_mtime_ns, about.st_size)
+        if shown != self._snapshot_shown:
+            self._snapshot_shown = shown
+            self.states.recall(self.snapshot)
+
+    def choose_clock(self) -> None:
+        """Take the clock that is to be used from now on."""
+        self.answerer.clock = _clock(self.folder, self.answerer.clock)
+
+    def stop_answering(self) -> None:
+        """Close every connection."""
+        self.doors.close_all()
+        if self._upstream is not None:
+            self._upstream.close()
+
+
+def _upstream(settings: config.Settings, counts: Counts) -> Upstream | None:
+    if not settings.policy_upstream:
+        return None
+    address = Address.parse(settings.policy_upstream, settings.policy_upstream_header)
+    return Upstream(address, counts)
+
+
+def _clock(folder: DataFolder, current: Clock | None = None) -> Clock:
+    # A demonstration may be given its clock after the gate has started.
+    if isinstance(current, ToldClock):
+        return current
+    try:
+        return for_data(folder)
+    except (OSError, CountermandError) as error:
+        log_lines.error("clock.unreadable", why=str(error))
+        return current or SystemClock()

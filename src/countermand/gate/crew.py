@@ -1,0 +1,141 @@
+"""The further processes of one gate: they answer on the same port, and do nothing else.
+
+Each is started by the first process, says once a second what it counted, and ends when the first
+one is gone. One that ends by itself is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from countermand.gate import log_lines
+from countermand.gate.bell import Bell
+from countermand.gate.counts import Counts
+
+_LONGEST_END_S: Final = 3.0
+_PIECE: Final = 1 << 16
+
+
+@dataclass(slots=True)
+class Crew:
+    """All further processes."""
+
+    data: Path
+    bell: Bell
+    counts: Counts
+    workers: list[Worker] = field(default_factory=list)
+
+    def start(self, number: int, port: int) -> None:
+        """Start so many on this port."""
+        self.workers += [Worker(self, port) for _ in range(number)]
+        for each in self.workers:
+            each.start()
+
+    def look_after(self) -> None:
+        """Start again whoever has ended."""
+        for each in self.workers:
+            if each.process is not None and each.process.poll() is not None:
+                log_lines.warning("worker.ended", status=each.process.returncode)
+                each.forget()
+                each.start()
+
+    def end(self) -> None:
+        """End all of them, and wait for a moment."""
+        processes = [each.process for each in self.workers if each.process is not None]
+        for each in self.workers:
+            each.forget()
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LONGEST_END_S)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def situation(self) -> list[dict[str, int]]:
+        """Return who they are, and how many connections each has."""
+        return [
+            {"pid": each.process.pid, "connections": each.connections}
+            for each in self.workers
+            if each.process is not None
+        ]
+
+
+class Worker:
+    """One further process, seen from the first."""
+
+    def __init__(self, crew: Crew, port: int) -> None:
+        """Prepare; nothing runs yet."""
+        self._crew = crew
+        self._port = port
+        self._unread = b""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.connections = 0
+
+    def start(self) -> None:
+        """Start it; it ends when our end of its input closes."""
+        bell = self._crew.bell.file
+        command = [sys.executable, "-m", "countermand.gate", "--data", str(self._crew.data)]
+        command += ["--port", str(self._port), "--worker", str(bell)]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(bell,)
+        )
+        self.process = process
+        assert process.stdout is not None  # noqa: S101 - it is a pipe, see above
+        os.set_blocking(process.stdout.fileno(), False)
+        asyncio.get_running_loop().add_reader(process.stdout.fileno(), self._hear)
+
+    def forget(self) -> None:
+        """Let go of it."""
+        process, self.process = self.process, None
+        if process is None or process.stdin is None or process.stdout is None:
+            return
+        asyncio.get_running_loop().remove_reader(process.stdout.fileno())
+        process.stdin.close()
+        process.stdout.close()
+        self.connections, self._unread = 0, b""
+
+    def _hear(self) -> None:
+        """Add what it counted; it says so in lines."""
+        if self.process is None or self.process.stdout is None:
+            return
+        try:
+            piece = os.read(self.process.stdout.fileno(), _PIECE)
+        except BlockingIOError:
+            return
+        if not piece:  # it has ended; `look_after` sees to that
+            asyncio.get_running_loop().remove_reader(self.process.stdout.fileno())
+            return
+        *lines, self._unread = (self._unread + piece).split(b"\n")
+        for line in lines:
+            self.connections = add_report(self._crew.counts, line)
+
+
+def report(counts: Counts, connections: int) -> bytes:
+    """Return the line by which a worker says what it counted since its last line."""
+    said = {"connections": connections, "counted": counts.take_changes()}
+    return json.dumps(said).encode() + b"\n"
+
+
+def add_report(counts: Counts, line: bytes) -> int:
+    """Add what a worker's line says, and return how many connections it has."""
+    said: dict[str, Any] = json.loads(line)
+    counts.add_changes(said["counted"])
+    return int(said["connections"])
+
+
+async def ended_by_parent(stop: Callable[[], None]) -> None:
+    """Call `stop` once the first process is gone or wants an end: our input then ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    await reader.read()
+    stop()
