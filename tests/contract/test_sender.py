@@ -29,6 +29,7 @@ from countermand.ports import StopRow
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Courier
+from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
@@ -63,11 +64,15 @@ class Post:
     def states(self) -> list[NoticeState]:
         return [each.row.state for each in self.house.ledger.notices.values()]
 
-    async def work_until(self, done: Callable[[], bool], *, now: Any = NOW) -> None:
+    async def work_until(
+        self, done: Callable[[], bool], *, now: Any = NOW, pace: Pace | None = None
+    ) -> None:
         """Let a sender work until `done`, then end it in order."""
         ledger = self.house.ledger
         committer = Committer(ledger, sender=SENDER, now=lambda: now)
-        supply = Supply(ledger, committer, sender=SENDER, writer=WRITER, ahead=4, now=lambda: now)
+        supply = Supply(
+            ledger, committer, sender=SENDER, writer=WRITER, ahead=4, now=lambda: now, pace=pace
+        )
         couriers = [
             Courier(
                 name=SENDER,
@@ -412,6 +417,52 @@ def test_a_relay_that_says_goodbye_amid_a_mail_gets_no_dot(tmp_path: Path) -> No
             await post.work_until(said_goodbye_when_body_came)
 
             assert len(post.record) == post.states().count(NoticeState.SENT)
+
+    asyncio.run(story())
+
+
+class AllowsOnly(Pace):
+    """Lets some mails begin, and then none."""
+
+    def __init__(self, mails: int) -> None:
+        super().__init__()
+        self.left = mails
+
+    def allows(self) -> bool:
+        return self.left > 0
+
+    def hand_over(self, queue_id: str | None) -> None:
+        self.left -= 1
+
+
+def test_a_pace_leaves_no_mail_open(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, people=9) as post:
+            pace = AllowsOnly(3)
+            await post.work_until(lambda: not pace.allows(), pace=pace)
+            await post.work_until(lambda: bool(post.record), pace=pace)
+
+            # Whatever was begun was ended, and what was not begun is free for others.
+            assert set(post.states()) == {NoticeState.SENT, NoticeState.PENDING}
+            assert len(post.record) == post.states().count(NoticeState.SENT)
+            assert len(post.record) <= 3 + post.window
+
+    asyncio.run(story())
+
+
+def test_no_pace_holds_a_correction_up(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, people=1) as post:
+            await post.work_until(all_are(post, NoticeState.SENT))
+            raise_fence(post)
+            post.house.stop(StopKind.TAKE_BACK)
+            post.house.ledger.settle(order_number=ORDER, now=NOW)
+            post.house.set_phase(ORDER, "correcting")
+            post.house.notice(1, kind=NoticeKind.CORRECTION)
+
+            await post.work_until(all_are(post, NoticeState.SENT), pace=AllowsOnly(0))
+
+            assert len(post.record) == 2
 
     asyncio.run(story())
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
 from countermand import clock, config
+from countermand.connectors.postfix.queue import PostfixQueue
 from countermand.domain.errors import CountermandError
 from countermand.sender.compose import Writer
 from countermand.sender.journal import note
@@ -58,6 +60,13 @@ def _relay(settings: config.Settings) -> Relay:
     )
 
 
+def _queued(settings: config.Settings) -> Callable[[], Collection[str]] | None:
+    if not settings.relay_queue_command:
+        return None
+    queue = PostfixQueue(settings.relay_queue_command, Path(settings.relay_log or os.devnull))
+    return lambda: [each.queue_id for each in queue.waiting()]
+
+
 def _tune() -> None:
     """Let the threads that wait for the database take turns quickly, and collect seldom."""
     sys.setswitchinterval(_TURN_S)
@@ -75,6 +84,7 @@ def _service(settings: config.Settings, *, name: str, mode: str) -> SenderServic
         writer=Writer(settings.mail_from, settings.mail_from_name, settings.reply_to),
         fences=settings.folder.fences,
         senders=settings.folder.senders,
+        queued=_queued(settings),
     )
     url = settings.sender_database_url or settings.database_url
     now = clock.for_data(settings.folder).now

@@ -229,7 +229,9 @@ class Courier:
         assert dotted is not None  # noqa: S101 - its dot was just written
         reply = await self._link.reply(within_s=_DOT_REPLY_S)
         self._dotted = None
-        self._committer.tell(answer_to_dot(dotted.notice_id, reply))
+        answer = answer_to_dot(dotted.notice_id, reply)
+        self._committer.tell(answer)
+        self._supply.pace.hand_over(answer.queue_id)
         if reply.code == GOING_DOWN:
             raise _SessionOver
 

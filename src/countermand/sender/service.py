@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Courier
 from countermand.sender.journal import note
+from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
@@ -61,6 +62,7 @@ class SenderPlan:
     writer: Writer
     fences: Path
     senders: Path
+    queued: Callable[[], Collection[str]] | None = None  # queue ids at the relay, if it tells
 
 
 class SenderService:
@@ -86,6 +88,7 @@ class SenderService:
             writer=plan.writer,
             ahead=max(_SMALLEST_AHEAD, 2 * plan.connections * (plan.window + 1)),
             now=now,
+            pace=Pace(plan.queued),
         )
 
     async def run(self) -> None:
@@ -126,11 +129,13 @@ class SenderService:
         ]
         keeping = asyncio.create_task(self._keep_lease())
         supplying = asyncio.create_task(self._supply.run())
+        pacing = asyncio.create_task(self._supply.pace.run())
         try:
             await self._watch([asyncio.create_task(each.run()) for each in couriers], keeping)
         finally:
             keeping.cancel()
             supplying.cancel()
+            pacing.cancel()
 
     async def _watch(self, couriers: list[asyncio.Task[None]], keeping: asyncio.Task[None]) -> None:
         """Wait for all couriers; the first that fails, or a lost name, ends them all."""

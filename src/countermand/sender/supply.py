@@ -22,9 +22,11 @@ from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import AddressNotUsable, Composer, Mail, SlotNotFilled, Writer
 from countermand.sender.journal import note
+from countermand.sender.pace import Pace
 
 IDLE_S: Final = 0.05
 _TROUBLE_S: Final = 0.5
+_PACED_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,16 @@ class Supply:
         writer: Writer,
         ahead: int,
         now: Callable[[], datetime],
+        pace: Pace | None = None,
     ) -> None:
-        """Keep about `ahead` mails ready."""
+        """Keep about `ahead` mails ready, and hand them out no quicker than `pace` allows."""
         self._ledger = ledger
         self._committer = committer
         self._sender = sender
         self._writer = writer
         self._ahead = ahead
         self._now = now
+        self.pace = pace or Pace()
         self._composers: dict[int, Composer] = {}
         self._ready: deque[Ready] = deque()
         self._wanted = asyncio.Event()
@@ -66,8 +70,8 @@ class Supply:
         self._closed = False
 
     def take_now(self) -> Ready | None:
-        """Return the next mail if one is ready."""
-        if self._closed or not self._ready:
+        """Return the next mail if one is ready and may be begun."""
+        if self._closed or not self._ready or self._must_wait():
             return None
         if len(self._ready) <= self._ahead // 2:
             self._wanted.set()
@@ -81,10 +85,17 @@ class Supply:
         return None
 
     async def has_come(self) -> bool:
-        """Wait until a mail is ready; False when no more will come."""
-        async with self._came:
-            await self._came.wait_for(lambda: self._closed or bool(self._ready))
-        return not self._closed
+        """Wait until a mail is ready and may be begun; False when no more will come."""
+        while True:
+            async with self._came:
+                await self._came.wait_for(lambda: self._closed or bool(self._ready))
+            if self._closed or not self._must_wait():
+                return not self._closed
+            await asyncio.sleep(_PACED_S)
+
+    def _must_wait(self) -> bool:
+        # Those told of a mistake are told at once: no limit holds a correction up.
+        return bool(self._ready) and not self._ready[0].is_correction and not self.pace.allows()
 
     async def close(self) -> None:
         """Hand out nothing more; what is ready goes back to the ledger."""

@@ -63,8 +63,8 @@ class PrivatePostfix:
 
     @property
     def queue_command(self) -> str:
-        """The command that lists its queue, a JSON object a line."""
-        return f"{_POSTQUEUE} -c {self.folder / 'etc'} -j"
+        """The command that looks into its queue, as `connectors.postfix` wants it: `list` alone."""
+        return str(self.folder / "queue-list")
 
     def queued(self) -> int:
         """Count the mails that it has taken and not delivered."""
@@ -137,6 +137,9 @@ def _write(made: PrivatePostfix, relay_to: int | None, settings: Mapping[str, st
         ),
         **settings,
     }
+    script = made.folder / "queue-list"
+    script.write_text(f"#!/bin/sh\nexec {_POSTQUEUE} -c {etc} -j\n", encoding="ascii")
+    script.chmod(0o755)
     lines = "".join(f"{name} = {value}\n" for name, value in facts.items())
     (etc / "main.cf").write_text(lines, encoding="utf-8")
     services = _SERVICES.format(port=f"127.0.0.1:{made.port}", tls=f"127.0.0.1:{made.tls_port}")
