@@ -46,6 +46,10 @@ http {{
     location /mail/ {{
       auth_request /countermand-question;
       error_page 403 = @countermand-closed;
+      error_page 500 = @webmail;
+      try_files /countermand-asks-first @webmail;
+    }}
+    location @webmail {{
       proxy_pass http://127.0.0.1:{behind};
     }}
   }}

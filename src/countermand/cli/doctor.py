@@ -33,12 +33,38 @@ def doctor(
     data: Annotated[
         Path | None, typer.Option("--data", help=_("The data folder to work with."))
     ] = None,
+    front: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--front",
+            help=_(
+                "Ask a question through this mail server or proxy and see whether it comes to the"
+                " gate: https://mail.example.org or imaps://somebody%40example.org@mail.example.org"
+            ),
+        ),
+    ] = None,
+    front_config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--front-config",
+            help=_("Read this configuration; without it, Dovecot's and nginx's of this machine."),
+        ),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option("--password-file", help=_("The password for a question over IMAP.")),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Examine; end with 1 when something is bad."""
-    from countermand.project.checkup import State, examine
+    from countermand.project.checkup import examine
+    from countermand.project.findings import State
+    from countermand.project.front_checkup import Fronts, examine_fronts
 
-    found = list(examine(config.load(data=data), os.environ))
+    settings = config.load(data=data)
+    password = password_file.read_text(encoding="utf-8").strip() if password_file else ""
+    fronts = Fronts(addresses=front or (), files=front_config or (), password=password)
+    found = [*examine(settings, os.environ), *examine_fronts(fronts, settings)]
     is_well = all(each.state is not State.BAD for each in found)
 
     def render(console: Console) -> None:

@@ -10,9 +10,7 @@ import socket
 import stat
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -25,30 +23,13 @@ from countermand.gate import keys as gate_keys
 from countermand.i18n import gettext as _
 from countermand.i18n import language_in_use, told
 from countermand.project import installation, ports, postgres_home
+from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
 from countermand.stop import fence
 
 _PATIENCE_S: Final = 3.0
 _FARTHEST_CLOCK_S: Final = 60.0  # beyond it a gate believes no deadline
 _OPEN_TO_OTHERS: Final = 0o077
-
-
-class State(StrEnum):
-    """What a check found."""
-
-    GOOD = "good"
-    BAD = "bad"
-    NOTE = "note"  # worth knowing, and no fault
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: its name, what it found, one sentence, and the way out if it is bad."""
-
-    name: str
-    state: State
-    sentence: str
-    remedy: str = ""
 
 
 def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -8,7 +8,8 @@ import pytest
 from countermand import config
 from countermand.data_folder import DataFolder
 from countermand.project import installation
-from countermand.project.checkup import State, examine
+from countermand.project.checkup import examine
+from countermand.project.findings import State
 
 
 def bad(data: Path, **environ: str) -> dict[str, str]:

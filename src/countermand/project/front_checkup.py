@@ -1,0 +1,124 @@
+"""What the doctor says about mail servers and proxies: their configuration, and a question each.
+
+Configurations that are named are read as they are. Without a name, Dovecot and nginx of this
+machine are asked for theirs, if it mentions the gate at all: others are none of our business.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Final
+
+from countermand.config import Settings
+from countermand.i18n import gettext as _
+from countermand.project.findings import Finding, State
+from countermand.project.front_files import Around, Kind, faults, kind_of
+from countermand.project.front_probes import probe
+
+_PATIENCE_S: Final = 10
+_LARGEST_FILE: Final = 1024 * 1024
+_OURS: Final = ("auth_policy_server_url", "countermand")
+_SCRIPT: Final = re.compile(r"(?:file|lua_file)\s*=\s*([^\s]+\.lua)")
+_PRINTS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.DOVECOT: ("doveconf", "-n"),
+    Kind.NGINX: ("nginx", "-T"),
+}
+_FOLDERS: Final[Mapping[Kind, Path]] = {Kind.DOVECOT: Path("/etc/dovecot")}
+
+
+@dataclass(frozen=True, slots=True)
+class Fronts:
+    """What to look at: addresses to ask through, and files to read; a password for IMAP."""
+
+    addresses: Sequence[str] = ()
+    files: Sequence[Path] = ()
+    password: str = field(default="", repr=False)
+
+
+def examine_fronts(fronts: Fronts, settings: Settings) -> Iterator[Finding]:
+    """Yield what is found, files first."""
+    for path in fronts.files:
+        yield from _examine_file(path, settings)
+    if not fronts.files:
+        yield from _examine_machine(settings)
+    for address in fronts.addresses:
+        yield probe(address, settings, fronts.password)
+
+
+def _examine_file(path: Path, settings: Settings) -> Iterator[Finding]:
+    text = _read(path)
+    if not text:
+        yield Finding(
+            path.name,
+            State.BAD,
+            _("{path} cannot be read.").format(path=path),
+            _("Name a file that you may read, such as the output of doveconf -n."),
+        )
+        return
+    yield from _judged(str(path), text, path.parent, settings)
+
+
+def _examine_machine(settings: Settings) -> Iterator[Finding]:
+    for kind, command in _PRINTS.items():
+        text = _printed(command)
+        if any(word in text for word in _OURS):
+            yield from _judged(command[0], text, _FOLDERS.get(kind), settings)
+
+
+def _judged(name: str, text: str, folder: Path | None, settings: Settings) -> Iterator[Finding]:
+    is_dovecot = kind_of(text) is Kind.DOVECOT
+    around = Around(
+        scripts={path: _read(Path(path)) for path in _SCRIPT.findall(text)},
+        files="\n".join(_configs(folder)) if is_dovecot and folder else "",
+        passes_on=_passes_on(settings),
+    )
+    found = faults(text, around)
+    for each in found:
+        yield Finding(name, State.BAD, each.sentence, each.remedy)
+    if not found:
+        yield Finding(
+            name, State.GOOD, _("Its configuration lets people in when the gate is in trouble.")
+        )
+
+
+def _passes_on(settings: Settings) -> bool:
+    """Tell whether a policy server behind the gate is named in any setting."""
+    return any(getattr(settings, each.name) for each in fields(settings) if "upstream" in each.name)
+
+
+def _configs(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*.conf")):
+        yield _read(path)
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            return ""
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _printed(command: tuple[str, ...]) -> str:
+    program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        return ""
+    try:
+        answer = subprocess.run(
+            [program, *command[1:]],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_PATIENCE_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout if answer.returncode == 0 else ""

@@ -1,0 +1,157 @@
+"""Questions that the doctor puts through a running front: does each of them come to the gate?
+
+A phone of nobody asks over HTTP; it needs no password, for the gate is asked before the groupware.
+Over IMAP somebody has to log in, for Dovecot asks after a right password only. Whether a question
+arrived is read from what the gate counts; while others ask, too, the count says "at least".
+"""
+
+from __future__ import annotations
+
+import http.client
+import imaplib
+import re
+import ssl
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from countermand.config import Settings
+from countermand.i18n import gettext as _
+from countermand.project.findings import Finding, State
+
+_ASKED: Final = 3
+_PATIENCE_S: Final = 15.0
+_PATH: Final = "/Microsoft-Server-ActiveSync"
+_QUERY: Final = "Cmd=Ping&User=countermand-doctor&DeviceId=countermanddoctor&DeviceType=doctor"
+_ANSWERS: Final = re.compile(r"^countermand_gate_answers_total(?:\{.*\})? (\d+)", re.MULTILINE)
+_STRANGERS: Final = re.compile(
+    r'^countermand_gate_doubts_total\{.*kind="stranger".*\} (\d+)', re.MULTILINE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What all gates counted so far: questions answered, and questions without the right token."""
+
+    answers: int
+    strangers: int
+
+    @classmethod
+    def by_gates(cls, settings: Settings) -> Heard:
+        """Ask every gate for its counts. Raises OSError."""
+        texts = [_text(f"{url}/metrics") for url in settings.gates]
+        return cls(_sum(_ANSWERS, texts), _sum(_STRANGERS, texts))
+
+
+def _text(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:  # noqa: S310 - our own gate
+        return str(answer.read().decode("utf-8", "replace"))
+
+
+def _sum(pattern: re.Pattern[str], texts: Iterable[str]) -> int:
+    return sum(int(number) for text in texts for number in pattern.findall(text))
+
+
+def probe(front: str, settings: Settings, password: str) -> Finding:
+    """Ask through one front, given as a URL, and say what came of it."""
+    name = f"front {urlsplit(front).hostname}"
+    try:
+        before = Heard.by_gates(settings)
+        # One wrong password is enough: more would slow down everybody who comes from here.
+        bad = next((said for _each in range(_ASKED) if (said := _ask(front, password))), "")
+        after = Heard.by_gates(settings)
+    except (OSError, ValueError, http.client.HTTPException, imaplib.IMAP4.error) as error:
+        return Finding(
+            name,
+            State.BAD,
+            _("The front {front} does not answer: {why}").format(
+                front=_shown(front), why=f"{type(error).__name__}: {error}"
+            ),
+            _("Look whether it runs, and whether the address is right."),
+        )
+    if bad:
+        return Finding(
+            name, State.BAD, bad, _("Compare its configuration with the file of deploy/.")
+        )
+    return _arrived(name, front, before, after)
+
+
+def _arrived(name: str, front: str, before: Heard, after: Heard) -> Finding:
+    if after.answers - before.answers >= _ASKED:
+        return Finding(
+            name,
+            State.GOOD,
+            _("Each question through {front} came to the gate.").format(front=_shown(front)),
+        )
+    if after.strangers - before.strangers >= _ASKED:
+        return Finding(
+            name,
+            State.BAD,
+            _(
+                "Questions through {front} come without the right token, so nobody is refused."
+            ).format(front=_shown(front)),
+            _("Put the token of keys/gate-token into its configuration."),
+        )
+    return Finding(
+        name,
+        State.BAD,
+        _("Questions through {front} do not come to the gate.").format(front=_shown(front)),
+        _("Look whether its configuration names the gate's address, and whether it was reloaded."),
+    )
+
+
+def _shown(front: str) -> str:
+    parts = urlsplit(front)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+
+
+def _ask(front: str, password: str) -> str:
+    """Ask once; return what is wrong with the answer, or nothing."""
+    scheme = urlsplit(front).scheme
+    if scheme in {"imap", "imaps"}:
+        return _ask_imap(front, password)
+    if scheme in {"http", "https"}:
+        return _ask_phone(front)
+    raise ValueError(_("a front is given as https://, http://, imaps:// or imap://"))
+
+
+def _ask_phone(front: str) -> str:
+    parts = urlsplit(front)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE_S)
+    try:
+        connection.request("POST", f"{_PATH}?{_QUERY}")
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status == HTTPStatus.FORBIDDEN:
+        return _("A phone that nobody knows is refused; the gate never does that.")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _("A phone gets {status}; some phones throw their mail away then.").format(
+            status=status
+        )
+    return ""
+
+
+def _ask_imap(front: str, password: str) -> str:
+    parts = urlsplit(front)
+    host, login = parts.hostname or "", unquote(parts.username or "")
+    connection = (
+        imaplib.IMAP4_SSL(
+            host, parts.port or 993, ssl_context=ssl.create_default_context(), timeout=_PATIENCE_S
+        )
+        if parts.scheme == "imaps"
+        else imaplib.IMAP4(host, parts.port or 143, timeout=_PATIENCE_S)
+    )
+    try:
+        connection.login(login, password)
+    except imaplib.IMAP4.error as error:
+        said = error.args[0]
+        words = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        return _("{login} cannot log in: {words}").format(login=login, words=words)
+    finally:
+        connection.shutdown()
+    return ""

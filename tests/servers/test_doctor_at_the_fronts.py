@@ -1,0 +1,107 @@
+"""The doctor asks a question through each front that runs, and says whether it came to the gate."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import quote
+
+import pytest
+
+from countermand.config import Settings, load
+from countermand.project.findings import Finding, State
+from countermand.project.front_checkup import Fronts, examine_fronts
+from lab.dovecot import Dovecot, dovecot_that_asks
+from lab.gates import RealGate, odd_gate, real_gate
+from lab.ground import HERE, TOKEN, Server, held_port
+from lab.nginx import address, nginx_that_asks
+from lab.people import ASHA, LAPTOP
+
+
+@pytest.fixture(scope="module")
+def gate() -> Iterator[RealGate]:
+    with real_gate([]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def settings(gate: RealGate) -> Settings:
+    environment = {"COUNTERMAND_GATES": f"http://{HERE}:{gate.control_port}"}
+    return load(environment, data=gate.folder.path)
+
+
+def asked(settings: Settings, front: str, password: str = "") -> Finding:
+    # The machine's own configurations are looked at when no file is named.
+    return list(examine_fronts(Fronts([front], password=password), settings))[-1]
+
+
+def imap_url(dovecot: Dovecot) -> str:
+    return f"imap://{quote(ASHA.login)}@{HERE}:{dovecot.port}"
+
+
+def test_a_front_that_asks_is_well(gate: RealGate, settings: Settings) -> None:
+    with nginx_that_asks(gate.port) as nginx, dovecot_that_asks(gate.port) as dovecot:
+        through_nginx = asked(settings, address(nginx))
+        through_dovecot = asked(settings, imap_url(dovecot), ASHA.devices[LAPTOP])
+
+    assert (through_nginx.state, through_dovecot.state) == (State.GOOD, State.GOOD)
+
+
+def test_a_front_with_another_token_is_named(gate: RealGate, settings: Settings) -> None:
+    with nginx_that_asks(gate.port, changes={TOKEN: "of-yesterday"}) as nginx:
+        found = asked(settings, address(nginx))
+
+    assert found.state is State.BAD
+    assert "right token" in found.sentence
+
+
+def test_a_front_that_asks_elsewhere_is_named(settings: Settings) -> None:
+    with held_port() as nobody, ExitStack() as stack:
+        nginx = stack.enter_context(nginx_that_asks(nobody))
+        dovecot = stack.enter_context(dovecot_that_asks(nobody))
+        for front in (address(nginx), imap_url(dovecot)):
+            found = asked(settings, front, ASHA.devices[LAPTOP])
+
+            assert found.state is State.BAD
+            assert "do not come to the gate" in found.sentence
+
+
+@pytest.mark.parametrize(("status", "words"), [(500, "gets 500"), (403, "nobody knows")])
+def test_a_front_that_would_harm_phones_is_named(
+    settings: Settings, status: int, words: str
+) -> None:
+    with odd_gate() as front:
+        front.be(status)
+        found = asked(settings, f"http://{HERE}:{front.port}")
+
+    assert found.state is State.BAD
+    assert words in found.sentence
+
+
+def test_a_front_that_is_not_there_is_named(settings: Settings) -> None:
+    with held_port() as nobody:
+        found = asked(settings, f"http://{HERE}:{nobody}")
+
+    assert found.state is State.BAD
+    assert "does not answer" in found.sentence
+
+
+def test_a_password_that_is_wrong_is_no_news_about_the_gate(
+    gate: RealGate, settings: Settings
+) -> None:
+    with dovecot_that_asks(gate.port) as dovecot:
+        found = asked(settings, imap_url(dovecot), "a guess")
+
+    assert found.state is State.BAD
+    assert "cannot log in" in found.sentence
+
+
+def test_the_configurations_of_running_servers_are_well(gate: RealGate, settings: Settings) -> None:
+    def findings(server: Server | Dovecot, name: str) -> list[Finding]:
+        return list(examine_fronts(Fronts(files=[server.folder / name]), settings))
+
+    with nginx_that_asks(gate.port) as nginx:
+        text = (nginx.folder / "nginx.conf").read_text(encoding="utf-8")
+        doors = (nginx.folder / "countermand-doors.conf").read_text(encoding="utf-8")
+        whole = nginx.folder / "whole.conf"
+        whole.write_text(text + "\nserver {\n" + doors + "}\n", encoding="utf-8")
+
+        assert [each.state for each in findings(nginx, "whole.conf")] == [State.GOOD]

@@ -1,0 +1,186 @@
+"""The doctor reads configurations: the shipped ones are well, each planted fault is named."""
+
+from pathlib import Path
+
+import pytest
+
+from countermand.project.front_files import Around, Kind, faults, kind_of
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+LUA = "/etc/dovecot/device-passwords.lua"
+SCRIPTS = {LUA: (DEPLOY / "dovecot-2.3/device-passwords.lua").read_text(encoding="utf-8")}
+
+DOVECOT = (
+    (DEPLOY / "dovecot-2.3/95-countermand.conf").read_text(encoding="utf-8")
+    + f"""
+passdb {{
+  driver = lua
+  args = file={LUA} blocking=yes
+}}
+passdb {{
+  driver = passwd-file
+  args = username_format=%u /etc/dovecot/users
+  override_fields = allow_nets=127.0.0.1/32 user_device=webmail nodelay=y
+}}
+"""
+)
+DOVECOT_24 = (
+    (DEPLOY / "dovecot-2.4/95-countermand.conf").read_text(encoding="utf-8")
+    + f"""
+passdb lua {{
+  lua_file = {LUA}
+}}
+passdb passwd-file {{
+  passwd_file_path = /etc/dovecot/users
+  fields {{
+    allow_nets = 127.0.0.1/32
+    nodelay = y
+  }}
+}}
+"""
+)
+PROTECTED = """
+    location = /Microsoft-Server-ActiveSync {
+        auth_request /countermand-question;
+        error_page 403 = @countermand-closed;
+        error_page 500 = @active-sync;
+        try_files /countermand-asks-first @active-sync;
+    }
+"""
+NGINX = "\n".join(
+    (
+        "http {",
+        (DEPLOY / "nginx/countermand-gate-cached.conf").read_text(encoding="utf-8"),
+        "server {",
+        (DEPLOY / "nginx/countermand-doors.conf").read_text(encoding="utf-8"),
+        PROTECTED,
+        "}\n}",
+    )
+)
+TRAEFIK = "\n".join(
+    (DEPLOY / "traefik" / name).read_text(encoding="utf-8")
+    for name in ("traefik.yaml", "dynamic.yaml")
+)
+ENVOY = (DEPLOY / "envoy/envoy.yaml").read_text(encoding="utf-8")
+CADDY = (DEPLOY / "caddy/Caddyfile").read_text(encoding="utf-8")
+WELL = {
+    Kind.DOVECOT: DOVECOT,
+    Kind.NGINX: NGINX,
+    Kind.TRAEFIK: TRAEFIK,
+    Kind.ENVOY: ENVOY,
+    Kind.CADDY: CADDY,
+}
+
+
+def found(text: str, *, files: str = "", passes_on: bool = False, lua: str = "") -> str:
+    scripts = {LUA: lua} if lua else SCRIPTS
+    around = Around(scripts=scripts, files=files, passes_on=passes_on)
+    return " ".join(each.sentence for each in faults(text, around))
+
+
+@pytest.mark.parametrize("kind", WELL)
+def test_what_is_shipped_is_well(kind: Kind) -> None:
+    assert kind_of(WELL[kind]) is kind
+    assert found(WELL[kind]) == ""
+
+
+def test_what_is_shipped_for_the_newer_dovecot_is_well() -> None:
+    assert kind_of(DOVECOT_24) is Kind.DOVECOT
+    assert found(DOVECOT_24) == ""
+
+
+def changed(text: str, before: str, after: str) -> str:
+    assert before in text
+    return text.replace(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("reject_on_fail = no", "reject_on_fail = yes", "lets nobody in"),
+        ("timeout_msecs = 2000", "timeout_msecs = 9000", "waits 9000 ms"),
+        ("check_before_auth = no", "check_before_auth = yes", "more or less often"),
+        ("check_after_auth = yes", "check_after_auth = no", "more or less often"),
+        ("report_after_auth = no", "report_after_auth = yes", "more or less often"),
+        ("device=%{passdb:user_device}", "", "which device asks"),
+        ("auth_policy_server_url", "#auth_policy_server_url", "asks no gate"),
+        ("allow_nets=127.0.0.1/32 ", "", "good from everywhere"),
+        (" nodelay=y", "", "slows down everybody"),
+        ("blocking=yes", "blocking=yes cache_key=%u", "remembers a wrong device password"),
+    ],
+)
+def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str) -> None:
+    lua = SCRIPTS[LUA].replace("is_limited", "nobody")
+
+    assert sentence in found(changed(DOVECOT, before, after), lua=lua)
+
+
+def test_a_script_without_nodelay_is_named() -> None:
+    lua = SCRIPTS[LUA].replace("nodelay", "delay")
+
+    assert "slows down everybody" in found(DOVECOT, lua=lua)
+
+
+def test_where_main_passwords_are_limited_group_by_group_nothing_is_wrong() -> None:
+    assert found(changed(DOVECOT, "allow_nets=127.0.0.1/32 ", "")) == ""
+
+
+def test_sleeping_sessions_are_named() -> None:
+    assert "none can be ended" in found(f"{DOVECOT}\nimap_hibernate_timeout = 30 s\n")
+    assert found(f"{DOVECOT}\nimap_hibernate_timeout = 0\n") == ""
+
+
+def test_a_policy_server_that_nobody_asks_any_more_is_named() -> None:
+    before = "#auth_policy_server_url = http://127.0.0.1:8084/?command=\n"
+
+    assert "http://127.0.0.1:8084/" in found(DOVECOT, files=before)
+    whole = changed(DOVECOT, "before_auth = no", "before_auth = yes")
+    whole = changed(whole, "report_after_auth = no", "report_after_auth = yes")
+    assert found(whole, files=before, passes_on=True) == ""
+
+
+def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
+    assert "more or less often" in found(DOVECOT, passes_on=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("proxy_intercept_errors on;\n    error_page 300", "error_page 300", "does not answer"),
+        ("502 503 504 505", "505", "does not answer"),
+        ('proxy_set_header Authorization "Bearer GATE-TOKEN";', "", "password of every phone"),
+        ("proxy_read_timeout 1s;", "proxy_read_timeout 1m;", "60000 ms"),
+        ("error_page 500 = @active-sync;", "", "something else listens"),
+        ("$http_x_remote_user|", "$http_x_remote_user|$args|", "one in the cache"),
+        ("auth_request /countermand-question;", "", "asks no gate"),
+    ],
+)
+def test_each_fault_of_an_nginx_is_named(before: str, after: str, sentence: str) -> None:
+    assert sentence in found(changed(NGINX, before, after))
+
+
+def test_a_second_way_to_active_sync_is_named() -> None:
+    second = NGINX.removesuffix("}") + (
+        "server { location /Microsoft-Server-ActiveSync { proxy_pass http://groupware; } } }"
+    )
+
+    assert "without a question" in found(second)
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [
+        (TRAEFIK, "statusRewrites:", "other:"),
+        (TRAEFIK, "responseHeaderTimeout:", "other:"),
+        (ENVOY, "failure_mode_allow: true", "failure_mode_allow: false"),
+        (ENVOY, "envoy_on_response", "other"),
+        (CADDY, "handle_errors", "handle"),
+        (CADDY, "import countermand", "forward_auth 127.0.0.1:8481"),
+    ],
+)
+def test_a_proxy_that_would_refuse_phones_is_named(text: str, before: str, after: str) -> None:
+    assert "refuses phones" in found(changed(text, before, after))
+
+
+def test_what_is_no_configuration_is_said_to_be_none() -> None:
+    assert "known here" in found("hello")
