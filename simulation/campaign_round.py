@@ -29,7 +29,7 @@ from simulation.campaign_judge import Verdict, judge
 from simulation.campaign_stage import Kid, Stage, Stuck
 
 _STRIKE_WAIT_S: Final = 1.5
-_SETTLE_WAIT_S: Final = 40.0
+_SETTLE_WAIT_S: Final = 240.0  # a machine that does other things first is no fault of ours
 _FIVE_HOURS: Final = timedelta(hours=5)
 _PRESS_TRIES: Final = 6
 _WHAT_STRIKES_A_PRESS: Final = ("", *faults.PRESS_POINTS, *faults.PRESS_POINTS, "F17", "F20")
@@ -103,7 +103,7 @@ class Round:
         """A sender at work, with most still to do, and whoever presses dies with the fence laid."""
         self._stage.double.ask(do="delay_replies", seconds=0.03)
         self._sender(None)
-        self._stage.wait_for(lambda: self._accepted() > 0, "nothing ever left", 10)
+        self._stage.wait_for(lambda: self._accepted() > 0, "nothing ever left", _SETTLE_WAIT_S)
         self._first_press = self._chance.choice(("F13", "F14"))
 
     def _send_under_fire(self) -> None:
@@ -228,9 +228,9 @@ class Round:
         self._stage.double.ask(do="refuse", to="p20@example.org", at="dot", times=1)
         self._stage.double.ask(do="drop_after_dot", to="p21@example.org", times=1)
         kid = self._sender(None)
-        self._stage.wait_for(lambda: not self._waiting(), "not everybody was told", 10)
+        self._stage.wait_for(lambda: not self._waiting(), "not everybody was told", _SETTLE_WAIT_S)
         self._stage.hurry(timedelta(minutes=3))
-        self._stage.wait_for(lambda: not self._doubtful(), "the double never came", 10)
+        self._stage.wait_for(lambda: not self._doubtful(), "the double never came", _SETTLE_WAIT_S)
         kid.end()
 
     def _five_hours_later(self) -> None:
@@ -395,7 +395,7 @@ class Round:
         return kid.name.startswith("sender") and not self._due()
 
     def _await_end(self, kid: Kid) -> None:
-        self._stage.wait_for(lambda: not kid.is_alive(), f"{kid.name} never ended", 30)
+        self._stage.wait_for(lambda: not kid.is_alive(), f"{kid.name} never ended", _SETTLE_WAIT_S)
 
     def _accepted(self) -> int:
         return sum(".notice." in mail["message_id"] for mail in self._stage.record())
