@@ -85,7 +85,8 @@ def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
     _draw_spread(console, _("By kind of device"), plan["by_platform"])
     _draw_spread(console, _("By owner of the device"), plan["by_ownership"])
     _draw_spread(console, _("By country"), plan["by_country"])
-    zones = [(zone, instant(of["first"]), of["people"]) for zone, of in plan["deadlines"].items()]
+    by_instant = sorted(plan["deadlines"].items(), key=lambda each: (each[1]["first"], each[0]))
+    zones = [(zone, instant(of["first"]), of["people"]) for zone, of in by_instant]
     console.print(
         output.table(
             _("Deadlines"), [_("time zone"), _("first deadline"), _("people affected")], zones
@@ -123,7 +124,8 @@ def _needed(need: Mapping[str, int]) -> str:
 def _draw_spread(console: Console, title: str, spread: Mapping[str, Mapping[str, int]]) -> None:
     states = list(order_words.DEVICE_STATES)
     columns = ["", *(_(order_words.DEVICE_STATES[state]) for state in states)]
-    rows = [(name, *(of[state] for state in states)) for name, of in spread.items()]
+    most_first = sorted(spread.items(), key=lambda each: (-sum(each[1].values()), each[0]))
+    rows = [(name, *(of[state] for state in states)) for name, of in most_first]
     console.print(output.table(title, columns, rows))
 
 
@@ -385,6 +387,7 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
             (_("to be called by a person"), len(answer["to_call"])),
         ]
     console.print(output.table("", [_("what"), _("how it stands")], rows))
+    console.print(_next(answer), markup=False)
     draw_let_through(console, answer["let_through"])
     if answer["to_be_undone_elsewhere"]:
         line = _("Another system may still pause mail. Undo it there, then: {command}")
@@ -393,6 +396,16 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         lines = [(instant(e["at"]), e["what"], e["who"]) for e in answer["timeline"]]
         title = _("What happened")
         console.print(output.table(title, [_("when"), _("what"), _("who")], lines))
+
+
+def _next(answer: Mapping[str, Any]) -> str:
+    """Return what comes next, and by whose hand."""
+    instants = {
+        name: instant(answer[name]) for name in ("hold_until", "soak_until", "first_deadline_at")
+    }
+    return order_words.what_comes_next(
+        answer["phase"], number=answer["number"], review_on=answer["review_on"], **instants
+    )
 
 
 def draw_let_through(

@@ -32,6 +32,43 @@ _PHASES: Final = MappingProxyType(
         "abandoned": gettext_noop("given up"),
     }
 )
+_NEXT: Final = MappingProxyType(
+    {
+        "draft": gettext_noop("Next: plan it: countermand order plan FILE --number {number}"),
+        "planned": gettext_noop("Next: the author hands it in: countermand order submit {number}"),
+        "review": gettext_noop(
+            "Next: others open and approve it: countermand order review {number}, "
+            "then countermand order approve {number}"
+        ),
+        "approved": gettext_noop("Next: it is released: countermand order release {number}"),
+        "hold": gettext_noop(
+            "Next: the first small group is told at {hold_until}. Until then nobody hears of it: "
+            "countermand take-back {number}"
+        ),
+        "canary": gettext_noop(
+            "Next: the waves begin at {soak_until} at the earliest. "
+            "To stop it: countermand pause {number}"
+        ),
+        "sending": gettext_noop(
+            "Next: the other waves, then the first deadline at {first_deadline_at}. "
+            "To stop it: countermand pause {number}"
+        ),
+        "notified": gettext_noop(
+            "Next: reminders, then the first deadline at {first_deadline_at}."
+        ),
+        "enforcing": gettext_noop(
+            "Next: it is looked at again on {review_on}. "
+            "To end it: countermand order close {number}"
+        ),
+        "paused": gettext_noop(
+            "Next: another person lets it go on: countermand resume {number}, "
+            "or takes it back: countermand take-back {number}"
+        ),
+        "stopping": gettext_noop("Next: the corrections begin by themselves."),
+        "correcting": gettext_noop("Next: the corrections leave by themselves."),
+    }
+)
+_NEXT_LIKE: Final = MappingProxyType({"collecting": "enforcing", "handed_over": "enforcing"})
 _EVENTS: Final = MappingProxyType(
     {
         "order.plan": gettext_noop("planned: {people} people affected"),
@@ -112,6 +149,12 @@ KINDS: Final = MappingProxyType(
 def phase(word: str) -> str:
     """Return where an order stands, in the language in use."""
     return _(_PHASES[word])
+
+
+def what_comes_next(phase: str, **facts: str) -> str:
+    """Return what comes next for an order, in the language in use."""
+    words = _NEXT.get(_NEXT_LIKE.get(phase, phase))
+    return _("Nothing more is to be done.") if words is None else _(words).format(**facts)
 
 
 def event(name: str, facts: Mapping[str, Any]) -> str:

@@ -88,7 +88,8 @@ def _plan_again(order: Order, planned: Planned, *, actor: Actor, now: datetime) 
     revision.planned_at = now
     revision.save(update_fields=["plan", "planned_at"])
     if order.phase in {Phase.DRAFT, Phase.PLANNED}:
-        stepping.take(order, Step.PLAN, actor_id=actor.person_id, now=now)
+        facts = {"people": len(planned.people), "affected_root": planned.affected_root}
+        stepping.take(order, Step.PLAN, actor_id=actor.person_id, now=now, facts=facts)
     else:
         stepping.note(order, "order.planned_again", actor_id=actor.person_id, now=now)
 

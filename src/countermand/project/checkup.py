@@ -161,7 +161,9 @@ def _database(settings: Settings) -> Finding:
 def _clock(settings: Settings) -> Finding:
     if settings.folder.is_demonstration and settings.folder.clock_file.exists():
         rate = clock.read_told(settings.folder.clock_file).rate
-        sentence = _("The clock of this demonstration runs {rate} times as fast as real time.")
+        hurries = _("The clock of this demonstration runs {rate} times as fast as real time.")
+        walks = _("The clock of this demonstration is told; it runs as fast as real time.")
+        sentence = walks if rate == 1 else hurries
         return Finding("clock", State.NOTE, sentence.format(rate=f"{rate:g}"))
     if not settings.database_url:
         return Finding("clock", State.NOTE, _("There is no second clock to compare with."))
