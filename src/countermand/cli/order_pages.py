@@ -351,7 +351,8 @@ def _timeline(number: str) -> list[dict[str, Any]]:
     names = _names([line.facts.get("actor_id") for line in lines])
     return [
         {
-            "at": line.at,
+            # What people press counts from the press, also when it is entered later.
+            "at": line.facts.get("pressed_at", line.at),
             "what": order_words.event(line.event, line.facts),
             "who": names.get(line.facts.get("actor_id")),
         }
