@@ -94,6 +94,10 @@ bench-notices: $(SYNCED) ## send, stop and correct, beside smtp-source and other
 bench-bulk: $(SYNCED) ## read, load and plan for a million devices, beside peers (QUICK=1: smaller, under 50 s)
 	@QUICK="$(QUICK)" $(RUN) -m benchmarks.bulk
 
+.PHONY: bench-gate
+bench-gate: $(SYNCED) ## the gate with a million devices beside nginx, OPA and a database (QUICK=1)
+	@$(RUN) -m benchmarks.gate
+
 .PHONY: fix
 fix: $(SYNCED) ## let the tools put right what they can, and write the generated pages again
 	@$(RUN) -m ruff check --fix .

@@ -1,7 +1,7 @@
 """The peers of the gate: the same HTTP layer over another engine; run as a server of its own.
 
     python -m benchmarks.gate_peers opa DEVICES PORT FOLDER    the OPA engine, devices as its data
-    python -m benchmarks.gate_peers postgres URL PORT          one query for each question
+    python -m benchmarks.gate_peers postgres DEVICES PORT URL  one query for each question
 
 Each reads the question with our own front, so that only the engine differs.
 """
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import uvloop
 
-from benchmarks.gate_world import Phone, order_of
+from benchmarks.gate_world import Phone, door_keys, order_of
 from countermand.domain.device_key import door_key
 from countermand.gate.fronts import forward_auth
 from countermand.gate.protocol import Listener, Request, Response
@@ -46,9 +46,9 @@ Decide = Callable[[bytes], "bool | Awaitable[bool]"]
 def opa(devices: int, engine: Any) -> Decide:
     """Load all devices into the engine, and return what asks it."""
     doors = {}
-    for number in range(devices):
+    for number, door in enumerate(door_keys(devices)):
         phone = Phone(number)
-        doors[phone.key.hex()] = {
+        doors[door.hex()] = {
             "presence": "present" if phone.is_shut else "absent",
             "may_close": True,
             "fresh_until": _NOW + 1,
@@ -65,10 +65,19 @@ def opa(devices: int, engine: Any) -> Decide:
     return decide
 
 
-async def postgres(url: str) -> Decide:
-    """Open a pool of connections, and return what asks the database."""
+async def postgres(devices: int, url: str) -> Decide:
+    """Load all devices into a table, open a pool of connections, and return what asks it."""
     import psycopg  # noqa: PLC0415 - the other peer does without
 
+    with psycopg.connect(url, autocommit=True) as filling:
+        filling.execute("DROP TABLE IF EXISTS doors")
+        filling.execute("CREATE UNLOGGED TABLE doors (door bytea NOT NULL, shut boolean NOT NULL)")
+        with filling.cursor().copy("COPY doors FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["bytea", "bool"])
+            for number, door in enumerate(door_keys(devices)):
+                copy.write_row((door, Phone(number).is_shut))
+        filling.execute("ALTER TABLE doors ADD PRIMARY KEY (door)")
+        filling.execute("VACUUM ANALYZE doors")
     free: asyncio.Queue[Any] = asyncio.Queue()
     for _ in range(_POOL):
         connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
@@ -109,14 +118,14 @@ async def _later(said: Awaitable[bool]) -> Response:
 
 async def main() -> None:
     """Serve until killed; prints "ready" once it answers."""
-    kind, what, port = sys.argv[1:4]
+    kind, devices, port, last = sys.argv[1:5]
     if kind == "opa":
-        sys.path.insert(0, sys.argv[4])
+        sys.path.insert(0, last)
         engine = importlib.import_module("opa_bindings").OpaEngine()
 
-        decide = opa(int(what), engine)
+        decide = opa(int(devices), engine)
     else:
-        decide = await postgres(what)
+        decide = await postgres(int(devices), last)
     listener = Listener(responder(decide), forward_auth.WANTED_HEADERS)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(listener.connection, "127.0.0.1", int(port))

@@ -186,6 +186,40 @@ def test_what_cannot_be_read_names_no_device(query: str) -> None:
     assert device_of(query) == ""
 
 
+def test_a_question_before_the_password_is_checked_is_no_login(
+    doors: Doors, counts: Counts
+) -> None:
+    asked = {"login": ASHA, "device": "", "protocol": "imap", "passed": ""}
+
+    assert policy(doors, asked)["status"] == 0
+    assert counts.get("answers") == 0
+    assert policy(doors, asked | {"passed": "y"})["status"] == 0
+    assert counts.get("answers", door="main_password") == 1
+
+
+@pytest.mark.parametrize(
+    ("login", "kind"),
+    [
+        (("imap", "phone-7f3a", "PLAIN"), "device_password"),
+        (("pop3", "phone-7f3a", "PLAIN"), "device_password"),
+        (("imap", "", "PLAIN"), "main_password"),
+        (("imap", "", "XOAUTH2"), "oauth"),
+        (("pop3", "", "oauthbearer"), "oauth"),
+        (("pop3", "", ""), "pop3"),
+        (("imap", "webmail", "PLAIN"), "behind_webmail"),
+        (("submission", "phone-7f3a", "PLAIN"), "sending"),
+        (("sieve", "", "PLAIN"), "other"),
+    ],
+)
+def test_each_login_is_counted_at_its_door(
+    doors: Doors, counts: Counts, protocol: str, device: str, mechanism: str, kind: str
+) -> None:
+    login = "ravi@amber.example"
+    policy(doors, {"login": "ravi", "device": device, "protocol": protocol, "mechanism": mechanism})
+
+    assert counts.by_label("answers", "door") == {kind: 1}
+
+
 def test_sending_is_left_open_unless_the_order_says_otherwise(doors: Doors, states: Any) -> None:
     sending = {"login": ASHA, "device": "phone-7f3a", "protocol": "submission"}
 

@@ -99,6 +99,8 @@ class Doors:
         if asked is None:
             self._answerer.counts.add("doubts", kind="question_not_understood")
             return _POLICY_GO_ON
+        if asked.is_early:
+            return _POLICY_GO_ON
         given = self._answerer.answer([asked.door])
         kind = of_login(asked.protocol, asked.door.device, asked.mechanism)
         if given.paused and asked.sends and self._answerer.sends_while_paused(given.order_number):

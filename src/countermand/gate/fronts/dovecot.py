@@ -20,11 +20,16 @@ _PROTOCOLS: Final = frozenset({"imap", "pop3", "smtp", "submission", "sieve", "m
 
 @dataclass(frozen=True, slots=True)
 class PolicyQuestion:
-    """Who logs in with which device, by which protocol and mechanism."""
+    """Who logs in with which device, by which protocol and mechanism.
+
+    `is_early` says that no password was checked yet: such a question is put for the sake of
+    another policy server, names no device, and is no login.
+    """
 
     door: Door
     protocol: str
     mechanism: str
+    is_early: bool
 
     @property
     def sends(self) -> bool:
@@ -48,6 +53,7 @@ def question(body: bytes) -> PolicyQuestion | None:
         door=Door(login=normal_login(login), device=normal_device(device)),
         protocol=protocol if protocol in _PROTOCOLS else "other",
         mechanism=mechanism,
+        is_early=raw.get("passed") == "",
     )
 
 

@@ -1,0 +1,186 @@
+"""`make bench-gate`: the gate with a million devices beside nginx and beside its peers.
+
+One gate process on one core, the load generator (wrk) on the other; every server runs all the
+time, and they are measured in turn, round by round. Ratios are taken pair by pair, and medians of
+them are printed. The last line is one JSON object. QUICK=1 takes less than 50 seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import gate_probes, gate_servers, gate_world
+from benchmarks.gate_servers import GATE_CORE, Server, Wrk
+from countermand.data_folder import DataFolder
+
+DEVICES: Final = 1_000_000
+FEW: Final = 1_000
+_PLACE: Final = Path("build/bench-gate")
+_BARS: Final = {
+    "ratio_nginx_204": (">=", 0.60),
+    "cpu_ratio_nginx_204": ("<=", 1.8),
+    "ratio_auth_request_static": (">=", 0.85),
+    "ratio_opa": (">=", 5.0),
+    "ratio_pg_per_request": (">=", 10.0),
+    "p99_ratio_nginx": ("<=", 2.0),
+    "change_visible_p99_ms": ("<=", 5.0),
+    "countermand_visible_p99_ms": ("<=", 5.0),
+    "countermand_ratio_1m_to_1k": ("<=", 1.2),
+    "ready_s": ("<=", 0.3),
+    "mib_per_extra_worker": ("<=", 40.0),
+    "ratio_under_churn": (">=", 0.85),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long and how often is measured."""
+
+    rounds: int
+    seconds: int
+    probes: int
+    starts: int
+
+    @classmethod
+    def chosen(cls) -> Pace:
+        """Return the pace that was asked for."""
+        quick = os.environ.get("QUICK", "") not in {"", "0"}
+        return cls(3, 0.7, 60, 3) if quick else cls(7, 2, 300, 7)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured: for each server, one run a round; and the figures of their own."""
+
+    runs: dict[str, list[gate_servers.Run]] = field(default_factory=dict)
+    single: dict[str, Any] = field(default_factory=dict)
+
+    def ratio(self, ours: str, theirs: str, of: Callable[[gate_servers.Run], float]) -> float:
+        """Return the median, over the rounds, of ours to theirs."""
+        pairs = zip(self.runs[ours], self.runs[theirs], strict=True)
+        return statistics.median(of(mine) / of(other) for mine, other in pairs)
+
+
+def main() -> int:
+    """Measure, and print; 1 when something that is needed is not there."""
+    began = time.monotonic()
+    missing = gate_servers.missing_programs()
+    if missing:
+        print(f"this needs {missing} (Debian: wrk, nginx-light)", file=sys.stderr)
+        return 1
+    pace, figures = Pace.chosen(), Figures()
+    _PLACE.mkdir(parents=True, exist_ok=True)
+    _say("the same 1,000,000 devices for the gate, for a database, and for the OPA engine")
+    engine = gate_servers.prepare_opa(_PLACE)
+    with ExitStack() as stack:
+        peers = {
+            "opa": stack.enter_context(engine.server(DEVICES)),
+            "postgres": stack.enter_context(gate_servers.postgres(_PLACE, DEVICES)),
+        }
+        many = gate_world.furnish((_PLACE / "many").absolute(), DEVICES)
+        few = gate_world.furnish((_PLACE / "few").absolute(), FEW)
+        servers = {name: peer.ready() for name, peer in peers.items() if peer is not None}
+        if engine.why_not:
+            figures.single["opa_missing_because"] = engine.why_not
+        _rounds(stack, many, pace, figures, servers)
+    _say("start, memory, and how soon a change is felt")
+    figures.single |= gate_probes.starts(many, pace.starts)
+    figures.single |= gate_probes.memory(many)
+    figures.single |= gate_probes.changes(many, pace.probes)
+    figures.single |= gate_probes.stops(many, few, pace.probes)
+    took_s = time.monotonic() - began
+    result = _result(figures) | {"devices": DEVICES, "rounds": pace.rounds}
+    result |= {"took_s": round(took_s, 1)}
+    _show(figures, result)
+    print(json.dumps(result))
+    return 0
+
+
+def _rounds(
+    stack: ExitStack,
+    folder: DataFolder,
+    pace: Pace,
+    figures: Figures,
+    peers: dict[str, Server],
+) -> None:
+    """Start the gate and nginx, and measure every server in turn."""
+    scripts = gate_servers.scripts(_PLACE, gate_world.sample(DEVICES))
+    gate = stack.enter_context(gate_servers.gate(folder, core=GATE_CORE))
+    nginx = stack.enter_context(gate_servers.nginx(_PLACE, gate))
+    asked = {"nginx_204": nginx["plain"], "gate": gate, **peers}
+    behind = {"auth_request_static": nginx["to_static"], "auth_request_gate": nginx["to_gate"]}
+    servers = {name: (each, scripts["question"]) for name, each in asked.items()}
+    servers |= {name: (each, scripts["request"]) for name, each in behind.items()}
+    wrk = Wrk(seconds=pace.seconds)
+    _say(f"{pace.rounds} rounds of {len(servers) + 1} runs")
+    for _ in range(pace.rounds):
+        for name, (each, script) in servers.items():
+            figures.runs.setdefault(name, []).append(wrk.run(each, script))
+        with gate_probes.churn(folder, core=GATE_CORE):
+            figures.runs.setdefault("churn", []).append(wrk.run(gate, scripts["question"]))
+
+
+def _result(figures: Figures) -> dict[str, Any]:
+    def speed(run: gate_servers.Run) -> float:
+        return run.per_s
+
+    def opa() -> float | None:
+        return figures.ratio("gate", "opa", speed) if "opa" in figures.runs else None
+
+    worst = max(
+        figures.single["countermand_visible_p99_ms_1k"],
+        figures.single["countermand_visible_p99_ms_1m"],
+    )
+    result = {
+        "ratio_nginx_204": figures.ratio("gate", "nginx_204", speed),
+        "cpu_ratio_nginx_204": figures.ratio("gate", "nginx_204", lambda run: run.cpu_us),
+        "ratio_auth_request_static": figures.ratio(
+            "auth_request_gate", "auth_request_static", speed
+        ),
+        "ratio_opa": opa(),
+        "ratio_pg_per_request": figures.ratio("gate", "postgres", speed),
+        "p99_ratio_nginx": figures.ratio("gate", "nginx_204", lambda run: run.p99_ms),
+        "countermand_visible_p99_ms": worst,
+        "ratio_under_churn": figures.ratio("churn", "gate", speed),
+        **figures.single,
+    }
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in result.items()
+    }
+
+
+def _show(figures: Figures, result: dict[str, Any]) -> None:
+    print(f"{'':22}{'per s':>9}{'CPU us':>9}{'p99 ms':>9}   (medians)")
+    for name, runs in figures.runs.items():
+        per_s = statistics.median(run.per_s for run in runs)
+        cpu_us = statistics.median(run.cpu_us for run in runs)
+        p99_ms = statistics.median(run.p99_ms for run in runs)
+        print(f"{name:22}{per_s:9.0f}{cpu_us:9.1f}{p99_ms:9.2f}")
+    for name, (sign, bar) in _BARS.items():
+        value = result[name]
+        if value is None:
+            print(f"{name:30} not measured: {result['opa_missing_because']}")
+            continue
+        held = value >= bar if sign == ">=" else value <= bar
+        print(f"{name:30}{value:10.3f}  {sign} {bar}  {'held' if held else 'MISSED'}")
+
+
+def _say(what: str) -> None:
+    print(f"-- {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    if os.environ.get("ANEW"):
+        shutil.rmtree(_PLACE, ignore_errors=True)
+    sys.exit(main())
