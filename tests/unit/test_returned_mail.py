@@ -1,6 +1,7 @@
 """What delivery reports say, however they are wrapped; and that nothing sent to us can harm."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -126,7 +127,7 @@ def test_nothing_that_is_sent_to_us_harms(junk: bytes, at: int, cut: int) -> Non
         assert len(report.findings(spoilt)) <= 20
 
 
-def test_a_folder_is_read_once_and_nothing_of_it_is_lost_by_a_crash(tmp_path) -> None:
+def test_a_folder_is_read_once_and_nothing_of_it_is_lost_by_a_crash(tmp_path: Path) -> None:
     for name in ("new", "cur", "tmp"):
         (tmp_path / name).mkdir()
     (tmp_path / "new" / "1.x").write_bytes(b"one")

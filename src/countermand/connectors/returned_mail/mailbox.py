@@ -12,7 +12,7 @@ import contextlib
 import imaplib
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class MaildirDrop:
 
     folder: Path
 
-    def unread(self) -> Iterator[bytes]:
+    def unread(self) -> Generator[bytes, None, None]:
         """See `ReturnedMail`. Raises ReturnedMailUnavailable."""
         try:
             waiting = sorted((self.folder / "new").iterdir())[:AT_ONCE]
@@ -110,7 +110,7 @@ class ImapMailbox:
     folder: str
     encrypted: bool
 
-    def unread(self) -> Iterator[bytes]:
+    def unread(self) -> Generator[bytes, None, None]:
         """See `ReturnedMail`. Raises ReturnedMailUnavailable."""
         try:
             with self._session() as session:
