@@ -129,6 +129,12 @@ def _counts(value: str) -> Mapping[str, int]:
     return MappingProxyType({name.lower(): count for name, count in counts.items()})
 
 
+def _mailboxes(value: str) -> str:
+    if value not in {"off", "dovecot", "graph"}:
+        raise ValueError(value)
+    return value
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part for part in value.replace(",", " ").split() if part)
 
@@ -144,6 +150,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _tls: gettext_noop("auto, none, starttls or implicit"),
         _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
         _counts: gettext_noop('a JSON object of whole numbers such as {"*": 6000}'),
+        _mailboxes: gettext_noop("off, dovecot or graph"),
         _list: gettext_noop("a list, separated by spaces or commas"),
     }
 )
@@ -321,6 +328,21 @@ class Settings:
         gettext_noop("The host names under which the web may be reached."),
         _list,
     )
+    withdraw_copies: str = _setting(
+        "off",
+        gettext_noop(
+            "After a take-back, move copies that nobody has read out of mailboxes: off, dovecot or"
+            " graph. Corrections go out all the same."
+        ),
+        _mailboxes,
+    )
+    graph_tenant: str = _setting(
+        "", gettext_noop("The Microsoft 365 tenant whose mailboxes are asked, by id or domain.")
+    )
+    graph_client: str = _setting(
+        "", gettext_noop("The id of the application that may ask these mailboxes.")
+    )
+    graph_secret: str = _setting("", gettext_noop("The secret of that application."))
     mails_per_minute: Mapping[str, int] = _setting(
         MappingProxyType({}),
         gettext_noop(

@@ -21,6 +21,7 @@ from countermand.domain.delivery import (
 from countermand.domain.errors import Fault
 from countermand.domain.findings import QueuedMail
 from countermand.domain.inventory import DeviceReport, RejectedRow
+from countermand.domain.withdrawal import CopyAnswer, MailCopy
 
 
 class Clock(Protocol):
@@ -198,4 +199,15 @@ class RelayQueue(Protocol):
 
     def fetch_back(self, queue_ids: Iterable[str]) -> frozenset[str]:
         """Take these out, and return those of which provably no copy went anywhere."""
+        ...
+
+
+class CopyRemover(Protocol):
+    """Takes copies that nobody has read out of mailboxes, into a folder of their own."""
+
+    def withdraw(self, copies: Sequence[MailCopy]) -> Sequence[CopyAnswer]:
+        """Move each copy that is unread, and say what the mailbox then shows; one answer each.
+
+        Twice is as good as once. What a server does not answer is `unknown`, never an exception.
+        """
         ...

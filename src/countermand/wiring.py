@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 from countermand import clock as clocks
 from countermand.config import Settings
 from countermand.data_folder import read_json, write_json
-from countermand.ports import Clock, NoticeLedger, RelayQueue
+from countermand.ports import Clock, CopyRemover, NoticeLedger, RelayQueue
 
 if TYPE_CHECKING:
     from countermand.orders.jobs import Desk
 
 # Gates trust a set of states for 15 minutes of their own time.
 _PUBLISH_EVERY_S: Final = 30.0
+_GRAPH_WAITS_S: Final = 20.0
 _COUNT_EVERY: Final = timedelta(minutes=1)
 
 
@@ -161,6 +162,47 @@ def end_sessions(settings: Settings, now: datetime) -> None:
         closings.end_sessions(ender, fences.read_all(settings.folder.fences), now=now)
 
 
+def withdraw_copies(settings: Settings, now: datetime) -> None:
+    """Move unread copies of what was taken back out of mailboxes, where that is switched on."""
+    if settings.withdraw_copies == "off":
+        return
+    from countermand.orders import withdrawing  # noqa: PLC0415  (loads Django)
+
+    numbers = withdrawing.open_orders()
+    if not numbers:
+        return
+    with orders_desk(settings) as desk, copy_remover(settings) as remover:
+        for number in numbers:
+            withdrawing.withdraw(number, remover=remover, ledger=desk.ledger, now=now)
+
+
+@contextmanager
+def copy_remover(settings: Settings) -> Iterator[CopyRemover]:
+    """Open what moves copies, as the settings say: Dovecot's administration, or Graph."""
+    if settings.withdraw_copies == "dovecot":
+        from countermand.connectors.doveadm.copies import DovecotCopies  # noqa: PLC0415
+
+        yield DovecotCopies(settings.doveadm[0] if settings.doveadm else "", settings.doveadm_key)
+        return
+    import httpx  # noqa: PLC0415
+    import msal  # noqa: PLC0415
+
+    from countermand.connectors.graph_mail.copies import GraphCopies  # noqa: PLC0415
+
+    client = msal.ConfidentialClientApplication(
+        settings.graph_client,
+        authority=f"https://login.microsoftonline.com/{settings.graph_tenant}",
+        client_credential=settings.graph_secret,
+    )
+
+    def token() -> str:
+        answer = client.acquire_token_for_client(["https://graph.microsoft.com/.default"])
+        return str((answer or {}).get("access_token", ""))
+
+    with httpx.Client(timeout=_GRAPH_WAITS_S) as http:
+        yield GraphCopies(http, token)
+
+
 def follow_device_passwords(settings: Settings, now: datetime) -> None:
     """Bring the mail server's files to the device passwords that are stored."""
     from countermand.enforcement import device_passwords  # noqa: PLC0415  (loads Django)
@@ -188,6 +230,7 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
         SweepStep("mail.evidence", lambda now: take_evidence(settings, now)),
         SweepStep("orders.advance", lambda now: advance_orders(settings, now)),
         SweepStep("orders.show", lambda now: show_orders(settings, now)),
+        SweepStep("mail.copies", lambda now: withdraw_copies(settings, now)),
         SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),
         SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
         SweepStep("doors.count", lambda now: count_doors(settings, now)),

@@ -56,6 +56,8 @@ def register(app: typer.Typer) -> None:
     group.command("preview", help=output.taught(showing, "notice preview CM-7Q4K --language hi"))(
         preview
     )
+    counting = _("Count the unread copies that were taken away after a take-back.")
+    group.command("copies", help=output.taught(counting, "notice copies CM-7Q4K"))(copies)
     judging = _("Judge anybody's mail by the rules that tell a genuine mail from a forged one.")
     group.command("lint", help=output.taught(judging, "notice lint last-mail.eml"))(lint)
     app.add_typer(group, name="notice")
@@ -127,6 +129,48 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
         console.print(output.table(title, [_("name"), _("address")], rows))
 
     output.emit(answer, as_json=as_json, render=render)
+
+
+def copies(number: Number, as_json: JsonFlag = False) -> None:
+    """Show what became of the copies in mailboxes, person by person."""
+    with session():
+        from countermand.orders import queries as orders
+        from countermand.orders import withdrawing
+        from countermand.people import queries as people
+
+        orders.view(number)
+        found = withdrawing.by_person(number)
+        known = people.by_ids({person_id for person_id, _, _ in found})
+        answer: dict[str, Any] = {
+            "number": number,
+            "copies": withdrawing.so_far(number),
+            "people": [
+                {
+                    "name": known[person_id].name if person_id in known else "",
+                    "address": address,
+                    "state": state,
+                }
+                for person_id, address, state in found
+            ],
+        }
+
+    def render(console: Console) -> None:
+        rows = [(p["name"], p["address"], _(_COPIES[p["state"]])) for p in answer["people"]]
+        columns = [_("name"), _("address"), _("copy in the mailbox")]
+        console.print(output.table(_("Copies in mailboxes"), columns, rows))
+        line = _("Everybody who got the notice is corrected, whatever became of the copy.")
+        output.say(console, line)
+
+    output.emit(answer, as_json=as_json, render=render)
+
+
+_COPIES = {
+    "asked": gettext_noop("not asked about yet"),
+    "withdrawn": gettext_noop("taken away unread"),
+    "already_read": gettext_noop("already read"),
+    "not_found": gettext_noop("not found"),
+    "unknown": gettext_noop("the mailbox did not say"),
+}
 
 
 def lint(

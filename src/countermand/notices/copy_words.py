@@ -58,7 +58,8 @@ KNOWN_FACT: Final = re.compile(
 # Ours may be letters alone (CM-JQQC), so capitals and a hyphen will do.
 NUMBER: Final = re.compile(
     r"(?-i:\b[A-Z]{2,6}-[0-9A-Z]{3,}\b)|\b[A-Z]{2,6}-?[0-9A-Z]*\d[0-9A-Z]*\b"
-    r"|\b(?:no|nr|ref)[.:]? ?\d+", _FLAGS
+    r"|\b(?:no|nr|ref)[.:]? ?\d+",
+    _FLAGS,
 )
 
 _MONTH: Final = (

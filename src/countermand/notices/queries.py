@@ -126,6 +126,48 @@ _UNSETTLED: Final = Q(
 ) | Q(state=NoticeState.MAYBE.value, attempts__lt=MOST_ATTEMPTS)
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A mail that has not begun to leave."""
+
+    notice_id: int
+    person_id: int
+    step: int
+    due_at: datetime
+
+
+def waiting(order_number: str, *, kind: NoticeKind) -> list[Waiting]:
+    """Return the mails of a kind of which nothing has ever left."""
+    rows = Notice.objects.filter(
+        order_number=order_number,
+        kind=kind.value,
+        state=NoticeState.PENDING.value,
+        exposure=Exposure.NONE,
+        attempts=0,
+    )
+    return [Waiting(*row) for row in rows.values_list("pk", "person_id", "step", "due_at")]
+
+
+@dataclass(frozen=True, slots=True)
+class SentCopy:
+    """A mail that lies, or may lie, in somebody's mailbox."""
+
+    notice_id: int
+    person_id: int
+    address: str
+    message_id: str
+
+
+def copies(order_number: str) -> list[SentCopy]:
+    """Return every mail of an order that reached, or may have reached, a mailbox.
+
+    Corrections are none of them: they stay.
+    """
+    rows = Notice.objects.filter(order_number=order_number, exposure__gt=Exposure.NONE)
+    rows = rows.exclude(kind=NoticeKind.CORRECTION.value).order_by("pk")
+    return [SentCopy(*row) for row in rows.values_list("pk", "person_id", "address", "message_id")]
+
+
 def health(order_number: str, *, kind: NoticeKind = NoticeKind.NOTICE) -> Health:
     """Return what came back so far."""
     maybe = Q(state=NoticeState.MAYBE.value, attempts__gte=MOST_ATTEMPTS)

@@ -1,0 +1,76 @@
+"""Unread copies in Microsoft 365: moved, looked at again, and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from pytest_socket import enable_socket
+
+from countermand.connectors.graph_mail.copies import GraphCopies
+from countermand.domain.withdrawal import CopyState, MailCopy
+from countermand.testing.graph_mailboxes import DELETED, GraphMailboxes, Message
+from countermand.testing.http_double import HttpDouble
+
+MINE = "<CM-7Q4K.1.notice.0.o'brien@example.org>"
+ASHA = "asha@example.org"
+
+
+@pytest.fixture
+def graph() -> GraphMailboxes:
+    return GraphMailboxes({ASHA: [], "ravi@example.org": []})
+
+
+@pytest.fixture
+def remover(graph: GraphMailboxes, socket_enabled: None) -> Iterator[GraphCopies]:
+    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=5) as client:
+        yield GraphCopies(client, lambda: graph.token, base=f"{server.base}/v1.0")
+
+
+def test_an_unread_copy_is_moved_once_and_a_second_time_changes_nothing(
+    graph: GraphMailboxes, remover: GraphCopies
+) -> None:
+    graph.mailboxes[ASHA] = [Message("1", MINE), Message("2", "<other@example.org>")]
+
+    for _ in range(2):
+        (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
+        assert answer.state is CopyState.WITHDRAWN
+        assert [m.folder == DELETED for m in graph.mailboxes[ASHA]] == [True, False]
+
+
+def test_what_was_read_stays_where_it_is(graph: GraphMailboxes, remover: GraphCopies) -> None:
+    graph.mailboxes[ASHA] = [Message("1", MINE, is_read=True)]
+
+    (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
+
+    assert answer.state is CopyState.ALREADY_READ
+    assert graph.mailboxes[ASHA][0].folder != DELETED
+
+
+def test_what_is_not_there_is_not_found_and_what_is_not_answered_is_unknown(
+    graph: GraphMailboxes, remover: GraphCopies
+) -> None:
+    states = [
+        answer.state
+        for answer in remover.withdraw(
+            [MailCopy("ravi@example.org", MINE), MailCopy("nobody@example.org", MINE)]
+        )
+    ]
+    assert states == [CopyState.NOT_FOUND, CopyState.UNKNOWN]
+
+    graph.mailboxes[ASHA] = [Message("1", MINE)]
+    graph.throttled = 1
+    (first,) = remover.withdraw([MailCopy(ASHA, MINE)])
+    (second,) = remover.withdraw([MailCopy(ASHA, MINE)])
+    assert (first.state, first.detail) == (CopyState.UNKNOWN, "HTTP 429")
+    assert second.state is CopyState.WITHDRAWN
+
+
+def test_a_token_that_is_refused_leaves_it_unknown(graph: GraphMailboxes) -> None:
+    enable_socket()
+    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=5) as client:
+        remover = GraphCopies(client, lambda: "old", base=f"{server.base}/v1.0")
+        (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
+
+    assert (answer.state, answer.detail) == (CopyState.UNKNOWN, "HTTP 401")

@@ -1,0 +1,83 @@
+"""Unread copies in a real Dovecot: moved, proven, counted honestly, and never twice."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+
+from countermand.connectors.doveadm.copies import FOLDER, DovecotCopies
+from countermand.domain.withdrawal import CopyState, MailCopy
+from lab import mailbox
+from lab.dovecot import ADMIN_KEY, Dovecot, dovecot_that_asks
+from lab.ground import HERE, held_port
+from lab.people import ASHA, RAVI
+
+UNREAD = "<CM-7Q4K.1.notice.0.unread@example.org>"
+READ = "<CM-7Q4K.1.notice.0.read@example.org>"
+OTHER = "<CM-2X9M.1.notice.0.other@example.org>"
+
+
+@pytest.fixture(scope="module")
+def dovecot() -> Iterator[Dovecot]:
+    with held_port() as nobody, dovecot_that_asks(nobody, everything=True) as server:
+        yield server
+
+
+def deliver(dovecot: Dovecot, to: str, message_id: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "orders@example.org", to, "Notice"
+    message["Message-ID"] = message_id
+    message.set_content("…")
+    with smtplib.LMTP(HERE, dovecot.lmtp) as server:
+        server.send_message(message)
+
+
+def remover(dovecot: Dovecot, key: str = ADMIN_KEY, port: int = 0) -> DovecotCopies:
+    return DovecotCopies(f"http://{HERE}:{port or dovecot.admin}", key, longest_s=20)
+
+
+def in_folder(dovecot: Dovecot, login: str, folder: str) -> list[str]:
+    query = ["mailbox", folder, "all"]
+    fetch = {"user": login, "field": ["hdr.message-id"], "query": query}
+    answer = dovecot.doveadm(["fetch", fetch, "f"])[0]
+    return sorted(row["hdr.message-id"] for row in answer[1]) if answer[0] != "error" else []
+
+
+def test_only_what_is_unread_is_moved_and_the_mailbox_proves_it(dovecot: Dovecot) -> None:
+    for message_id in (UNREAD, READ, OTHER):
+        deliver(dovecot, ASHA.login, message_id)
+    with mailbox.imap(dovecot.port) as phone:
+        phone.login(ASHA.login, ASHA.password)
+        phone.select("INBOX")
+        (found,) = phone.search(None, "HEADER", "Message-ID", READ)[1]
+        phone.store(found.decode(), "+FLAGS", "\\Seen")
+    copies = [
+        MailCopy(ASHA.login, UNREAD),
+        MailCopy(ASHA.login, READ),
+        MailCopy(RAVI.login, UNREAD),
+        MailCopy("nobody@example.org", UNREAD),
+    ]
+
+    for _ in range(2):  # twice is as good as once
+        answers = remover(dovecot).withdraw(copies)
+        assert [answer.copy for answer in answers] == copies
+        assert [answer.state for answer in answers] == [
+            CopyState.WITHDRAWN,
+            CopyState.ALREADY_READ,
+            CopyState.NOT_FOUND,
+            CopyState.UNKNOWN,
+        ]
+        assert in_folder(dovecot, ASHA.login, FOLDER) == [UNREAD]
+        assert in_folder(dovecot, ASHA.login, "INBOX") == sorted([OTHER, READ])
+
+
+@pytest.mark.parametrize("which", ["wrong key", "nobody listens"])
+def test_a_server_that_does_not_answer_leaves_it_unknown(dovecot: Dovecot, which: str) -> None:
+    with held_port() as nobody:
+        asked = remover(dovecot, key="x") if which == "wrong key" else remover(dovecot, port=nobody)
+        (answer,) = asked.withdraw([MailCopy(ASHA.login, UNREAD)])
+
+    assert answer.state is CopyState.UNKNOWN
