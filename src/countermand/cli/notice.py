@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from countermand import i18n
-from countermand.cli import given, order_pages, order_words, output
+from countermand.cli import given, mail_story, order_pages, order_words, output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
@@ -60,6 +60,7 @@ def register(app: typer.Typer) -> None:
     group.command("copies", help=output.taught(counting, "notice copies CM-7Q4K"))(copies)
     judging = _("Judge anybody's mail by the rules that tell a genuine mail from a forged one.")
     group.command("lint", help=output.taught(judging, "notice lint last-mail.eml"))(lint)
+    mail_story.register(group)
     app.add_typer(group, name="notice")
     statements = typer.Typer(no_args_is_help=True, help=_("What press and maker are told."))
     told = _("Show the statement with its figures; ready only after staff were told.")
@@ -74,7 +75,7 @@ def list_notices(
     kind: Kind = None,
     to_call: Annotated[
         bool,
-        typer.Option("--to-call", help=_("Only people whom a correction could not reach.")),
+        typer.Option("--to-call", help=_("Only people whom no mail could reach.")),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -257,6 +258,7 @@ def _draw_list(console: Console, answer: list[dict[str, Any]]) -> None:
             line["address"],
             _(order_words.KINDS[line["kind"]]),
             _(order_words.EXPOSURES[_LEVELS[line["reach"]]]),
+            _(mail_story.MAIL_STATES[line["state"]]),
             order_pages.instant(line["accepted_at"]),
             order_pages.instant(line["own_deadline_at"]),
         )
@@ -267,6 +269,7 @@ def _draw_list(console: Console, answer: list[dict[str, Any]]) -> None:
         _("address"),
         _("mail"),
         _("how it stands"),
+        _("the mail"),
         _("accepted"),
         _("own deadline"),
     ]

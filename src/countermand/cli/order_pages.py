@@ -327,10 +327,12 @@ def _was_handed_over(view: OrderView) -> bool:
 
 
 def to_call(number: str) -> list[dict[str, str]]:
-    """Return whom a correction could not reach by mail."""
+    """Return whom no mail of this order could reach, or no correction."""
+    from countermand.notices import mail_story
     from countermand.notices import queries as ledger
 
-    return _people(ledger.corrections(number).to_call)
+    people = {*ledger.corrections(number).to_call, *mail_story.unreached(number)}
+    return _people(tuple(sorted(people)))
 
 
 def _approvals(number: str, digest: str) -> list[dict[str, Any]]:

@@ -1,0 +1,228 @@
+"""`countermand notice story` and `export`: what became of every mail, and how that is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from countermand.cli import given, order_pages, order_words, output
+from countermand.cli.output import JsonFlag
+from countermand.cli.session import session
+from countermand.domain.errors import gettext_noop
+from countermand.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from countermand.notices.mail_story import MailStory
+
+MAIL_STATES: Final = MappingProxyType(
+    {
+        "pending": gettext_noop("waits to be sent"),
+        "claimed": gettext_noop("about to be sent"),
+        "permitted": gettext_noop("is being sent"),
+        "sent": gettext_noop("taken by the mail server"),
+        "maybe": gettext_noop("nobody knows whether it arrived"),
+        "refused": gettext_noop("refused by the mail server"),
+        "skipped": gettext_noop("never sent"),
+        "delivered": gettext_noop("arrived"),
+        "bounced": gettext_noop("came back"),
+        "pulled_queue": gettext_noop("fetched back before it arrived"),
+        "pulled_unread": gettext_noop("arrived, taken away unread"),
+    }
+)
+HEARD: Final = MappingProxyType(
+    {
+        "dsn_delivered": gettext_noop("a mail server reports that it arrived"),
+        "dsn_failed": gettext_noop("it came back"),
+        "relay_log_accepted": gettext_noop("the relay has it"),
+        "relay_log_not_accepted": gettext_noop("the relay's log shows that it took none"),
+        "check_code": gettext_noop("its check code was entered"),
+        "pulled_from_queue": gettext_noop("fetched back from the relay"),
+        "pulled_unread": gettext_noop("taken out of the mailbox unread"),
+    }
+)
+_REACH: Final = ("none", "possible", "certain")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS: Final = (
+    *("order", "kind", "name", "address", "language", "reach", "state", "due_at", "accepted_at"),
+    *("came_back_at", "proven_at", "attempts", "last_reply", "heard", "message_id"),
+)
+
+
+class Format(StrEnum):
+    """What an export is written in."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+def register(group: typer.Typer) -> None:
+    """Add the verbs to `notice`."""
+    telling = _("Tell one person's story: every mail to them, and what is known of it.")
+    words = "notice story asha.verma@example.org"
+    group.command("story", help=output.taught(telling, words))(story)
+    writing = _("Write down for every mail of an order who got it, and how that is known.")
+    group.command("export", help=output.taught(writing, "notice export CM-7Q4K --to mails.csv"))(
+        export
+    )
+
+
+def story(
+    who: Annotated[
+        str,
+        typer.Argument(metavar="PERSON", help=_("An address or a directory key.")),
+    ],
+    as_json: JsonFlag = False,
+) -> None:
+    """Show every mail to one person, oldest first."""
+    with session():
+        from countermand.notices import mail_story
+        from countermand.people import queries as people
+
+        person = people.person(who)
+        mails = [_plain(mail, person.name) for mail in mail_story.of_person(person.id)]
+        answer = {"name": person.name, "address": person.address, "mails": mails}
+
+    def render(console: Console) -> None:
+        title = f"{person.name} <{person.address}>"
+        columns = [_("time"), _("order"), _("mail"), _("address"), _("what happened")]
+        console.print(output.table(title, columns, _events(mails)))
+
+    output.emit(answer, as_json=as_json, render=render)
+
+
+def _events(mails: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """Return what happened to somebody's mails, in the order in which it did."""
+    happened: list[tuple[Any, int, tuple[str, ...]]] = []
+    for place, mail in enumerate(mails):
+        about = (mail["order"], _(order_words.KINDS[mail["kind"]]), mail["address"])
+        for key, words in _MOMENTS.items():
+            if mail[key] is not None:
+                happened.append((mail[key], place, (*about, _(words))))
+        for heard in mail["heard"]:
+            words = f"{_(HEARD[heard['kind']])} {heard['detail']}".strip()
+            happened.append((heard["at"], place, (*about, words)))
+        if mail["state"] in _STANDS_STILL:
+            happened.append((mail["due_at"], place, (*about, _(MAIL_STATES[mail["state"]]))))
+    happened.sort(key=lambda each: (each[0], each[1]))
+    return [(order_pages.instant(at), *cells) for at, _place, cells in happened]
+
+
+_MOMENTS: Final = MappingProxyType(
+    {
+        "accepted_at": gettext_noop("taken by the mail server"),
+        "came_back_at": gettext_noop("came back"),
+        "proven_at": gettext_noop("arrived"),
+    }
+)
+# Nothing else says at which time they came to stand so.
+_STANDS_STILL: Final = frozenset({"pending", "claimed", "permitted", "maybe", "refused", "skipped"})
+
+
+def export(
+    *,
+    number: Annotated[
+        str,
+        typer.Argument(
+            help=_("The number of the order, such as CM-7Q4K."), callback=given.order_number
+        ),
+    ],
+    written: Annotated[
+        Format, typer.Option("--format", help=_("csv or json."), case_sensitive=False)
+    ] = Format.CSV,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help=_("A new file, readable by you alone; without it, the screen.")),
+    ] = None,
+) -> None:
+    """Write every mail of an order, one a line."""
+    with session():
+        from countermand.notices import mail_story
+        from countermand.orders import queries as orders
+        from countermand.people import queries as people
+
+        orders.view(number)
+        mails = list(mail_story.of_order(number))
+        known = people.by_ids({mail.person_id for mail in mails})
+        lines = [
+            _plain(mail, known[mail.person_id].name if mail.person_id in known else "")
+            for mail in mails
+        ]
+    if written is Format.CSV:
+        _write(_as_csv(lines), to)
+    elif to is None:
+        output.write_json(lines)
+    else:
+        _write(json.dumps(output.plain(lines), ensure_ascii=False, indent=1), to)
+
+
+def _plain(mail: MailStory, name: str) -> dict[str, Any]:
+    return {
+        "order": mail.order_number,
+        "kind": mail.kind,
+        "name": name,
+        "address": mail.address,
+        "language": mail.language,
+        "reach": _REACH[int(mail.exposure)],
+        "state": mail.state,
+        "due_at": mail.due_at,
+        "accepted_at": mail.accepted_at,
+        "came_back_at": mail.bounced_at,
+        "proven_at": mail.proven_at,
+        "attempts": mail.attempts,
+        "last_reply": mail.last_reply,
+        "heard": [
+            {"kind": heard.kind, "at": heard.at, "detail": heard.detail} for heard in mail.heard
+        ],
+        "message_id": mail.message_id,
+    }
+
+
+def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
+    """Write a table for people; no cell of it can be a formula to the program that opens it."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    for line in lines:
+        heard = "; ".join(
+            f"{order_pages.instant(each['at'])} {_(HEARD[each['kind']])} {each['detail']}".strip()
+            for each in line["heard"]
+        )
+        shown = {
+            **line,
+            "kind": _(order_words.KINDS[line["kind"]]),
+            "reach": _(order_words.EXPOSURES[_REACH.index(line["reach"])]),
+            "state": _(MAIL_STATES[line["state"]]),
+            "heard": heard,
+        }
+        writer.writerow([_cell(shown[column]) for column in _COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _write(text: str, to: Path | None) -> None:
+    if to is None:
+        sys.stdout.write(text)
+        return
+    # A mark at the beginning lets spreadsheets read Devanagari.
+    marked = f"\ufeff{text}" if to.suffix.lower() == ".csv" else text
+    try:
+        to.touch(mode=0o600, exist_ok=False)
+        to.write_text(marked, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{to}: {error.strerror}") from error

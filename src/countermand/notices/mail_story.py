@@ -1,0 +1,109 @@
+"""What became of mails, line by line: for one order, for one person, and whom no mail can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from countermand.domain.delivery import NoticeState
+from countermand.domain.exposure import Exposure
+from countermand.notices.models import Notice, NoticeEvidence
+
+_CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
+_SLICE: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One thing that was heard of a mail later; `kind` is a `domain.delivery.EvidenceKind`."""
+
+    kind: str
+    at: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MailStory:
+    """One mail, from being written down to the last that was heard of it."""
+
+    order_number: str
+    kind: str
+    person_id: int
+    address: str
+    language: str
+    state: str
+    exposure: Exposure
+    due_at: datetime
+    accepted_at: datetime | None
+    bounced_at: datetime | None
+    proven_at: datetime | None
+    attempts: int
+    last_reply: str
+    queue_id: str
+    message_id: str
+    heard: tuple[Heard, ...]
+
+
+def of_order(order_number: str) -> Iterator[MailStory]:
+    """Yield every mail of an order, person by person, a slice at a time."""
+    rows = Notice.objects.filter(order_number=order_number)
+    yield from _told(rows.order_by("person_id", "due_at", "pk"))
+
+
+def of_person(person_id: int) -> list[MailStory]:
+    """Return every mail to one person, whatever the order, oldest first."""
+    return list(_told(Notice.objects.filter(person_id=person_id).order_by("due_at", "pk")))
+
+
+def unreached(order_number: str) -> tuple[int, ...]:
+    """Return people to whom every mail of an order was refused or came back: somebody calls them.
+
+    Whoever was fetched back, or never sent anything, knows of nothing and is not called.
+    """
+    rows = Notice.objects.filter(order_number=order_number)
+    other = rows.filter(person_id=OuterRef("person_id")).exclude(state__in=_CAME_BACK)
+    found = rows.filter(state__in=_CAME_BACK).exclude(Exists(other))
+    return tuple(found.order_by("person_id").values_list("person_id", flat=True).distinct())
+
+
+def _told(rows: QuerySet[Notice]) -> Iterator[MailStory]:
+    some: list[Notice] = []
+    for row in rows.iterator(chunk_size=_SLICE):
+        some.append(row)
+        if len(some) == _SLICE:
+            yield from _with_evidence(some)
+            some = []
+    yield from _with_evidence(some)
+
+
+def _with_evidence(rows: Iterable[Notice]) -> Iterator[MailStory]:
+    mails = list(rows)
+    heard: dict[int, list[Heard]] = {}
+    evidence = NoticeEvidence.objects.filter(notice_id__in=[row.pk for row in mails])
+    for notice_id, kind, at, detail in evidence.order_by("at", "pk").values_list(
+        "notice_id", "kind", "at", "detail"
+    ):
+        heard.setdefault(notice_id, []).append(Heard(kind, at, detail))
+    for row in mails:
+        yield MailStory(
+            order_number=row.order_number,
+            kind=row.kind,
+            person_id=row.person_id,
+            address=row.address,
+            language=row.language,
+            state=row.state,
+            exposure=Exposure(row.exposure),
+            due_at=row.due_at,
+            accepted_at=row.accepted_at,
+            bounced_at=row.bounced_at,
+            proven_at=row.proven_at,
+            attempts=row.attempts,
+            last_reply=row.last_reply,
+            queue_id=row.queue_id,
+            message_id=row.message_id,
+            heard=tuple(heard.get(row.pk, ())),
+        )
