@@ -55,7 +55,7 @@ class Pace:
     def chosen(cls) -> Pace:
         """Return the pace that was asked for."""
         quick = os.environ.get("QUICK", "") not in {"", "0"}
-        return cls(3, 0.7, 60, 3) if quick else cls(7, 2, 300, 7)
+        return cls(3, 1, 60, 3) if quick else cls(7, 2, 300, 7)
 
 
 @dataclass(slots=True)

@@ -212,10 +212,11 @@ def test_a_question_before_the_password_is_checked_is_no_login(
     ],
 )
 def test_each_login_is_counted_at_its_door(
-    doors: Doors, counts: Counts, protocol: str, device: str, mechanism: str, kind: str
+    doors: Doors, counts: Counts, login: tuple[str, str, str], kind: str
 ) -> None:
-    login = "ravi@amber.example"
-    policy(doors, {"login": "ravi", "device": device, "protocol": protocol, "mechanism": mechanism})
+    protocol, device, mechanism = login
+    asked = {"device": device, "protocol": protocol, "mechanism": mechanism}
+    policy(doors, {"login": "ravi@amber.example", **asked})
 
     assert counts.by_label("answers", "door") == {kind: 1}
 
