@@ -35,6 +35,7 @@ VERB_MODULES: Final = (
     "countermand.cli.db",
     "countermand.cli.synth",
     "countermand.cli.import_verbs",
+    "countermand.cli.sources",
     "countermand.cli.staff",
     "countermand.cli.device",
     "countermand.cli.doors",

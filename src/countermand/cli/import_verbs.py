@@ -107,7 +107,7 @@ def people(
             afterwards.inventory_changed(opened)
     answer = people_answer(report)
     output.emit(answer, as_json=as_json, render=lambda console: _show_people(console, report))
-    _end(report.state)
+    end(report.state)
 
 
 def devices(
@@ -162,8 +162,8 @@ def devices(
     answer = devices_answer(report)
     if dry_run:
         answer |= observations.observed(seen.kept, apps=apps, source=report.source)
-    output.emit(answer, as_json=as_json, render=lambda console: _show_devices(console, report))
-    _end(report.state)
+    output.emit(answer, as_json=as_json, render=lambda console: show_devices(console, report))
+    end(report.state)
 
 
 @dataclass(eq=False)
@@ -197,7 +197,8 @@ def _actor_id(opened: Session) -> int | None:
     return actor.person_id if actor is not None else None
 
 
-def _end(state: str) -> None:
+def end(state: str) -> None:
+    """End with the code for what is held."""
     if state == "held":
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -270,7 +271,8 @@ def _show_people(console: Console, report: PeopleReport) -> None:
     _show_state(console, report.state)
 
 
-def _show_devices(console: Console, report: LoadReport) -> None:
+def show_devices(console: Console, report: LoadReport) -> None:
+    """Show what a run did with devices."""
     line = _("Devices: {rows} read; new {new}, changed {changed}, unchanged {same}, gone {gone}.")
     output.say(
         console,

@@ -75,6 +75,7 @@ class HttpDouble:
         """Answer by `routes`: method, a pattern of the whole path, what answers."""
         self._routes = [(method, re.compile(path), answer) for method, path, answer in routes]
         self.asked: list[Asked] = []
+        self._failing: Reply | None = None
         self._scheme = "https" if authority else "http"
         self._server = ThreadingHTTPServer((ADDRESS, 0), self._handler())
         if authority:
@@ -104,8 +105,15 @@ class HttpDouble:
         self._server.server_close()
         self._thread.join(5)
 
+    def fail(self, status: int, body: bytes = b"{}") -> None:
+        """Answer everything so from now on."""
+        self._failing = Reply(body, status)
+
     def answer(self, asked: Asked) -> Reply:
         """Find what answers a request."""
+        if self._failing is not None:
+            self.asked.append(asked)
+            return self._failing
         for method, path, answer in self._routes:
             found = path.fullmatch(asked.path)
             if method == asked.method and found:

@@ -81,8 +81,6 @@ class _AppRow:
 class IntuneExport:
     """One load of an Intune export. After `reports()` is used up, the rest is complete."""
 
-    kind: Final = "intune"
-
     def __init__(
         self,
         files: Sequence[ByteSource],
@@ -90,12 +88,14 @@ class IntuneExport:
         apps: Sequence[WantedApp],
         as_of: datetime,
         documents: Iterable[Record | Fault] = (),
+        source: str = "intune",
     ) -> None:
         """Look for `apps` alone; no time in the files may lie after `as_of` (aware).
 
         `documents` are pages of managed devices, in place of the report of devices, and of
         violations of a list of restricted apps.
         """
+        self.kind = source  # the name under which is kept what it says
         headers = [(file, read_headers(file)) for file in files]
         self._unreadable = [file for file, names in headers if not names]
         self._apps_files = [file for file, names in headers if _APP_NAME in names]

@@ -1,0 +1,278 @@
+"""Runs of configured sources: open, load, and keep how it went.
+
+A run that fails for whatever reason changes nothing about devices; it is tried again after ever
+longer pauses. Sources are asked one after the other, apart from the sweep: no order waits for
+somebody else's server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from django.db import transaction
+
+from countermand.catalogue.queries import catalogue
+from countermand.config import Settings
+from countermand.connectors import servers
+from countermand.connectors.names import SourceKind
+from countermand.connectors.nanomdm import hook
+from countermand.connectors.nanomdm.commands import ask_again_at, ask_for
+from countermand.connectors.nanomdm.questions import Question
+from countermand.connectors.nanomdm.source import NanoMdmReader
+from countermand.connectors.servers import OpenServer
+from countermand.devices import actions, sources
+from countermand.devices.actions import LoadOptions, LoadReport, LoadState
+from countermand.devices.sources import SourceView, ToAsk
+from countermand.domain.app_id import Platform, WantedApp
+from countermand.domain.errors import CountermandError
+from countermand.orders import jobs as orders_jobs
+from countermand.orders import queries as orders
+from countermand.people import queries as people
+from countermand.ports import InventorySource
+from countermand.project.spooled import Spooled
+from countermand.wire.http import Waiting
+from countermand.wire.json_documents import Record
+from countermand.wire.paged import PagedSource
+from countermand.wire.secrets import SecretReference
+
+_LOG = logging.getLogger("countermand.sources")
+ASK_ANEW_AFTER: Final = timedelta(hours=20)  # before what it answered is a day old
+MOST_PULLS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How one run ended: what it loaded, or how many devices were asked."""
+
+    report: LoadReport | None = None
+    asked: int = 0
+
+
+def wanted_apps() -> tuple[WantedApp, ...]:
+    """Return the apps that orders name, drafts included: all that is ever looked for."""
+    return catalogue().wanted(orders.named_apps(), orders.signed_identifiers())
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Asks sources; time and surroundings are given, so that a test needs no other machine."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    waiting: Waiting = field(default_factory=Waiting)
+
+    @contextmanager
+    def _opened(self, view: SourceView, folder: Path, now: datetime) -> Iterator[OpenServer]:
+        around = servers.Surroundings(
+            environ=self.environ,
+            folder=folder,
+            jobs=sources.DurableJobs(view.name, now=now),
+            epoch_s=time.time,  # noqa: TID251  (a claim to others is about real time)
+            waiting=self.waiting,
+        )
+        with servers.opened(view.name, SourceKind(view.kind), view.options, around) as server:
+            yield server
+
+    def probe(self, name: str, *, now: datetime) -> None:
+        """Ask a source for next to nothing, to see that it lets us in."""
+        with _own_folder() as folder, self._opened(sources.view(name), folder, now) as server:
+            server.probe()
+
+    def run(
+        self,
+        name: str,
+        *,
+        now: datetime,
+        actor_id: int | None = None,
+        options: LoadOptions | None = None,
+        on_progress: Callable[[int], None] = lambda _done: None,
+    ) -> Ran:
+        """Run a source once and keep how it went. Raises what keeps it from running."""
+        chosen = options or LoadOptions(accept_rejects=True)
+        view = sources.view(name)
+        if not chosen.dry_run:
+            sources.began(name, now=now)
+        try:
+            with _own_folder() as folder, self._opened(view, folder, now) as server:
+                ran = self._run(view, server, now, _Load(actor_id, chosen, on_progress, folder))
+        except CountermandError as error:
+            if not chosen.dry_run:
+                sources.failed(name, error.code, now=now)
+            raise
+        if not chosen.dry_run:
+            self._keep(name, ran, now)
+        return ran
+
+    def _keep(self, name: str, ran: Ran, now: datetime) -> None:
+        if ran.report is not None and ran.report.state is LoadState.HELD:
+            sources.failed(name, "devices.held", now=now)
+            return
+        sources.succeeded(name, now=now)
+        orders_jobs.after_import(self.settings, now=now)
+
+    def _run(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> Ran:
+        apps = wanted_apps()
+        if server.nanomdm is not None:
+            return Ran(asked=self._ask(view, server, apps, now, dry_run=load.options.dry_run))
+        if server.pull is not None and not load.options.dry_run:
+            self._drain(view, server, now, load)
+        return Ran(report=load.take(server.source(apps, now), now))
+
+    def _drain(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> None:
+        """Take in the messages that wait; each is acknowledged after what it said is durable."""
+        if server.pull is None or server.acknowledge is None or server.reader is None:
+            return
+        for _ in range(MOST_PULLS):
+            answer = server.pull()
+            if not answer.records("receivedMessages"):
+                return
+            source = PagedSource(server.reader(), [answer], wanted_apps(), now, source=view.name)
+            if load.take(source, now).state is LoadState.HELD:
+                return
+            server.acknowledge(answer)
+
+    def _ask(
+        self,
+        view: SourceView,
+        server: OpenServer,
+        apps: Sequence[WantedApp],
+        now: datetime,
+        *,
+        dry_run: bool,
+    ) -> int:
+        """Ask the devices whose answer is missing or growing old; return how many."""
+        by_platform: dict[Platform, list[str]] = {}
+        for device in sources.to_ask(view.name):
+            if apps and _is_due(device, now):
+                by_platform.setdefault(Platform(device.platform), []).append(device.enrollment_id)
+        for platform, ids in by_platform.items():
+            if dry_run or server.nanomdm is None:
+                continue
+            asking = ask_for(apps, platform, command_uuid=str(uuid.uuid4()))
+            sources.ask(
+                view.name,
+                ids,
+                command_uuid=asking.command_uuid,
+                identifiers=asking.question.identifiers,
+                now=now,
+            )
+            server.nanomdm.enqueue(ids, asking)
+        return sum(len(ids) for ids in by_platform.values())
+
+    def run_due(self, *, now: Callable[[], datetime]) -> int:
+        """Run every source whose time has come; a fault of one never keeps the others from it."""
+        ran = 0
+        for view in sources.due(now()):
+            try:
+                self.run(view.name, now=now())
+                ran += 1
+            except CountermandError as error:
+                _LOG.warning("source.failed source=%s code=%s", view.name, error.code)
+            except Exception as error:  # noqa: BLE001  (its text may hold what must not be kept)
+                _LOG.error("source.broke source=%s error=%s", view.name, type(error).__name__)
+                sources.failed(view.name, f"broke.{type(error).__name__}", now=now())
+        sources.forget(now())
+        return ran
+
+    def take_in(self, name: str, body: bytes, signature: str, *, now: datetime) -> bool:
+        """Take in one post of a hook, durably; False when it came before.
+
+        Raises SourceNotKnown, EventRefused, SecretNotReadable.
+        """
+        view = sources.view(name)
+        told = str(view.options.get("hook_secret", ""))
+        key = SecretReference.parse(told, option="--hook-secret").read(self.environ)
+        event = hook.taken_in(body, signature, key=key.encode(), now=now)
+        with transaction.atomic():
+            if not sources.is_new_event(name, event.text("event_id"), now=now):
+                return False
+            reader = NanoMdmReader(_Questions(name))
+            source = PagedSource(reader, [event], wanted_apps(), now, source=name)
+            _load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
+            _note_answer(name, reader, event, now)
+        orders_jobs.after_import(self.settings, now=now)
+        return True
+
+
+def runner(settings: Settings) -> Runner:
+    """Return what runs sources here."""
+    return Runner(settings, os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """How what a source says is taken over."""
+
+    actor_id: int | None
+    options: LoadOptions
+    on_progress: Callable[[int], None]
+    folder: Path
+
+    def take(self, source: InventorySource, now: datetime) -> LoadReport:
+        """Read a source to its end, and only then load it."""
+
+        def tell(done: int) -> None:
+            self.on_progress(done)
+            sources.came_so_far(source.kind, done)
+
+        spooled = Spooled(source, self.folder, on_progress=tell)
+        return _load(spooled, self.options, actor_id=self.actor_id, now=now)
+
+
+def _load(
+    source: InventorySource, options: LoadOptions, *, actor_id: int | None, now: datetime
+) -> LoadReport:
+    return actions.load_inventory(
+        source,
+        apps=wanted_apps(),
+        owners=people.ids_by_address(),
+        as_of=now,
+        now=now,
+        actor_id=actor_id,
+        options=options,
+    )
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="countermand-source-") as folder:
+        yield Path(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What was asked, out of the database."""
+
+    name: str
+
+    def asked(self, enrollment_id: str, command_uuid: str) -> Question | None:
+        """Return the question, None when it is not one of ours."""
+        found = sources.asked(self.name, enrollment_id, command_uuid)
+        if found is None:
+            return None
+        return Question(found.identifiers, managed_only=found.managed_only)
+
+
+def _is_due(device: ToAsk, now: datetime) -> bool:
+    if device.asked_at is None:
+        return True
+    if device.times:
+        return now >= ask_again_at(device.asked_at, device.times)
+    return device.answered_at is None or now >= device.answered_at + ASK_ANEW_AFTER
+
+
+def _note_answer(name: str, reader: NanoMdmReader, event: Record, now: datetime) -> None:
+    """Keep that a question was answered; NotNow is no answer, the device will be heard again."""
+    if event.text("acknowledge_event", "status") in {"Acknowledged", "Error"}:
+        command = event.text("acknowledge_event", "command_uuid")
+        sources.answered(name, reader.device_id(event), command, now=now)

@@ -1,0 +1,290 @@
+"""Sources that are asked by themselves: what is kept, what a failure leaves, what is never kept."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from countermand import config
+from countermand.catalogue.queries import catalogue
+from countermand.connectors import servers
+from countermand.connectors.names import SourceKind
+from countermand.connectors.nanomdm.hook import EventRefused
+from countermand.devices import sources
+from countermand.devices.actions import LoadOptions, LoadState
+from countermand.devices.models import Device, Observation, Question
+from countermand.domain.errors import CountermandError
+from countermand.orders import queries as orders
+from countermand.people.models import Person
+from countermand.project import source_runs
+from countermand.project.source_runs import Runner
+from countermand.testing.http_double import HttpDouble, TestAuthority
+from countermand.testing.mdm_doubles import AppleDevice, JamfDouble, NanoMdmDouble
+from countermand.wire.hosts import HostNotAllowed
+from countermand.wire.http import SourceRefused, SourceUnavailable, Waiting
+from countermand.wire.secrets import NoReference, SecretNotReadable
+
+pytestmark = [pytest.mark.django_db, pytest.mark.enable_socket]
+
+SAMPLES = Path(__file__).parents[2] / "fixtures" / "inventory"
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+SECRET = "invented"
+BUNDLE = "com.zhiliaoapp.musically"
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((SAMPLES / name).read_text(encoding="utf-8"))[
+        "results"
+    ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    return TestAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(autouse=True)
+def one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order names TikTok; how orders are written is for other tests."""
+    monkeypatch.setattr(
+        source_runs,
+        "wanted_apps",
+        lambda: catalogue().wanted(["tiktok"], orders.signed_identifiers()),
+    )
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    settings = config.load({"COUNTERMAND_DATA": str(tmp_path / "data")})
+    settings.folder.stop.mkdir(parents=True)
+    waiting = Waiting(sleep=lambda _s: None, jitter=lambda: 0.0)
+    return Runner(settings, {"JAMF": SECRET, "NANO": "nano-key", "HOOK": "hook-key"}, waiting)
+
+
+@pytest.fixture
+def jamf(authority: TestAuthority) -> Iterator[tuple[JamfDouble, HttpDouble]]:
+    double = JamfDouble(rows("jamf/mobile-devices-detail.page0.json"), secret=SECRET)
+    with HttpDouble(double.routes(), authority=authority) as server:
+        add("jamf", authority, url=server.base, client_id=double.client_id, secret="env:JAMF")
+        yield double, server
+
+
+def add(name: str, authority: TestAuthority, **options: Any) -> None:
+    private = {"private_network": True, "ca_file": str(authority.ca_file)}
+    sources.add(name, options=options | private, every=timedelta(hours=6), actor_id=None, now=NOW)
+
+
+Jamf = tuple[JamfDouble, HttpDouble]
+
+
+def presences() -> dict[str, str]:
+    found = Observation.objects.values_list("device__source_device_id", "presence")
+    return dict(found)
+
+
+def test_a_run_loads_what_the_source_says_and_is_due_again_later(
+    runner: Runner, jamf: Jamf
+) -> None:
+    owner = Person.objects.create(uid="a", name="Asha", address="asha.verma@example.org")
+
+    ran = runner.run("jamf", now=NOW)
+
+    assert ran.report is not None
+    assert ran.report.state is LoadState.LOADED
+    assert presences() == {
+        "mobile:11": "present",
+        "mobile:12": "unobservable",
+        "mobile:13": "absent",
+    }
+    assert Device.objects.get(source_device_id="mobile:11").person_id == owner.pk
+    view = sources.view("jamf")
+    assert (view.succeeded_at, view.due_at) == (NOW, NOW + timedelta(hours=6))
+    assert view.progress == 3
+
+
+def test_a_dry_run_says_what_would_change_and_keeps_nothing(runner: Runner, jamf: Jamf) -> None:
+    ran = runner.run("jamf", now=NOW, options=LoadOptions(dry_run=True))
+
+    assert ran.report is not None
+    assert (ran.report.state, ran.report.new) == (LoadState.TRIED, 3)
+    assert not Device.objects.exists()
+    assert sources.view("jamf").succeeded_at is None
+
+
+@pytest.mark.parametrize(
+    ("break_it", "error"),
+    [
+        (lambda double, _: setattr(double, "secret", "changed"), SourceRefused),
+        (lambda _, server: server.fail(503), SourceUnavailable),
+        (lambda _, server: server.fail(200, b'{"results": null, "errors": [{"code": "X"}]}'), None),
+        (lambda _, server: server.fail(200, b"<html>sign in</html>"), CountermandError),
+    ],
+    ids=["auth loss", "outage", "200 that holds an error", "a page in place of an answer"],
+)
+def test_a_failure_keeps_the_old_state_and_is_tried_again_later(
+    runner: Runner,
+    jamf: Jamf,
+    break_it: Callable[[JamfDouble, HttpDouble], None],
+    error: type[CountermandError] | None,
+) -> None:
+    runner.run("jamf", now=NOW)
+    before = (presences(), list(Device.objects.values("source_device_id", "gone_at")))
+    break_it(*jamf)
+
+    with pytest.raises(error or CountermandError):
+        runner.run("jamf", now=NOW + timedelta(hours=6))
+
+    after = (presences(), list(Device.objects.values("source_device_id", "gone_at")))
+    assert after == before
+    view = sources.view("jamf")
+    assert view.failed_in_a_row == 1
+    assert view.last_error
+    assert view.due_at == NOW + timedelta(hours=6, minutes=5)
+
+
+def test_a_run_that_would_lose_most_devices_is_held(runner: Runner, jamf: Jamf) -> None:
+    runner.run("jamf", now=NOW)
+    jamf[0].mobile = ()
+
+    ran = runner.run("jamf", now=NOW + timedelta(hours=6))
+
+    assert ran.report is not None
+    assert ran.report.state is LoadState.HELD
+    assert not Device.objects.filter(gone_at__isnull=False).exists()
+    assert sources.view("jamf").last_error == "devices.held"
+
+
+def test_due_sources_run_and_a_broken_one_keeps_none_from_it(
+    runner: Runner, jamf: Jamf, authority: TestAuthority
+) -> None:
+    add("fleet", authority, url="https://127.0.0.1:9", secret="env:NOT_THERE")
+
+    assert runner.run_due(now=lambda: NOW) == 1
+    assert sources.view("fleet").last_error == "source.secret_not_readable"
+    assert sources.due(NOW + timedelta(minutes=1)) == ()
+
+
+@pytest.mark.parametrize("option", ["secret", "hook_secret"])
+def test_a_secret_itself_is_refused(option: str) -> None:
+    given = {"url": "https://m.example.org", "secret": "file:/a", "hook_secret": "file:/b"}
+
+    with pytest.raises(NoReference):
+        servers.check_options(SourceKind.NANOMDM, given | {option: "hunter2"})
+
+
+def test_an_address_without_tls_is_refused() -> None:
+    with pytest.raises(HostNotAllowed):
+        servers.check_options(
+            SourceKind.FLEET, {"url": "http://fleet.example.org", "secret": "env:A"}
+        )
+
+
+def test_a_secret_is_nowhere_in_the_database_nor_in_what_is_shown(
+    runner: Runner, jamf: Jamf
+) -> None:
+    runner.run("jamf", now=NOW)
+
+    assert SECRET not in str(sources.every_source())
+    with connection.cursor() as cursor:
+        for table in ("devices_source", "audit_entry", "devices_importrun"):
+            cursor.execute(f"SELECT string_agg(t::text, ' ') FROM {table} AS t")
+            assert SECRET not in str(cursor.fetchone())
+
+
+def test_a_missing_secret_names_the_place_and_not_what_was_there(
+    jamf: Jamf, runner: Runner
+) -> None:
+    bare = Runner(runner.settings, {}, runner.waiting)
+
+    with pytest.raises(SecretNotReadable) as refused:
+        bare.run("jamf", now=NOW)
+
+    assert refused.value.reference == "env:JAMF"
+
+
+@pytest.fixture
+def nano(authority: TestAuthority) -> Iterator[NanoMdmDouble]:
+    carries = {"Identifier": BUNDLE, "Name": "TikTok", "Installing": False}
+    double = NanoMdmDouble(
+        {
+            "D1": AppleDevice("D1", [carries, {"Identifier": "org.example.payroll"}]),
+            "D2": AppleDevice("D2", []),
+        }
+    )
+    with HttpDouble(double.routes(), authority=authority) as server:
+        add("nanomdm", authority, url=server.base, secret="env:NANO", hook_secret="env:HOOK")
+        for each in ("D1", "D2"):
+            Device.objects.create(source="nanomdm", source_device_id=each, platform="ios")
+        yield double
+
+
+def test_devices_are_asked_answer_through_the_hook_and_are_left_alone_for_a_day(
+    runner: Runner, nano: NanoMdmDouble
+) -> None:
+    assert runner.run("nanomdm", now=NOW).asked == 2
+    assert Question.objects.count() == 2
+
+    posts = nano.posts(NOW + timedelta(minutes=1))
+    for body, signature in posts:
+        assert runner.take_in("nanomdm", body, signature, now=NOW + timedelta(minutes=1))
+
+    assert presences() == {"D1": "present", "D2": "absent"}
+    assert runner.run("nanomdm", now=NOW + timedelta(hours=10)).asked == 0
+    assert runner.run("nanomdm", now=NOW + timedelta(hours=21)).asked == 2
+
+
+def test_an_answer_that_never_came_is_asked_for_again(runner: Runner, nano: NanoMdmDouble) -> None:
+    runner.run("nanomdm", now=NOW)
+    nano.queued.clear()  # the hook answered 500 once, and NanoMDM forgets
+
+    assert runner.run("nanomdm", now=NOW + timedelta(minutes=29)).asked == 0
+    assert runner.run("nanomdm", now=NOW + timedelta(minutes=31)).asked == 2
+
+
+def test_a_replayed_event_changes_nothing(runner: Runner, nano: NanoMdmDouble) -> None:
+    runner.run("nanomdm", now=NOW)
+    posts = nano.posts(NOW)
+    first = [runner.take_in("nanomdm", *post, now=NOW) for post in posts]
+
+    again = [runner.take_in("nanomdm", *post, now=NOW + timedelta(hours=1)) for post in posts]
+
+    assert (first, again) == ([True, True], [False, False])
+
+
+def test_a_forged_event_changes_nothing(runner: Runner, nano: NanoMdmDouble) -> None:
+    runner.run("nanomdm", now=NOW)
+    for body, signature in nano.posts(NOW):
+        runner.take_in("nanomdm", body, signature, now=NOW)
+    body, _ = nano.post(AppleDevice("D1"), {"InstalledApplicationList": []}, NOW)
+
+    with pytest.raises(EventRefused):
+        runner.take_in("nanomdm", body, "AAAA", now=NOW)
+
+    assert presences()["D1"] == "present"
+
+
+def test_an_answer_to_somebody_elses_question_makes_nothing_absent(
+    runner: Runner, nano: NanoMdmDouble
+) -> None:
+    runner.run("nanomdm", now=NOW)
+    for post in nano.posts(NOW):
+        runner.take_in("nanomdm", *post, now=NOW)
+    later = NOW + timedelta(hours=1)
+    empty = {"InstalledApplicationList": [], "Status": "Acknowledged"}
+    post = nano.post(AppleDevice("D1"), empty, later, command_uuid="not-ours")
+
+    runner.take_in("nanomdm", *post, now=later)
+
+    assert presences()["D1"] == "present"
+
+
+def test_the_folder_of_a_run_is_private_and_gone_afterwards() -> None:
+    with source_runs._own_folder() as folder:
+        assert folder.stat().st_mode & 0o077 == 0
+
+    assert not folder.exists()
