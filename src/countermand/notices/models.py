@@ -99,7 +99,8 @@ class Notice(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["order_number", "revision_number", "kind", "step", "person_id", "address"],
+                # Its first two find whatever one person was sent of an order.
+                fields=["order_number", "person_id", "kind", "step", "revision_number", "address"],
                 name="one_notice_each",
             ),
             models.UniqueConstraint(fields=["message_id"], name="one_message_id"),
@@ -140,7 +141,6 @@ class Notice(models.Model):
                 condition=models.Q(is_waiting=True),
                 name="notices_to_take",
             ),
-            models.Index(fields=["order_number", "person_id"], name="notices_by_person"),
         ]
 
 
