@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from countermand.project import web_pages
 
@@ -10,6 +10,7 @@ urlpatterns = [
     path("healthz", web_pages.healthz, name="healthz"),
     path("readyz", web_pages.readyz, name="readyz"),
     path("check", web_pages.check, name="check"),
+    path("scim/v2/", include("countermand.scim.urls")),
     path("", web_pages.lookup, name="lookup"),
     path("<path:path>", web_pages.lookup, name="lookup-file"),
 ]

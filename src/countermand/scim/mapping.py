@@ -1,0 +1,122 @@
+"""A user of SCIM as a person here, and back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from scim2_models import Email, GroupMembership, Meta, Reference
+
+from countermand import person_facts
+from countermand.domain.address import folded_address
+from countermand.domain.directory import EVERYBODY, PersonRecord
+from countermand.people.provisioning import Entry, Told
+from countermand.people.provisioning import Group as GroupEntry
+from countermand.people.queries import NOWHERE
+from countermand.scim.service import PERSON, EnterpriseUser, Group, Manager, Member, User
+
+_NOT_KEPT: Final = frozenset({"id", "meta", "groups"})
+
+
+def told(user: User, *, language: str, zone: str) -> Told:
+    """Return what a directory says of one person; `language` and `zone` hold where it says none."""
+    login = (user.user_name or "").strip()
+    enterprise = user[EnterpriseUser] or EnterpriseUser()
+    addresses = _addresses(user, login)
+    country = _country(user)
+    manager = enterprise.manager.value if enterprise.manager else None
+    record = PersonRecord(
+        uid=(user.external_id or login)[:200],
+        name=_name(user, login)[:200],
+        address=addresses[0],
+        other_addresses=tuple(addresses[1:]),
+        language=_language(user) or language,
+        country=country,
+        zone=person_facts.zone_name(user.timezone or "")
+        or person_facts.only_zone_of(country)
+        or zone,
+        groups=(EVERYBODY,),
+        unit=(enterprise.department or "")[:200],
+    )
+    return Told(
+        record=record,
+        login=login[:320],
+        external_id=(user.external_id or "")[:200],
+        said={
+            name: value
+            for name, value in user.model_dump(mode="json").items()
+            if name not in _NOT_KEPT
+        },
+        is_active=user.active is not False,
+        manager_id=int(manager) if manager and manager.isdecimal() else None,
+    )
+
+
+def _addresses(user: User, login: str) -> list[str]:
+    """Return all addresses, the one that mails go to first; nobody is left without any."""
+    emails = sorted(user.emails or [], key=_rank)
+    texts = [*(email.value or "" for email in emails), login]
+    found = [folded for text in texts if (folded := folded_address(text))]
+    return list(dict.fromkeys(found)) or [f"{login.lower().replace('@', '-')[:200]}{NOWHERE}"]
+
+
+def _rank(email: Email) -> tuple[bool, bool]:
+    return not email.primary, email.type != "work"
+
+
+def _name(user: User, login: str) -> str:
+    name = user.name
+    spelt = f"{name.given_name or ''} {name.family_name or ''}".strip() if name else ""
+    return user.display_name or (name and name.formatted) or spelt or login
+
+
+def _language(user: User) -> str | None:
+    words = (user.preferred_language, user.locale)
+    return next((tag for word in words if word and (tag := person_facts.language_tag(word))), None)
+
+
+def _country(user: User) -> str:
+    found = (person_facts.country_code(each.country or "") for each in user.addresses or [])
+    return next((code for code in found if code), "")
+
+
+def user_of(entry: Entry, base: str) -> User:
+    """Return a person as they are said back; `base` is the address of this service."""
+    user: User = PERSON.model_validate(dict(entry.said))
+    user.id = str(entry.person_id)
+    if user.active is not None or not entry.is_active:
+        user.active = entry.is_active
+    user.groups = [
+        GroupMembership(
+            value=str(key), display=name, type="direct", ref=Reference(f"{base}/Groups/{key}")
+        )
+        for key, name in entry.groups
+    ] or None
+    enterprise = user[EnterpriseUser]
+    if enterprise is not None and enterprise.manager is not None and entry.manager_id:
+        link: Reference[User] = Reference(f"{base}/Users/{entry.manager_id}")
+        enterprise.manager = Manager(value=str(entry.manager_id), ref=link)
+    user.meta = _meta("User", f"{base}/Users/{entry.person_id}", entry)
+    return user
+
+
+def group_of(entry: GroupEntry, base: str) -> Group:
+    """Return a group as it is said back."""
+    return Group(
+        id=str(entry.key),
+        external_id=entry.external_id or None,
+        display_name=entry.name,
+        members=[
+            Member(value=str(key), ref=Reference(f"{base}/Users/{key}")) for key in entry.members
+        ]
+        or None,
+        meta=_meta("Group", f"{base}/Groups/{entry.key}", entry),
+    )
+
+
+def _meta(kind: str, location: str, entry: Any) -> Meta:
+    return Meta(
+        resource_type=kind,
+        created=entry.created_at,
+        last_modified=entry.changed_at,
+        location=location,
+    )

@@ -1,0 +1,437 @@
+"""The addresses below /scim/v2: who asks is proven by a directory's token, never by a cookie."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from pydantic import ValidationError
+from scim2_models import (
+    Context,
+    Error,
+    ForbiddenException,
+    InvalidFilterException,
+    InvalidSyntaxException,
+    ListResponse,
+    MutabilityException,
+    NotFoundException,
+    PatchOp,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    Schema,
+    SCIMException,
+    ScimFilter,
+    UnauthorizedException,
+    UniquenessException,
+)
+
+from countermand import clock, config
+from countermand.people import provisioning
+from countermand.people.provisioning import AlreadyThere, DirectoryTokenNotKnown, NotThere
+from countermand.scim import mapping
+from countermand.scim.service import CONFIG, MOST_RESULTS, PERSON, PROVIDER, Group, User
+
+_TYPE: Final = "application/scim+json"
+_BEARER: Final = re.compile(r"[Bb]earer +([A-Za-z0-9_]{10,200})")
+_BY_KEY: Final = re.compile(
+    r'(?P<name>userName|externalId|id|displayName|emails(\[type eq "work"\])?(\.value)?)'
+    r' +eq +"(?P<value>[^"\\]{1,320})"',
+    re.IGNORECASE,
+)
+_MOST_DIGITS: Final = 15
+Answer = Callable[..., HttpResponse]
+ResourceT = TypeVar("ResourceT", bound="Resource[Any]")
+
+
+def _service(answer: Answer) -> Answer:
+    """Let in who has a directory's token, and turn what goes wrong into errors of SCIM."""
+
+    @csrf_exempt
+    @wraps(answer)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            with PROVIDER:
+                _check_token(request)
+                return answer(request, *args, **kwargs)
+        except SCIMException as error:
+            return _error(error.to_error())
+        except ValidationError as error:
+            first = Error.from_validation_errors(error)[0]
+            return _error(first)
+        except AlreadyThere as error:
+            return _error(UniquenessException(detail=str(error)).to_error())
+        except NotThere as error:
+            return _error(NotFoundException(detail=str(error)).to_error())
+
+    return guarded
+
+
+def _check_token(request: HttpRequest) -> None:
+    given = _BEARER.fullmatch(request.headers.get("Authorization", "").strip())
+    try:
+        provisioning.check_directory_token(given[1] if given else "")
+    except DirectoryTokenNotKnown as error:
+        raise UnauthorizedException(detail=str(error)) from error
+
+
+def _error(error: Error) -> HttpResponse:
+    response = _json(error.model_dump(), HTTPStatus(int(error.status or 500)))
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = 'Bearer realm="scim"'
+    return response
+
+
+def _json(content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    response = HttpResponse(text, content_type=_TYPE, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    try:
+        read = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidSyntaxException from error
+    if not isinstance(read, dict):
+        raise InvalidSyntaxException
+    return read
+
+
+def _base(request: HttpRequest) -> str:
+    return request.build_absolute_uri("/scim/v2")
+
+
+def _key(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise NotThere(key=text[:60])
+    return int(text)
+
+
+def _only(request: HttpRequest, *methods: str) -> None:
+    if request.method not in methods:
+        error = ForbiddenException(detail=f"{request.method} is not answered here.")
+        error.status = HTTPStatus.METHOD_NOT_ALLOWED
+        raise error
+
+
+def _asked(query: Mapping[str, Any], model: type[Resource[Any]]) -> ResponseParameters[Any]:
+    names = ("attributes", "excludedAttributes")
+    given = {name: query[name] for name in names if name in query}
+    return ResponseParameters[model].model_validate(given)  # type: ignore[valid-type]
+
+
+def _said(
+    resource: Resource[Any],
+    request: HttpRequest,
+    context: Context,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> HttpResponse:
+    asked = _asked(request.GET, type(resource))
+    response = _json(resource.model_dump(scim_ctx=context, response_parameters=asked), status)
+    if status is HTTPStatus.CREATED and resource.meta is not None:
+        response["Location"] = str(resource.meta.location)
+    return response
+
+
+# -- what this service is ----------------------------------------------------------------------
+
+
+@_service
+def service_provider_config(request: HttpRequest) -> HttpResponse:
+    """Say what this service can do."""
+    _only(request, "GET")
+    return _json(CONFIG.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE))
+
+
+@_service
+def schemas(request: HttpRequest, key: str = "") -> HttpResponse:
+    """Say which attributes are kept, of all kinds or of one."""
+    _only(request, "GET")
+    return _described(request, Schema, PROVIDER.schemas, key, lambda each: str(each.id))
+
+
+@_service
+def resource_types(request: HttpRequest, key: str = "") -> HttpResponse:
+    """Say which kinds there are: users and groups."""
+    _only(request, "GET")
+    return _described(
+        request, ResourceType, PROVIDER.resource_types, key, lambda each: str(each.name)
+    )
+
+
+def _described(
+    request: HttpRequest,
+    model: type[ResourceT],
+    every: Sequence[ResourceT],
+    key: str,
+    name_of: Callable[[ResourceT], str],
+) -> HttpResponse:
+    if "filter" in request.GET:  # RFC 7644, 4: a description is not searched
+        raise ForbiddenException
+    if not key:
+        return _list(model, list(every), len(every), 1)
+    found = next((each for each in every if name_of(each) == key), None)
+    if found is None:
+        raise NotThere(key=key[:200])
+    return _json(found.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE))
+
+
+def _list(
+    model: type[ResourceT],
+    page: Sequence[ResourceT],
+    total: int,
+    start: int,
+    asked: ResponseParameters[Any] | None = None,
+) -> HttpResponse:
+    answer = ListResponse[model](  # type: ignore[valid-type]
+        total_results=total, start_index=start, items_per_page=len(page), resources=list(page)
+    )
+    return _json(
+        answer.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=asked)
+    )
+
+
+# -- people ------------------------------------------------------------------------------------
+
+
+@_service
+def users(request: HttpRequest) -> HttpResponse:
+    """List people, or take on a new one."""
+    _only(request, "GET", "POST")
+    if request.method == "POST":
+        user = PERSON.model_validate(_body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        return _said(
+            _put(user, request, None), request, Context.RESOURCE_CREATION_RESPONSE,
+            HTTPStatus.CREATED,
+        )  # fmt: skip
+    return _listed_users(request.GET, _base(request))
+
+
+@_service
+def search_users(request: HttpRequest) -> HttpResponse:
+    """List people as a request body asks for it."""
+    _only(request, "POST")
+    return _listed_users(_body(request), _base(request))
+
+
+def _listed_users(query: Mapping[str, Any], base: str) -> HttpResponse:
+    rows, is_all = _narrowed(query)
+    if not is_all:
+        every = (mapping.user_of(each, base) for each in provisioning.read(rows))
+        return _matching(query, PERSON, every)
+    start, count = _page(query)
+    page = provisioning.read(rows[start - 1 : start - 1 + count])
+    listed: list[User] = [mapping.user_of(each, base) for each in page]
+    return _list(PERSON, listed, rows.count(), start, _asked(query, PERSON))
+
+
+@_service
+def user(request: HttpRequest, key: str) -> HttpResponse:
+    """Show, replace, change or take away one person."""
+    _only(request, "GET", "PUT", "PATCH", "DELETE")
+    person_id = _key(key)
+    known = mapping.user_of(provisioning.entry(person_id), _base(request))
+    match request.method:
+        case "PUT":
+            context = Context.RESOURCE_REPLACEMENT_REQUEST
+            given = PERSON.model_validate(_body(request), scim_ctx=context)
+            given.replace(known)
+            changed = _put(given, request, person_id)
+            return _said(changed, request, Context.RESOURCE_REPLACEMENT_RESPONSE)
+        case "PATCH":
+            _patch(PERSON, known, request)
+            changed = _put(known, request, person_id)
+            return _said(changed, request, Context.RESOURCE_PATCH_RESPONSE)
+        case "DELETE":
+            provisioning.take_away_person(person_id, now=_now())
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        case _:
+            return _said(known, request, Context.RESOURCE_QUERY_RESPONSE)
+
+
+def _put(user: User, request: HttpRequest, person_id: int | None) -> User:
+    settings = config.load()
+    told = mapping.told(user, language=settings.default_language, zone="UTC")
+    entry = provisioning.put_person(told, person_id=person_id, now=_now())
+    return mapping.user_of(entry, _base(request))
+
+
+def _now() -> datetime:
+    return clock.for_data(config.load().folder).now()
+
+
+def _patch(model: type[ResourceT], known: ResourceT, request: HttpRequest) -> None:
+    body = _body(request)
+    for operation in body.get("Operations") or []:
+        _mend(operation)
+    patch = PatchOp[model].model_validate(  # type: ignore[valid-type]
+        body, scim_ctx=Context.RESOURCE_PATCH_REQUEST
+    )
+    patch.patch(known)
+
+
+def _mend(operation: Any) -> None:
+    """Read "True" and "False" as Entra writes them in older configurations."""
+    words = {"true": True, "false": False}
+    if not isinstance(operation, dict):
+        return
+    value = operation.get("value")
+    if isinstance(value, str) and str(operation.get("path", "")).lower() == "active":
+        operation["value"] = words.get(value.lower(), value)
+    if isinstance(value, dict) and isinstance(value.get("active"), str):
+        value["active"] = words.get(value["active"].lower(), value["active"])
+
+
+# -- groups ------------------------------------------------------------------------------------
+
+
+@_service
+def groups(request: HttpRequest) -> HttpResponse:
+    """List groups, or make a new one."""
+    _only(request, "GET", "POST")
+    base = _base(request)
+    if request.method == "POST":
+        group = Group.model_validate(_body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        made = _put_group(group, base, None)
+        return _said(made, request, Context.RESOURCE_CREATION_RESPONSE, HTTPStatus.CREATED)
+    return _listed_groups(request.GET, base)
+
+
+@_service
+def search_groups(request: HttpRequest) -> HttpResponse:
+    """List groups as a request body asks for it."""
+    _only(request, "POST")
+    return _listed_groups(_body(request), _base(request))
+
+
+def _listed_groups(query: Mapping[str, Any], base: str) -> HttpResponse:
+    rows = _narrowed_groups(query)
+    every = (mapping.group_of(each, base) for each in provisioning.read_groups(rows))
+    return _matching(query, Group, every)
+
+
+@_service
+def group(request: HttpRequest, key: str) -> HttpResponse:
+    """Show, replace, change or take away one group."""
+    _only(request, "GET", "PUT", "PATCH", "DELETE")
+    number, base = _key(key), _base(request)
+    known = mapping.group_of(provisioning.group(number), base)
+    match request.method:
+        case "PUT":
+            context = Context.RESOURCE_REPLACEMENT_REQUEST
+            given = Group.model_validate(_body(request), scim_ctx=context)
+            given.replace(known)
+            changed = _put_group(given, base, number)
+            return _said(changed, request, Context.RESOURCE_REPLACEMENT_RESPONSE)
+        case "PATCH":
+            _patch(Group, known, request)
+            changed = _put_group(known, base, number)
+            return _said(changed, request, Context.RESOURCE_PATCH_RESPONSE)
+        case "DELETE":
+            provisioning.take_away_group(number, now=_now())
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        case _:
+            return _said(known, request, Context.RESOURCE_QUERY_RESPONSE)
+
+
+def _put_group(group: Group, base: str, key: int | None) -> Group:
+    name = " ".join((group.display_name or "").split())
+    if not name or len(name) > 100:  # noqa: PLR2004 - what a scope can name
+        raise MutabilityException(detail="displayName is needed, of at most 100 characters.")
+    members = {
+        int(each.value)
+        for each in group.members or []
+        if each.value and each.value.isdecimal() and len(each.value) <= _MOST_DIGITS
+    }
+    entry = provisioning.put_group(
+        name, external_id=group.external_id or "", members=members, key=key, now=_now()
+    )
+    return mapping.group_of(entry, base)
+
+
+@_service
+def search(request: HttpRequest) -> HttpResponse:
+    """List people and groups together, as a request body asks for it."""
+    _only(request, "POST")
+    query, base = _body(request), _base(request)
+    rows, _ = _narrowed(query)
+    people = [mapping.user_of(each, base) for each in provisioning.read(rows)]
+    named = provisioning.read_groups(_narrowed_groups(query))
+    every: list[Any] = [*people, *(mapping.group_of(each, base) for each in named)]
+    return _matching(query, PERSON | Group, every)
+
+
+# -- what is asked for -------------------------------------------------------------------------
+
+
+def _filter(query: Mapping[str, Any]) -> str:
+    return str(query.get("filter") or "").strip()
+
+
+def _narrowed(query: Mapping[str, Any]) -> tuple[QuerySet[Any], bool]:
+    """Return the rows that can match, and whether they are the answer already."""
+    text = _filter(query)
+    by_key = _BY_KEY.fullmatch(text)
+    if by_key is None:
+        return provisioning.entries(), not text
+    name, value = by_key["name"].lower(), by_key["value"]
+    if name == "username":
+        return provisioning.entries(login=value), True
+    if name == "externalid":
+        return provisioning.entries(external_id=value), True
+    if name.startswith("emails"):
+        return provisioning.entries(address=value), False
+    return provisioning.entries(), False
+
+
+def _narrowed_groups(query: Mapping[str, Any]) -> QuerySet[Any]:
+    by_key = _BY_KEY.fullmatch(_filter(query))
+    if by_key is not None and by_key["name"].lower() == "displayname":
+        return provisioning.groups(name=by_key["value"])
+    if by_key is not None and by_key["name"].lower() == "externalid":
+        return provisioning.groups(external_id=by_key["value"])
+    return provisioning.groups()
+
+
+def _matching(
+    query: Mapping[str, Any], model: type[ResourceT], every: Iterable[ResourceT]
+) -> HttpResponse:
+    """Show a page of what the filter means."""
+    if text := _filter(query):
+        try:
+            meant = ScimFilter[model](text)  # type: ignore[valid-type]
+        except InvalidFilterException:
+            raise
+        except ValueError as error:
+            raise InvalidFilterException(filter=text) from error
+        every = (each for each in every if meant.match(each))
+    found = list(every)
+    start, count = _page(query)
+    page = found[start - 1 : start - 1 + count]
+    return _list(model, page, len(found), start, _asked(query, model))
+
+
+def _page(query: Mapping[str, Any]) -> tuple[int, int]:
+    start, count = query.get("startIndex"), query.get("count")
+    try:
+        first = int(start) if start is not None else 1
+        many = int(count) if count is not None else MOST_RESULTS
+    except (TypeError, ValueError) as error:
+        raise InvalidSyntaxException from error
+    return min(max(1, first), 10**9), min(max(0, many), MOST_RESULTS)
+
+
+@_service
+def nothing(_request: HttpRequest, rest: str) -> HttpResponse:
+    """Say that there is nothing at this address."""
+    raise NotThere(key=rest[:200])
