@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -167,9 +168,12 @@ def _known_doors(facts: Iterable[DoorFacts], seen: _Seen) -> Iterator[DoorFacts]
 
 
 def _copy_in(cursor: Any, facts: Iterable[DoorFacts], entry_key: bytes) -> None:
-    with cursor.copy(f"COPY door_facts ({_COLUMNS}) FROM STDIN") as copy:
-        for each in facts:
-            copy.write_row(_row(each, entry_key))
+    """Copy facts in, a batch at a time: whoever yields them may read from the same connection."""
+    coming = iter(facts)
+    while batch := list(islice(coming, _BATCH)):
+        with cursor.copy(f"COPY door_facts ({_COLUMNS}) FROM STDIN") as copy:
+            for each in batch:
+                copy.write_row(_row(each, entry_key))
 
 
 def _leave_doubtful_doors_open(cursor: Any, seen: _Seen, entry_key: bytes) -> None:

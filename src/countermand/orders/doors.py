@@ -52,8 +52,7 @@ def compile_entries(number: str, *, publisher: Publisher, now: datetime) -> Comp
     """Bring the entries of an order to what is known now; only differences are written."""
     order = Order.objects.get(number=number)
     document = document_of(Revision.objects.get(order=order, number=order.revision_number))
-    # Whole before it is copied in: reading and copying share one connection.
-    facts = list(door_facts(order, document, now=now))
+    facts = door_facts(order, document, now=now)
     return enforcement.compile_entries(number, facts, publisher=publisher, now=now)
 
 

@@ -1,0 +1,104 @@
+"""The verbs about doors as a person or a script meets them: passwords, counts, letting through."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from countermand.cli.exit_codes import ExitCode
+from countermand.clock import SystemClock
+from countermand.domain.approvals import Role
+from countermand.enforcement import door_counts
+from countermand.enforcement.door_counts import Said
+from tests.apps.orders.test_verbs import INSIDE, Terminal, terminal
+from tests.order_world import World
+
+__all__ = ["terminal"]
+
+
+@pytest.fixture
+def staffed(terminal: Terminal) -> Terminal:
+    terminal.world.staff(2)
+    terminal.world.person("postmaster", Role.MAIL_ADMIN)
+    terminal.ask("device", "stage", "all-staff", "volunteers", who="postmaster")
+    return terminal
+
+
+def test_a_password_is_issued_listed_exported_and_revoked(
+    staffed: Terminal, tmp_path: Path
+) -> None:
+    issued = staffed.ask(
+        "device", "password", "issue", "--who", "p5@example.org", "--device", "d0", who="desk"
+    )
+    assert issued["device"].startswith("phone-")
+    assert len(issued["password"]) == 24
+
+    [row] = staffed.ask("device", "password", "list", "--who", "p5", who="desk")
+    assert (row["name"], row["in_inventory"], row["revoked_at"]) == (issued["device"], True, None)
+
+    file = tmp_path / "passwd"
+    assert staffed.ask("device", "password", "export", str(file), who="desk")["count"] == 1
+    assert issued["password"] not in file.read_text(encoding="utf-8")
+
+    staffed.ask("device", "password", "revoke", issued["device"], who="desk")
+    code, said = staffed.give("device", "password", "revoke", issued["device"], who="desk")
+    assert (code, "There is no device password" in said) == (ExitCode.NOT_FOUND, True)
+
+
+def test_somebody_without_a_role_may_not_act_for_others(staffed: Terminal) -> None:
+    words = ("device", "password", "issue", "--who", "p5@example.org")
+
+    assert staffed.give(*words, who="author")[0] == ExitCode.NOT_ALLOWED
+    assert staffed.give(*words, who="nobody")[0] == ExitCode.NOT_ALLOWED
+    assert staffed.give("device", "stage", "*", "new_devices", who="desk")[0] == (
+        ExitCode.NOT_ALLOWED
+    )
+
+
+def test_it_is_shown_who_stands_where(staffed: Terminal) -> None:
+    counted = staffed.ask("device", "stages")
+    by_stage = {each["stage"]: each for each in counted["stages"]}
+
+    assert by_stage["volunteers"]["people"] == len(staffed.world.people)
+    assert counted["groups"] == {"all-staff": "volunteers"}
+    assert "volunteers: whoever asks gets one" in staffed.give("device", "stages")[1]
+
+
+def test_doors_are_shown_over_time_and_beside_a_plan(staffed: Terminal, tmp_path: Path) -> None:
+    _, said = staffed.give("doors")
+    assert "No mail gate has been asked anything" in said
+
+    now = SystemClock().now()
+    counts = {"activesync_known": 30, "main_password": 10, "sending": 99}
+    door_counts.keep(Said("http://g1", "b", counts, 1), now=now)
+
+    answer = staffed.ask("doors", "--days", "2", "--by-hour")
+    assert answer["share"] == {"known": 30, "reading": 40, "per_cent": 75}
+    assert len(answer["over_time"]) == 1
+    _, said = staffed.give("doors")
+    assert "75 % came through a door that knows the device" in said
+    assert not INSIDE.search(said)
+
+
+def test_letting_through_is_listed_and_ended(staffed: Terminal, world: World) -> None:
+    number = str(world.plan())
+
+    code, said = staffed.give(
+        "override", "give", number, "--device", "d0", "--because", "On call.", "--hours", "5",
+        who="desk",
+    )  # fmt: skip
+    assert (code, "You may give 4 hours, not 5." in said) == (ExitCode.REFUSED, True)
+
+    words = ("--device", "d0", "--because", "The surgeon on call needs mail.")
+    given = staffed.ask("override", "give", number, *words, who="desk")
+    assert datetime.fromisoformat(given["until"]) > SystemClock().now()
+    [listed] = staffed.ask("override", "list", number)
+    assert (listed["by"], listed["because"]) == ("Desk", "The surgeon on call needs mail.")
+    shown = staffed.ask("order", "show", number)
+    assert [each["by"] for each in shown["let_through"]] == ["Desk"]
+    assert "The surgeon on call" in staffed.give("order", "show", number)[1]
+
+    staffed.ask("override", "end", number, *words, who="desk")
+    assert staffed.ask("override", "list", number) == []
+    code, _ = staffed.give("override", "end", number, *words, who="desk")
+    assert code == ExitCode.NOT_FOUND
