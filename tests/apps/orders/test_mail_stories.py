@@ -1,0 +1,99 @@
+"""Who got it: one person's story, the export, and the list of people to call."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from countermand.cli import entry, mail_story
+from countermand.domain.delivery import EvidenceKind, NoticeState
+from countermand.domain.findings import Finding
+from countermand.notices import evidence
+from countermand.notices.models import Notice
+from tests.order_world import HOUR, MINUTE, World
+
+
+@pytest.fixture
+def number(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COUNTERMAND_DATA", str(world.settings.data))
+    monkeypatch.setenv("DATABASE_URL", world.settings.database_url)
+    monkeypatch.setenv("COUNTERMAND_TOKEN", "token-of-author")
+    world.staff(6)
+    made = world.released()
+    world.sweep(11 * MINUTE)
+    world.send()
+    return made
+
+
+def heard(world: World, kind: EvidenceKind, detail: str) -> Notice:
+    one = Notice.objects.filter(kind="notice", state="sent").order_by("pk")[0]
+    finding = Finding(kind, world.now + HOUR, detail, message_id=one.message_id)
+    evidence.take([finding], ledger=world.ledger, now=world.now + HOUR)
+    return one
+
+
+def given(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert entry.main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_one_persons_story_says_what_happened_and_how_it_is_known(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = heard(world, EvidenceKind.DSN_FAILED, "5.2.2 mailbox full")
+
+    shown = given(capsys, "notice", "story", one.address)
+    [mail] = json.loads(given(capsys, "notice", "story", one.address, "--json"))["mails"]
+
+    assert "taken by the mail server" in shown
+    assert "it came back 5.2.2 mailbox full" in shown
+    assert (mail["order"], mail["state"]) == (number, "bounced")
+    assert [each["kind"] for each in mail["heard"]] == ["dsn_failed"]
+
+
+def test_an_export_has_a_line_for_every_mail_and_no_cell_that_computes(
+    world: World, number: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one = heard(world, EvidenceKind.DSN_FAILED, "=HYPERLINK(1)")
+    world.people["author"].name = "=cmd|x"
+    world.people["author"].save()
+    file = tmp_path / "mails.csv"
+
+    given(capsys, "notice", "export", number, "--to", str(file))
+    as_json = json.loads(given(capsys, "notice", "export", number, "--format", "json"))
+
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert len(rows) == len(as_json) == Notice.objects.count()
+    assert {row["address"]: row["state"] for row in rows}[one.address] == "came back"
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_an_export_never_writes_over_a_file(
+    number: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "mails.csv"
+    file.write_text("mine", encoding="utf-8")
+
+    assert entry.main(["notice", "export", number, "--to", str(file)]) != 0
+
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_whom_no_mail_could_reach_is_to_be_called(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = heard(world, EvidenceKind.DSN_FAILED, "5.1.1 no such mailbox")
+
+    listed = json.loads(given(capsys, "notice", "list", number, "--to-call", "--json"))
+
+    assert [each["address"] for each in listed] == [one.address]
+
+
+def test_every_state_and_every_kind_of_evidence_has_words_of_its_own() -> None:
+    assert set(mail_story.MAIL_STATES) == {each.value for each in NoticeState}
+    assert set(mail_story.HEARD) == {each.value for each in EvidenceKind}
+    assert len(set(mail_story.MAIL_STATES.values())) == len(NoticeState)
