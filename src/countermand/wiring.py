@@ -49,7 +49,7 @@ def number_log(settings: Settings, now: datetime) -> None:
     while notices.log_permit_batches(now=now):
         pass
     audit.sequence(now, signer=installation.log_signer(settings.folder))
-    witness.remember(settings)
+    witness.remember(settings, real=time.time())
 
 
 def relay_queue(settings: Settings) -> RelayQueue | None:
@@ -117,11 +117,11 @@ def pause_what_was_restored(settings: Settings, now: datetime) -> None:
     from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
     from countermand.project import witness  # noqa: PLC0415
 
-    because = witness.disagreement(settings)
+    because = witness.disagreement(settings, real=time.time())
     if because:
         with orders_desk(settings) as desk:
             jobs.pause_everything(desk, because=because, now=now)
-    witness.remember(settings)
+    witness.remember(settings, real=time.time())
 
 
 def advance_orders(settings: Settings, now: datetime) -> None:

@@ -31,6 +31,9 @@ CAUSES: Final = MappingProxyType(
         "cause.replaced": gettext_noop("Order {newer} replaces it."),
         "cause.older": gettext_noop("The database is older than what this installation saw last."),
         "cause.copied": gettext_noop("The data folder is a copy, or was restored from a backup."),
+        "cause.stood_still": gettext_noop(
+            "Nothing ran here for {minutes} minutes; this may be an older state of the machine."
+        ),
     }
 )
 _LINE: Final = re.compile(r"(cause\.[a-z_]+)((?: [a-z_]+=[A-Za-z0-9.-]{1,40}){0,8})")
