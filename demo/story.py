@@ -26,6 +26,7 @@ _DEADLINE_RIGHTLY = datetime(2020, 7, 23, 17)  # noqa: DTZ001
 _DEADLINE_AMENDED = datetime(2020, 8, 3, 17)  # noqa: DTZ001
 
 _LONGEST_STRETCH = 6 * 3600.0  # told seconds; longer ones take no longer than this
+_HALF_AN_HOUR = timedelta(minutes=31)
 _FIVE_HOURS = timedelta(hours=5)
 _SLOW_REPLY_S = 0.12  # as slow as a busy relay, so that a wave lasts long enough to be stopped
 
@@ -425,13 +426,10 @@ class Story:
     def _doors_after_the_deadline(self) -> list[Phone]:
         """Ask about every phone; compare with the inventory files, not with our own tables."""
         self._take_over_inventory("morning", MORNING_AFTER)
-        # Whoever was not seen for a day gets the last notice now, and half an hour more.
-        self.at(MORNING_AFTER + timedelta(minutes=45))
         phones = read_phones(self.organisation.path("morning") / "late-joiners", TIKTOK)
-        asked = [phone for phone in phones if phone.active_sync_id]
-        expected = {
-            phone.source_id for phone in asked if phone.carries and phone.owner != self.late
-        }
+        # Whoever joined late has a deadline of their own, somewhere in this morning.
+        asked = [phone for phone in phones if phone.active_sync_id and phone.owner != self.late]
+        expected = {phone.source_id for phone in asked if phone.carries}
         doors = self.doors()
 
         def closed(among: Iterable[Phone]) -> set[str]:
@@ -442,9 +440,10 @@ class Story:
             }
 
         carrying = [phone for phone in asked if phone.source_id in expected]
-        # The last notice leaves once the worker has seen the inventory, and half an hour counts
-        # from then.
-        self.stage.set_clock(self.stage.now(), rate=1200.0)
+        # Whoever was not seen for a day gets the last notice now, and half an hour more.
+        owners = {phone.owner for phone in carrying}
+        self.stage.wait_until("the last notices", lambda: owners <= self._told_last(), limit_s=60)
+        self.at(self.stage.now() + _HALF_AN_HOUR)
         self.stage.wait_until("the doors", lambda: closed(carrying) == expected, limit_s=60)
         self.stage.set_clock(self.stage.now(), rate=1.0)
         found = closed(asked)
@@ -458,6 +457,12 @@ class Story:
             raise StageBroke("the gate let a phone in over IMAP that it refuses elsewhere")
         self.telling.quote(f"IMAP: NO [ALERT] {words}")
         return carrying
+
+    def _told_last(self) -> set[str]:
+        """Who has been sent a last notice, by the mail server's own record."""
+        number = self.figures["rightly_number"]
+        mails = self.stage.mails()
+        return {m.to for m in mails if m.order_number == number and m.kind == "lock"}
 
     def _i_removed_it(self, number: str, carrying: list[Phone]) -> None:
         phone = carrying[0]
