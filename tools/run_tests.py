@@ -5,11 +5,13 @@ CI=true it fails the run. The last line sums up what pytest counted: "N passed, 
 """
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import debian_packages
 PYTHON = sys.executable
 RESULTS = Path("build/tests")
 HARD_STOP_S = 1800
+LANES = 2
 NO_TESTS_COLLECTED = 5
 
 
@@ -90,8 +93,11 @@ def counted(report: Path, status: int) -> Counts:
     return Counts(passed, bad, total("skipped"), sound=status == 0 and bad == 0 and passed > 0)
 
 
-def run(group: Group, extra: list[str], seconds_left: float) -> Counts:
-    """Run one group in a pytest of its own, so that no group can spoil another."""
+def run(group: Group, extra: list[str], seconds_left: float, *, is_aside: bool) -> Counts:
+    """Run one group in a pytest of its own, so that no group can spoil another.
+
+    One that runs `is_aside` of others keeps what it says in build/tests/ until it has ended.
+    """
     report = RESULTS / f"{group.name}.xml"
     report.unlink(missing_ok=True)
     command = [PYTHON, "-m", "pytest", "-q", f"--junitxml={report}", f"--timeout={group.timeout_s}"]
@@ -99,18 +105,27 @@ def run(group: Group, extra: list[str], seconds_left: float) -> Counts:
     command += [*group.paths, *extra]
     environment = {"HYPOTHESIS_PROFILE": "ci"} | os.environ | {"PYTHONUTF8": "1"}
     started = time.monotonic()
-    print(f"== {group.name}", flush=True)
+    print(f"== {group.name} begins", flush=True)
+    said = (RESULTS / f"{group.name}.log").open("wb") if is_aside else None
     try:
-        status = subprocess.run(
-            command, check=False, env=environment, timeout=seconds_left, stdin=subprocess.DEVNULL
-        ).returncode
+        with said or contextlib.nullcontext():
+            status = subprocess.run(
+                command,
+                check=False,
+                env=environment,
+                timeout=seconds_left,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT if said else None,
+            ).returncode
     except subprocess.TimeoutExpired:
         print(f"== {group.name}: stopped, the tests had {HARD_STOP_S} s in all", flush=True)
         return Counts(failed=1, sound=False)
     counts = counted(report, status)
     took_s = time.monotonic() - started
     over = f", over its budget of {group.budget_s} s" if took_s > group.budget_s else ""
-    print(f"== {group.name}: {took_s:.1f} s{over}", flush=True)
+    text = Path(said.name).read_text(encoding="utf-8", errors="replace") if said else ""
+    print(f"{text}== {group.name}: {took_s:.1f} s{over}", flush=True)
     return counts
 
 
@@ -133,15 +148,24 @@ def main() -> None:
     groups, extra = arguments()
     RESULTS.mkdir(parents=True, exist_ok=True)
     must_run = os.environ.get("CI") == "true" or len(groups) == 1
-    total = Counts()
     not_run = []
+    ready = []
     started = time.monotonic()
     for group in groups:
         if reason := why_not(group):
             not_run.append(f"{group.name} cannot run here: {reason}")
             print(f"== {not_run[-1]}", flush=True)
-            continue
-        total += run(group, extra, max(1.0, HARD_STOP_S - (time.monotonic() - started)))
+        else:
+            ready.append(group)
+
+    def in_its_lane(group: Group) -> Counts:
+        left_s = max(1.0, HARD_STOP_S - (time.monotonic() - started))
+        return run(group, extra, left_s, is_aside=len(ready) > 1)
+
+    # The longest first, two at a time: much of a test is waiting for a server or for the disk.
+    ready.sort(key=lambda group: -group.budget_s)
+    with ThreadPoolExecutor(min(LANES, os.cpu_count() or 1)) as lanes:
+        total = sum(lanes.map(in_its_lane, ready), start=Counts())
     for sentence in not_run:
         print(f"NOT RUN: {sentence}")
     print(f"seconds in all: {time.monotonic() - started:.1f}; skipped: {total.skipped}")
