@@ -129,6 +129,8 @@ def verbs_of(group: Any, path: str = "countermand") -> Iterator[tuple[str, Any]]
     """Yield every verb that does something, with all words that lead to it."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:  # a verb, and a closer look beside it
+                yield f"{path} {name}", command
             yield from verbs_of(command, f"{path} {name}")
         elif name not in stop_words.VERBS:
             yield f"{path} {name}", command

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from countermand import config
-from countermand.cli import output
+from countermand.cli import doctor_mail, output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.i18n import gettext as _
@@ -20,16 +20,19 @@ _SIGNS: Final = MappingProxyType({"good": "✓", "bad": "✗", "note": "•"})
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command(
-        "doctor",
-        help=output.taught(
-            _("Look at everything that must be well, and say what is not."), "doctor"
-        ),
-    )(doctor)
+    """Add the verb, and what it can look at more closely."""
+    said = _("Look at everything that must be well, and say what is not.")
+    group = typer.Typer(invoke_without_command=True, help=output.taught(said, "doctor"))
+    group.callback()(doctor)
+    looking = _("Send the real notice to mailboxes of ours and show how it arrives.")
+    example = "doctor mail CM-7Q4K --probe imaps://probe%40example.org@mail.example.org"
+    group.command("mail", help=output.taught(looking, example))(doctor_mail.mail)
+    app.add_typer(group, name="doctor")
 
 
 def doctor(
+    context: typer.Context,
+    *,
     data: Annotated[
         Path | None, typer.Option("--data", help=_("The data folder to work with."))
     ] = None,
@@ -57,6 +60,8 @@ def doctor(
     as_json: JsonFlag = False,
 ) -> None:
     """Examine; end with 1 when something is bad."""
+    if context.invoked_subcommand is not None:
+        return
     from countermand.project.checkup import examine
     from countermand.project.findings import State
     from countermand.project.front_checkup import Fronts, examine_fronts

@@ -1,0 +1,188 @@
+"""The real notice, sent to mailboxes that are watched: where does it land, and changed by whom?
+
+Nobody but the probe mailboxes gets anything, and the ledger knows nothing of it: a probe is no
+notice.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import secrets
+import smtplib
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Final, Self
+from urllib.parse import unquote, urlsplit
+
+from countermand.config import Settings
+from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.notices import probe
+from countermand.notices.preview import PreviewMail
+from countermand.notices.probe import Arrival
+from countermand.sender.compose import Writer, compose
+
+LONGEST_WAIT_S: Final = 60.0
+_EVERY_S: Final = 1.0
+_PATIENCE_S: Final = 20.0
+_FOLDER: Final = re.compile(rb'\((?P<flags>[^)]*)\) (?:"[^"]*"|NIL) "?(?P<name>[^"]+)"?')
+_PLAIN: Final = frozenset({"imap", "imaps"})
+
+
+@dataclass(eq=False)
+class ProbeNotUnderstood(CountermandError):
+    """A probe mailbox is named in no form that can be read."""
+
+    text: str
+
+    code: ClassVar[str] = "probe.not_understood"
+    sentence: ClassVar[str] = gettext_noop("“{text}” names no mailbox.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Write it like imaps://probe%40example.org@mail.example.org."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeMailbox:
+    """A mailbox that is watched over IMAP; mails go to the login, which is an address."""
+
+    login: str
+    host: str
+    port: int
+    is_encrypted: bool
+    password: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, password: str) -> Self:
+        """Read `imaps://login@host[:port]`. Raises ProbeNotUnderstood."""
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            raise ProbeNotUnderstood(text=text) from None
+        login = unquote(parts.username or "")
+        if parts.scheme not in _PLAIN or not parts.hostname or "@" not in login:
+            raise ProbeNotUnderstood(text=text)
+        is_encrypted = parts.scheme == "imaps"
+        port = port or (993 if is_encrypted else 143)
+        return cls(login, parts.hostname, port, is_encrypted, password)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What became of one mail to one mailbox; `arrival` is None when it did not arrive in time."""
+
+    address: str
+    language: str
+    arrival: Arrival | None
+
+
+def run(
+    mails: Sequence[PreviewMail],
+    mailboxes: Sequence[ProbeMailbox],
+    *,
+    settings: Settings,
+    now: datetime,
+    wait_s: float = LONGEST_WAIT_S,
+    send: Callable[[str, bytes], None] | None = None,
+) -> list[Probed]:
+    """Send each mail to each mailbox and look how it lies there.
+
+    Raises OSError, smtplib.SMTPException or imaplib.IMAP4.error for a server that refuses us.
+    """
+    hand_over = send or (lambda to, content: _relay(settings, to, content))
+    sent: list[tuple[ProbeMailbox, PreviewMail, str, bytes]] = []
+    for mailbox in mailboxes:
+        for mail in mails:
+            message_id = f"<probe.{secrets.token_hex(10)}@{settings.mail_domain}>"
+            content = _bytes(mail, mailbox.login, message_id, settings, now)
+            hand_over(mailbox.login, content)
+            sent.append((mailbox, mail, message_id, content))
+    until = time.monotonic() + wait_s
+    return [
+        Probed(mailbox.login, mail.language, _arrival(mailbox, message_id, content, until))
+        for mailbox, mail, message_id, content in sent
+    ]
+
+
+def _bytes(mail: PreviewMail, to: str, message_id: str, settings: Settings, now: datetime) -> bytes:
+    """Write the mail with the very function that writes notices."""
+    words = Template(0, mail.subject, mail.text, mail.html)
+    row = ClaimedNotice(
+        notice_id=0,
+        order_number="",
+        epoch=0,
+        kind=NoticeKind(mail.kind),
+        address=to,
+        language=mail.language,
+        template_id=0,
+        values={},
+        message_id=message_id,
+        in_reply_to="",
+        dated_at=now,
+        attempts=0,
+    )
+    writer = Writer(settings.mail_from, settings.mail_from_name, settings.reply_to)
+    content = compose(words, row, writer).content
+    return content.replace(b"\r\n..", b"\r\n.")  # whoever speaks SMTP here stuffs dots itself
+
+
+def _relay(settings: Settings, to: str, content: bytes) -> None:
+    host, _, port = settings.relay.rpartition(":")
+    with smtplib.SMTP(host.strip("[]"), int(port), timeout=_PATIENCE_S) as relay:
+        relay.ehlo()
+        if relay.has_extn("starttls") and not _is_here(host):
+            relay.starttls(context=ssl.create_default_context())
+        relay.sendmail(settings.mail_from, [to], content)
+
+
+def _is_here(host: str) -> bool:
+    return host.strip("[]") in {"127.0.0.1", "::1", "localhost"}
+
+
+def _arrival(
+    mailbox: ProbeMailbox, message_id: str, content: bytes, until: float
+) -> Arrival | None:
+    while True:
+        found = _find(mailbox, message_id)
+        if found is not None:
+            return probe.compare(content, found[1], folder=found[0])
+        if time.monotonic() >= until:
+            return None
+        time.sleep(_EVERY_S)
+
+
+def _find(mailbox: ProbeMailbox, message_id: str) -> tuple[str, bytes] | None:
+    """Return folder and content of a mail, in whatever folder it lies."""
+    with _open(mailbox) as imap:
+        imap.login(mailbox.login, mailbox.password)
+        for folder in _folders(imap):
+            if imap.select(f'"{folder}"', readonly=True)[0] != "OK":
+                continue
+            numbers = imap.search(None, "HEADER", "Message-ID", f'"{message_id}"')[1][0]
+            for number in (numbers or b"").split():
+                parts = imap.fetch(number.decode(), "(BODY.PEEK[])")[1]
+                whole = [part[1] for part in parts if isinstance(part, tuple)]
+                if whole:
+                    return folder, whole[0]
+    return None
+
+
+def _folders(imap: imaplib.IMAP4) -> Iterator[str]:
+    for line in imap.list()[1]:
+        match = _FOLDER.fullmatch(line) if isinstance(line, bytes) else None
+        if match and b"\\Noselect" not in match["flags"]:
+            yield match["name"].decode("ascii", "replace")
+
+
+def _open(mailbox: ProbeMailbox) -> imaplib.IMAP4:
+    if mailbox.is_encrypted:
+        context = ssl.create_default_context()
+        return imaplib.IMAP4_SSL(
+            mailbox.host, mailbox.port, ssl_context=context, timeout=_PATIENCE_S
+        )
+    return imaplib.IMAP4(mailbox.host, mailbox.port, timeout=_PATIENCE_S)

@@ -1,0 +1,129 @@
+"""The real notice in a real mailbox: found in any folder, with what was made of it."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from countermand.config import Settings
+from countermand.domain.delivery import NoticeKind
+from countermand.notices.preview import PreviewMail, Signed, preview
+from countermand.notices.wording import Signatory
+from countermand.project import mail_probes
+from countermand.project.mail_probes import ProbeMailbox, ProbeNotUnderstood
+from lab.dovecot import Dovecot, dovecot_that_asks
+from lab.ground import HERE, held_port
+from lab.people import ASHA
+from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+VERIFIED = b"Authentication-Results: mx.example.org; spf=pass; dkim=pass; dmarc=pass\r\n"
+Change = Callable[[bytes], bytes]
+
+
+@pytest.fixture(scope="module")
+def dovecot() -> Iterator[Dovecot]:
+    with held_port() as nobody, dovecot_that_asks(nobody, everything=True) as server:
+        yield server
+
+
+def notice(language: str) -> PreviewMail:
+    return preview(
+        content(),
+        NUMBER,
+        house=HOUSE,
+        app_names=APP_NAMES,
+        signed=Signed(Signatory("R. Iyer", "आर. अय्यर", "Security")),
+        now=NOW,
+        language=language,
+        kind=NoticeKind.NOTICE,
+    )
+
+
+def asha(dovecot: Dovecot) -> ProbeMailbox:
+    return ProbeMailbox(ASHA.login, HERE, dovecot.port, is_encrypted=False, password=ASHA.password)
+
+
+def probed(
+    dovecot: Dovecot, tmp_path: Path, change: Change, *, language: str = "en", arrives: bool = True
+) -> mail_probes.Probed:
+    """Send one notice; what stands between, and makes what it likes of it, is `change`."""
+
+    def relay(to: str, raw: bytes) -> None:
+        if arrives:
+            with smtplib.LMTP(HERE, dovecot.lmtp) as server:
+                server.sendmail("orders@example.org", [to], change(raw))
+
+    mailbox = asha(dovecot)
+    (found,) = mail_probes.run(
+        [notice(language)],
+        [mailbox],
+        settings=Settings(data=tmp_path),
+        now=NOW,
+        wait_s=20 if arrives else 0.1,
+        send=relay,
+    )
+    return found
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_a_mail_that_nobody_touched_is_well(
+    dovecot: Dovecot, tmp_path: Path, language: str
+) -> None:
+    found = probed(dovecot, tmp_path, lambda raw: VERIFIED + raw, language=language)
+
+    assert found.arrival is not None
+    assert found.arrival.folder == "INBOX"
+    assert dict(found.arrival.authentication) == {"spf": "pass", "dkim": "pass", "dmarc": "pass"}
+    assert found.arrival.is_well
+
+
+def test_what_a_gateway_made_of_it_is_shown(dovecot: Dovecot, tmp_path: Path) -> None:
+    def gateway(raw: bytes) -> bytes:
+        whole = raw.replace(b"Subject: ", b"Subject: [EXTERNAL] ", 1)
+        head, _, body = whole.partition(b"\r\n\r\n")
+        boundary = body.split(b"\r\n", 1)[0]
+        plain = (
+            boundary + b"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+            b"CAUTION: external sender. Check at https://safe.example/?url=x\r\n"
+        )
+        failed = b"Authentication-Results: mx.example.org; spf=fail; dkim=none\r\n"
+        return failed + head + b"\r\n\r\n" + plain + body
+
+    arrival = probed(dovecot, tmp_path, gateway).arrival
+
+    assert arrival is not None
+    assert not arrival.is_well
+    assert arrival.subject_changed.startswith("[EXTERNAL]")
+    assert arrival.banner[0].startswith("CAUTION")
+    assert arrival.links == ("https://safe.example/?url=x",)
+    assert dict(arrival.authentication) == {"spf": "fail", "dkim": "none"}
+    assert arrival.missing == ()
+
+
+def test_a_mail_that_does_not_arrive_is_said_not_to(dovecot: Dovecot, tmp_path: Path) -> None:
+    assert probed(dovecot, tmp_path, lambda raw: raw, arrives=False).arrival is None
+
+
+def test_every_folder_is_looked_through(dovecot: Dovecot) -> None:
+    with mail_probes._open(asha(dovecot)) as imap:
+        imap.login(ASHA.login, ASHA.password)
+
+        assert {"INBOX", "Trash"} <= set(mail_probes._folders(imap))
+
+
+@pytest.mark.parametrize("text", ["", "imap://x", "http://a%40b@c", "imaps://a%40b@c:x", "asha"])
+def test_a_mailbox_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ProbeNotUnderstood):
+        ProbeMailbox.parse(text, "")
+
+
+def test_a_mailbox_is_read_with_its_usual_port() -> None:
+    found = ProbeMailbox.parse("imaps://probe%40example.org@mail.example.org", "secret")
+
+    assert (found.login, found.port, found.is_encrypted) == ("probe@example.org", 993, True)
+    assert "secret" not in repr(found)
