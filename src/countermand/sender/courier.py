@@ -13,6 +13,7 @@ kill at any instant at most (window + 1) mails of a connection are in doubt.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,7 @@ from countermand.sender.supply import Ready, Supply
 from countermand.stop.fence import FenceView
 
 _DOT: Final = b".\r\n"
+PERMIT_HOLDS_S: Final = 30.0  # as long as a lease
 _DOT_REPLY_S: Final = 600.0
 _GOODBYE_S: Final = 1.0
 _FIRST_WAIT_S: Final = 0.1
@@ -46,10 +48,11 @@ class _SessionOver(Exception):
 
 @dataclass(slots=True)
 class _InHand:
-    """A mail on this connection; `permit` is None until it was asked for."""
+    """A mail on this connection; `permit` is None until it was asked for, at `asked_s`."""
 
     ready: Ready
     permit: asyncio.Future[bool] | None = None
+    asked_s: float = 0.0  # of the clock that goes on while a process or its machine is frozen
 
 
 class Courier:
@@ -64,8 +67,10 @@ class Courier:
         committer: Committer,
         fence: FenceView,
         window: int,
+        permit_holds_s: float = PERMIT_HOLDS_S,
     ) -> None:
         """Ask for at most `window` permits beyond the mail whose reply is awaited."""
+        self._permit_holds_s = permit_holds_s
         self._name = name
         self._relay = relay
         self._supply = supply
@@ -193,7 +198,7 @@ class Courier:
         while sent < len(_DOT):
             if self._link.spoke_unasked():
                 raise LinkLost("the relay spoke before the dot")
-            if self._is_stopped(present.ready):
+            if self._is_stopped(present.ready) or self._is_stale(present):
                 raise _SessionOver
             # No wait between the look and the write, and nothing is kept in user space.
             sent += self._link.write_now(packet[sent:])
@@ -204,6 +209,13 @@ class Courier:
             self._ahead.popleft()
         await self._link.write(packet[sent:])
         self._ask_for_permits()
+
+    def _is_stale(self, present: _InHand) -> bool:
+        """Say whether others may count on it that this mail is not ended any more.
+
+        Where nobody can kill this process, a stop waits for its lease: no permit outlives that.
+        """
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - present.asked_s > self._permit_holds_s
 
     def _following(self) -> _InHand | None:
         """Choose whose envelope goes with this dot; it stays in `_ahead` until the dot is out."""
@@ -217,6 +229,7 @@ class Courier:
             self._fill_ahead(self._window - 1)
         for in_hand in (self._present, *self._ahead):
             if in_hand is not None and in_hand.permit is None:
+                in_hand.asked_s = time.clock_gettime(time.CLOCK_BOOTTIME)
                 in_hand.permit = self._committer.ask(in_hand.ready.notice_id)
 
     def _fill_ahead(self, length: int) -> None:

@@ -22,7 +22,7 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
-from countermand.sender.courier import Courier
+from countermand.sender.courier import PERMIT_HOLDS_S, Courier
 from countermand.sender.journal import note
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
@@ -32,7 +32,7 @@ from countermand.stop import senders
 from countermand.stop.fence import FenceView
 
 _Answer = TypeVar("_Answer")
-LEASE_S: Final = 30.0
+LEASE_S: Final = PERMIT_HOLDS_S
 _RENEW_S: Final = 5.0
 _TROUBLE_S: Final = 0.5
 _ORDERLY_END_S: Final = 5.0
