@@ -279,6 +279,7 @@ class World:
             actor=self.actor(uid),
             now=self.now,
             because=because,
+            context=self.desk.context,
             fence=fences.read(self.settings.folder.fences, number),
             register=lambda *coming: registers.ahead(self.settings, *coming),
         )

@@ -2,7 +2,16 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from countermand.domain.order_parts import EachPersonsClock, OneInstant, Send, TimedStep
+from hypothesis import given
+from hypothesis import strategies as st
+
+from countermand.domain.order_parts import (
+    EachPersonsClock,
+    OneInstant,
+    Send,
+    TimedStep,
+    zone_or_latest,
+)
 from countermand.domain.schedule import (
     due_steps,
     end_of_day,
@@ -12,6 +21,7 @@ from countermand.domain.schedule import (
     own_deadline,
     step_at,
     wave_at,
+    with_notice,
 )
 from tests.order_samples import read_order, whole_order
 
@@ -134,3 +144,28 @@ def test_waves_follow_each_other_by_the_rhythm_of_the_order() -> None:
 
 def test_a_day_is_over_when_it_is_over_everywhere() -> None:
     assert end_of_day(date(2021, 1, 10)) == datetime(2021, 1, 11, 12, tzinfo=UTC)
+
+
+@given(
+    st.integers(0, 500_000),
+    st.integers(0, 300),
+    st.sampled_from(["Asia/Kolkata", "America/New_York", "Pacific/Kiritimati", "no/zone"]),
+)
+def test_whoever_is_told_late_has_the_promised_notice(
+    minute: int, hours_left: int, zone: str
+) -> None:
+    told_at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)
+    deadline = EachPersonsClock((told_at + timedelta(hours=hours_left)).date(), time(17))
+    own = deadline.in_zone(zone)
+    least = timedelta(hours=72)
+
+    later = with_notice(own, deadline, zone, told_at=told_at, least=least)
+
+    assert later >= own
+    assert later - told_at >= least
+    assert later == own or own - told_at < least
+    if later != own:
+        local = later.astimezone(zone_or_latest(zone))
+        assert local.time() == time(17)
+        assert local.weekday() < 5
+        assert later - told_at <= timedelta(days=7)

@@ -290,6 +290,7 @@ def resume(number: Number, because: Because, as_json: JsonFlag = False) -> None:
     """Go on after a pause."""
     with _at_work() as here:
         from countermand.orders import actions
+        from countermand.orders.planning import context_of
         from countermand.project import register as registers
         from countermand.stop import fence as fences
 
@@ -299,6 +300,7 @@ def resume(number: Number, because: Because, as_json: JsonFlag = False) -> None:
             actor=here.session.actor(),
             now=here.session.now(),
             because=because,
+            context=context_of(settings),
             fence=fences.read(settings.folder.fences, number),
             register=lambda *coming: registers.ahead(settings, *coming),
         )

@@ -58,6 +58,26 @@ def _after_absence(deadline: Deadline, zone: str, absent_until: date) -> datetim
     return EachPersonsClock(next_working_day(absent_until), local.time()).in_zone(zone)
 
 
+def with_notice(
+    own: datetime, deadline: Deadline, zone: str, *, told_at: datetime, least: timedelta
+) -> datetime:
+    """Return the own deadline, or a later one when less than the promised notice would be left.
+
+    The later one is the first working day on which, at the hour of the deadline, `least` has gone
+    by since the person is told: no mail names a time that comes too soon. In UTC.
+    """
+    if own - told_at >= least:
+        return own
+    place = zone_or_latest(zone)
+    hour = deadline.in_zone(zone).astimezone(place).time()
+    day = (told_at + least).astimezone(place).date() - _ONE_DAY
+    while True:
+        day = next_working_day(day)
+        later = EachPersonsClock(day, hour).in_zone(zone)
+        if later - told_at >= least:
+            return max(later, own).astimezone(UTC)
+
+
 def next_working_day(day: date) -> date:
     """Return the first day from Monday to Friday after this one."""
     following = day + _ONE_DAY

@@ -19,6 +19,7 @@ from django.db.models import F
 from countermand.audit import actions as audit
 from countermand.domain import check_code
 from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.domain.exposure import Exposure
 from countermand.notices.models import Mailing, Notice, PermitBatch, Template
 from countermand.notices.wording import TemplateText, Values
 
@@ -154,6 +155,19 @@ def postpone(order_number: str, by: timedelta, *, now: datetime) -> int:
         due_at__gt=now - by,
     )
     return waiting.update(due_at=F("due_at") + by)
+
+
+def give_up(notice_ids: Sequence[int]) -> list[int]:
+    """Let mails that have not begun to leave never leave; returns those that are given up.
+
+    One that a sender has in hand meanwhile is not among them.
+    """
+    rows = Notice.objects.select_for_update().filter(
+        pk__in=notice_ids, state=NoticeState.PENDING.value, exposure=Exposure.NONE, attempts=0
+    )
+    found = list(rows.values_list("pk", flat=True))
+    Notice.objects.filter(pk__in=found).update(state=NoticeState.SKIPPED.value)
+    return found
 
 
 @transaction.atomic

@@ -20,6 +20,7 @@ from countermand.domain.approvals import Role, needed
 from countermand.domain.errors import FaultsFound, gettext_noop
 from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
+from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.plain_values import plain
 from countermand.domain.plan import Candidate
 from countermand.domain.presence import Presence
@@ -166,6 +167,28 @@ def own_deadline(
         own_notice=document.scope.late_joiners.own_notice if told_at else None,
         absent_until=person.absent_until,
     )
+
+
+def promised_deadline(
+    document: OrderDocument, person: PersonView, *, told_at: datetime, is_late: bool
+) -> datetime:
+    """Return the deadline that a mail which leaves at `told_at` may name.
+
+    A rollout that took long, or a pause, never costs anybody the notice that was promised.
+    """
+    own = own_deadline(document, person, told_at=told_at if is_late else None)
+    return schedule.with_notice(
+        own,
+        document.deadline,
+        person.zone,
+        told_at=told_at,
+        least=least_notice(document),
+    )
+
+
+def least_notice(document: OrderDocument) -> timedelta:
+    """Return how long everybody has at least between being told and their deadline."""
+    return MINIMUM_NOTICE if document.emergency is None else EMERGENCY_NOTICE
 
 
 def states_at_deadline(number: str, enforcement: Enforcement) -> dict[str, OrderStateFacts]:

@@ -20,7 +20,7 @@ from countermand.domain import plan
 from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_parts import Go, OrderDocument
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
-from countermand.orders import corrections, drafting, health, rule_log, stepping, telling
+from countermand.orders import corrections, drafting, health, renewing, rule_log, stepping, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, Revision
 from countermand.orders.planning import PlanContext, plan_of
@@ -336,11 +336,13 @@ def resume(
     actor: Actor,
     now: datetime,
     because: str,
+    context: PlanContext,
     fence: Fence | None,
     register: Callable[[str, int, str], None],
 ) -> None:
     """Let a paused order go on where it was paused, under a higher epoch; by another person.
 
+    Notices that wait keep their distance, and none names a time that has come too near meanwhile.
     `register` makes the new epoch known to the stop before this transaction commits. Raises
     SameHand, CauseMissing, FencedMeanwhile or StepNotAllowed.
     """
@@ -362,6 +364,8 @@ def resume(
     stepping.take(order, Step.RESUME, actor_id=actor.person_id, now=now, words=words)
     register(order.number, order.epoch, order.phase)
     telling.go_on(order, lost=lost, now=now)
+    document = document_of(stepping.current(order))
+    renewing.renew_deadlines(order, document, context=context, now=now)
 
 
 @transaction.atomic(durable=True)

@@ -23,7 +23,11 @@ from countermand.orders import documents, rule_log
 from countermand.orders.cells import Cell, PersonCells, cells_of, person_facts
 from countermand.orders.models import Affected, Approval, Order, Revision, ToldDevice
 from countermand.orders.pace import Pace
-from countermand.orders.planning import PlanContext, own_deadline
+from countermand.orders.planning import (
+    PlanContext,
+    own_deadline,
+    promised_deadline,
+)
 from countermand.people import queries as people
 from countermand.people.queries import PersonView
 
@@ -180,24 +184,38 @@ def _tell(
     fresh: list[notices.NewNotice] = []
     told: list[ToldDevice] = []
     left: list[int] = []
+    moved: dict[int, datetime | None] = {}
     for whole in cells_of(voice.document, known):
         row = known[whole.person.id]
         if whole.person.has_left(now.date()):
             left.append(whole.person.id)
             continue
         due = due_at(row, whole.person.address)
-        deadline = own_deadline(
-            voice.document, whole.person, told_at=due if row.joined_at else None
+        deadline = promised_deadline(
+            voice.document, whole.person, told_at=due, is_late=row.joined_at is not None
         )
-        row.own_deadline_at = deadline
+        if deadline != row.own_deadline_at:
+            moved[row.person_id] = row.own_deadline_at = deadline
         cells = [cell for cell in whole.cells if cell.in_scope]
-        fresh.append(_notice(voice, whole, cells, row, due=due, deadline=deadline, now=now))
+        fresh.append(notice_row(voice, whole, cells, row, due=due, deadline=deadline, now=now))
         told += _named(voice.order, row, cells, deadline)
         row.notices += 1
     rule_log.people_left(voice.order.number, left, now=now)
+    deadlines_moved(voice.order, moved, now=now)
     notices.add_notices(fresh, ids=context.ids)
     ToldDevice.objects.bulk_create(told, ignore_conflicts=True, batch_size=_SLICE)
     Affected.objects.bulk_update(rows, ["own_deadline_at", "notices"], batch_size=_SLICE)
+
+
+def deadlines_moved(order: Order, moved: Mapping[int, datetime | None], *, now: datetime) -> None:
+    """Enter in the log that people have more time, and remember when the last of all is over."""
+    if not moved:
+        return
+    rule_log.people_came(order.number, moved, now=now)
+    latest = max(filter(None, [order.last_deadline_at, *moved.values()]))
+    if latest != order.last_deadline_at:
+        order.last_deadline_at = latest
+        Order.objects.filter(pk=order.pk).update(last_deadline_at=latest)
 
 
 def tell_one(
@@ -216,7 +234,7 @@ def tell_one(
     )
     deadline = own_deadline(document, whole.person, told_at=now)
     cells = [cell for cell in whole.cells if cell.device.id in device_ids]
-    fresh = _notice(voice, whole, cells, row, due=now, deadline=deadline, now=now)
+    fresh = notice_row(voice, whole, cells, row, due=now, deadline=deadline, now=now)
     notices.add_notices([fresh], ids=context.ids)
     ToldDevice.objects.bulk_create(
         _named(order, row, cells, deadline), ignore_conflicts=True, batch_size=_SLICE
@@ -241,7 +259,7 @@ def _named(
     ]
 
 
-def _notice(
+def notice_row(
     voice: Voice,
     whole: PersonCells,
     cells: Sequence[Cell],
@@ -251,6 +269,7 @@ def _notice(
     deadline: datetime,
     now: datetime,
 ) -> notices.NewNotice:
+    """Return the next notice of a person, about these devices, with this deadline."""
     language = voice.language(whole.person)
     facts = MailFacts(
         issued_by=voice.issued_by,

@@ -29,6 +29,7 @@ def paused_resumed_and_taken_back(world: World) -> str:
         actor=world.actor("legal"),
         now=world.now,
         because="It was fine.",
+        context=desk.context,
         fence=desk.fence(number),
         register=desk.register,
     )

@@ -241,7 +241,7 @@ def test_many_bounces_pause_the_order_by_itself_with_the_cause_in_words(world: W
 
     order = world.order(number)
     assert (order.phase, order.paused_by) == ("paused", None)
-    assert "came back" in order.pause_cause
+    assert "cause.bounced accepted=" in order.pause_cause
     world.resume(number)
     assert world.order(number).phase == "canary"
 

@@ -1,0 +1,62 @@
+"""After a long pause no mail names a time that leaves less than the promised notice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from countermand.domain.delivery import StopKind
+from countermand.notices.models import Notice
+from countermand.orders.models import Affected, ToldDevice
+from tests.order_world import DAY, World
+
+PROMISED = timedelta(hours=72)
+
+
+def test_what_waits_is_written_anew_with_a_later_deadline_and_never_named_twice(
+    world: World,
+) -> None:
+    world.staff(40)
+    number = world.sending()
+    before = {row.person_id: row for row in Affected.objects.filter(order_id=number)}
+    first_group = {person_id for person_id, row in before.items() if row.wave == 0}
+    world.press(number, StopKind.PAUSE)
+    world.now += 6 * DAY
+    world.resume(number)
+
+    waiting = Notice.objects.filter(order_number=number, state="pending", kind="notice")
+    after = {row.person_id: row for row in Affected.objects.filter(order_id=number)}
+    assert waiting.count() == len(after) - len(first_group) > 0
+    for row in waiting:
+        deadline = after[row.person_id].own_deadline_at
+        assert deadline is not None
+        assert deadline - row.due_at >= PROMISED
+        assert row.step == 1
+        devices = ToldDevice.objects.filter(order_id=number, person_id=row.person_id)
+        assert {(each.step, each.own_deadline_at) for each in devices} <= {(1, deadline)}
+        old = Notice.objects.get(
+            order_number=number, person_id=row.person_id, kind="notice", step=0
+        )
+        assert (old.state, old.exposure) == ("skipped", 0)
+        assert old.values["deadline"] != row.values["deadline"]
+    for person_id in first_group:
+        assert after[person_id].own_deadline_at == before[person_id].own_deadline_at
+    assert world.last_deadline(number) == max(
+        row.own_deadline_at for row in after.values() if row.own_deadline_at
+    )
+
+    for _ in range(8):
+        world.send()
+        world.sweep(timedelta(minutes=31))
+    told = [row.person_id for row in Notice.objects.filter(state="sent", kind="notice")]
+    assert sorted(told) == sorted(after)
+
+
+def test_after_a_short_pause_everything_stays_as_it_was_written(world: World) -> None:
+    world.staff(40)
+    number = world.sending()
+    world.press(number, StopKind.PAUSE)
+    world.now += timedelta(hours=1)
+    world.resume(number)
+
+    assert not Notice.objects.filter(order_number=number, step=1).exists()
+    assert not Notice.objects.filter(order_number=number, state="skipped").exists()
