@@ -30,7 +30,7 @@ def test_an_ordinary_start_pauses_nothing(world: World) -> None:
     assert world.order(held).phase == "hold"
 
 
-@pytest.mark.parametrize("what", ["copied", "older", "not_ours"])
+@pytest.mark.parametrize("what", ["copied", "older", "not_ours", "stood_still", "set_back"])
 def test_a_restored_installation_sends_nothing_until_a_person_lets_it(
     world: World, what: str
 ) -> None:
@@ -44,13 +44,23 @@ def test_a_restored_installation_sends_nothing_until_a_person_lets_it(
         case "older":
             seen = read_json(folder.witness)
             write_json(folder.witness, seen | {"log_size": seen["log_size"] + 1})
+        case "stood_still" | "set_back":
+            seen = read_json(folder.witness)
+            apart_s = -660 if what == "stood_still" else 86_400
+            write_json(folder.witness, seen | {"alive_at": seen["alive_at"] + apart_s})
         case _:
             write_json(folder.instance, read_json(folder.instance) | {"instance_id": "another"})
 
     wiring.pause_what_was_restored(world.settings, world.now)
 
     order = world.order(leaving)
-    sentences = {"copied": witness.COPIED, "older": witness.OLDER, "not_ours": witness.NOT_OURS}
+    sentences = {
+        "copied": witness.COPIED,
+        "older": witness.OLDER,
+        "not_ours": witness.NOT_OURS,
+        "stood_still": "cause.stood_still minutes=11",
+        "set_back": "cause.stood_still minutes=1440",
+    }
     assert (order.phase, order.pause_cause) == ("paused", sentences[what])
     assert order.paused_by is None
     assert world.order(held).phase == "review"
