@@ -65,10 +65,16 @@ class Figures:
     runs: dict[str, list[gate_servers.Run]] = field(default_factory=dict)
     single: dict[str, Any] = field(default_factory=dict)
 
-    def ratio(self, ours: str, theirs: str, of: Callable[[gate_servers.Run], float]) -> float:
-        """Return the median, over the rounds, of ours to theirs."""
+    def ratio(
+        self, ours: str, theirs: str, of: Callable[[gate_servers.Run], float]
+    ) -> float | None:
+        """Return the median, over the rounds, of ours to theirs.
+
+        A round in which one of both answered nothing at all was disturbed, and is left out.
+        """
         pairs = zip(self.runs[ours], self.runs[theirs], strict=True)
-        return statistics.median(of(mine) / of(other) for mine, other in pairs)
+        ratios = [of(mine) / of(other) for mine, other in pairs if of(mine) > 0 and of(other) > 0]
+        return statistics.median(ratios) if ratios else None
 
 
 def main() -> int:
@@ -170,7 +176,7 @@ def _show(figures: Figures, result: dict[str, Any]) -> None:
     for name, (sign, bar) in _BARS.items():
         value = result[name]
         if value is None:
-            print(f"{name:30} not measured: {result['opa_missing_because']}")
+            print(f"{name:30} not measured: {result.get('opa_missing_because', 'disturbed')}")
             continue
         held = value >= bar if sign == ">=" else value <= bar
         print(f"{name:30}{value:10.3f}  {sign} {bar}  {'held' if held else 'MISSED'}")
