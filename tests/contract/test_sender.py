@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import random
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from countermand.domain.exposure import Exposure
 from countermand.ports import StopRow
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
-from countermand.sender.courier import Courier
+from countermand.sender.courier import PERMIT_HOLDS_S, Courier
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
@@ -55,6 +56,7 @@ class Post:
     port: int
     window: int = 1
     connections: int = 1
+    permit_holds_s: float = PERMIT_HOLDS_S
 
     @property
     def record(self) -> list[dict[str, Any]]:
@@ -81,6 +83,7 @@ class Post:
                 committer=committer,
                 fence=FenceView(self.fences),
                 window=self.window,
+                permit_holds_s=self.permit_holds_s,
             )
             for _ in range(self.connections)
         ]
@@ -106,7 +109,7 @@ class Post:
 class StopsAtPermit(MemoryLedger):
     """Does something at the very commit of a permit: the last moment for a stop."""
 
-    at_commit: Callable[[], None]
+    at_commit: Callable[[], object]
 
     def _permit(self, notice_ids: list[int], sender: str, now: datetime) -> None:
         MemoryLedger._permit(self, notice_ids, sender, now)
@@ -340,6 +343,24 @@ def test_a_stop_between_permit_and_dot_is_seen(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_a_permit_that_outlived_its_lease_ends_no_mail(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, people=1) as post:
+            ledger = StopsAtPermit(tick=time.monotonic)
+            post.house = a_house(1, ledger)
+            # As long frozen between permit and dot as others wait before they call it dead.
+            ledger.at_commit = lambda: time.sleep(0.05)
+            post.permit_holds_s = 0.04
+
+            await post.work_until(lambda: len(ledger.batches) > 1)
+
+            assert not post.record_file.exists() or post.record == []
+            assert post.states() == [NoticeState.PENDING]
+            assert post.house.row(1).exposure is Exposure.NONE
+
+    asyncio.run(story())
+
+
 def test_no_mail_is_ended_without_a_permit(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_post(tmp_path) as post:
@@ -417,6 +438,50 @@ def test_a_relay_that_says_goodbye_amid_a_mail_gets_no_dot(tmp_path: Path) -> No
             await post.work_until(said_goodbye_when_body_came)
 
             assert len(post.record) == post.states().count(NoticeState.SENT)
+
+    asyncio.run(story())
+
+
+class SaysGoodbyeAmidTheBody(asyncio.Protocol):
+    """Takes an envelope, says 421 once the body begins, and stays to hear what comes then."""
+
+    def __init__(self, said: threading.Event) -> None:
+        self.said = said
+        self.heard = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.out = transport
+        self.out.write(b"220 relay\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+        if data.startswith(b"EHLO"):
+            self.out.write(b"250-relay\r\n250 PIPELINING\r\n")
+        elif data.startswith(b"MAIL"):
+            self.out.write(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+        elif not self.said.is_set():
+            self.out.write(b"421 going down\r\n")
+            self.said.set()
+
+
+def test_no_dot_follows_a_goodbye_though_the_connection_stays(tmp_path: Path) -> None:
+    async def story() -> None:
+        said = threading.Event()
+        relay = SaysGoodbyeAmidTheBody(said)
+        async with a_post(tmp_path, people=1) as post:
+            ledger = StopsAtPermit(tick=time.monotonic)
+            ledger.at_commit = lambda: said.wait(20) and time.sleep(0.05)
+            post.house = a_house(1, ledger)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: relay, "127.0.0.1", 0)
+            post.port = server.sockets[0].getsockname()[1]
+
+            await post.work_until(lambda: ledger.notices[1].due_at > NOW)
+
+            server.close()
+            assert b"\r\n.\r\n" not in relay.heard
+            assert post.house.row(1).exposure is Exposure.NONE
 
     asyncio.run(story())
 
