@@ -223,6 +223,13 @@ def count_doors(settings: Settings, now: datetime) -> None:
     purging.purge(settings.gates, now=now)
 
 
+def ask_sources(settings: Settings, clock_: Clock) -> int:
+    """Ask every inventory whose time has come; it may take long, so no sweep waits for it."""
+    from countermand.project import source_runs  # noqa: PLC0415  (loads Django)
+
+    return source_runs.runner(settings).run_due(now=clock_.now)
+
+
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     """Return what a sweep does, in order: stops first, and the log last."""
     return (

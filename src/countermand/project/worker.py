@@ -24,6 +24,7 @@ from countermand.domain.errors import CountermandError
 
 _LOG = logging.getLogger("countermand.worker")
 _RETRY_BELLS_S = 2.0
+_LOOK_FOR_SOURCES_S = 30.0
 
 
 class Worker:
@@ -43,6 +44,7 @@ class Worker:
             signal.signal(number, self._ask_for_end)
         bells = threading.Thread(target=self._listen, name="doorbells", daemon=True)
         bells.start()
+        threading.Thread(target=self._ask_sources, name="sources", daemon=True).start()
         first = True
         while not self._wants_end:
             self._wake.clear()
@@ -66,6 +68,16 @@ class Worker:
     def _ask_for_end(self, _number: int, _frame: FrameType | None) -> None:
         self._wants_end = True
         self._wake.set()
+
+    def _ask_sources(self) -> None:
+        """Ask inventories for ever, beside the sweeps: other people's servers may be slow."""
+        while not self._wants_end:
+            close_old_connections()
+            try:
+                wiring.ask_sources(self._settings, self._clock)
+            except Exception:  # noqa: BLE001  (the database went away; it is tried again)
+                _LOG.exception("sources.failed")
+            threading.Event().wait(_LOOK_FOR_SOURCES_S)
 
     def _listen(self) -> None:
         """Wait for doorbells for ever; while the database is away, the sweeps go on."""
