@@ -76,6 +76,11 @@ lab: $(SYNCED) ## try what deploy/ ships under more real servers (QUICK=1: only 
 	@$(RUN) -m lab.dovecot24
 	@$(RUN) tools/run_tests.py --group lab -- $(if $(QUICK),-k story) $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(SYNCED) ## throw 5,000 damaged inputs at every reader of foreign bytes (ARGS goes to pytest)
+	@HYPOTHESIS_PROFILE=night $(RUN) -m pytest -q -p no:django --timeout=3600 \
+	  tests/property/test_foreign_byte_laws.py $(ARGS)
+
 .PHONY: model
 model: $(SYNCED) ## look at every interleaving of the permit design (WITHOUT=fence|permit|barrier)
 	@$(RUN) -m simulation.permit_model $(if $(WITHOUT),--without "$(WITHOUT)")
