@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from countermand.devices.actions import LoadReport
     from countermand.domain.app_id import WantedApp
     from countermand.domain.inventory import RejectedRow
-    from countermand.people.actions import PeopleReport
+    from countermand.people.actions import PeopleReport, PeopleSource
 
 
 Files = Annotated[
@@ -56,7 +56,9 @@ def register(app: typer.Typer) -> None:
         help=_(
             "Take over the list of people from a CSV export of Entra, Google or an HR program. "
             "Whoever is missing from it has left.\n\n"
-            "Example: countermand import people people.csv"
+            "Example: countermand import people people.csv\n\n"
+            "Example: countermand import people --ldap ldaps://ldap.example.org "
+            "--base dc=example,dc=org"
         ),
     )(people)
     group.command(
@@ -74,7 +76,22 @@ def register(app: typer.Typer) -> None:
 
 def people(
     *,
-    files: Files,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(exists=True, dir_okay=False, help=_("The files of one export.")),
+    ] = None,
+    ldap: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=_("Read an LDAP directory instead: ldaps://host.")),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(help=_("Below which entry people are, such as dc=example,dc=org."))
+    ] = "",
+    bind_dn: Annotated[str, typer.Option(help=_("The account that reads the directory."))] = "",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help=_("The file that holds its password.")),
+    ] = None,
     zone: Annotated[
         str, typer.Option(help=_("The time zone of people of whom the file says nothing."))
     ] = "UTC",
@@ -85,14 +102,17 @@ def people(
 ) -> None:
     """Import people."""
     from countermand.cli.session import session
-    from countermand.connectors.csv_files.people import Defaults, PeopleFiles
-    from countermand.delimited import ByteSource
 
+    if bool(files) == bool(ldap) or bool(ldap) != bool(base):
+        raise typer.BadParameter(_("Name files, or --ldap together with --base."))
     with session() as opened:
         from countermand.people import actions
 
-        defaults = Defaults(language=opened.settings.default_language, zone=zone)
-        source = PeopleFiles([ByteSource.of(path) for path in files], defaults=defaults)
+        language = opened.settings.default_language
+        if ldap:
+            source = _directory(ldap, base, bind_dn, password_file, language=language, zone=zone)
+        else:
+            source = _people_files(files or [], language=language, zone=zone)
         options = actions.ImportOptions(
             accept_rejects=accept_rejects,
             confirm_mass_change=confirm_mass_change,
@@ -108,6 +128,27 @@ def people(
     answer = people_answer(report)
     output.emit(answer, as_json=as_json, render=lambda console: _show_people(console, report))
     end(report.state)
+
+
+def _people_files(files: Sequence[Path], *, language: str, zone: str) -> PeopleSource:
+    from countermand.connectors.csv_files.people import Defaults, PeopleFiles
+    from countermand.delimited import ByteSource
+
+    defaults = Defaults(language=language, zone=zone)
+    return PeopleFiles([ByteSource.of(path) for path in files], defaults=defaults)
+
+
+def _directory(
+    url: str, base: str, account: str, password: Path | None, *, language: str, zone: str
+) -> PeopleSource:
+    from countermand.connectors.people_ldap.source import Directory, LdapPeople
+
+    secret = password.read_text(encoding="utf-8").rstrip("\n") if password else ""
+    return LdapPeople(
+        Directory(
+            url=url, base=base, bind_dn=account, password=secret, language=language, zone=zone
+        )
+    )
 
 
 def devices(

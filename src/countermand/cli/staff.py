@@ -63,6 +63,14 @@ def register(app: typer.Typer) -> None:
             "Example: countermand staff token lena@example.org"
         ),
     )(token)
+    group.command(
+        "directory-token",
+        help=_(
+            "Print a new token with which a directory (Entra, Okta) writes people here over SCIM, "
+            "once.\n\n"
+            "Example: countermand staff directory-token entra"
+        ),
+    )(directory_token)
     group.command("list", help=output.taught(_("List who holds which role."), "staff list"))(
         list_roles
     )
@@ -144,6 +152,34 @@ def token(
     if not as_json and not revoke_all:
         hint = _("It is shown this once. Hand it to {name}, for COUNTERMAND_TOKEN.")
         output.say(output.stderr(), hint, name=person.name)
+
+
+def directory_token(
+    *,
+    label: Annotated[str, typer.Argument(help=_("What you call the directory."))],
+    revoke_all: Annotated[
+        bool,
+        typer.Option("--revoke", help=_("Make all its tokens void; print no new one.")),
+    ] = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Let a directory write people here, or no longer."""
+    answer: dict[str, object] = {"label": label}
+    with _as_owner() as opened:
+        from countermand.people import provisioning
+
+        now = opened.now()
+        if revoke_all:
+            count = provisioning.revoke_directory_tokens(label, actor_id=None, now=now)
+            answer |= {"revoked": count}
+            shown = _("Void now: {count} tokens of {name}.").format(count=count, name=label)
+        else:
+            shown = provisioning.issue_directory_token(label, actor_id=None, now=now)
+            answer |= {"token": shown}
+    output.emit(answer, as_json=as_json, render=lambda console: _print(console, shown))
+    if not as_json and not revoke_all:
+        hint = _("It is shown this once. The directory writes to the address /scim/v2.")
+        output.say(output.stderr(), hint)
 
 
 def list_roles(*, as_json: output.JsonFlag = False) -> None:

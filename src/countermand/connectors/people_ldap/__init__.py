@@ -1,0 +1,1 @@
+"""People as an LDAP directory knows them: OpenLDAP, Active Directory, FreeIPA."""

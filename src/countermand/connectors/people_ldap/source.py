@@ -1,0 +1,268 @@
+"""Reads people out of an LDAP directory; a fetch that breaks off is a fault, never a short list.
+
+People come page by page and are not held; of groups only names and members are. The password goes
+over a protected connection alone, unless the server is on this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from urllib.parse import urlsplit
+
+from ldap3 import NONE, SUBTREE, Connection, Server
+from ldap3.core.exceptions import LDAPException
+
+from countermand import person_facts
+from countermand.delimited import FaultList, clean
+from countermand.domain.address import folded_address
+from countermand.domain.directory import EVERYBODY, PersonRecord
+from countermand.domain.errors import Fault, gettext_noop
+from countermand.domain.inventory import RejectedRow
+
+PAGE: Final = 500
+_SWITCHED_OFF: Final = 2  # a bit of userAccountControl
+_TIMEOUT_S: Final = 30
+_KEYS: Final = ("entryUUID", "objectGUID")
+_PEOPLE: Final = (
+    *_KEYS,
+    "uid",
+    "sAMAccountName",
+    "cn",
+    "displayName",
+    "mail",
+    "mailAlternateAddress",
+    "proxyAddresses",
+    "preferredLanguage",
+    "c",
+    "co",
+    "ou",
+    "department",
+    "manager",
+    "secretary",
+    "userAccountControl",
+)
+_GROUPS: Final = ("cn", "member", "uniqueMember", "memberUid")
+_LONG_AGO: Final = date(1970, 1, 1)
+Attributes = Mapping[str, Sequence[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Where a directory is and how it is read; `url` is ldaps://… or ldap:// (StartTLS)."""
+
+    url: str
+    bind_dn: str = ""
+    password: str = ""
+    base: str
+    people: str = "(&(objectClass=person)(mail=*))"
+    groups: str = "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))"
+    language: str = "en"
+    zone: str = "UTC"
+    country: str = ""
+
+
+class LdapPeople:
+    """One load of people. After `people()` is used up, the other members are complete."""
+
+    kind: Final = "ldap"
+
+    def __init__(self, directory: Directory) -> None:
+        """Read all of `directory`; nothing is asked before `people()`."""
+        self._directory = directory
+        self._groups_of: dict[str, set[str]] = {}
+        self._keys: dict[str, str] = {}
+        self._seen: dict[str, str] = {}
+        self.faults = FaultList()
+        self.rejected: list[RejectedRow] = []
+
+    def people(self) -> Iterator[PersonRecord]:
+        """Yield one record a person; an entry that cannot be read is kept in `rejected`."""
+        try:
+            connection = self._connected()
+            try:
+                self._read_groups(connection)
+                self._read_keys(connection)
+                for name, found in self._search(connection, self._directory.people, _PEOPLE):
+                    record = self._person(name, found)
+                    if record is not None:
+                        yield record
+            finally:
+                connection.unbind()
+        except LDAPException as error:
+            self.faults.add(_broken(self._directory.url, error))
+
+    def _connected(self) -> Connection:
+        place = self._directory
+        server = Server(place.url, get_info=NONE, connect_timeout=_TIMEOUT_S)
+        connection = Connection(
+            server,
+            user=place.bind_dn or None,
+            password=place.password or None,
+            raise_exceptions=True,
+            read_only=True,
+            receive_timeout=_TIMEOUT_S,
+            auto_range=True,
+        )
+        try:
+            connection.open()
+            if not server.ssl and not _is_here(place.url):
+                connection.start_tls()
+            connection.bind()
+        except LDAPException:
+            connection.unbind()
+            raise
+        return connection
+
+    def _search(
+        self, connection: Connection, wanted: str, attributes: Sequence[str]
+    ) -> Iterator[tuple[str, Attributes]]:
+        """Yield every entry, page by page; raises LDAPException when a page fails."""
+        # Of attributes that its schema does not know, a server says nothing.
+        pages = connection.extend.standard.paged_search(
+            self._directory.base,
+            wanted,
+            SUBTREE,
+            attributes=list(attributes),
+            paged_size=PAGE,
+            generator=True,
+        )
+        for entry in pages:
+            if entry.get("type") == "searchResEntry":
+                yield str(entry["dn"]), entry["raw_attributes"]
+
+    def _read_groups(self, connection: Connection) -> None:
+        """Find out for every entry in which groups it is, through groups in groups, too."""
+        names: dict[str, str] = {}
+        above: dict[str, set[str]] = {}  # a member, or a login, and the groups that name it
+        for name, found in self._search(connection, self._directory.groups, _GROUPS):
+            key = _folded(name)
+            names[key] = clean(_first(found, "cn"))[:100]
+            for member in (*_all(found, "member"), *_all(found, "uniqueMember")):
+                above.setdefault(_folded(member), set()).add(key)
+            for login in _all(found, "memberUid"):
+                above.setdefault(f"uid:{login.lower()}", set()).add(key)
+        for member, named in above.items():
+            reached: set[str] = set()
+            waiting = list(named)
+            while waiting:
+                group = waiting.pop()
+                if group not in reached:
+                    reached.add(group)
+                    waiting += above.get(group, ())
+            self._groups_of[member] = {names[group] for group in reached if names.get(group)}
+
+    def _read_keys(self, connection: Connection) -> None:
+        """Learn under which key each entry is known: managers are named by their place."""
+        wanted = (*_KEYS, "uid", "sAMAccountName")
+        for name, found in self._search(connection, self._directory.people, wanted):
+            self._keys[_folded(name)] = _key(found) or name
+
+    def _person(self, name: str, found: Attributes) -> PersonRecord | None:
+        key = _key(found) or name
+        login = _first(found, "uid") or _first(found, "sAMAccountName")
+        addresses = _addresses(found)
+        shown = clean(_first(found, "displayName") or _first(found, "cn"))
+        first = next((a for a in (key, *addresses[:1]) if a in self._seen), None)
+        if not addresses or not shown or first is not None:
+            fault = _fault_of(name, addresses, shown, self._seen.get(first or ""))
+            self.rejected.append(RejectedRow(key, fault.code, (fault,)))
+            return None
+        for each in (key, addresses[0]):
+            self._seen[each] = name
+        country = person_facts.country_code(_first(found, "c") or _first(found, "co"))
+        country = country or self._directory.country
+        member_of = self._groups_of.get(_folded(name), set()) | self._groups_of.get(
+            f"uid:{login.lower()}", set()
+        )
+        return PersonRecord(
+            uid=key[:200],
+            name=shown[:200],
+            address=addresses[0],
+            other_addresses=tuple(addresses[1:]),
+            language=person_facts.language_tag(_first(found, "preferredLanguage"))
+            or self._directory.language,
+            country=country,
+            zone=person_facts.only_zone_of(country) or self._directory.zone,
+            groups=tuple(sorted({EVERYBODY, *member_of})),
+            unit=clean(_first(found, "department") or _first(found, "ou"))[:200],
+            manager=self._keys.get(_folded(_first(found, "manager")), "").lower(),
+            delegates=tuple(
+                self._keys[_folded(each)].lower()
+                for each in _all(found, "secretary")
+                if _folded(each) in self._keys
+            ),
+            left_on=_LONG_AGO if _is_off(found) else None,
+        )
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _folded(name: str) -> str:
+    """Return a place in the tree so that two spellings of it are equal."""
+    return ",".join(part.strip() for part in name.lower().split(","))
+
+
+def _all(found: Attributes, name: str) -> list[str]:
+    folded = name.lower()
+    values = next((v for k, v in found.items() if k.lower() == folded), ())
+    return [value.decode("utf-8", "replace").strip() for value in values]
+
+
+def _first(found: Attributes, name: str) -> str:
+    return next(iter(_all(found, name)), "")
+
+
+def _key(found: Attributes) -> str:
+    guid = next((v for k, v in found.items() if k.lower() == "objectguid"), ())
+    if guid and len(guid[0]) == 16:  # noqa: PLR2004 - bytes of a UUID, as Windows orders them
+        return str(uuid.UUID(bytes_le=bytes(guid[0])))
+    return _first(found, "entryUUID") or _first(found, "uid") or _first(found, "sAMAccountName")
+
+
+def _addresses(found: Attributes) -> list[str]:
+    """Return all addresses, the main one first; `SMTP:` in capitals marks the main one."""
+    proxies = _all(found, "proxyAddresses")
+    main = [each[5:] for each in proxies if each.startswith("SMTP:")]
+    others = [each[5:] for each in proxies if each.startswith("smtp:")]
+    texts = (*main, *_all(found, "mail"), *others, *_all(found, "mailAlternateAddress"))
+    folded = (folded_address(text) for text in texts)
+    return list(dict.fromkeys(each for each in folded if each))
+
+
+def _is_off(found: Attributes) -> bool:
+    word = _first(found, "userAccountControl")
+    return word.isdecimal() and bool(int(word) & _SWITCHED_OFF)
+
+
+def _broken(url: str, error: LDAPException) -> Fault:
+    return Fault(
+        code="directory.unreadable",
+        sentence=gettext_noop("The directory cannot be read to its end: {why}."),
+        remedy=gettext_noop("Look at address, account and limits; nothing was changed."),
+        line=None,
+        file=url,
+        facts=(("why", str(error)[:300] or type(error).__name__),),
+    )
+
+
+def _fault_of(name: str, addresses: Sequence[str], shown: str, first: str | None) -> Fault:
+    why = "no mail address" if not addresses else "no name" if not shown else f"as {first}"
+    return Fault(
+        code="directory.bad_entry",
+        sentence=gettext_noop("The entry {entry} cannot be taken over: {why}."),
+        remedy=gettext_noop("Mend it in the directory, or import with --accept-rejects."),
+        line=None,
+        file=name,
+        facts=(("entry", name[:200]), ("why", why)),
+    )

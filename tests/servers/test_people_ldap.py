@@ -1,0 +1,193 @@
+"""People out of a real OpenLDAP server: pages, groups in groups, new addresses, breaking off."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ldap3 import MODIFY_REPLACE, NONE, Connection, Server
+
+from countermand.connectors.people_ldap import source as ldap
+from countermand.connectors.people_ldap.source import Directory, LdapPeople
+from countermand.domain.directory import PersonRecord
+
+SLAPD = shutil.which("slapd") or "/usr/sbin/slapd"
+pytestmark = [
+    pytest.mark.skipif(not Path(SLAPD).exists(), reason="apt install slapd"),
+    pytest.mark.allow_hosts(["127.0.0.1"]),
+    pytest.mark.enable_socket,
+]
+BASE = "dc=example,dc=org"
+ADMIN = f"cn=admin,{BASE}"
+PASSWORD = "only-for-this-test"
+CONFIG = """\
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+pidfile {folder}/slapd.pid
+modulepath /usr/lib/ldap
+moduleload back_mdb
+sizelimit {limit}
+database mdb
+suffix "{base}"
+rootdn "{admin}"
+rootpw {password}
+directory {folder}/db
+access to * by users read by * none
+"""
+
+
+@dataclass
+class Slapd:
+    """One server with an empty tree."""
+
+    url: str
+    connection: Connection
+
+    def add(self, name: str, kinds: list[str], **facts: object) -> None:
+        done = self.connection.add(f"{name},{BASE}", kinds, facts)  # type: ignore[no-untyped-call]
+        assert done, self.connection.result
+
+    def person(self, uid: str, **facts: object) -> str:
+        name = uid.title()
+        self.add(
+            f"uid={uid}",
+            ["inetOrgPerson"],
+            **{"cn": name, "sn": name, "mail": f"{uid}@example.org", **facts},
+        )
+        return f"uid={uid},{BASE}"
+
+    def group(self, name: str, *members: str) -> str:
+        self.add(f"cn={name}", ["groupOfNames"], member=list(members))
+        return f"cn={name},{BASE}"
+
+    def change(self, name: str, fact: str, *values: str) -> None:
+        changes = {fact: [(MODIFY_REPLACE, list(values))]}
+        assert self.connection.modify(name, changes)  # type: ignore[no-untyped-call]
+
+    def people(self, **more: str) -> tuple[dict[str, PersonRecord], LdapPeople]:
+        given = {"bind_dn": ADMIN, "password": PASSWORD, **more}
+        source = LdapPeople(Directory(url=self.url, base=BASE, **given))
+        return {record.address: record for record in source.people()}, source
+
+
+@pytest.fixture
+def slapd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Slapd]:
+    limit = getattr(request, "param", "unlimited")
+    (tmp_path / "db").mkdir()
+    config = tmp_path / "slapd.conf"
+    config.write_text(
+        CONFIG.format(folder=tmp_path, base=BASE, admin=ADMIN, password=PASSWORD, limit=limit)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"ldap://127.0.0.1:{port}"
+    server = subprocess.Popen([SLAPD, "-f", str(config), "-h", url, "-d", "0"])
+    try:
+        connection = _connected(port, server)
+        slapd = Slapd(url, connection)
+        slapd.connection.add(  # type: ignore[no-untyped-call]
+            BASE, ["dcObject", "organization"], {"dc": "example", "o": "Example"}
+        )
+        yield slapd
+        connection.unbind()
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _connected(port: int, server: subprocess.Popen[bytes]) -> Connection:
+    for _ in range(400):
+        assert server.poll() is None, "slapd ended"
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            url = f"ldap://127.0.0.1:{port}"
+            return Connection(Server(url, get_info=NONE), ADMIN, PASSWORD, auto_bind=True)
+    raise AssertionError("slapd never answered")
+
+
+def test_a_person_is_read_with_language_country_unit_manager_and_assistant(slapd: Slapd) -> None:
+    boss = slapd.person("boss")
+    helper = slapd.person("helper")
+    slapd.person(
+        "asha",
+        displayName="Asha Verma",
+        mail=["asha@example.org", "a.verma@example.org"],
+        preferredLanguage="hi-IN, en;q=0.5",
+        ou="Payments",
+        manager=boss,
+        secretary=helper,
+    )
+
+    found, source = slapd.people(country="IN")
+
+    asha = found["asha@example.org"]
+    assert (asha.name, asha.language, asha.unit) == ("Asha Verma", "hi-IN", "Payments")
+    assert (asha.country, asha.zone) == ("IN", "Asia/Kolkata")
+    assert asha.other_addresses == ("a.verma@example.org",)
+    assert asha.manager == found["boss@example.org"].uid
+    assert asha.delegates == (found["helper@example.org"].uid,)
+    assert not source.faults
+    assert source.rejected == []
+
+
+def test_groups_in_groups_are_followed_and_a_circle_ends(slapd: Slapd) -> None:
+    asha = slapd.person("asha")
+    slapd.person("ben")
+    inner = slapd.group("inner", asha)
+    middle = slapd.group("middle", inner)
+    slapd.group("outer", middle)
+    slapd.change(inner, "member", asha, f"cn=outer,{BASE}")
+
+    found, _ = slapd.people()
+
+    assert found["asha@example.org"].groups == ("all-staff", "inner", "middle", "outer")
+    assert found["ben@example.org"].groups == ("all-staff",)
+
+
+def test_more_people_than_a_page_are_read_whole(
+    slapd: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ldap, "PAGE", 7)
+    for number in range(23):
+        slapd.person(f"p{number}")
+
+    found, source = slapd.people()
+
+    assert len(found) == 23
+    assert not source.faults
+
+
+def test_whoever_gets_another_address_and_name_keeps_the_key(slapd: Slapd) -> None:
+    name = slapd.person("asha")
+    before = slapd.people()[0]["asha@example.org"]
+
+    slapd.change(name, "mail", "asha.rao@example.org")
+    slapd.connection.modify_dn(name, "uid=arao")
+
+    assert slapd.people()[0]["asha.rao@example.org"].uid == before.uid
+
+
+@pytest.mark.parametrize("slapd", ["5"], indirect=True)
+def test_a_directory_that_breaks_off_is_a_fault_and_no_short_list(slapd: Slapd) -> None:
+    for number in range(9):
+        slapd.person(f"p{number}")
+    reader = slapd.person("reader", userPassword=PASSWORD)
+
+    _, source = slapd.people(bind_dn=reader)
+
+    assert [fault.code for fault in source.faults.faults] == ["directory.unreadable"]
+
+
+def test_a_wrong_password_is_a_fault(slapd: Slapd) -> None:
+    found, source = slapd.people(password="wrong")
+
+    assert found == {}
+    assert [fault.code for fault in source.faults.faults] == ["directory.unreadable"]
