@@ -348,3 +348,23 @@ def test_a_custom_word_for_notices_is_used_where_the_house_has_one() -> None:
     words = prepare_templates(content(), NUMBER, house=house, app_names=["Clips"])
 
     assert {t.subject.removeprefix("Re: ").split(":")[0] for t in words} == {"Works notice CM-7Q4K"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "not_said"),
+    [
+        ({"remedies": ["remove-app"]}, "chats and drafts", "they stay on the server"),
+        ({"remedies": ["unenrol"]}, "they stay on the server", "chats and drafts"),
+        ({"targets": ["web"], "remedies": ["remove-app"]}, "Why:", "What you may lose"),
+        ({"remedies": ["disable-app"]}, "Why:", "What you may lose"),
+        ({"enforcement": "gate"}, "mail, calendar and contacts", "no such word"),
+        ({"enforcement": "none"}, "we keep only whether Clips is there", "calendar and contacts"),
+    ],
+)
+def test_what_may_be_lost_and_what_waits_is_said_where_it_is_so(
+    changes: dict[str, object], said: str, not_said: str
+) -> None:
+    text = template(NoticeKind.NOTICE, **changes).text
+
+    assert said in text
+    assert not_said not in text

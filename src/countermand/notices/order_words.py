@@ -133,6 +133,8 @@ def order_words(
         **_exercise(content, say),
         **_what_to_do(content, say, language),
         **_consequence(content, say, enforcement),
+        **_lost(content, say),
+        "looked_at": say["looked_at.app"],
         **_grounds(content, reader, say),
     }
     return OrderWords(
@@ -265,9 +267,22 @@ def _consequence(
         "unobservable": say["unobservable.refuse" if strict else "unobservable.ask"]
         if closes
         else "",
+        "with_it": say[f"with_it.{name}"] if closes else "",
         "comes_back": say[f"comes_back.{name}"] if closes else "",
         "restored": say[f"restored.{name}"] if closes else "",
     }
+
+
+def _lost(content: Mapping[str, Any], say: Mapping[str, str]) -> dict[str, str]:
+    """Say what may be lost by doing what is asked, and nothing where nothing can be lost."""
+    targets = frozenset(content.get("targets") or ("app",))
+    remedies = tuple(content.get("remedies") or ("remove-app",))
+    parts = []
+    if targets & {"app", "desktop"} and "remove-app" in remedies:
+        parts.append(say["lost.app"])
+    if "unenrol" in remedies:
+        parts.append(say["lost.unenrol"])
+    return {"lost_heading": say["lost.heading"] if parts else "", "lost": " ".join(parts)}
 
 
 def _grounds(content: Mapping[str, Any], reader: _Reader, say: Mapping[str, str]) -> dict[str, str]:
