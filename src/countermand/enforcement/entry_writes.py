@@ -158,7 +158,8 @@ def _known_doors(facts: Iterable[DoorFacts], seen: _Seen) -> Iterator[DoorFacts]
         if not device or len(login) > _LONGEST_LOGIN or len(device) > _LONGEST_DEVICE:
             seen.without_key += 1
             continue
-        named = replace(each, login=login, device=device)
+        is_named = (login, device) == (each.login, each.device)
+        named = each if is_named else replace(each, login=login, device=device)
         door = door_key(login, device)
         if door in seen.doors:
             seen.doubtful[door] = named
