@@ -113,7 +113,7 @@ def order_of(phone: Phone) -> str:
 def furnish(place: Path, devices: int) -> DataFolder:
     """Return a data folder with so many devices; one made by an earlier run is used again."""
     folder = DataFolder(place)
-    done = place / f"done-{_FORM}"
+    done = place / f"done-{_FORM}-{devices}"
     if not done.exists():
         shutil.rmtree(place, ignore_errors=True)
         for each in folder.folders:
