@@ -186,6 +186,7 @@ def dovecot_that_asks(
     changes: Mapping[str, str] | None = None,
     script: Mapping[str, str] | None = None,
     everything: bool = False,
+    patient: bool = True,
 ) -> Iterator[Dovecot]:
     """Dovecot 2.3 whose gate is on `gate_port`, whether somebody listens there or not.
 
@@ -198,10 +199,11 @@ def dovecot_that_asks(
     with open_folder("dovecot") as folder, ExitStack() as stack:
         names = ["imap", "admin"] + (["lmtp", "sasl", "pop3", "submission"] * everything)
         port = {name: stack.enter_context(held_port()) for name in names}
-        ship("dovecot-2.3/95-countermand.conf", folder, gate_port, **(changes or {}))
+        shipped = "dovecot-2.3/95-countermand.conf"
+        ship(shipped, folder, gate_port, changes, patient=patient)
         list_of_passwords = {"/etc/dovecot/device-passwords.tsv": f"{folder}/device-passwords.tsv"}
         in_script = {**list_of_passwords, **(script or {})}
-        ship("dovecot-2.3/device-passwords.lua", folder, gate_port, **in_script)
+        ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)
         write_people(folder, people, reader.pw_uid)
         text = _CONFIG + (_DELIVERY + _POP3 + _SUBMISSION) * everything
         config = folder / "dovecot.conf"

@@ -94,7 +94,7 @@ def make_root() -> None:
 
 
 @contextmanager
-def dovecot24_that_asks(gate_port: int) -> Iterator[Dovecot]:
+def dovecot24_that_asks(gate_port: int, *, patient: bool = True) -> Iterator[Dovecot]:
     """Start Dovecot 2.4 whose gate is on `gate_port`."""
     need("chroot")
     if not (ROOT / "usr/sbin/dovecot").exists():
@@ -105,9 +105,9 @@ def dovecot24_that_asks(gate_port: int) -> Iterator[Dovecot]:
     reader = pwd.getpwnam("mail").pw_uid  # the same number in every Debian
     try:
         with held_port() as imap, held_port() as admin:
-            ship("dovecot-2.4/95-countermand.conf", folder, gate_port)
+            ship("dovecot-2.4/95-countermand.conf", folder, gate_port, patient=patient)
             password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
-            ship("dovecot-2.3/device-passwords.lua", folder, gate_port, **password_list)
+            ship("dovecot-2.3/device-passwords.lua", folder, gate_port, password_list)
             write_people(folder, PEOPLE, reader)
             text = _CONFIG.format(
                 inside=inside,

@@ -63,6 +63,7 @@ _ALWAYS_MAIL: Final = """
   }}
 """
 FAIL_OPEN: Final = "countermand-gate.conf"
+DOWN_LOG: Final = "countermand-down.log"
 FAIL_STATIC: Final = "countermand-gate-cached.conf"
 
 
@@ -74,6 +75,7 @@ def nginx_that_asks(
     gate_file: str = FAIL_OPEN,
     changes: Mapping[str, str] | None = None,
     gate_changes: Mapping[str, str] | None = None,
+    patient: bool = True,
 ) -> Iterator[Server]:
     """Start nginx with its gate on `gate_port`, before SOGo, or before something that says "mail".
 
@@ -86,8 +88,10 @@ def nginx_that_asks(
         behind = groupware or stack.enter_context(held_port())
         moved = {"127.0.0.1:8483": f"{HERE}:{hop}", "/var/cache/nginx": f"{folder}/cache"}
         moved = (moved if gate_file == FAIL_STATIC else {}) | dict(gate_changes or {})
-        ship(f"nginx/{gate_file}", folder, gate_port, **moved)
-        ship("nginx/countermand-doors.conf", folder, gate_port, **(changes or {}))
+        ship(f"nginx/{gate_file}", folder, gate_port, moved, patient=patient)
+        log = {"/var/log/nginx/countermand-down.log": str(folder / DOWN_LOG)}
+        in_doors = {**log, **(changes or {})}
+        ship("nginx/countermand-doors.conf", folder, gate_port, in_doors, patient=patient)
         (folder / "cache").mkdir()
         text = _CONFIG.format(
             folder=folder,

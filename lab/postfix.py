@@ -78,16 +78,12 @@ def postfix_that_asks(dovecot: Dovecot, relay: int) -> Iterator[Server]:
         (folder / "main.cf").write_text(
             _MAIN.format(folder=folder, lmtp=dovecot.lmtp), encoding="utf-8"
         )
-        shipped = ship(
-            "postfix/countermand-submission.cf",
-            folder,
-            0,
-            **{
-                "submission inet": f"{HERE}:{submission} inet",
-                "private/auth": f"inet:{HERE}:{dovecot.sasl}",
-                "smtpd_tls_security_level=encrypt": "smtpd_tls_security_level=none",
-            },
-        )
+        changes = {
+            "submission inet": f"{HERE}:{submission} inet",
+            "private/auth": f"inet:{HERE}:{dovecot.sasl}",
+            "smtpd_tls_security_level=encrypt": "smtpd_tls_security_level=none",
+        }
+        shipped = ship("postfix/countermand-submission.cf", folder, 0, changes)
         master = _MASTER.format(relay=relay) + shipped.read_text(encoding="utf-8")
         (folder / "master.cf").write_text(master, encoding="utf-8")
         (folder / "data").mkdir()

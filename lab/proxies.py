@@ -75,15 +75,15 @@ def groupware() -> Iterator[Groupware]:
 
 
 @contextmanager
-def traefik_that_asks(gate_port: int, behind: int) -> Iterator[Server]:
+def traefik_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Iterator[Server]:
     """Traefik with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("traefik") as folder, ExitStack() as stack:
         port, hop = (stack.enter_context(held_port()) for _ in range(2))
         moved = {"127.0.0.1:8484": f"{HERE}:{hop}"}
         more = {'":443"': f'"{HERE}:{port}"', "/etc/traefik": str(folder)}
-        static = ship("traefik/traefik.yaml", folder, gate_port, **moved, **more)
+        static = ship("traefik/traefik.yaml", folder, gate_port, {**moved, **more})
         behind_it = {_GROUPWARE_AS_SHIPPED: f"{HERE}:{behind}"}
-        ship("traefik/dynamic.yaml", folder, gate_port, **moved, **behind_it)
+        ship("traefik/dynamic.yaml", folder, gate_port, {**moved, **behind_it}, patient=patient)
         command = [program("traefik"), f"--configFile={static}"]
         with running(command, [port, hop], folder / "traefik.log", _surroundings(folder)):
             # Its ports are open before it knows what lies behind them.
@@ -103,7 +103,7 @@ def _status(port: int) -> int:
 
 
 @contextmanager
-def envoy_that_asks(gate_port: int, behind: int) -> Iterator[Server]:
+def envoy_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Iterator[Server]:
     """Envoy with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("envoy") as folder, ExitStack() as stack:
         port, hop = (stack.enter_context(held_port()) for _ in range(2))
@@ -114,7 +114,7 @@ def envoy_that_asks(gate_port: int, behind: int) -> Iterator[Server]:
             "port_value: 20000": f"port_value: {behind}",
             "0.0.0.0": HERE,
         }
-        config = ship("envoy/envoy.yaml", folder, gate_port, **changes)
+        config = ship("envoy/envoy.yaml", folder, gate_port, changes, patient=patient)
         command = [program("envoy"), "-c", str(config), "--concurrency", "1"]
         command += ["--disable-hot-restart", "--log-level", "warning"]
         with running(command, [port, hop], folder / "envoy.log", _surroundings(folder)):
@@ -122,13 +122,14 @@ def envoy_that_asks(gate_port: int, behind: int) -> Iterator[Server]:
 
 
 @contextmanager
-def caddy_that_asks(gate_port: int, behind: int) -> Iterator[Server]:
+def caddy_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Iterator[Server]:
     """Caddy with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("caddy") as folder, ExitStack() as stack:
         port = stack.enter_context(held_port())
         changes = {":443 {": f"http://{HERE}:{port} {{"}
         behind_it = {_GROUPWARE_AS_SHIPPED: f"{HERE}:{behind}"}
-        config = ship("caddy/Caddyfile", folder, gate_port, **changes, **behind_it)
+        changes |= behind_it
+        config = ship("caddy/Caddyfile", folder, gate_port, changes, patient=patient)
         text = config.read_text(encoding="utf-8")
         config.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + text, encoding="utf-8")
         command = [program("caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]
@@ -141,7 +142,7 @@ def _surroundings(folder: Path) -> dict[str, str]:
     return {**os.environ, "HOME": str(folder), "PATH": path}
 
 
-PROXIES: Final[dict[str, Callable[[int, int], AbstractContextManager[Server]]]] = {
+PROXIES: Final[dict[str, Callable[..., AbstractContextManager[Server]]]] = {
     "traefik": traefik_that_asks,
     "envoy": envoy_that_asks,
     "caddy": caddy_that_asks,

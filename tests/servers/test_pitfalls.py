@@ -7,15 +7,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from lab import mailbox
 from lab.dovecot import Dovecot, dovecot_that_asks
-from lab.gates import Entry, OddGate, all_that_shuts, odd_gate, real_gate
+from lab.gates import Entry, OddGate, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
-from lab.nginx import address, nginx_that_asks
+from lab.nginx import DOWN_LOG, address, nginx_that_asks
 from lab.people import ASHA, LAPTOP, PHONE, RAVI, TABLET, Person
 from lab.phone import Phone
 from lab.sogo import LONGEST_HANGING_S, sogo
@@ -44,6 +43,20 @@ def dovecot(odd: OddGate) -> Iterator[Dovecot]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def gate() -> Iterator[RealGate]:
+    """A gate that refuses two phones of one person: one with a name, one with a number."""
+    entries = [Entry(ASHA.login, device, all_that_shuts()) for device in (PHONE, RAW_ID.hex())]
+    with real_gate(entries) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(gate: RealGate) -> Iterator[Server]:
+    with nginx_that_asks(gate.port) as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def forgotten(odd: OddGate) -> None:
     odd.be(204)
@@ -60,12 +73,14 @@ def phone_at(server: Server, device: str | bytes = PHONE, *, packed: bool = Fals
 # -- gates in trouble ---------------------------------------------------------------------------
 
 
-def test_a_slow_gate_keeps_no_phone_waiting(odd: OddGate, nginx: Server, dovecot: Dovecot) -> None:
+def test_a_slow_gate_keeps_no_phone_waiting(odd: OddGate) -> None:
     odd.be(403, wait_s=4.0)
-    assert phone_at(nginx).folder_sync().status == 200
+    with nginx_that_asks(odd.port, patient=False) as nginx:
+        assert phone_at(nginx).folder_sync().status == 200
 
     odd.be(200, b'{"status":-1,"msg":"too late"}', wait_s=4.0)
-    assert imap(dovecot) == "OK"
+    with dovecot_that_asks(odd.port, patient=False) as dovecot:
+        assert imap(dovecot) == "OK"
 
 
 @pytest.mark.parametrize(
@@ -133,62 +148,65 @@ def test_a_gate_that_dies_in_between_leaves_every_door_open() -> None:
 # -- what a phone may send ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "",
-        "====",
-        "%00%ff%0d%0aX-Countermand-Token:%20guess",
-        "jAAJBP8=",  # the id is longer than the query
-        base64.b64encode(bytes((255,)) * 300).decode(),
-        "DeviceId=" + "A" * 5000,
-        "Cmd=Sync&DeviceId=&User=",
-    ],
+MALFORMED = (
+    "",
+    "====",
+    "%00%ff%0d%0aX-Countermand-Token:%20guess",
+    "jAAJBP8=",  # the id is longer than the query
+    base64.b64encode(bytes((255,)) * 300).decode(),
+    "DeviceId=" + "A" * 5000,
+    "Cmd=Sync&DeviceId=&User=",
 )
-def test_a_malformed_question_is_no_reason_to_refuse_or_to_break(query: str) -> None:
-    with (
-        real_gate([Entry(ASHA.login, PHONE, all_that_shuts())]) as gate,
-        nginx_that_asks(gate.port) as nginx,
-    ):
-        connection = http.client.HTTPConnection(HERE, nginx.port, timeout=20)
+
+
+def test_a_malformed_question_is_no_reason_to_refuse_or_to_break(guarded: Server) -> None:
+    said = {query: raw_status(guarded, query) for query in MALFORMED}
+
+    assert said == dict.fromkeys(MALFORMED, 200)
+    assert phone_at(guarded).folder_sync().status == 403  # and the gate still answers
+
+
+def raw_status(server: Server, query: str) -> int:
+    connection = http.client.HTTPConnection(HERE, server.port, timeout=20)
+    try:
         connection.request("POST", f"/Microsoft-Server-ActiveSync?{query}")
-        assert connection.getresponse().status == 200
+        return connection.getresponse().status
+    finally:
         connection.close()
-        assert phone_at(nginx).folder_sync().status == 403  # and it still answers
 
 
-def test_one_phone_is_one_phone_in_plain_packed_raw_and_hexadecimal_form() -> None:
-    entries = [
-        Entry(ASHA.login, RAW_ID.hex(), all_that_shuts()),
-        Entry(ASHA.login, PHONE, all_that_shuts()),
-    ]
-    with real_gate(entries) as gate, nginx_that_asks(gate.port) as nginx:
-        forms = {
-            "raw in a packed query": phone_at(nginx, RAW_ID, packed=True),
-            "hexadecimal digits": phone_at(nginx, RAW_ID.hex()),
-            "upper case": phone_at(nginx, RAW_ID.hex().upper()),
-            "packed text": phone_at(nginx, PHONE, packed=True),
-            "text in hexadecimal digits": phone_at(nginx, PHONE.encode().hex()),
-        }
+def test_one_phone_is_one_phone_in_plain_packed_raw_and_hexadecimal_form(
+    guarded: Server,
+) -> None:
+    forms = {
+        "raw in a packed query": phone_at(guarded, RAW_ID, packed=True),
+        "hexadecimal digits": phone_at(guarded, RAW_ID.hex()),
+        "upper case": phone_at(guarded, RAW_ID.hex().upper()),
+        "packed text": phone_at(guarded, PHONE, packed=True),
+        "text in hexadecimal digits": phone_at(guarded, PHONE.encode().hex()),
+    }
 
-        said = {form: phone.folder_sync().status for form, phone in forms.items()}
+    said = {form: phone.folder_sync().status for form, phone in forms.items()}
 
-        assert said == dict.fromkeys(forms, 403)
-        assert phone_at(nginx, RAW_ID[:-1], packed=True).folder_sync().status == 200
+    assert said == dict.fromkeys(forms, 403)
+    assert phone_at(guarded, RAW_ID[:-1], packed=True).folder_sync().status == 200
 
 
-def test_options_and_webmail_name_no_device_and_pass() -> None:
-    with (
-        real_gate([Entry(ASHA.login, PHONE, all_that_shuts())]) as gate,
-        nginx_that_asks(gate.port) as nginx,
-    ):
-        query = phone_at(nginx).query("Sync")
-        connection = http.client.HTTPConnection(HERE, nginx.port, timeout=20)
-        connection.request("OPTIONS", f"/Microsoft-Server-ActiveSync?{query}")
-        assert connection.getresponse().read() == b"mail"
-        connection.request("GET", "/mail/")
-        assert connection.getresponse().status == 200
-        connection.close()
+def test_options_and_webmail_name_no_device_and_pass(guarded: Server) -> None:
+    query = phone_at(guarded).query("Sync")
+    connection = http.client.HTTPConnection(HERE, guarded.port, timeout=20)
+    connection.request("OPTIONS", f"/Microsoft-Server-ActiveSync?{query}")
+    assert connection.getresponse().read() == b"mail"
+    connection.request("GET", "/mail/")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_two_persons_on_one_phone_are_two_doors(guarded: Server) -> None:
+    other = Phone(address(guarded), RAVI.login, RAVI.password, PHONE)
+
+    assert phone_at(guarded).folder_sync().status == 403
+    assert other.folder_sync().status == 200
 
 
 # -- words --------------------------------------------------------------------------------------
@@ -281,26 +299,33 @@ def test_a_guess_reaches_no_gate(odd: OddGate, dovecot: Dovecot) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_sync_that_hangs_since_before_the_closing_is_bounded() -> None:
-    closes = datetime.now(UTC) + timedelta(seconds=12)  # noqa: TID251  (real servers, real clock)
-    entry = Entry(ASHA.login, PHONE, all_that_shuts(closes_at=closes))
+def test_a_sync_that_hangs_since_before_the_closing_is_bounded(odd: OddGate) -> None:
     with ExitStack() as stack:
-        gate = stack.enter_context(real_gate([entry]))
         # SOGo logs in with the main password: that is the webmail's, and stays open.
-        dovecot = stack.enter_context(dovecot_that_asks(gate.port, everything=True))
+        dovecot = stack.enter_context(dovecot_that_asks(odd.port, everything=True))
         groupware = stack.enter_context(sogo(dovecot.port, 25))
-        nginx = stack.enter_context(nginx_that_asks(gate.port, groupware=groupware.port))
+        nginx = stack.enter_context(nginx_that_asks(odd.port, groupware=groupware.port))
         mailbox.make_ready(dovecot.port, ASHA.login, ASHA.password)
         phone = phone_at(nginx)
         mailbox.deliver(dovecot.lmtp, ASHA.login, "before")
         until("the first mail", lambda: "before" in phone.sync().subjects)
+        asked_before = len(odd.asked)
+        closing = threading.Thread(target=_close_once_asked, args=(odd, asked_before))
+        closing.start()
 
-        phone.patience_s = 10 * LONGEST_HANGING_S
+        phone.patience_s = 20 * LONGEST_HANGING_S
         said = phone.sync(hang_s=3600)
 
+        closing.join()
         assert said.status == 200  # ended by the groupware's own limit, not by an hour
-        until("the closing", lambda: phone.sync().status == 403)
+        assert phone.sync().status == 403
         assert phone.ping(60).status == 403
+
+
+def _close_once_asked(odd: OddGate, asked_before: int) -> None:
+    """Let the Sync in, and say no from then on."""
+    until("the question of the Sync", lambda: len(odd.asked) > asked_before)
+    odd.status = 403
 
 
 # -- sessions that are open ---------------------------------------------------------------------
@@ -346,9 +371,8 @@ def test_the_token_is_all_that_makes_a_mail_server_of_a_stranger(
     assert base64.b64encode(f"{ASHA.login}:{ASHA.password}".encode()).decode() not in odd.asked[0]
 
 
-def test_a_wrong_token_refuses_nobody() -> None:
+def test_a_wrong_token_refuses_nobody(gate: RealGate) -> None:
     with (
-        real_gate([Entry(ASHA.login, PHONE, all_that_shuts())]) as gate,
         nginx_that_asks(gate.port, changes={TOKEN: "of-yesterday"}) as nginx,
         dovecot_that_asks(gate.port, changes={TOKEN: "of-yesterday"}) as dovecot,
     ):
@@ -356,17 +380,21 @@ def test_a_wrong_token_refuses_nobody() -> None:
         assert imap(dovecot) == "OK"
 
 
-def test_two_persons_on_one_phone_are_two_doors() -> None:
-    with (
-        real_gate([Entry(ASHA.login, PHONE, all_that_shuts())]) as gate,
-        nginx_that_asks(gate.port) as nginx,
-    ):
-        other = Phone(address(nginx), RAVI.login, RAVI.password, PHONE)
-
-        assert phone_at(nginx).folder_sync().status == 403
-        assert other.folder_sync().status == 200
-
-
-def test_nobody_at_the_gates_address_is_no_reason_to_refuse() -> None:
+def test_nobody_at_the_gates_address_is_no_reason_to_refuse_and_is_written_down() -> None:
     with held_port() as nobody, nginx_that_asks(nobody) as nginx:
-        assert phone_at(nginx).folder_sync().status == 200
+        for _ in range(3):
+            assert phone_at(nginx).folder_sync().status == 200
+
+        lines = (nginx.folder / DOWN_LOG).read_text(encoding="utf-8").splitlines()
+
+    assert len(lines) == 3
+    assert ASHA.login not in "".join(lines)  # it names nobody
+
+
+def test_a_gate_that_answers_is_not_written_down(odd: OddGate, nginx: Server) -> None:
+    with nginx_that_asks(odd.port) as other:
+        for status in (204, 403):
+            odd.be(status)
+            phone_at(other).folder_sync()
+
+        assert (other.folder / DOWN_LOG).read_text(encoding="utf-8") == ""
