@@ -74,11 +74,22 @@ def _text(value: str) -> str:
     return value
 
 
+_FEWEST_DAYS_KEPT: Final = 30
+_MOST_DAYS_KEPT: Final = 1825
+
+
 def _count(value: str) -> int:
     number = int(value)
     if number < 1:
         raise ValueError(value)
     return number
+
+
+def _days_kept(value: str) -> int:
+    days = int(value)
+    if not _FEWEST_DAYS_KEPT <= days <= _MOST_DAYS_KEPT:
+        raise ValueError(value)
+    return days
 
 
 def _port(value: str) -> int:
@@ -143,6 +154,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
     {
         _text: gettext_noop("a text"),
         _count: gettext_noop("a whole number from 1 on"),
+        _days_kept: gettext_noop("a number of days from 30 to 1825"),
         _port: gettext_noop("a port number"),
         _seconds: gettext_noop("a number of seconds above 0"),
         _host_and_port: gettext_noop("host:port"),
@@ -350,6 +362,14 @@ class Settings:
             " whole. Corrections are never held back."
         ),
         _counts,
+    )
+    keep_mails_days: int = _setting(
+        365,
+        gettext_noop(
+            "How long mails to people are kept, in days; counted from 30 days after their order"
+            " is closed or corrected."
+        ),
+        _days_kept,
     )
     sweep_every_s: float = _setting(
         10.0, gettext_noop("How often the worker looks for work that is due, in seconds."), _seconds

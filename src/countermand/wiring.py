@@ -230,6 +230,13 @@ def ask_sources(settings: Settings, clock_: Clock) -> int:
     return source_runs.runner(settings).run_due(now=clock_.now)
 
 
+def forget_mails(settings: Settings, now: datetime) -> None:
+    """Forget mails of orders that are over, when their time is."""
+    from countermand.orders import retention  # noqa: PLC0415  (loads Django)
+
+    retention.forget_mails(kept_days=settings.keep_mails_days, now=now)
+
+
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     """Return what a sweep does, in order: stops first, and the log last."""
     return (
@@ -241,5 +248,6 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
         SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),
         SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
         SweepStep("doors.count", lambda now: count_doors(settings, now)),
+        SweepStep("mails.forget", lambda now: forget_mails(settings, now)),
         SweepStep("log.number", lambda now: number_log(settings, now)),
     )
