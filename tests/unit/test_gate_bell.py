@@ -1,0 +1,70 @@
+"""One rings and the others hear it once; what was told lies beside it."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from countermand.gate.bell import Bell
+from countermand.gate.counts import Counts
+from countermand.gate.crew import add_report, report
+from countermand.gate.down_logs import DownLogs
+from countermand.stop.fence import Fence
+
+FENCE = Fence(
+    "CM-7Q4K", 3, withdrawn=False, at=datetime(2026, 7, 10, tzinfo=UTC), by=1, because="?"
+)
+
+
+def test_a_bell_is_heard_once_by_each_with_what_was_told() -> None:
+    bell = Bell()
+    others = [Bell(os.dup(bell.file)), Bell(os.dup(bell.file))]
+    assert not any(each.has_rung() for each in others)
+
+    bell.ring([FENCE])
+
+    for each in others:
+        assert each.has_rung()
+        assert each.stops() == [FENCE]
+        assert not each.has_rung()
+
+
+def test_more_stops_than_the_memory_holds_still_ring() -> None:
+    bell = Bell()
+    other = Bell(os.dup(bell.file))
+
+    bell.ring([FENCE] * 10_000)
+
+    assert other.has_rung()
+    assert other.stops() == []
+
+
+def test_what_a_process_counted_is_added_once() -> None:
+    first, further = Counts(), Counts()
+    further.add("answers", door="webmail", answer="open")
+    assert add_report(first, report(further, 7)) == 7
+    further.add("answers", door="webmail", answer="open")
+    add_report(first, report(further, 7))
+    add_report(first, report(further, 7))
+
+    assert first.get("answers", door="webmail") == 2
+
+
+def test_lines_of_a_proxy_that_met_no_gate_are_counted_also_after_the_log_is_turned_over(
+    tmp_path: Path,
+) -> None:
+    log, counts = tmp_path / "down.log", Counts()
+    watch = DownLogs([log, tmp_path / "missing.log"], counts)
+    log.write_bytes(b"one\ntwo\nhalf")
+    watch.look()
+    watch.look()
+    assert counts.get("gate_down_answers", log="down.log") == 2
+
+    with log.open("ab") as more:
+        more.write(b" a line\n")
+    watch.look()
+    assert counts.get("gate_down_answers") == 3
+
+    log.rename(tmp_path / "down.log.1")
+    log.write_bytes(b"four\n")
+    watch.look()
+    assert counts.get("gate_down_answers") == 4
