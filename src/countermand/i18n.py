@@ -17,9 +17,17 @@ from typing import Final
 from countermand.domain.errors import CountermandError, Fault
 
 DEFAULT: Final = "en"
-LANGUAGES: Final = ("en", "hi")
 DOMAIN: Final = "countermand"
 LOCALE_FOLDER: Final = Path(__file__).parent / "locale"
+
+
+def offered(folder: Path) -> tuple[str, ...]:
+    """Return the languages of a folder of catalogues; a further one is one file more."""
+    found = folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")
+    return (DEFAULT, *sorted(path.parent.parent.name for path in found))
+
+
+LANGUAGES: Final = offered(LOCALE_FOLDER)
 
 Translator = Callable[[str], str]
 

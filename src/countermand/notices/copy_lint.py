@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import Fault
-from countermand.notices import copy_rules, copy_words, foreign_lint, foreign_mail
+from countermand.notices import copy_rules, copy_words, foreign_lint, foreign_mail, word_store
 from countermand.notices.foreign_mail import SeenMail
 from countermand.notices.order_words import House
 from countermand.notices.preview import (
@@ -148,7 +148,8 @@ def _as_anybodys(mail: PreviewMail, house: House, example: Example) -> Iterator[
     for broken in report.broken:
         if broken.way.rule == _LINKS:
             continue  # ours has none at all, which is looked for more strictly
-        if mail.kind in _DEMANDS or broken.key in _FOR_EVERY_KIND:
+        judged = mail.language in copy_words.SAYS or broken.way.rule == copy_rules.FORM
+        if (mail.kind in _DEMANDS and judged) or broken.key in _FOR_EVERY_KIND:
             yield broken.key, broken.words
 
 
@@ -184,8 +185,9 @@ def _signs(
         yield "subject_like_a_shop", ""
     if f"{house.lookup_address}/{number}" not in mail.text or house.help_desk not in mail.text:
         yield "check_missing", ""
-    if mail.kind is NoticeKind.CORRECTION and not mail.text.startswith(_WITHDRAWN[mail.language]):
-        yield "first_line", _WITHDRAWN[mail.language]
+    withdrawn = _WITHDRAWN.get(mail.language, "")
+    if mail.kind is NoticeKind.CORRECTION and not mail.text.startswith(withdrawn):
+        yield "first_line", withdrawn
 
 
 def _phrases(mail: PreviewMail) -> Iterator[tuple[str, str]]:
@@ -193,7 +195,7 @@ def _phrases(mail: PreviewMail) -> Iterator[tuple[str, str]]:
     left_out = set() if mail.kind in _DEMANDS else set(_ONLY_IN_DEMANDS)
     if mail.kind is NoticeKind.CORRECTION:
         left_out.add("issuer_missing")  # a correction says who answers for it
-    for rule, words in _MUST[mail.language].items():
+    for rule, words in _MUST.get(mail.language, {}).items():
         if rule not in left_out and not any(word in mail.text for word in words):
             yield rule, ""
 
@@ -202,8 +204,8 @@ def _demand(mail: PreviewMail, example: Example) -> Iterator[tuple[str, str]]:
     """Find what somebody of whom something is asked has to be told and is not."""
     if example.known_fact not in mail.text:
         yield "known_fact_missing", ""
-    moment = _MOMENT[mail.language]
-    if not any(moment.fullmatch(line) for line in mail.text.splitlines()):
+    moment = _MOMENT.get(mail.language)
+    if moment and not any(moment.fullmatch(line) for line in mail.text.splitlines()):
         yield "deadline_incomplete", ""
 
 
@@ -231,7 +233,7 @@ def _form(mail: PreviewMail) -> Iterator[tuple[str, str]]:
         yield "link", "<a>"
     if page.tags & {"img", "table", "form", "script", "iframe", "svg", "input"}:
         yield "image_or_table", ""
-    if page.language != mail.language:
+    if page.language not in {mail.language, word_store.fallback_of(mail.language)}:
         yield "language_not_marked", ""
     if _letters("".join(page.said)) != _letters(mail.text):
         yield "parts_differ", ""

@@ -13,6 +13,8 @@ from babel.core import Locale, get_global
 from babel.dates import format_date, format_datetime, get_timezone_name
 from babel.lists import format_list
 
+from countermand.notices import word_store
+
 # Locale, day, and moment, by the language of the words.
 _LOCALE: Final = MappingProxyType({"en": "en_GB", "hi": "hi_IN"})
 _DAY: Final = MappingProxyType({"en": "d MMMM y", "hi": "d MMMM y"})
@@ -20,6 +22,11 @@ _MOMENT: Final = MappingProxyType(
     {"en": "EEEE d MMMM y, HH:mm", "hi": "EEEE, d MMMM y, B h:mm 'बजे'"}
 )
 _MANY: Final = 4096
+
+
+def _form(forms: Mapping[str, str], name: str, language: str) -> str:
+    """Return how a language writes this: as known here, as its folder says, else as in English."""
+    return forms.get(language) or word_store.about(language).get(name) or forms["en"]
 
 
 def moment(at: datetime, zone: str, language: str) -> str:
@@ -32,13 +39,16 @@ def moment(at: datetime, zone: str, language: str) -> str:
 @lru_cache(maxsize=_MANY)
 def _moment(at: datetime, zone: str, language: str) -> str:
     local = at.astimezone(_place(zone))
-    locale = _LOCALE[language]
-    return f"{format_datetime(local, _MOMENT[language], locale=locale)} ({_zone(local, locale)})"
+    locale = _form(_LOCALE, "locale", language)
+    written = format_datetime(local, _form(_MOMENT, "moment", language), locale=locale)
+    return f"{written} ({_zone(local, locale)})"
 
 
 def clock_moment(clock: datetime, language: str) -> str:
     """Return weekday, date and clock time of a clock that everybody reads at home; no zone."""
-    return format_datetime(clock, _MOMENT[language], locale=_LOCALE[language])
+    return format_datetime(
+        clock, _form(_MOMENT, "moment", language), locale=_form(_LOCALE, "locale", language)
+    )
 
 
 def _zone(local: datetime, locale: str) -> str:
@@ -62,12 +72,12 @@ def _is_summer(local: datetime) -> bool:
 def day(at: datetime | date, zone: str, language: str) -> str:
     """Return the date of an instant where the person is, or a date as it stands."""
     on = at.astimezone(_place(zone)).date() if isinstance(at, datetime) else at
-    return format_date(on, _DAY[language], locale=_LOCALE[language])
+    return format_date(on, _form(_DAY, "day", language), locale=_form(_LOCALE, "locale", language))
 
 
 def listed(words: tuple[str, ...], language: str) -> str:
     """Return words as one phrase: `a, b and c`."""
-    return format_list(list(words), locale=_LOCALE[language])
+    return format_list(list(words), locale=_form(_LOCALE, "locale", language))
 
 
 @lru_cache(maxsize=_MANY)

@@ -1,5 +1,8 @@
 """The approved words, as they lie in `words/<language>/`: a file per mail, and single sentences.
 
+A further language is one folder more. Its `language.toml` names its locale and the language that
+stands in for what is not translated yet; a mail then says itself in which language it is.
+
 Their digest is part of what approvers approve, so whoever changes a word needs new approvals.
 """
 
@@ -17,7 +20,9 @@ from typing import ClassVar, Final
 from countermand.domain.errors import CountermandError, gettext_noop
 
 WORDS_FOLDER: Final = Path(__file__).parent / "words"
+COMPLETE: Final = "en"  # has every sentence
 PAGE_WORDS: Final = "page.toml"
+ABOUT: Final = "language.toml"
 
 
 @dataclass(eq=False)
@@ -39,6 +44,7 @@ class MailSource:
 
     subject: str
     body: str
+    language: str
 
 
 def languages() -> tuple[str, ...]:
@@ -49,21 +55,53 @@ def languages() -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def mail_source(language: str, name: str) -> MailSource:
     """Return one mail such as `notice` or `correction.mistake`. Raises LanguageWithoutWords."""
-    text = _read(language, f"{name}.txt")
+    written_in = language
+    if not _has(language, f"{name}.txt"):
+        written_in = fallback_of(language) or language
+    text = _read(written_in, f"{name}.txt")
     first, _, body = text.partition("\n")
-    return MailSource(subject=first.removeprefix("Subject:").strip(), body=body.strip())
+    return MailSource(first.removeprefix("Subject:").strip(), body.strip(), written_in)
+
+
+@lru_cache(maxsize=16)
+def about(language: str) -> Mapping[str, str]:
+    """Return what a folder says of its language: `locale`, `day`, `moment`, `fallback`, …."""
+    if not _has(language, ABOUT):
+        return {}
+    return {name: str(value) for name, value in tomllib.loads(_read(language, ABOUT)).items()}
+
+
+def fallback_of(language: str) -> str:
+    """Return the language that stands in for what is not translated; empty if none is stated."""
+    return about(language).get("fallback", "")
+
+
+def forget() -> None:
+    """Read everything anew; folders of words have changed."""
+    for known in (mail_source, about, sentences, page_words, files_digest):
+        known.cache_clear()
 
 
 @lru_cache(maxsize=16)
 def sentences(language: str) -> Mapping[str, str]:
     """Return every single sentence by its dotted key. Raises LanguageWithoutWords."""
-    return _by_key(_read(language, "sentences.toml"))
+    return _with_fallback(language, "sentences.toml")
 
 
 @lru_cache(maxsize=16)
 def page_words(language: str) -> Mapping[str, str]:
     """Return the words of the look-up page by dotted key. Raises LanguageWithoutWords."""
-    return _by_key(_read(language, PAGE_WORDS))
+    return _with_fallback(language, PAGE_WORDS)
+
+
+def _with_fallback(language: str, name: str) -> Mapping[str, str]:
+    other = fallback_of(language)
+    beneath = _by_key(_read(other, name)) if other else {}
+    own = _by_key(_read(language, name)) if _has(language, name) else {}
+    found = {**beneath, **own}
+    if not found or (not other and not set(found) >= set(_by_key(_read(COMPLETE, name)))):
+        raise LanguageWithoutWords(language=language)
+    return found
 
 
 def _by_key(text: str) -> Mapping[str, str]:
@@ -87,8 +125,12 @@ def files_digest() -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
+def _has(language: str, name: str) -> bool:
+    return language in languages() and (WORDS_FOLDER / language / name).is_file()
+
+
 def _read(language: str, name: str) -> str:
     folder = WORDS_FOLDER / language
-    if language not in languages():
+    if not _has(language, name):
         raise LanguageWithoutWords(language=language)
     return (folder / name).read_text(encoding="utf-8")

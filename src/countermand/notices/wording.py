@@ -266,7 +266,7 @@ def _template(words: OrderWords, kind: NoticeKind, variant: str) -> TemplateText
     parts = mail_markup.blocks(source.body, words.fill)
     text = mail_markup.as_text(parts)
     html = mail_markup.as_html(
-        parts, language=words.language, subject=subject, foreign=words.app_names
+        parts, language=source.language, subject=subject, foreign=words.app_names
     )
     return TemplateText(
         kind=kind,
