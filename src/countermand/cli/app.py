@@ -36,6 +36,7 @@ VERB_MODULES: Final = (
     "countermand.cli.synth",
     "countermand.cli.import_verbs",
     "countermand.cli.sources",
+    "countermand.cli.clients",
     "countermand.cli.staff",
     "countermand.cli.device",
     "countermand.cli.doors",

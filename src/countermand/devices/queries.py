@@ -32,6 +32,17 @@ def last_runs() -> tuple[RunView, ...]:
     )
 
 
+def device_named(text: str) -> int | None:
+    """Return the key of a device by its id in its source, or by any other name of it."""
+    word = text.strip()
+    here = Device.objects.filter(gone_at__isnull=True)
+    row = (
+        here.filter(source_device_id=word).order_by("pk").first()
+        or here.filter(aliases__value__iexact=word).order_by("pk").first()
+    )
+    return row.pk if row is not None else None
+
+
 def spread(app_id: str) -> dict[Presence, int]:
     """Return how many devices carry an app, do not, cannot be checked, are not checked yet."""
     here = Device.objects.filter(gone_at__isnull=True).count()

@@ -111,7 +111,8 @@ _DEVICES: Final = """
     SELECT device.id, device.person_id, device.platform, device.ownership, device.name,
            device.short_id, device.reads_mail, device.source,
            ARRAY(SELECT alias.value FROM devices_devicealias AS alias
-                 WHERE alias.device_id = device.id AND alias.kind = ANY(%s) ORDER BY alias.id)
+                 WHERE alias.device_id = device.id AND alias.kind = ANY(%s)
+                       AND alias.confirmed_by_id IS NULL ORDER BY alias.id)
     FROM devices_device AS device
     WHERE {which} AND device.gone_at IS NULL AND device.person_id IS NOT NULL
     ORDER BY device.person_id, device.id

@@ -1,0 +1,168 @@
+"""Which mail program belongs to which device: what doors saw and nobody knows, and who confirms it.
+
+A link that a person confirmed may let mail through and never closes anything by itself: doors are
+told of the names that sources give, and of no others. A shared device has a custodian, who is told
+in place of an owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Final
+
+from django.db import transaction
+
+from countermand.audit import actions as audit
+from countermand.devices.actions import DeviceNotKnown
+from countermand.devices.models import Device, DeviceAlias, UnknownClient
+from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.inventory import AliasKind, names_something
+
+MOST_SHOWN: Final = 1_000
+
+
+@dataclass(eq=False)
+class ClientNotKnown(CountermandError):
+    """No door saw such a mail program."""
+
+    client: int
+
+    code: ClassVar[str] = "devices.client_not_known"
+    sentence: ClassVar[str] = gettext_noop("No unknown mail program has the number {client}.")
+    remedy: ClassVar[str] = gettext_noop(
+        "“countermand clients list” shows them with their numbers."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SeenClient:
+    """A mail program as a door saw it."""
+
+    login: str
+    kind: AliasKind
+    value: str
+    program: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """A mail program that a door saw, and the device that a person says it is on."""
+
+    number: int
+    login: str
+    kind: str
+    value: str
+    program: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    device_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """One name of a device: where it comes from, and how sure that is."""
+
+    kind: str
+    value: str
+    source: str
+    first_seen_at: datetime | None
+    confidence: str  # source | confirmed
+
+
+@transaction.atomic
+def note(seen: Iterable[SeenClient]) -> int:
+    """Keep mail programs that belong to no device we know; return how many are new."""
+    new = 0
+    for each in seen:
+        known = DeviceAlias.objects.filter(kind=each.kind.value, value__iexact=each.value)
+        if not names_something(each.value) or known.exists():
+            continue
+        row, made = UnknownClient.objects.get_or_create(
+            login=each.login[:320],
+            kind=each.kind.value,
+            value=each.value[:300],
+            defaults={
+                "program": each.program[:200],
+                "first_seen_at": each.seen_at,
+                "last_seen_at": each.seen_at,
+            },
+        )
+        new += made
+        if each.seen_at > row.last_seen_at:
+            row.last_seen_at = each.seen_at
+            row.program = each.program[:200]
+            row.save(update_fields=["last_seen_at", "program"])
+    return new
+
+
+def unknown(login: str = "") -> tuple[ClientView, ...]:
+    """Return the mail programs that nobody has confirmed yet, the last seen first."""
+    rows = UnknownClient.objects.filter(confirmed_at__isnull=True)
+    if login:
+        rows = rows.filter(login=login)
+    return tuple(
+        ClientView(
+            row.pk,
+            row.login,
+            row.kind,
+            row.value,
+            row.program,
+            row.first_seen_at,
+            row.last_seen_at,
+            row.device_id,
+        )
+        for row in rows.order_by("-last_seen_at", "pk")[:MOST_SHOWN]
+    )
+
+
+@transaction.atomic
+def confirm(client: int, *, device_id: int, actor_id: int, now: datetime) -> None:
+    """Keep that a mail program is on a device. Raises ClientNotKnown, DeviceNotKnown."""
+    row = UnknownClient.objects.select_for_update().filter(pk=client).first()
+    if row is None:
+        raise ClientNotKnown(client=client)
+    if not Device.objects.filter(pk=device_id).exists():
+        raise DeviceNotKnown(device_id=device_id)
+    DeviceAlias.objects.get_or_create(
+        device_id=device_id,
+        kind=row.kind,
+        value=row.value,
+        defaults={"first_seen_at": row.first_seen_at, "confirmed_by_id": actor_id},
+    )
+    row.device_id, row.confirmed_by_id, row.confirmed_at = device_id, actor_id, now
+    row.save(update_fields=["device_id", "confirmed_by_id", "confirmed_at"])
+    facts = {"device": device_id, "kind": row.kind}
+    audit.record("device.client_confirmed", actor_id=actor_id, facts=facts, now=now)
+
+
+@transaction.atomic
+def set_custodian(
+    device_id: int, person_id: int | None, *, actor_id: int | None, now: datetime
+) -> None:
+    """Make somebody answer for a shared device, or nobody again. Raises DeviceNotKnown."""
+    row = Device.objects.select_for_update().filter(pk=device_id).first()
+    if row is None:
+        raise DeviceNotKnown(device_id=device_id)
+    row.custodian_id = person_id
+    if person_id is not None:
+        row.person_id = person_id  # without one, the next load gives the owner back
+    row.save(update_fields=["custodian_id", "person_id"])
+    audit.record("device.custodian_set", actor_id=actor_id, facts={"device": device_id}, now=now)
+
+
+def links_of(device_id: int) -> tuple[LinkView, ...]:
+    """Return every name of a device."""
+    rows = DeviceAlias.objects.filter(device_id=device_id).select_related("device")
+    return tuple(
+        LinkView(
+            row.kind,
+            row.value,
+            row.device.source,
+            row.first_seen_at,
+            "confirmed" if row.confirmed_by_id else "source",
+        )
+        for row in rows.order_by("kind", "value")
+    )
