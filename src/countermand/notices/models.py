@@ -91,7 +91,7 @@ class Notice(models.Model):
     proven_at = models.DateTimeField(null=True)  # delivered, or the check code was entered
     # No index may depend on `state` itself: every change of it would then write all indexes anew.
     is_waiting = models.GeneratedField(
-        expression=models.Q(state__in=["pending", "maybe"]),
+        expression=models.Q(state__in=["pending", "maybe"]),  # type: ignore[arg-type]
         output_field=models.BooleanField(),
         db_persist=True,
     )

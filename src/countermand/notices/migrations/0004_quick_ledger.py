@@ -7,7 +7,7 @@ FORWARD = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 BEFORE = Path(__file__).with_name("0002_ledger_functions.sql").read_text(encoding="utf-8")
 
 
-def _former(name):
+def _former(name: str) -> str:
     """Return one function as the second migration made it."""
     begin = BEFORE.index(f"CREATE FUNCTION {name}(")
     return "CREATE OR REPLACE " + BEFORE[begin + 7 : BEFORE.index("\n$$;\n", begin) + 5]
