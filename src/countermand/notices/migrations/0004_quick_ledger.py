@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
             name="is_waiting",
             field=models.GeneratedField(
                 db_persist=True,
-                expression=models.Q(("state__in", ["pending", "maybe"])),
+                expression=models.Q(("state__in", ["pending", "maybe"])),  # type: ignore[arg-type]
                 output_field=models.BooleanField(),
             ),
         ),
