@@ -84,6 +84,10 @@ def grant(
     outside_it: Annotated[
         bool, typer.Option("--outside-it", help=_("The person works outside IT."))
     ] = False,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(help=_("An author may order people of this unit alone; may be repeated.")),
+    ] = None,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Give a role."""
@@ -96,6 +100,7 @@ def grant(
             person_id=person.id,
             role=chosen,
             outside_it=outside_it,
+            units=unit or (),
             actor_id=None,
             now=opened.now(),
         )

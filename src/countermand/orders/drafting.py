@@ -11,14 +11,16 @@ from datetime import datetime
 from django.db import transaction
 
 from countermand.domain import approvals as policy
-from countermand.domain.approvals import GivenApproval, Part
+from countermand.domain.approvals import GivenApproval, Part, Role
 from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_number import LONGEST, SHORTEST, generate
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.plan import AffectedBy
 from countermand.orders import documents, stepping
 from countermand.orders.models import Affected, Approval, NamedApp, Opening, Order, Revision
 from countermand.orders.planning import PlanContext, Planned, plan_of
-from countermand.orders.refusals import ModeIsFixed
+from countermand.orders.refusals import ModeIsFixed, OutsideYourUnits
+from countermand.people import queries as people
 from countermand.people.queries import Actor
 
 _TRIES_A_LENGTH = 40
@@ -45,11 +47,26 @@ def plan(
     if order.mode != document.mode.value:
         raise ModeIsFixed(number=order.number, mode=order.mode)
     planned = plan_of(document, order=order, now=now, context=context)
+    _check_units(planned, actor)
     if order.revision_number and stepping.current(order).digest == planned.digest:
         _plan_again(order, planned, actor=actor, now=now)
     else:
         _new_revision(order, text, planned, actor=actor, now=now)
     return order.number
+
+
+def _check_units(planned: Planned, actor: Actor) -> None:
+    """Refuse an order about people of other units. Raises OutsideYourUnits.
+
+    The author and one approver, who get what everybody gets, are not ordered anything by it.
+    """
+    may = people.units_of(actor.person_id, Role.AUTHOR)
+    if not may:
+        return
+    meant = [line.person_id for line in planned.people if line.reason == AffectedBy.DEVICE]
+    beyond = people.units_among(meant) - may
+    if beyond:
+        raise OutsideYourUnits(units=", ".join(sorted(unit or "-" for unit in beyond)[:10]))
 
 
 def _order_for(document: OrderDocument, number: str | None, actor: Actor, now: datetime) -> Order:

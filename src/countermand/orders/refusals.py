@@ -49,6 +49,21 @@ class NotYours(CountermandError):
 
 
 @dataclass(eq=False)
+class OutsideYourUnits(CountermandError):
+    """An order that would reach people whom its author may not order anything."""
+
+    units: str
+
+    code: ClassVar[str] = "order.outside_your_units"
+    sentence: ClassVar[str] = gettext_noop(
+        "This order reaches people of units that you may not order anything: {units}."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Narrow the scope, or ask somebody who may order all of them."
+    )
+
+
+@dataclass(eq=False)
 class ModeIsFixed(CountermandError):
     """An exercise never becomes a live order, nor the other way round."""
 

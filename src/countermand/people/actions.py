@@ -170,19 +170,29 @@ def role_of(text: str) -> Role:
 
 @transaction.atomic
 def grant_role(
-    *, person_id: int, role: Role, outside_it: bool, actor_id: int | None, now: datetime
+    *,
+    person_id: int,
+    role: Role,
+    outside_it: bool,
+    actor_id: int | None,
+    now: datetime,
+    units: Sequence[str] = (),
 ) -> None:
-    """Give a person a role; a second time only changes whether they are outside IT."""
+    """Give a person a role, about the people of some units or (none named) of all.
+
+    A second time only the units change, and whether the person is outside IT.
+    """
+    facts = {"outside_it": outside_it, "units": sorted(set(units))}
     RoleGrant.objects.update_or_create(
         person_id=person_id,
         role=role.value,
-        defaults={"outside_it": outside_it},
-        create_defaults={"outside_it": outside_it, "granted_at": now},
+        defaults=facts,
+        create_defaults={**facts, "granted_at": now},
     )
     audit.record(
         "role.granted",
         actor_id=actor_id,
-        facts={"person": person_ref(person_id), "role": role.value, "outside_it": outside_it},
+        facts={"person": person_ref(person_id), "role": role.value, **facts},
         now=now,
     )
 

@@ -129,6 +129,18 @@ def _with_roles(person: Person, grants: Iterable[RoleGrant]) -> Actor:
     )
 
 
+def units_of(person_id: int, role: Role) -> frozenset[str]:
+    """Return the units whose people a role is about; none named means all of them."""
+    units = RoleGrant.objects.filter(person_id=person_id, role=role.value)
+    return frozenset(units.values_list("units", flat=True).first() or ())
+
+
+def units_among(person_ids: Iterable[int]) -> frozenset[str]:
+    """Return every unit that somebody among these people belongs to."""
+    rows = Person.objects.filter(pk__in=list(person_ids))
+    return frozenset(rows.values_list("unit", flat=True).distinct())
+
+
 def live_tokens(now: datetime) -> dict[str, Actor]:
     """Return all tokens that prove somebody, by SHA-256 (hex), for the stop register."""
     rows = (

@@ -17,7 +17,8 @@ from countermand.orders import actions, planning, queries
 from countermand.orders.cells import cells_in_scope
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Approval, Order, Revision
-from countermand.orders.refusals import ModeIsFixed, NotYours, OrderNotKnown
+from countermand.orders.refusals import ModeIsFixed, NotYours, OrderNotKnown, OutsideYourUnits
+from countermand.people.actions import grant_role
 from tests.order_world import World, order_text
 
 
@@ -29,6 +30,23 @@ def test_a_faulty_file_makes_no_order(world: World) -> None:
         fault.code for fault in refused.value.faults
     }
     assert Order.objects.count() == 0
+
+
+def test_an_author_orders_people_of_their_own_units_alone(world: World) -> None:
+    author = world.people["author"].pk
+    for uid, unit in (("asha", "Sales"), ("ben", "Legal")):
+        world.person(uid, unit=unit)
+        world.device(uid)
+    facts = {"person_id": author, "role": Role.AUTHOR, "outside_it": False, "actor_id": None}
+
+    grant_role(**facts, units=["Sales"], now=world.now)
+    with pytest.raises(OutsideYourUnits) as refused:
+        world.plan()
+    assert refused.value.units == "Legal"
+    assert Order.objects.count() == 0
+
+    grant_role(**facts, units=["Sales", "Legal"], now=world.now)
+    assert world.plan()
 
 
 def test_a_language_without_text_and_without_a_fallback_is_refused(world: World) -> None:
