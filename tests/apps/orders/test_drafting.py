@@ -37,15 +37,24 @@ def test_an_author_orders_people_of_their_own_units_alone(world: World) -> None:
     for uid, unit in (("asha", "Sales"), ("ben", "Legal")):
         world.person(uid, unit=unit)
         world.device(uid)
-    facts = {"person_id": author, "role": Role.AUTHOR, "outside_it": False, "actor_id": None}
 
-    grant_role(**facts, units=["Sales"], now=world.now)
+    def may_order(*units: str) -> None:
+        grant_role(
+            person_id=author,
+            role=Role.AUTHOR,
+            outside_it=False,
+            units=units,
+            actor_id=None,
+            now=world.now,
+        )
+
+    may_order("Sales")
     with pytest.raises(OutsideYourUnits) as refused:
         world.plan()
     assert refused.value.units == "Legal"
     assert Order.objects.count() == 0
 
-    grant_role(**facts, units=["Sales", "Legal"], now=world.now)
+    may_order("Sales", "Legal")
     assert world.plan()
 
 
