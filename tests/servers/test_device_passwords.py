@@ -17,7 +17,7 @@ from countermand.enforcement import password_files
 from countermand.enforcement.password_files import DeviceLine
 from countermand.ports import Ended, OpenSession
 from lab.dovecot import ADMIN_KEY, PASSDBS, Dovecot, dovecot_that_asks
-from lab.ground import HERE
+from lab.ground import HERE, until
 from lab.people import ASHA, RAVI
 
 WORD = "k7fd-m2qx-9wsa-cc4h-t3nv"
@@ -109,7 +109,7 @@ def test_the_passwd_file_form_needs_no_script(tmp_path: Path) -> None:
             NO_GATE, passdbs=own + PASSDBS, more=f"auth_username_chars = {letters}\n"
         ) as server:
             assert logs_in(server, f"{ASHA.login}/phone-x4t9m2qa", WORD)
-            assert f"user=<{ASHA.login}>" in server.log
+            until("the login in the log", lambda: f"user=<{ASHA.login}>" in server.log)
             assert not logs_in(server, f"{ASHA.login}/phone-x4t9m2qa", OTHER_WORD, "127.0.0.6")
     finally:
         path.unlink()
