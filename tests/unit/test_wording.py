@@ -364,7 +364,7 @@ def test_a_custom_word_for_notices_is_used_where_the_house_has_one() -> None:
 def test_what_may_be_lost_and_what_waits_is_said_where_it_is_so(
     changes: dict[str, object], said: str, not_said: str
 ) -> None:
-    text = template(NoticeKind.NOTICE, **changes).text
+    text = template(NoticeKind.NOTICE, "en", **changes).text
 
     assert said in text
     assert not_said not in text

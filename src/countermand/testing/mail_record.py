@@ -41,8 +41,7 @@ def _header(mail: Message, name: str) -> str:
     raw = mail.get(name)
     if raw is None:
         return ""
-    is_plain = isinstance(raw, str) and "=?" not in raw
-    text = raw if is_plain else str(make_header(decode_header(raw)))
+    text = str(make_header(decode_header(raw))) if "=?" in str(raw) else str(raw)
     return _FOLDED.sub("", text).strip()
 
 
