@@ -71,7 +71,8 @@ class Round:
         """Play it from the beginning to the judgement."""
         self._stage.put_back()
         try:
-            kind = self._chance.random()
+            # Without the fence, rounds in which nothing but the fence could hold tell most.
+            kind = 0.3 if self._without == "fence" else self._chance.random()
             if kind < 0.15:
                 self._send_everything()
                 self._five_hours_later()

@@ -64,9 +64,14 @@ class PowerDisk:
 
     def come_back(self) -> None:
         """Bring the disk back as it was on the platters. Everything on it must be closed."""
-        if _is_mounted(self.mount):
-            _unmount(self.mount)
-        _run("mount", "-o", "loop", str(self.image), str(self.mount))
+        for _ in range(_BUSY_TRIES):
+            if _is_mounted(self.mount):
+                _unmount(self.mount)
+            _run("mount", "-o", "loop", str(self.image), str(self.mount))
+            if _answers(self.mount):
+                return
+            # A copy of the list of mounts (a container that starts) still holds the old one.
+            time.sleep(0.1)
 
     def close(self) -> None:
         """Unmount, and leave the file to whoever removes the folder."""
@@ -87,6 +92,14 @@ def _is_mounted(mount: Path) -> bool:
     """Ask the kernel's list: a disk without power answers no other question."""
     table = Path("/proc/self/mounts").read_text(encoding="utf-8")
     return any(line.split()[1] == str(mount) for line in table.splitlines())
+
+
+def _answers(mount: Path) -> bool:
+    try:
+        (mount / ".answers").touch()
+    except OSError:
+        return False
+    return True
 
 
 def _unmount(mount: Path) -> None:
