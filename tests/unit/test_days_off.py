@@ -12,12 +12,12 @@ WORKDAY = datetime(2026, 12, 10, 11, 30, tzinfo=UTC)
 
 
 def test_a_working_day_is_no_warning() -> None:
-    assert days_off.warnings([("IN", "Asia/Kolkata", WORKDAY)]) == {"days": [], "unknown": []}
+    assert days_off.days_off([("IN", "Asia/Kolkata", WORKDAY)]) == {"days": [], "unknown": []}
 
 
 def test_a_public_holiday_is_named_in_both_languages_and_only_where_it_is_kept() -> None:
     people = [("IN", "Asia/Kolkata", REPUBLIC_DAY)] * 3 + [("GB", "Europe/London", REPUBLIC_DAY)]
-    (day,) = days_off.warnings(people)["days"]
+    (day,) = days_off.days_off(people)["days"]
 
     assert (day["country"], day["day"], day["people"]) == ("IN", "2027-01-26", 3)
     assert day["holiday"] == {"en": "Republic Day", "hi": "गणतंत्र दिवस"}
@@ -36,10 +36,10 @@ def test_the_weekend_is_that_of_the_country() -> None:
 def test_the_day_is_that_of_the_clock_where_somebody_lives() -> None:
     late = datetime(2026, 12, 11, 20, 0, tzinfo=UTC)  # Saturday in Kolkata, Friday in London
 
-    found = days_off.warnings([("IN", "Asia/Kolkata", late), ("GB", "Europe/London", late)])
+    found = days_off.days_off([("IN", "Asia/Kolkata", late), ("GB", "Europe/London", late)])
 
     assert [(day["country"], day["day"]) for day in found["days"]] == [("IN", "2026-12-12")]
 
 
 def test_a_country_without_a_calendar_is_named() -> None:
-    assert days_off.warnings([("XX", "UTC", WORKDAY)])["unknown"] == ["XX"]
+    assert days_off.days_off([("XX", "UTC", WORKDAY)])["unknown"] == ["XX"]

@@ -6,6 +6,7 @@ library does not know is named as such, so that no warning is not taken for a go
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -20,7 +21,7 @@ _MOST_NAMED: Final = 50
 _LANGUAGES: Final = ("en", "hi")
 
 
-def warnings(deadlines: Iterable[tuple[str, str, datetime]]) -> dict[str, Any]:
+def days_off(deadlines: Iterable[tuple[str, str, datetime]]) -> dict[str, Any]:
     """Count the people whose own deadline falls on a day off, out of country, zone and deadline.
 
     `days` names each such day once a country, `unknown` the countries without a calendar.
@@ -41,8 +42,12 @@ def warnings(deadlines: Iterable[tuple[str, str, datetime]]) -> dict[str, Any]:
     ]
     return {
         "days": days[:_MOST_NAMED],
-        "unknown": sorted({country for country, _ in found if country and not is_known(country)}),
+        "unknown": sorted({country for country, day in found if _is_unknown(country, day)}),
     }
+
+
+def _is_unknown(country: str, day: date) -> bool:
+    return bool(country) and _calendar(country, day.year, "en") is None
 
 
 def is_known(country: str) -> bool:
@@ -84,6 +89,9 @@ def _calendar(country: str, year: int, language: str) -> holidays.HolidayBase | 
         return None
     known = holidays.list_localized_countries(include_aliases=False).get(country, [])
     offered = [tag for tag in known if tag.split("_")[0] == language]
-    if offered:
-        return holidays.country_holidays(country, years=year, language=offered[0])
-    return holidays.country_holidays(country, years=year)
+    spoken = offered[0] if offered else None
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        calendar = holidays.country_holidays(country, years=year, language=spoken)
+    # Days that follow the moon are known for some years only; half a calendar is none.
+    return None if doubts else calendar

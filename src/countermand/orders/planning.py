@@ -344,7 +344,7 @@ def _figures(
         "need": {"count": need.count, "outside_it": need.outside_it},
         "mail_reading": doors_that_know(now),
         "approvers_not_known": _approvers_not_known(document),
-        "days_off": days_off.warnings(
+        "days_off": days_off.days_off(
             (each.person.country, each.person.zone, deadlines[each.person.id]) for each in on_list
         ),
         "made_at": now.isoformat(),
