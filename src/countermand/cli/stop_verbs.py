@@ -17,9 +17,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from countermand import clock, config, i18n
+from countermand.cli.stop_refusals import (
+    CodeNotRight,
+    MistypedButNear,
+    NoSuchOrder,
+    NoSuchOrderButNear,
+    NotForYourRole,
+    NothingToStop,
+    PauseInHold,
+    WhoIsActing,
+)
 from countermand.cli.stop_words import (
     DONE,
     NOT_ALLOWED,
@@ -30,15 +40,17 @@ from countermand.cli.stop_words import (
     USAGE,
     parse,
 )
+from countermand.data_folder import DataFolder
 from countermand.domain.delivery import StopKind
-from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import CheckCharacterWrong, OrderNumber, nearest
 from countermand.i18n import gettext as _
 from countermand.stop import lookup_page
 from countermand.stop import press as stopping
 from countermand.stop import register as registers
+from countermand.stop.gates import Telling, with_code
 from countermand.stop.press import Pressed
-from countermand.stop.register import KnownActor, Register
+from countermand.stop.register import KnownActor, Register, RegisterUnreadable
 from countermand.stop.senders import Death
 
 # How long a gate that could not be told goes on with the last word it had.
@@ -46,86 +58,6 @@ STATE_VALID_FOR: Final = timedelta(minutes=15)
 _TAKE_BACK_ROLES: Final = frozenset({"author", "approver", "operator"})
 _BEFORE_RELEASE: Final = frozenset({"draft", "planned", "review", "approved"})
 _OVER: Final = frozenset({"withdrawn", "corrected", "abandoned"})
-
-
-@dataclass(eq=False)
-class WhoIsActing(CountermandError):
-    """No token, or one that proves nobody."""
-
-    code: ClassVar[str] = "stop.who_is_acting"
-    sentence: ClassVar[str] = gettext_noop("It is not proven who you are.")
-    remedy: ClassVar[str] = gettext_noop(
-        "Give your personal token in COUNTERMAND_TOKEN, or in ~/.config/countermand/token."
-    )
-
-
-@dataclass(eq=False)
-class NotForYourRole(CountermandError):
-    """Pausing takes any role; taking back takes author, approver or operator."""
-
-    roles: str
-
-    code: ClassVar[str] = "stop.not_for_your_role"
-    sentence: ClassVar[str] = gettext_noop("Your roles ({roles}) do not allow this.")
-    remedy: ClassVar[str] = gettext_noop(
-        "Pause it (countermand pause): anyone with a role may. Then call an approver or operator."
-    )
-
-
-@dataclass(eq=False)
-class NoSuchOrder(CountermandError):
-    """The number is well formed, and no order has it."""
-
-    number: str
-
-    code: ClassVar[str] = "stop.no_such_order"
-    sentence: ClassVar[str] = gettext_noop("There is no order {number}; nothing was stopped.")
-    remedy: ClassVar[str] = gettext_noop(
-        "Compare the number with the notice. If it is right all the same, add --force."
-    )
-
-
-@dataclass(eq=False)
-class NoSuchOrderButNear(NoSuchOrder):
-    """The number is well formed, no order has it, and one is near."""
-
-    suggestion: str
-
-    remedy: ClassVar[str] = gettext_noop("The nearest one is {suggestion}.")
-
-
-@dataclass(eq=False)
-class MistypedButNear(CheckCharacterWrong):
-    """A character is wrong, and one order is near."""
-
-    suggestion: str
-
-    remedy: ClassVar[str] = gettext_noop("The nearest one is {suggestion}.")
-
-
-@dataclass(eq=False)
-class NothingToStop(CountermandError):
-    """Nothing of this order leaves or closes, so there is nothing to stop."""
-
-    number: str
-    phase: str
-
-    code: ClassVar[str] = "stop.nothing_to_stop"
-    sentence: ClassVar[str] = gettext_noop("{number} is “{phase}”: there is nothing to stop.")
-    remedy: ClassVar[str] = gettext_noop("Look at it: countermand order show {number}.")
-
-
-@dataclass(eq=False)
-class PauseInHold(CountermandError):
-    """Nobody was told yet; what can be done is to withdraw."""
-
-    number: str
-
-    code: ClassVar[str] = "stop.pause_in_hold"
-    sentence: ClassVar[str] = gettext_noop("{number} waits; nothing of it has left yet.")
-    remedy: ClassVar[str] = gettext_noop(
-        "Withdraw it: countermand take-back {number}. Nobody was told, so nobody is corrected."
-    )
 
 
 @dataclass(slots=True)
@@ -138,7 +70,6 @@ class Stop:
     note: str
     force: bool
     now: datetime
-    actor: KnownActor
     finished: dict[str, Any] = field(default_factory=dict)
     unfinished_why: str = ""
 
@@ -164,12 +95,18 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
 def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = config.load(environ, data=given.data)
     folder = settings.folder
-    register = registers.read(folder)
     kind = StopKind.PAUSE if given.verb == "pause" else StopKind.TAKE_BACK
     force = bool(getattr(given, "force", False))
-    number = _number(given.number, register, force=force)
-    actor = _actor(environ, register)
-    _allow(kind, number, register, actor)
+    code = _code(getattr(given, "code", ""))
+    register = _register(folder, code)
+    number = _number(given.number, register, force=force or bool(code))
+    by = None
+    if code:
+        _check_code(code, number, register, settings)
+    else:
+        actor = _actor(environ, register)
+        _allow(kind, number, register, actor)
+        by = actor.person_id
     stop = Stop(
         kind=kind,
         number=number,
@@ -177,17 +114,17 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         note=getattr(given, "note", ""),
         force=force,
         now=clock.for_data(folder).now(),
-        actor=actor,
     )
     pressed = stopping.press(
         folder,
         number,
         kind,
-        by=actor.person_id,
+        by=by,
         because=stop.fence_words,
         now=stop.now,
         gates=settings.gates,
         token=settings.gate_token,
+        code=code,
     )
     if kind is StopKind.TAKE_BACK:
         _show_withdrawn(folder.lookup, stop)
@@ -222,6 +159,37 @@ def _number(text: str, register: Register, *, force: bool) -> str:
     if suggestion:
         raise NoSuchOrderButNear(number=number, suggestion=suggestion)
     raise NoSuchOrder(number=number)
+
+
+def _code(text: str) -> str:
+    """Read an emergency code as people type it: in groups, in capitals."""
+    return "".join(text.replace("-", " ").split()).lower()
+
+
+def _register(folder: DataFolder, code: str) -> Register:
+    """Read what is known here; whoever shows a code does without it."""
+    try:
+        return registers.read(folder)
+    except RegisterUnreadable:
+        if not code:
+            raise
+        return Register()
+
+
+def _check_code(code: str, number: str, register: Register, settings: config.Settings) -> None:
+    """Accept an emergency code if it is right here, or if a gate says that it is.
+
+    Nobody is named by it. Raises CodeNotRight or NothingToStop.
+    """
+    known = register.orders.get(number)
+    if known is not None and known.phase in _OVER:
+        raise NothingToStop(number=number, phase=_(known.phase))
+    if register.order_of_code(code) == number:
+        return
+    # Only gates know the order then: those that took the code over are open already.
+    told = Telling(settings.gates, [with_code(number, code)]).answers()
+    if not any(gate.acknowledged for gate in told):
+        raise CodeNotRight(number=number)
 
 
 def _actor(environ: Mapping[str, str], register: Register) -> KnownActor:
@@ -286,6 +254,8 @@ def _say(stop: Stop, pressed: Pressed) -> None:
     if pressed.gates:
         line = _("Mail gates that know: {told} of {all}.")
         _tell(line.format(told=len(told), all=len(pressed.gates)))
+    for gate in told:
+        _tell(_("Knows: {url} ({ms:.0f} ms).").format(url=gate.url, ms=gate.took_ms))
     for gate in pressed.gates:
         if not gate.acknowledged:
             line = _("Not reached: {url}; mail is open there by {at} at the latest.")
@@ -388,5 +358,6 @@ def _refuse(error: CountermandError, *, as_json: bool) -> int:
         "stop.who_is_acting": NOT_ALLOWED,
         "stop.not_for_your_role": NOT_ALLOWED,
         "stop.register_unreadable": UNAVAILABLE,
+        "stop.code_not_right": NOT_ALLOWED,
     }
     return by_code.get(error.code, REFUSED)
