@@ -98,7 +98,7 @@ def test_the_configurations_of_running_servers_are_well(gate: RealGate, settings
     def findings(server: Server | Dovecot, name: str) -> list[Finding]:
         return list(examine_fronts(Fronts(files=[server.folder / name]), settings))
 
-    with nginx_that_asks(gate.port) as nginx:
+    with nginx_that_asks(gate.port, patient=False) as nginx:
         text = (nginx.folder / "nginx.conf").read_text(encoding="utf-8")
         doors = (nginx.folder / "countermand-doors.conf").read_text(encoding="utf-8")
         whole = nginx.folder / "whole.conf"
