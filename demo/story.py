@@ -131,7 +131,7 @@ class Story:
             )
             return answers[-1].code == 0
 
-        self.stage.wait_until("the look-up page is there", is_released, limit_s=30, every_s=0.3)
+        self.stage.wait_until("the look-up page is there", is_released, limit_s=90, every_s=0.5)
         released: dict[str, Any] = answers[-1].json
         return released
 
