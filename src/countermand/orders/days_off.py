@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, Final
-
-import holidays
+from typing import TYPE_CHECKING, Any, Final
 
 from countermand.domain.order_parts import zone_or_latest
+
+if TYPE_CHECKING:
+    import holidays
 
 _MOST_NAMED: Final = 50
 _LANGUAGES: Final = ("en", "hi")
@@ -80,6 +81,8 @@ def holiday_names(country: str, day: date) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _countries() -> frozenset[str]:
+    import holidays  # noqa: PLC0415  (all calendars of the world: only for who plans)
+
     return frozenset(holidays.list_supported_countries(include_aliases=False))
 
 
@@ -87,6 +90,8 @@ def _countries() -> frozenset[str]:
 def _calendar(country: str, year: int, language: str) -> holidays.HolidayBase | None:
     if not is_known(country):
         return None
+    import holidays  # noqa: PLC0415
+
     known = holidays.list_localized_countries(include_aliases=False).get(country, [])
     offered = [tag for tag in known if tag.split("_")[0] == language]
     spoken = offered[0] if offered else None

@@ -15,9 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from countermand import clock, config
-from countermand.connectors.nanomdm import hook
 from countermand.domain.errors import CountermandError, FaultsFound
-from countermand.project import source_runs
 
 _LOG: Final = logging.getLogger("countermand.hooks")
 
@@ -26,6 +24,10 @@ _LOG: Final = logging.getLogger("countermand.hooks")
 @require_POST
 def take(request: HttpRequest, name: str) -> HttpResponse:
     """Take in one post of NanoMDM's hook."""
+    # What asks sources is loaded by the first post: most web processes never get one.
+    from countermand.connectors.nanomdm import hook  # noqa: PLC0415
+    from countermand.project import source_runs  # noqa: PLC0415
+
     settings = config.load(os.environ)
     try:
         size = int(request.headers.get("Content-Length") or 0)
