@@ -212,15 +212,26 @@ def follow_device_passwords(settings: Settings, now: datetime) -> None:
 
 def count_doors(settings: Settings, now: datetime) -> None:
     """Keep what gates counted, and forget what no gate needs any more; once a minute."""
-    from countermand.enforcement import door_counts, purging  # noqa: PLC0415  (loads Django)
+    from countermand.devices import links  # noqa: PLC0415  (loads Django)
+    from countermand.enforcement import door_counts, purging, unknown_clients  # noqa: PLC0415
 
     last = door_counts.last_read_at()
     if last is not None and now - last < _COUNT_EVERY:
         return
     for said in door_counts.ask(settings.gates, token=settings.gate_token):
         door_counts.keep(said, now=now)
+    links.note(unknown_clients.ask(settings.gates, token=settings.gate_token, now=now))
+    links.forget(now=now)
     door_counts.forget(now=now)
     purging.purge(settings.gates, now=now)
+
+
+def known_doors() -> Callable[[datetime], object]:
+    """Return a step that tells doors which devices are there, and remembers what it told them."""
+    from countermand.enforcement.known_doors import KnownDoors  # noqa: PLC0415  (loads Django)
+
+    known = KnownDoors()
+    return lambda _now: known.follow()
 
 
 def ask_sources(settings: Settings, clock_: Clock) -> int:
@@ -247,6 +258,7 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
         SweepStep("mail.copies", lambda now: withdraw_copies(settings, now)),
         SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),
         SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
+        SweepStep("doors.known", known_doors()),
         SweepStep("doors.count", lambda now: count_doors(settings, now)),
         SweepStep("mails.forget", lambda now: forget_mails(settings, now)),
         SweepStep("log.number", lambda now: number_log(settings, now)),

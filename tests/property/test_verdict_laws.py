@@ -7,6 +7,13 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from countermand.domain.door_record import (
+    KNOWN_DEVICE,
+    SEAL_BYTES,
+    SealedEntry,
+    body_of,
+    numbers_in,
+)
 from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
 
 NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
@@ -172,3 +179,26 @@ def test_the_order_of_the_entries_changes_nothing(world: World, random: Random) 
     random.shuffle(shuffled)
 
     assert decide(unique, orders, NOW) == decide(shuffled, orders, NOW)
+
+
+@given(worlds, st.datetimes(timezones=st.just(UTC)))
+def test_an_entry_that_only_knows_the_device_never_closes_a_door(
+    world: World, now: datetime
+) -> None:
+    facts, orders = world
+    # Even if somebody signed an order that has no number.
+    orders = {**orders, "": replace(shutting_state, number="", minimum_notice=timedelta(0))}
+
+    assert not decide([KNOWN_DEVICE], orders, now).closed
+    with_it = decide([*facts, KNOWN_DEVICE], orders, now)
+    assert with_it.closed is decide(facts, orders, now).closed
+    # As it lies in a gate's table it is not even judged.
+    stored = SealedEntry(body_of(KNOWN_DEVICE), b"s" * SEAL_BYTES).to_bytes()
+    assert numbers_in(stored) == []
+
+
+@given(entries)
+def test_no_entry_of_no_order_is_ever_judged_whatever_it_says(facts: EntryFacts) -> None:
+    forged = replace(facts, order_number="")
+
+    assert numbers_in(SealedEntry(body_of(forged), b"s" * SEAL_BYTES).to_bytes()) == []

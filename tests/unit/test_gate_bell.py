@@ -8,6 +8,7 @@ from countermand.gate.bell import Bell
 from countermand.gate.counts import Counts
 from countermand.gate.crew import add_report, report
 from countermand.gate.down_logs import DownLogs
+from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop.fence import Fence
 
 FENCE = Fence(
@@ -39,12 +40,12 @@ def test_more_stops_than_the_memory_holds_still_ring() -> None:
 
 
 def test_what_a_process_counted_is_added_once() -> None:
-    first, further = Counts(), Counts()
+    first, further, saw = Counts(), Counts(), UnknownClients()
     further.add("answers", door="webmail", answer="open")
-    assert add_report(first, report(further, 7)) == 7
+    assert add_report(first, saw, report(further, saw, 7)) == 7
     further.add("answers", door="webmail", answer="open")
-    add_report(first, report(further, 7))
-    add_report(first, report(further, 7))
+    add_report(first, saw, report(further, saw, 7))
+    add_report(first, saw, report(further, saw, 7))
 
     assert first.get("answers", door="webmail") == 2
 

@@ -36,8 +36,10 @@ def list_clients(*, as_json: output.JsonFlag = False) -> None:
         from countermand.devices import links
 
         found = links.unknown()
-    columns = (_("Number"), _("Login"), _("Program"), _("Last seen"))
-    rows = [(each.number, each.login, each.program, each.last_seen_at) for each in found]
+    columns = (_("Number"), _("Login"), _("Name"), _("Program"), _("Last seen"))
+    rows = [
+        (each.number, each.login, each.value, each.program, each.last_seen_at) for each in found
+    ]
     output.emit(
         found,
         as_json=as_json,

@@ -7,12 +7,13 @@ in place of an owner.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import ClassVar, Final
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, NamedTuple
 
 from django.db import transaction
+from django.db.models.functions import Lower
 
 from countermand.audit import actions as audit
 from countermand.devices.actions import DeviceNotKnown
@@ -21,6 +22,10 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.inventory import AliasKind, names_something
 
 MOST_SHOWN: Final = 1_000
+# What a door saw is somebody's login, or a stranger's invention: bounded in time and number.
+KEPT: Final = timedelta(days=30)
+MOST_KEPT: Final = 10_000
+_BATCH: Final = 500
 
 
 @dataclass(eq=False)
@@ -75,34 +80,82 @@ class LinkView:
 @transaction.atomic
 def note(seen: Iterable[SeenClient]) -> int:
     """Keep mail programs that belong to no device we know; return how many are new."""
-    new = 0
+    times: dict[_Client, list[SeenClient]] = {}
     for each in seen:
-        known = DeviceAlias.objects.filter(kind=each.kind.value, value__iexact=each.value)
-        if not names_something(each.value) or known.exists():
+        if names_something(each.value):
+            client = _Client(each.login[:320], each.kind.value, each.value[:300])
+            times.setdefault(client, []).append(each)
+    new = times.keys() - _seen_again(times)
+    known = _names_known({client.value for client in new})
+    rows = []
+    for client in sorted(new):
+        if (client.kind, client.value.lower()) in known:
             continue
-        row, made = UnknownClient.objects.get_or_create(
-            login=each.login[:320],
-            kind=each.kind.value,
-            value=each.value[:300],
-            defaults={
-                "program": each.program[:200],
-                "first_seen_at": each.seen_at,
-                "last_seen_at": each.seen_at,
-            },
+        newest = max(times[client], key=lambda each: each.seen_at)
+        rows.append(
+            UnknownClient(
+                **client._asdict(),
+                program=newest.program[:200],
+                first_seen_at=min(each.seen_at for each in times[client]),
+                last_seen_at=newest.seen_at,
+            )
         )
-        new += made
-        if each.seen_at > row.last_seen_at:
-            row.last_seen_at = each.seen_at
-            row.program = each.program[:200]
-            row.save(update_fields=["last_seen_at", "program"])
-    return new
+    UnknownClient.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+class _Client(NamedTuple):
+    login: str
+    kind: str
+    value: str
+
+
+def _seen_again(times: Mapping[_Client, Sequence[SeenClient]]) -> set[_Client]:
+    """Bring the rows of clients that have one up to date, and return these clients."""
+    there = {}
+    for row in UnknownClient.objects.filter(
+        login__in={client.login for client in times}, value__in={client.value for client in times}
+    ):
+        client = _Client(row.login, row.kind, row.value)
+        if client not in times:
+            continue
+        there[client] = row
+        newest = max(times[client], key=lambda each: each.seen_at)
+        if newest.seen_at > row.last_seen_at:
+            row.last_seen_at, row.program = newest.seen_at, newest.program[:200] or row.program
+    UnknownClient.objects.bulk_update(
+        there.values(), ["last_seen_at", "program"], batch_size=_BATCH
+    )
+    return set(there)
+
+
+def _names_known(values: Collection[str]) -> set[tuple[str, str]]:
+    """Return kinds and folded values of those that name a device; asked in one statement."""
+    if not values:
+        return set()
+    rows = DeviceAlias.objects.annotate(folded=Lower("value"))
+    found = rows.filter(folded__in={value.lower() for value in values})
+    return set(found.values_list("kind", "folded"))
+
+
+def forget(*, now: datetime) -> int:
+    """Delete what nobody confirmed and no door saw for 30 days, and all but the newest 10,000."""
+    rows = UnknownClient.objects.filter(confirmed_at__isnull=True)
+    gone = rows.filter(last_seen_at__lt=now - KEPT).delete()[0]
+    surplus = rows.order_by("-last_seen_at", "-pk").values_list("pk", flat=True)[MOST_KEPT:]
+    return gone + rows.filter(pk__in=list(surplus)).delete()[0]
 
 
 def unknown(login: str = "") -> tuple[ClientView, ...]:
-    """Return the mail programs that nobody has confirmed yet, the last seen first."""
-    rows = UnknownClient.objects.filter(confirmed_at__isnull=True)
+    """Return the mail programs that nobody has confirmed yet, the last seen first.
+
+    Those that a source has named meanwhile are left out.
+    """
+    found = UnknownClient.objects.filter(confirmed_at__isnull=True)
     if login:
-        rows = rows.filter(login=login)
+        found = found.filter(login=login)
+    rows = list(found.order_by("-last_seen_at", "pk")[:MOST_SHOWN])
+    known = _names_known({row.value for row in rows})
     return tuple(
         ClientView(
             row.pk,
@@ -114,7 +167,8 @@ def unknown(login: str = "") -> tuple[ClientView, ...]:
             row.last_seen_at,
             row.device_id,
         )
-        for row in rows.order_by("-last_seen_at", "pk")[:MOST_SHOWN]
+        for row in rows
+        if (row.kind, row.value.lower()) not in known
     )
 
 

@@ -14,6 +14,7 @@ import hmac
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from countermand.domain.verdict import (
@@ -31,6 +32,19 @@ RECORD_BYTES: Final = _BODY.size + SEAL_BYTES
 NUMBER_BYTES: Final = ORDER_BYTES
 # The order of an entry that says only that the device is known.
 NO_ORDER: Final = order_bytes("")
+# All that such an entry says, of every device alike.
+KNOWN_DEVICE: Final = EntryFacts(
+    order_number="",
+    presence="unknown",
+    evidence_at=None,
+    fresh_until=None,
+    may_close=False,
+    closes_at=datetime(9999, 1, 1, tzinfo=UTC),
+    noticed_at=None,
+    lock_accepted_at=None,
+    attested_at=None,
+    override_until=None,
+)
 
 
 @dataclass(frozen=True, slots=True)

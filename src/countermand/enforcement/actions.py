@@ -220,7 +220,7 @@ def _rewrite(
     publisher: Publisher,
     order_numbers: Collection[str] | None,
 ) -> int:
-    rows = DoorEntry.objects.filter(device_id=device_id, deleted=False)
+    rows = DoorEntry.objects.filter(device_id=device_id, deleted=False).exclude(order_number="")
     if order_numbers is not None:
         rows = rows.filter(order_number__in=order_numbers)
     if not rows.exists():

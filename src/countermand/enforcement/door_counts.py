@@ -7,25 +7,21 @@ is counted; one that starts anew begins at nought.
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from django.db import transaction
 from django.db.models import F, Max, Sum
 
+from countermand.enforcement import gate_answers
 from countermand.enforcement.models import DoorCount, GateReading
 
 KEPT: Final = timedelta(days=92)
-_LONGEST_S: Final = 2.0
 _LONGEST_NAME: Final = 30
 _LARGEST_ANSWER: Final = 64 * 1024
-_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ def ask(gates: Sequence[str], *, token: str) -> list[Said]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(_LONGEST_S)
+        thread.join(gate_answers.LONGEST_S)
     return [said[gate] for gate in gates if gate in said]
 
 
@@ -120,8 +116,9 @@ def in_all(*, since: datetime) -> dict[str, int]:
 
 
 def _ask(gate: str, token: str, said: dict[str, Said]) -> None:
-    doors = _get(f"{gate.rstrip('/')}/doors", token)
-    ready = _get(f"{gate.rstrip('/')}/ready", token)
+    address = gate.rstrip("/")
+    doors = gate_answers.get(f"{address}/doors", token, largest=_LARGEST_ANSWER)
+    ready = gate_answers.get(f"{address}/ready", token, largest=_LARGEST_ANSWER)
     counts = doors.get("counts")
     if not isinstance(counts, dict):
         return
@@ -136,19 +133,3 @@ def _ask(gate: str, token: str, said: dict[str, Said]) -> None:
         },
         feed_version=version if type(version) is int else 0,
     )
-
-
-def _get(url: str, token: str) -> dict[str, Any]:
-    """Return the object that a gate answers; empty when it does not answer with one."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_LONGEST_S)
-    try:
-        connection.request("GET", parts.path, headers={"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        raw = json.loads(answer.read(_LARGEST_ANSWER)) if answer.status == _OK else {}
-    except (OSError, http.client.HTTPException, ValueError):
-        return {}
-    finally:
-        connection.close()
-    return raw if isinstance(raw, dict) else {}

@@ -64,8 +64,8 @@ def feed_version() -> int:
 
 
 def entries_of_device(device_id: int) -> tuple[DoorEntryRow, ...]:
-    """Return the entries of all doors of one device, by order number."""
-    rows = DoorEntry.objects.filter(device_id=device_id, deleted=False)
+    """Return the entries of all doors of one device under orders, by order number."""
+    rows = DoorEntry.objects.filter(device_id=device_id, deleted=False).exclude(order_number="")
     return tuple(_row(each) for each in rows.order_by("order_number", "login", "device_key"))
 
 

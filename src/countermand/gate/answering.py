@@ -21,6 +21,7 @@ from countermand.gate.machine_time import MachineTime
 from countermand.gate.order_states import OrderStates
 from countermand.gate.protocol import Listener
 from countermand.gate.table import Table
+from countermand.gate.unknown_clients import UnknownClients
 from countermand.gate.upstream import Address, Upstream
 
 
@@ -34,6 +35,7 @@ class Answering:
         self._time = time
         self._bell = bell
         self.counts = Counts()
+        self.unknown = UnknownClients()
         self.keys = GateKeys.load(folder.keys)
         self.states = OrderStates(keys=self.keys, instance=folder.instance_id, time=time)
         folder.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,6 +61,7 @@ class Answering:
                 token=settings.gate_token,
                 lookup_address=settings.lookup_address,
                 upstream=self._upstream,
+                unknown=self.unknown,
             ).respond,
             doors.WANTED_HEADERS,
         )

@@ -4,6 +4,7 @@ POST /stop       bearer, a stop as JSON   durable here, then in memory, then ack
 POST /stop-code  number and code          needs no token: the code itself is the proof
 POST /ask        bearer, login, device    the same answer that a mail server would get
 GET  /doors                                by which doors questions came since this gate started
+GET  /unknown    bearer                   which devices it saw and knows nothing of
 GET  /health /ready /metrics              for supervisors; names nobody
 """
 
@@ -27,6 +28,7 @@ from countermand.gate.counts import Counts
 from countermand.gate.door_kinds import DoorKind
 from countermand.gate.doors import shows_token
 from countermand.gate.protocol import Request, Response
+from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
@@ -85,6 +87,7 @@ class Control:
     situation: Callable[[], dict[str, Any]]
     boot: Boot
     ring: Callable[[], None]
+    unknown: UnknownClients
     tries: Tries = field(default_factory=Tries)
 
     @property
@@ -100,6 +103,7 @@ class Control:
             (b"GET", b"/ready"): self._ready,
             (b"GET", b"/metrics"): self._metrics,
             (b"GET", b"/doors"): self._doors,
+            (b"GET", b"/unknown"): self._unknown,
             (b"POST", b"/stop"): self._stop,
             (b"POST", b"/stop-code"): self._stop_code,
             (b"POST", b"/ask"): self._ask,
@@ -136,6 +140,14 @@ class Control:
                 "counts": {kind.value: asked.get(kind.value, 0) for kind in DoorKind},
             }
         )
+
+    def _unknown(self, request: Request) -> Response:
+        if not shows_token(request, self.token):
+            return _NO_TOKEN
+        self.unknown.forget(self.answerer.now())
+        table = self.answerer.table
+        clients = self.unknown.shown(lambda key: table.stored(key) is not None)
+        return _json({"gate": self.name, "clients": clients})
 
     def _stop(self, request: Request) -> Response:
         if not shows_token(request, self.token):

@@ -20,6 +20,7 @@ from typing import Any, Final
 from countermand.gate import log_lines
 from countermand.gate.bell import Bell
 from countermand.gate.counts import Counts
+from countermand.gate.unknown_clients import UnknownClients
 
 _LONGEST_END_S: Final = 3.0
 _PIECE: Final = 1 << 16
@@ -32,6 +33,7 @@ class Crew:
     data: Path
     bell: Bell
     counts: Counts
+    unknown: UnknownClients
     workers: list[Worker] = field(default_factory=list)
 
     def start(self, number: int, port: int) -> None:
@@ -116,19 +118,24 @@ class Worker:
             return
         *lines, self._unread = (self._unread + piece).split(b"\n")
         for line in lines:
-            self.connections = add_report(self._crew.counts, line)
+            self.connections = add_report(self._crew.counts, self._crew.unknown, line)
 
 
-def report(counts: Counts, connections: int) -> bytes:
-    """Return the line by which a worker says what it counted since its last line."""
-    said = {"connections": connections, "counted": counts.take_changes()}
+def report(counts: Counts, unknown: UnknownClients, connections: int) -> bytes:
+    """Return the line by which a worker says what it counted and saw since its last line."""
+    said = {
+        "connections": connections,
+        "counted": counts.take_changes(),
+        "unknown": unknown.take_changes(),
+    }
     return json.dumps(said).encode() + b"\n"
 
 
-def add_report(counts: Counts, line: bytes) -> int:
+def add_report(counts: Counts, unknown: UnknownClients, line: bytes) -> int:
     """Add what a worker's line says, and return how many connections it has."""
     said: dict[str, Any] = json.loads(line)
     counts.add_changes(said["counted"])
+    unknown.add_changes(said["unknown"])
     return int(said["connections"])
 
 

@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
+from countermand.domain.device_key import door_key
 from countermand.domain.verdict import Reason
-from countermand.gate.answerer import Answer, Answerer
+from countermand.gate.answerer import UNKNOWN, Answer, Answerer, Door
 from countermand.gate.counts import Counter
 from countermand.gate.door_kinds import DoorKind, of_login
 from countermand.gate.fronts import dovecot, forward_auth
 from countermand.gate.fronts.words import refusal_line
 from countermand.gate.protocol import Request, Response
+from countermand.gate.unknown_clients import DEVICE_PASSWORD, EAS_DEVICE_ID, UnknownClients
 from countermand.gate.upstream import Upstream
 
 WANTED_HEADERS: Final = forward_auth.WANTED_HEADERS
@@ -41,9 +43,14 @@ class Doors:
         token: str,
         lookup_address: str,
         upstream: Upstream | None = None,
+        unknown: UnknownClients | None = None,
     ) -> None:
-        """Answer whoever shows `token`; Dovecot's questions are put to `upstream` first."""
+        """Answer whoever shows `token`; Dovecot's questions are put to `upstream` first.
+
+        Devices that no entry knows are kept in `unknown`.
+        """
         self._answerer = answerer
+        self._unknown = UnknownClients() if unknown is None else unknown
         self._token = token.encode()
         self._bearer = b"Bearer " + self._token
         self._lookup_address = lookup_address
@@ -74,10 +81,16 @@ class Doors:
                 if given.device_known == "known"
                 else DoorKind.ACTIVESYNC_UNKNOWN
             )
+            if given is UNKNOWN:
+                self._unknown.see(
+                    key, EAS_DEVICE_ID, lambda: _device_of(request), self._answerer.now
+                )
         else:
             asked = forward_auth.question(request)
             given = self._answerer.answer(asked.doors)
             kind = forward_auth.kind_of(asked, given.device_known)
+            if given is UNKNOWN:
+                self._see(asked.doors[-1], EAS_DEVICE_ID)
         self._count(kind, given.reason, paused=given.paused)
         return self._refusal(given, is_policy=False) if given.paused else _GO_ON
 
@@ -103,11 +116,17 @@ class Doors:
             return _POLICY_GO_ON
         given = self._answerer.answer([asked.door])
         kind = of_login(asked.protocol, asked.door.device, asked.mechanism)
+        if given is UNKNOWN and kind is DoorKind.DEVICE_PASSWORD:
+            self._see(asked.door, DEVICE_PASSWORD)
         if given.paused and asked.sends and self._answerer.sends_while_paused(given.order_number):
             self._count(kind, "sending_allowed", paused=False)
             return _POLICY_GO_ON
         self._count(kind, given.reason, paused=given.paused)
         return self._refusal(given, is_policy=True) if given.paused else _POLICY_GO_ON
+
+    def _see(self, door: Door, kind: str) -> None:
+        key = door_key(door.login, door.device)
+        self._unknown.see(key, kind, lambda: door, self._answerer.now)
 
     def _refusal(self, given: Answer, *, is_policy: bool) -> Response:
         """Return the refusal of one order, worded once."""
@@ -152,6 +171,11 @@ class Doors:
             return True
         self._answerer.counts.add("doubts", kind="stranger")
         return False
+
+
+def _device_of(request: Request) -> Door | None:
+    """Return the one door that a question of the plain shape names."""
+    return next(iter(forward_auth.question(request).doors), None)
 
 
 def shows_token(request: Request, token: bytes) -> bool:

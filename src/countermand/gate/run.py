@@ -88,7 +88,7 @@ class Gate:
         self.bell = Bell()
         self.answering = Answering(settings, time=time, bell=self.bell)
         self.counts = self.answering.counts
-        self.crew = Crew(self._folder.path, self.bell, self.counts)
+        self.crew = Crew(self._folder.path, self.bell, self.counts, self.answering.unknown)
         self._down = DownLogs(map(Path, settings.gate_down_logs), self.counts)
         self._lock = FollowerLock(self._folder.gate / "follower.lock")
         self._followers: tuple[StatesFollower, EntriesFollower] | None = None
@@ -103,6 +103,7 @@ class Gate:
                 situation=self.situation,
                 boot=control.Boot.now(self.answering.answerer.now()),
                 ring=self.ring,
+                unknown=self.answering.unknown,
             ).respond,
             control.WANTED_HEADERS,
         )
@@ -140,6 +141,7 @@ class Gate:
         if self._ticks % _EVERY_SECOND == 0:
             self.follow_if_nobody_else_does()
             self.answering.choose_clock()
+            self.answering.unknown.forget(self.answering.answerer.now())
             self.crew.look_after()
             self._down.look()
         if self._ticks % _EVERY_HALF_MINUTE == 0:
@@ -227,6 +229,7 @@ async def serve_too(answering: Answering, settings: config.Settings, wishes: Wis
             answering.recall_if_changed()
             if ticks % _EVERY_SECOND == 0:
                 answering.choose_clock()
+                answering.unknown.forget(answering.answerer.now())
                 _report(answering)
             if ticks % _EVERY_HALF_MINUTE == 0:
                 answering.doors.close_idle()
@@ -243,7 +246,8 @@ async def serve_too(answering: Answering, settings: config.Settings, wishes: Wis
 def _report(answering: Answering) -> None:
     # Nobody reads it any more once the first process is gone.
     with contextlib.suppress(BrokenPipeError):
-        sys.stdout.buffer.write(crew.report(answering.counts, len(answering.doors.open)))
+        said = crew.report(answering.counts, answering.unknown, len(answering.doors.open))
+        sys.stdout.buffer.write(said)
         sys.stdout.buffer.flush()
 
 

@@ -20,6 +20,10 @@ from countermand.people.models import AccessToken, Person, RoleGrant
 NOWHERE: Final = "@invalid"
 # The event of the log by which a directory was taken over.
 LOADED: Final = "people.loaded"
+# For rooms above, to join in the database: by which name each person logs in to mail.
+LOGINS: Final = """
+    SELECT id AS person_id, address FROM people_person WHERE left_on IS NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)

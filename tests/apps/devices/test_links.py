@@ -6,7 +6,7 @@ import pytest
 
 from countermand.devices import links, sightings
 from countermand.devices.links import SeenClient
-from countermand.devices.models import Device, DeviceAlias
+from countermand.devices.models import Device, DeviceAlias, UnknownClient
 from countermand.domain.inventory import AliasKind
 from countermand.people.models import Person
 
@@ -72,3 +72,28 @@ def test_a_shared_device_is_its_custodians(phone: Device) -> None:
 
     phone.refresh_from_db()
     assert phone.person_id == keeper.pk
+
+
+def test_what_no_door_saw_for_long_is_forgotten_and_the_newest_are_kept(
+    phone: Device, asha: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links.note([seen("OLD1"), seen("OLD2")])
+    confirmed = next(each.number for each in links.unknown() if each.value == "OLD2")
+    links.confirm(confirmed, device_id=phone.pk, actor_id=asha.pk, now=NOW)
+    later = NOW + links.KEPT
+    links.note([seen("NEW1", later), seen("NEW2", later), seen("NEW3", later)])
+
+    assert links.forget(now=later) == 0
+    assert links.forget(now=later + timedelta(seconds=1)) == 1
+    monkeypatch.setattr(links, "MOST_KEPT", 2)
+    assert links.forget(now=later) == 1
+
+    assert [each.value for each in links.unknown()] == ["NEW2", "NEW3"]
+    assert UnknownClient.objects.filter(value="OLD2").exists()
+
+
+def test_what_a_source_has_named_meanwhile_is_listed_no_more(phone: Device) -> None:
+    links.note([seen("applnew1")])
+    DeviceAlias.objects.create(device=phone, kind="eas_device_id", value="ApplNEW1")
+
+    assert links.unknown() == ()

@@ -1,0 +1,31 @@
+"""Names by which doors know the devices that somebody uses: SQL for rooms above, to join with.
+
+Offered as a statement, so that a million names never leave the database. A name that only a person
+confirmed is no door's: see `links`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db.models import Max
+
+from countermand.devices.models import ImportRun
+
+# device_id, person_id
+USED_DEVICES: Final = """
+    SELECT device.id AS device_id, device.person_id
+    FROM devices_device device WHERE device.gone_at IS NULL AND device.person_id IS NOT NULL
+"""
+# device_id, person_id, value
+DOOR_NAMES: Final = """
+    SELECT device.id AS device_id, device.person_id, alias.value
+    FROM devices_device device JOIN devices_devicealias alias ON alias.device_id = device.id
+    WHERE device.gone_at IS NULL AND device.person_id IS NOT NULL
+      AND alias.kind IN ('eas_device_id', 'device_password') AND alias.confirmed_by_id IS NULL
+"""
+
+
+def stamp() -> str:
+    """Return a text that changes whenever a source was loaded."""
+    return str(ImportRun.objects.aggregate(newest=Max("pk"))["newest"])
