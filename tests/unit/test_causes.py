@@ -15,6 +15,7 @@ GIVEN: dict[str, dict[str, object]] = {
     "cause.replaced": {"newer": "CM-7Q4K"},
     "cause.copied": {},
     "cause.older": {},
+    "cause.stood_still": {"minutes": 12},
 }
 
 
