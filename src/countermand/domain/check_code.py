@@ -18,6 +18,9 @@ _TYPED_MOST: Final = 40
 WITHIN: Final = timedelta(minutes=15)
 WRONG_FOR_ONE_ADDRESS: Final = 5
 WRONG_FOR_ONE_ORDER: Final = 1000
+# How long a right code lets somebody answer, and how many answers of one person are heard.
+ANSWER_WITHIN: Final = timedelta(minutes=30)
+ANSWERS_OF_ONE_PERSON: Final = 60  # within WITHIN
 # Of people who take a notice for forged: so many, and so great a share of those told, pause it.
 DOUBTS_PER_CENT: Final = 1.0
 
@@ -38,6 +41,9 @@ class Verdict(StrEnum):
     TOO_OFTEN = "too_often"
     REPORTED = "reported"
     CANNOT_SAY = "cannot_say"  # the record of mails does not answer
+    NOTED = "noted"  # an answer that opens
+    NOTED_HELP = "noted_help"  # an answer that asks for help
+    PROVE_AGAIN = "prove_again"  # the proof is too old, or forged, or nothing is asked any more
 
 
 def from_number(number: int) -> str:

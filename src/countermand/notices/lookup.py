@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from countermand.domain.check_code import Verdict
 from countermand.domain.lifecycle import Phase
 from countermand.notices import moments, word_store
 from countermand.notices.order_words import (
@@ -189,7 +188,7 @@ def _notice_page(notice: PublicNotice, house: House, now: datetime | None) -> st
         for place, language in enumerate(word_store.languages())
     ]
     title = f"{texts[0].notice_word} {notice.number}: {texts[0].state}"
-    return _render(
+    return render(
         "notice.html",
         title=title,
         house=house,
@@ -303,7 +302,7 @@ def _index_page(notices: Sequence[PublicNotice], house: House, now: datetime) ->
         _index_text(notices, house, language, is_first=place == 0)
         for place, language in enumerate(word_store.languages())
     ]
-    return _render(
+    return render(
         "index.html", title=texts[0].title, house=house, written=now, pages=texts, is_index=True
     )
 
@@ -363,7 +362,7 @@ def _missing_page(house: House) -> str:
                 lists=(),
             )
         )
-    return _render(
+    return render(
         "index.html",
         title=texts[0].title,
         house=house,
@@ -373,48 +372,10 @@ def _missing_page(house: House) -> str:
     )
 
 
-# -- what is answered to somebody who checks a mail ---------------------------------------------
-
-_LOOKS: Final[Mapping[Verdict, str]] = {
-    Verdict.GENUINE: "in_force",
-    Verdict.NOT_GENUINE: "withdrawn",
-    Verdict.TOO_OFTEN: "",
-    Verdict.REPORTED: "",
-    Verdict.CANNOT_SAY: "",
-}
-
-
-def answer_page(verdict: Verdict, *, number: str, house: House) -> str:
-    """Return the page that answers a check or a report; `number` is one that has a page, or ""."""
-    texts = []
-    for place, language in enumerate(word_store.languages()):
-        say = word_store.page_words(language)
-        means = say[f"answer.{verdict}_means"].format(help_desk=house.help_desk)
-        texts.append(
-            _IndexText(
-                language=language,
-                level="h1" if place == 0 else "h2",
-                sub="h2" if place == 0 else "h3",
-                title=say[f"answer.{verdict}"],
-                paragraphs=(means,),
-                lists=(),
-            )
-        )
-    return _render(
-        "answer.html",
-        title=texts[0].title,
-        house=house,
-        written=None,
-        pages=texts,
-        number=number,
-        look=_LOOKS[verdict],
-    )
-
-
 # -- rendering --------------------------------------------------------------------------------
 
 
-def _render(
+def render(
     template: str,
     *,
     house: House,
@@ -423,6 +384,7 @@ def _render(
     is_missing: bool = False,
     **texts: Any,
 ) -> str:
+    """Fill one template of the look-up page; `texts` are what it alone needs."""
     languages = word_store.languages()
     return (
         _environment()

@@ -6,6 +6,7 @@ apps that was provably taken afterwards confirms it or not.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -13,6 +14,7 @@ from typing import ClassVar
 from django.db import transaction
 
 from countermand.devices import actions as devices
+from countermand.devices.sightings import SeenDevice
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.presence import OPENING_ANSWERS, Answer
 from countermand.enforcement import actions as enforcement
@@ -80,19 +82,16 @@ def record_answer(
         raise NotForYou
     numbers = _orders_about(found.id, number)
     apps = NamedApp.objects.filter(order_id__in=numbers).values_list("app_id", flat=True)
-    for app in sorted(set(apps)):
-        devices.record_answer(
-            device_id=found.id,
-            person_id=found.person_id,
-            app_id=app,
-            answer=answer,
-            actor_id=actor.person_id,
-            now=now,
-        )
-    opened = 0
-    if answer in OPENING_ANSWERS:
-        for each in numbers:
-            opened += _open(each, found.id, publisher=publisher, context=context, now=now)
+    opened = keep(
+        found,
+        answer,
+        apps=apps,
+        numbers=numbers,
+        actor_id=actor.person_id,
+        publisher=publisher,
+        context=context,
+        now=now,
+    )
     owner = people.by_ids([found.person_id])[found.person_id]
     return Answered(
         person_id=owner.id,
@@ -100,6 +99,37 @@ def record_answer(
         device=found.name or device,
         orders=tuple(numbers),
         opened=opened,
+    )
+
+
+def keep(
+    device: SeenDevice,
+    answer: Answer,
+    *,
+    apps: Iterable[str],
+    numbers: Iterable[str],
+    actor_id: int,
+    publisher: Publisher,
+    context: PlanContext,
+    now: datetime,
+) -> int:
+    """Write an answer down for each app; open the device under each order if it says so.
+
+    Returns how many doors were opened. Runs inside the caller's transaction.
+    """
+    for app in sorted(set(apps)):
+        devices.record_answer(
+            device_id=device.id,
+            person_id=device.person_id,
+            app_id=app,
+            answer=answer,
+            actor_id=actor_id,
+            now=now,
+        )
+    if answer not in OPENING_ANSWERS:
+        return 0
+    return sum(
+        _open(each, device.id, publisher=publisher, context=context, now=now) for each in numbers
     )
 
 

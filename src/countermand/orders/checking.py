@@ -34,7 +34,7 @@ def check(number: str, address: str, code: str, *, key: bytes, now: datetime) ->
 
     Whatever is typed gets an answer; a wrong number or code is no error.
     """
-    known, ref = _known(number), _ref(address, key)
+    known, ref = known_number(number), _ref(address, key)
     with transaction.atomic(durable=True):
         _alone(ref)
         if _tried_too_often(known, ref, now):
@@ -49,7 +49,7 @@ def check(number: str, address: str, code: str, *, key: bytes, now: datetime) ->
 
 def report(number: str, address: str, *, key: bytes, now: datetime) -> Verdict:
     """Note that somebody takes a mail for forged; once an hour and address is enough."""
-    known, ref = _known(number), _ref(address, key)
+    known, ref = known_number(number), _ref(address, key)
     with transaction.atomic(durable=True):
         _alone(ref)
         before = StaffAnswer.objects.filter(
@@ -78,7 +78,7 @@ def doubts(number: str) -> int:
     return asked.filter(genuine=0, doubted__gt=0).count()
 
 
-def _known(number: str) -> str:
+def known_number(number: str) -> str:
     """Return a number as it is kept; what is no number of ours is kept as none."""
     try:
         return OrderNumber.parse(number[:_LONGEST_ADDRESS]).text

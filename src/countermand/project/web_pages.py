@@ -1,9 +1,9 @@
 """What the web answers today: whether it lives, whether it can work, and the look-up page.
 
 The look-up page is plain files in the data folder. It is served without asking the database,
-without a cookie and without a script, so that it stands when everything else is down. Only the
-check of a code asks the database; what is typed there comes in the body of the request, so that no
-code stands in any log of addresses.
+without a cookie and without a script, so that it stands when everything else is down. Only a check
+of a code and an answer ask the database; what is typed there, and what proves the person, comes
+in the body of the request, so that neither stands in any log of addresses.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from countermand import clock, config
+from countermand.config import Settings
 from countermand.domain.check_code import Verdict
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
-from countermand.notices import lookup as lookup_pages
-from countermand.notices import wording
-from countermand.orders import checking
+from countermand.enforcement.actions import Publisher
+from countermand.gate.keys import KeyMissing
+from countermand.notices import lookup_answers, wording
+from countermand.orders import checking, own_answers
+from countermand.orders.own_answers import Reaction
+from countermand.orders.planning import context_of
 
 _TYPES: Final = MappingProxyType(
     {
@@ -104,31 +108,72 @@ def _as_written(typed: str) -> str:
         return typed.upper()
 
 
-_STATUS: Final = MappingProxyType({Verdict.TOO_OFTEN: 429, Verdict.CANNOT_SAY: 503})
+_STATUS: Final = MappingProxyType(
+    {Verdict.TOO_OFTEN: 429, Verdict.CANNOT_SAY: 503, Verdict.PROVE_AGAIN: 403}
+)
 
 
 @csrf_exempt  # nobody is signed in here: there is nothing that a foreign page could borrow
 @require_POST
 def check(request: HttpRequest) -> HttpResponse:
-    """Say whether a mail is genuine, or take note that somebody takes it for forged."""
+    """Say whether a mail is genuine, or take note that somebody takes it for forged.
+
+    Whoever has a genuine one is asked about their devices on the same page.
+    """
     settings = config.load()
     number, address = (request.POST.get(name, "") for name in ("number", "address"))
     key = settings.folder.secret("message-id-key").encode()
     now = clock.for_data(settings.folder).now()
+    asked = None
     try:
         if request.POST.get("do") == "report":
             verdict = checking.report(number, address, key=key, now=now)
         else:
             code = request.POST.get("code", "")
             verdict = checking.check(number, address, code, key=key, now=now)
+            if verdict is Verdict.GENUINE:
+                asked = own_answers.asked_at(number, address, key=key, now=now)
     except DatabaseError:
         verdict = Verdict.CANNOT_SAY
+    return _answered(settings, number, Reaction(verdict, asked=asked))
+
+
+@csrf_exempt  # what proves the person comes in the body, and no foreign page has it
+@require_POST
+def answer(request: HttpRequest) -> HttpResponse:
+    """Keep what somebody says of one of their devices, and say that it was kept."""
+    settings = config.load()
+    number, proof, device, said = (
+        request.POST.get(name, "") for name in ("number", "proof", "device", "said")
+    )
+    try:
+        reaction = own_answers.give(
+            number,
+            proof,
+            device,
+            said,
+            key=settings.folder.secret("message-id-key").encode(),
+            publisher=Publisher.load(settings.folder),
+            context=context_of(settings),
+            now=clock.for_data(settings.folder).now(),
+        )
+    except (DatabaseError, KeyMissing):
+        reaction = Reaction(Verdict.CANNOT_SAY)
+    return _answered(settings, number, reaction)
+
+
+def _answered(settings: Settings, number: str, reaction: Reaction) -> HttpResponse:
     written = _as_written(number[:_LONGEST_TYPED])
     known = _NAME.fullmatch(written) and (settings.folder.lookup / f"{written}.html").is_file()
-    page = lookup_pages.answer_page(
-        verdict, number=written if known else "", house=wording.house_of(settings)
+    page = lookup_answers.answer_page(
+        reaction.verdict,
+        number=written if known else "",
+        house=wording.house_of(settings),
+        asked=reaction.asked,
+        noted=reaction.noted,
     )
-    return _guarded(HttpResponse(page, status=_STATUS.get(verdict, 200)), "no-store")
+    status = _STATUS.get(reaction.verdict, 200)
+    return _guarded(HttpResponse(page, status=status), "no-store")
 
 
 def _file(folder: Path, path: str) -> tuple[bytes, str]:

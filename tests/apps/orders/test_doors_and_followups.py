@@ -8,7 +8,7 @@ from countermand.domain.presence import Answer
 from countermand.enforcement import queries as doors
 from countermand.enforcement.actions import Publisher
 from countermand.notices.models import Notice
-from countermand.orders import actions
+from countermand.orders import actions, own_answers
 from countermand.orders.doors import closed_devices
 from countermand.orders.models import Affected, ToldDevice
 from countermand.orders.rule_log import RuleBook
@@ -87,6 +87,32 @@ def test_nobody_without_the_app_is_reminded_or_kept_from_mail(world: World) -> N
         Notice.objects.filter(kind="lock", order_number=number).values_list("person_id", flat=True)
     )
     assert len(locked) <= 3
+
+
+def test_one_tap_on_the_look_up_page_opens_at_once_and_no_answer_closes_again(
+    world: World,
+) -> None:
+    world.staff(2)
+    number = enforcing(world)
+    mine, other = world.devices()
+    asked = own_answers.asked_at(number, "p5@example.org", key=b"key", now=world.now)
+    assert asked is not None
+    assert closed_devices(number, now=world.now) == {mine.pk, other.pk}
+
+    for said in ("removed", "cannot", "shared"):
+        own_answers.give(
+            number,
+            asked.proof,
+            str(mine.pk),
+            said,
+            key=b"key",
+            publisher=Publisher.load(world.settings.folder),
+            context=world.desk.context,
+            now=world.now,
+        )
+
+        assert closed_devices(number, now=world.now) == {other.pk}
+    assert kinds(number)["restored"] == 1
 
 
 def test_i_removed_it_opens_at_once_and_is_told(world: World) -> None:

@@ -1,0 +1,139 @@
+"""What the look-up page answers: whether a mail is genuine, and then the six things one can say.
+
+Nobody is signed in. Whoever typed a right code gets a proof inside the page, which comes back in
+the body of the next request and stands in no address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from countermand.domain.check_code import Verdict
+from countermand.domain.presence import Answer
+from countermand.notices import lookup, word_store
+from countermand.notices.order_words import House
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDevice:
+    """A device that a person is asked about, and what they last said of it."""
+
+    id: int
+    name: str
+    short_id: str
+    said: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one person is asked about one notice; `proof` is theirs, and for a while."""
+
+    number: str
+    proof: str
+    devices: tuple[AskedDevice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What was just noted, of which device."""
+
+    device: AskedDevice
+    said: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _DeviceText:
+    id: int
+    label: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerText:
+    language: str
+    level: str
+    sub: str
+    title: str
+    means: str
+    devices: tuple[_DeviceText, ...]
+    choices: tuple[tuple[str, str], ...]
+
+
+_LOOKS: Final[Mapping[Verdict, str]] = {
+    Verdict.GENUINE: "in_force",
+    Verdict.NOT_GENUINE: "withdrawn",
+    Verdict.TOO_OFTEN: "",
+    Verdict.REPORTED: "",
+    Verdict.CANNOT_SAY: "",
+    Verdict.NOTED: "in_force",
+    Verdict.NOTED_HELP: "in_force",
+    Verdict.PROVE_AGAIN: "",
+}
+
+
+def answer_page(
+    verdict: Verdict,
+    *,
+    number: str,
+    house: House,
+    asked: Asked | None = None,
+    noted: Noted | None = None,
+) -> str:
+    """Return the page that answers a check, a report, or an answer.
+
+    `number` is one that has a page, or ""; what is `asked` stands below as buttons.
+    """
+    texts = [
+        _text(verdict, language, house, asked, noted, is_first=place == 0)
+        for place, language in enumerate(word_store.languages())
+    ]
+    return lookup.render(
+        "answer.html",
+        title=texts[0].title,
+        house=house,
+        written=None,
+        pages=texts,
+        number=number,
+        look=_LOOKS[verdict],
+        asked=asked,
+    )
+
+
+def _text(
+    verdict: Verdict,
+    language: str,
+    house: House,
+    asked: Asked | None,
+    noted: Noted | None,
+    *,
+    is_first: bool,
+) -> _AnswerText:
+    say = word_store.page_words(language)
+    means = say[f"answer.{verdict}_means"].format(
+        help_desk=house.help_desk,
+        device=label(noted.device, language) if noted else "",
+        said=say[f"own.{noted.said}"] if noted else "",
+    )
+    return _AnswerText(
+        language=language,
+        level="h1" if is_first else "h2",
+        sub="h2" if is_first else "h3",
+        title=say[f"answer.{verdict}"],
+        means=means,
+        devices=tuple(_device(each, language) for each in asked.devices) if asked else (),
+        choices=tuple((answer.value, say[f"own.{answer}"]) for answer in Answer),
+    )
+
+
+def _device(device: AskedDevice, language: str) -> _DeviceText:
+    say = word_store.page_words(language)
+    told = say["own.told"].format(said=say[f"own.{device.said}"]) if device.said else ""
+    return _DeviceText(id=device.id, label=label(device, language), told=told)
+
+
+def label(device: AskedDevice, language: str) -> str:
+    """Return how a device is called, as the mails call it."""
+    name = device.name.strip() or word_store.sentences(language)["device.nameless"]
+    return f"{name} (…{device.short_id})" if device.short_id else name
