@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -51,6 +51,16 @@ def read_phones(folder: Path, app_name: str) -> list[Phone]:
             )
             for row in csv.DictReader(rows)
         ]
+
+
+def away_on(folder: Path, day: date) -> set[str]:
+    """Return who is away on a day, by `people.csv`; they have later deadlines of their own."""
+    with (folder / "people.csv").open(encoding="utf-8-sig", newline="") as rows:
+        return {
+            row["email"].lower()
+            for row in csv.DictReader(rows)
+            if row["absent_until"] and date.fromisoformat(row["absent_until"]) >= day
+        }
 
 
 def leave_out(file: Path, column: str, values: AbstractSet[str]) -> None:

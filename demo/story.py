@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.chaos import kill
-from demo.doors import Doors, Phone, leave_out, read_phones
+from demo.doors import Doors, Phone, away_on, leave_out, read_phones
 from demo.judging import TakeBack
 from demo.organisation import EVE, FRIDAY, JOINED, MONDAY, MORNING_AFTER, NOON, Organisation
 from demo.stage import WALKING, Answer, Stage, StageBroke
@@ -430,7 +430,9 @@ class Story:
         phones = read_phones(self.organisation.path("morning") / "late-joiners", TIKTOK)
         # Whoever joined late has a deadline of their own, somewhere in this morning.
         asked = [phone for phone in phones if phone.active_sync_id and phone.owner != self.late]
-        expected = {phone.source_id for phone in asked if phone.carries}
+        # As it was known when the deadlines were set.
+        away = away_on(self.organisation.path("friday"), _DEADLINE_RIGHTLY.date())
+        expected = {phone.source_id for phone in asked if phone.carries and phone.owner not in away}
         doors = self.doors()
 
         def closed(among: Iterable[Phone]) -> set[str]:
