@@ -275,6 +275,8 @@ PAUSABLE: Final = frozenset(
         Phase.HANDED_OVER,
     }
 )
+# Everybody is being told, or has been: late joiners and reminders have their place.
+TOLD_BEYOND_FIRST_GROUP: Final = PAUSABLE - {Phase.CANARY}
 # Everything in which somebody may have been told, or still might be.
 TOLD: Final = PAUSABLE | {Phase.PAUSED, Phase.CLOSED}
 FINAL: Final = frozenset({Phase.WITHDRAWN, Phase.CORRECTED, Phase.ABANDONED})

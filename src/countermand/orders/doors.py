@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from countermand.domain.lifecycle import Enforcement, Phase
+from countermand.domain.lifecycle import PAUSABLE, Enforcement, Phase
 from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.presence import Presence
@@ -30,15 +30,7 @@ from countermand.stop.fence import Fence
 # From the first notice on, until nothing of the order holds any more.
 _WITH_ENTRIES: Final = (Phase.NOTIFIED, Phase.ENFORCING, Phase.PAUSED)
 _OURS: Final = (Enforcement.GATE.value, Enforcement.CLOUD.value)
-_STANDS: Final = (
-    Phase.CANARY,
-    Phase.SENDING,
-    Phase.NOTIFIED,
-    Phase.ENFORCING,
-    Phase.COLLECTING,
-    Phase.HANDED_OVER,
-    Phase.PAUSED,
-)
+_STANDS: Final = PAUSABLE | {Phase.PAUSED}
 # A lock notice's step: which of a person's notices it belongs to, times this, plus its place.
 STEPS_A_NOTICE: Final = 100
 

@@ -17,7 +17,7 @@ from django.db.models import Count, Max
 
 from countermand.domain import schedule
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import Phase
+from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.order_parts import OrderDocument, Send
 from countermand.domain.presence import Presence
 from countermand.domain.schedule import DueStep
@@ -33,13 +33,6 @@ from countermand.orders.models import Order, ToldDevice
 from countermand.orders.planning import PlanContext
 from countermand.people import queries as people
 
-_PHASES: Final = (
-    Phase.SENDING,
-    Phase.NOTIFIED,
-    Phase.ENFORCING,
-    Phase.COLLECTING,
-    Phase.HANDED_OVER,
-)
 # A reminder may come so much before its instant, when that instant lies in the night.
 _AT_MOST_EARLIER: Final = timedelta(hours=11)
 _KINDS: Final = {Send.REMINDER: NoticeKind.REMINDER, Send.LOCK_NOTICE: NoticeKind.LOCK}
@@ -69,7 +62,7 @@ def write_due(number: str, *, learned: str, context: PlanContext, now: datetime)
     and the directory have said.
     """
     order = Order.objects.get(number=number)
-    if order.phase not in _PHASES or order.first_deadline_at is None:
+    if order.phase not in TOLD_BEYOND_FIRST_GROUP or order.first_deadline_at is None:
         return 0
     steps = document_of(stepping.current(order)).steps
     earliest = max((step.before for step in steps), default=timedelta(0))
@@ -94,7 +87,7 @@ def _what_is_known(order: Order, learned: str, now: datetime) -> str:
 @transaction.atomic(durable=True)
 def _write_due(number: str, known: str, *, context: PlanContext, now: datetime) -> int:
     order = stepping.locked(number)
-    if order.phase not in _PHASES or order.first_deadline_at is None:
+    if order.phase not in TOLD_BEYOND_FIRST_GROUP or order.first_deadline_at is None:
         return 0
     document = document_of(stepping.current(order))
     told = _told(order)
@@ -261,7 +254,7 @@ def tell_restored(
     now: datetime,
 ) -> int:
     """Tell the owners of devices whose mail was paused that it is not any more."""
-    if order.phase not in _PHASES or not device_ids:
+    if order.phase not in TOLD_BEYOND_FIRST_GROUP or not device_ids:
         return 0
     document = document_of(stepping.current(order))
     voice = telling.voice_of(order, document)

@@ -17,7 +17,7 @@ from countermand.config import Settings
 from countermand.devices import sightings
 from countermand.domain import causes
 from countermand.domain.delivery import StopKind
-from countermand.domain.lifecycle import PAUSABLE, Phase
+from countermand.domain.lifecycle import PAUSABLE, TOLD_BEYOND_FIRST_GROUP, Phase
 from countermand.enforcement import queries as enforced
 from countermand.enforcement.actions import Publisher
 from countermand.notices import queries as ledger
@@ -229,11 +229,6 @@ def _is_over(instant: datetime | None, now: datetime) -> bool:
     return instant is not None and now >= instant
 
 
-_STARTED: Final = frozenset(
-    {Phase.SENDING, Phase.NOTIFIED, Phase.ENFORCING, Phase.COLLECTING, Phase.HANDED_OVER}
-)
-
-
 def sweep(desk: Desk, *, now: datetime) -> list[str]:
     """Look at every order once. A fault in one keeps no other from its steps; all are raised."""
     taken: list[str] = []
@@ -340,7 +335,7 @@ def _compile_doors(turn: _Turn) -> bool:
             doors.take_away(number, publisher=desk.publisher)
             Order.objects.filter(pk=number).update(compiled_from="")
         return False
-    known = _what_doors_follow_from(order, now)
+    known = _what_doors_follow_from(order, turn.learned, now)
     if order.compiled_from == known:
         return False
     closed = doors.closed_devices(number, now=now)
@@ -351,7 +346,7 @@ def _compile_doors(turn: _Turn) -> bool:
     return compiled.written + compiled.removed > 0
 
 
-def _what_doors_follow_from(order: Order, now: datetime) -> str:
+def _what_doors_follow_from(order: Order, learned: str, now: datetime) -> str:
     proven = ledger.proof_stamp(order.number, now=now)
     amended = ",".join(
         sorted(
@@ -361,8 +356,7 @@ def _what_doors_follow_from(order: Order, now: datetime) -> str:
             )
         )
     )
-    devices = f"{sightings.stamp()} {enforced.passwords_stamp()}"
-    stamp = f"{order.phase} {proven} {devices} {people.stamp()} {amended}"
+    stamp = f"{order.phase} {proven} {learned} {enforced.passwords_stamp()} {amended}"
     return hashlib.sha256(stamp.encode()).hexdigest()
 
 
@@ -401,7 +395,7 @@ _STEPS: Final = (
         ),
         lambda order, now: _is_over(order.soak_until, now),
     ),
-    _Step("tell_late_joiners", _STARTED, _tell_late_joiners),
+    _Step("tell_late_joiners", TOLD_BEYOND_FIRST_GROUP, _tell_late_joiners),
     _Step(
         "all_sent",
         frozenset({Phase.SENDING}),
@@ -409,7 +403,7 @@ _STEPS: Final = (
     ),
     _Step(
         "write_due",
-        _STARTED,
+        TOLD_BEYOND_FIRST_GROUP,
         lambda turn: followups.write_due(
             turn.number, learned=turn.learned, context=turn.context, now=turn.now
         ),

@@ -16,7 +16,7 @@ from typing import Final
 from django.db import transaction
 
 from countermand.domain import plan
-from countermand.domain.lifecycle import Phase
+from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.order_parts import OrderDocument
 from countermand.domain.plan import AffectedBy
 from countermand.domain.presence import Presence
@@ -26,13 +26,6 @@ from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.planning import PlanContext, own_deadline
 
-_PHASES: Final = (
-    Phase.SENDING,
-    Phase.NOTIFIED,
-    Phase.ENFORCING,
-    Phase.COLLECTING,
-    Phase.HANDED_OVER,
-)
 _A_DAY: Final = timedelta(days=1)
 # The wave of those who joined late; they are in none.
 LATE: Final = -1
@@ -73,7 +66,7 @@ def _tell_late_joiners(
     number: str, known: str, *, context: PlanContext, now: datetime
 ) -> int | Surge:
     order = stepping.locked(number)
-    if order.phase not in _PHASES or order.looked_for_late == known:
+    if order.phase not in TOLD_BEYOND_FIRST_GROUP or order.looked_for_late == known:
         return 0
     document = document_of(stepping.current(order))
     if now.date() > document.scope.late_joiners.until:
