@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -88,13 +89,29 @@ class Relays:
         )
         tasks = [asyncio.create_task(each.run()) for each in (committer, supply, courier)]
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not done():  # noqa: ASYNC110 - what it waits for is outside
                     await asyncio.sleep(0.01)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def speaks(login: Path) -> bool:
+    """Tell whether Dovecot answers: Postfix gives up for a while when it is asked too early."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(60)
+        try:
+            link.connect(str(login))
+            said = b""
+            while chunk := link.recv(1024):
+                said += chunk
+                if b"DONE\n" in said:
+                    return True
+        except OSError:
+            pass
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +126,8 @@ def relays() -> Iterator[Relays]:
         dovecot = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", config])
         stack.callback(dovecot.wait)
         stack.callback(dovecot.terminate)
-        until = time.monotonic() + 20
-        while not (folder / "sasl").exists():
+        until = time.monotonic() + 60
+        while not speaks(folder / "sasl"):
             assert time.monotonic() < until, (folder / "dovecot.log").read_text(encoding="utf-8")
             time.sleep(0.02)
         settings = {

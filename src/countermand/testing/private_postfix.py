@@ -6,6 +6,7 @@ It needs the package `postfix` installed and root (Postfix gives its programs to
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Final
 _PROGRAMS: Final = Path("/usr/lib/postfix/sbin")
 _POSTFIX: Final = Path("/usr/sbin/postfix")
 _POSTQUEUE: Final = Path("/usr/sbin/postqueue")
+_PATIENCE_S: Final = 60.0
 _QUEUES: Final = ("maildrop", "incoming", "active", "deferred")
 _SERVICES: Final = """
 {port} inet n - n - - smtpd
@@ -92,7 +94,7 @@ def private_postfix(
         stderr=subprocess.DEVNULL,
     ) as running:
         try:
-            _wait_for(made.port)
+            _wait_for(made, running)
             yield made
         finally:
             subprocess.run(
@@ -129,6 +131,7 @@ def _write(made: PrivatePostfix, relay_to: int | None, settings: Mapping[str, st
         "maillog_file_prefixes": str(made.folder),
         "enable_long_queue_ids": "yes",
         "smtpd_peername_lookup": "no",
+        "service_throttle_time": "1s",  # a server that fell at its start is tried again at once
         "disable_dns_lookups": "yes",
         **(
             {"default_transport": "discard:", "relay_transport": "discard:"}
@@ -147,17 +150,27 @@ def _write(made: PrivatePostfix, relay_to: int | None, settings: Mapping[str, st
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(500):
+    """Return a port that no client's connection is given by the kernel meanwhile."""
+    for _ in range(100):
+        port = secrets.randbelow(10_000) + 20_000
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
-                link.recv(3)
+            with socket.create_server(("127.0.0.1", port)):
+                return port
         except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError("Postfix does not answer")
+            continue
+    raise OSError("there is no free port from 20000 to 29999")
+
+
+def _wait_for(made: PrivatePostfix, running: subprocess.Popen[bytes]) -> None:
+    """Wait until it greets. Raises TimeoutError with what it wrote down."""
+    until = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < until and running.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", made.port), timeout=_PATIENCE_S) as link:
+                if link.recv(3) == b"220":
+                    return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    log = made.folder / "mail.log"
+    raise TimeoutError(f"Postfix does not answer: {log.read_text() if log.exists() else 'no log'}")
