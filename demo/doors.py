@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 REFUSED: Final = 403
 _SYNC: Final = 0
-_GATE_BACK_S: Final = 20.0
+_GATE_BACK_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +139,5 @@ class Doors:
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._url)
         assert parts.hostname is not None  # noqa: S101 - our own address
-        self._link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+        self._link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
         return self._link

@@ -94,7 +94,7 @@ def _is_whole(stage: Stage) -> bool:
 def _export_log(stage: Stage) -> None:
     """Export the log once it holds every mail; the report counts what it still lacks after 20 s."""
     with contextlib.suppress(StageBroke):
-        stage.wait_until("the log holds every mail", lambda: _is_whole(stage), limit_s=20)
+        stage.wait_until("the log holds every mail", lambda: _is_whole(stage), limit_s=60)
 
 
 def _prove(story: Story, stage: Stage, kills: int) -> dict[str, Any]:

@@ -245,7 +245,7 @@ class Stage:
     def ask_mail_server(self, **request: Any) -> dict[str, Any]:
         """Send one request to the mail server's control socket and return its answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(10)
+            link.settimeout(30)
             link.connect(str(self._socket_path))
             link.sendall(json.dumps(request).encode() + b"\n")
             with link.makefile("r", encoding="utf-8") as lines:

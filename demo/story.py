@@ -475,7 +475,7 @@ class Story:
             *("answer", "removed", "--order", number, "--device", phone.source_id),
             actor=HELP_DESK,
         ).json
-        self.stage.wait_until("the door", lambda: not doors.is_paused(phone), limit_s=10)
+        self.stage.wait_until("the door", lambda: not doors.is_paused(phone), limit_s=60)
         opened_ms = (time.monotonic() - began) * 1000
         self.say("removed", name=said["name"], ms=f"{opened_ms:.0f}")
         self.figures["removed_opens_ms"] = round(opened_ms, 1)

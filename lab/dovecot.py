@@ -155,7 +155,7 @@ class Dovecot:
             data=json.dumps(list(commands)).encode(),
             headers={"Authorization": f"X-Dovecot-API {word}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             said: list[Any] = json.loads(answer.read())
             return said
 

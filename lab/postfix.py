@@ -97,7 +97,7 @@ def postfix_that_asks(dovecot: Dovecot, relay: int) -> Iterator[Server]:
         finally:
             pid = _master_pid(folder)
             _postfix(folder, "abort")
-            until("the end of Postfix", lambda: not Path(f"/proc/{pid}").exists(), limit_s=20)
+            until("the end of Postfix", lambda: not Path(f"/proc/{pid}").exists(), limit_s=60)
 
 
 def _postfix(folder: Path, verb: str) -> None:

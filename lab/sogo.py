@@ -92,7 +92,7 @@ def _postgres(people: Iterable[Person]) -> Iterator[str]:
             yield f"{address}postgres"
         finally:
             process.send_signal(signal.SIGQUIT)
-            process.wait(20)
+            process.wait(60)
 
 
 def _is_up(address: str) -> bool:

@@ -25,7 +25,7 @@ from countermand.gate import keys
 TOKEN = "a-token-for-the-tests"
 ORDER = "CM-7Q4K"
 ASHA = "asha@amber.example"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def now() -> datetime:
@@ -166,7 +166,7 @@ def running_gate(
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -24,7 +24,7 @@ from countermand.testing.mail_record import MailServerProcess
 from tests.fresh_database import FreshDatabase
 from tests.ledger_houses import PostgresHouse
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CONNECTIONS = 4
 
 

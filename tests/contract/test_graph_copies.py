@@ -24,7 +24,7 @@ def graph() -> GraphMailboxes:
 
 @pytest.fixture
 def remover(graph: GraphMailboxes, socket_enabled: None) -> Iterator[GraphCopies]:
-    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=5) as client:
+    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=60) as client:
         yield GraphCopies(client, lambda: graph.token, base=f"{server.base}/v1.0")
 
 
@@ -69,7 +69,7 @@ def test_what_is_not_there_is_not_found_and_what_is_not_answered_is_unknown(
 
 def test_a_token_that_is_refused_leaves_it_unknown(graph: GraphMailboxes) -> None:
     enable_socket()
-    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=5) as client:
+    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=60) as client:
         remover = GraphCopies(client, lambda: "old", base=f"{server.base}/v1.0")
         (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
 

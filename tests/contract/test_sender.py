@@ -90,7 +90,7 @@ class Post:
         helpers = [asyncio.create_task(committer.run()), asyncio.create_task(supply.run())]
         working = [asyncio.create_task(courier.run()) for courier in couriers]
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not done():
                     for task in working:
                         if task.done():
@@ -471,7 +471,7 @@ def test_no_dot_follows_a_goodbye_though_the_connection_stays(tmp_path: Path) ->
         relay = SaysGoodbyeAmidTheBody(said)
         async with a_post(tmp_path, people=1) as post:
             ledger = StopsAtPermit(tick=time.monotonic)
-            ledger.at_commit = lambda: said.wait(20)
+            ledger.at_commit = lambda: said.wait(60)
             post.house = a_house(1, ledger)
             loop = asyncio.get_running_loop()
             server = await loop.create_server(lambda: relay, "127.0.0.1", 0)

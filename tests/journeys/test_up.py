@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 COMMAND = (sys.executable, "-m", "countermand.cli.entry")
-pytestmark = pytest.mark.timeout(120)  # the first test waits for the start
+pytestmark = pytest.mark.timeout(240)  # the first test waits for the start
 
 CHILDREN = ("web", "worker", "sender-1", "gate", "postgres")
 
@@ -120,7 +120,7 @@ def running(data: Path) -> Iterator[Running]:
 
 def is_well(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -168,7 +168,7 @@ async def _send(house: MemoryHouse, port: int, fences: Path) -> None:
         window=1,
     )
     tasks = [asyncio.create_task(each.run()) for each in (committer, supply, courier)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(  # noqa: ASYNC110 - a ledger rings no bell
             n.row.state is not NoticeState.SENT for n in ledger.notices.values()
         ):
@@ -226,7 +226,7 @@ def _postfix(folder: Path, verb: str) -> None:
 def _stop(folder: Path) -> None:
     pid = (folder / "queue" / "pid" / "master.pid").read_text(encoding="ascii").strip()
     _postfix(folder, "abort")
-    until("the end of Postfix", lambda: not Path(f"/proc/{pid}").exists(), limit_s=20)
+    until("the end of Postfix", lambda: not Path(f"/proc/{pid}").exists(), limit_s=60)
 
 
 def test_the_log_says_what_became_of_each(site: Site) -> None:

@@ -77,7 +77,7 @@ def test_a_remembered_refusal_ends_by_itself(odd: OddGate) -> None:
         assert asks(nginx) == 403
         odd.be(500)
 
-        until("the end of the refusal", lambda: asks(nginx) == 200, limit_s=20)
+        until("the end of the refusal", lambda: asks(nginx) == 200, limit_s=60)
 
 
 def test_a_slow_gate_opens_nothing_that_was_refused_and_shuts_nothing(odd: OddGate) -> None:

@@ -167,7 +167,7 @@ def test_a_malformed_question_is_no_reason_to_refuse_or_to_break(guarded: Server
 
 
 def raw_status(server: Server, query: str) -> int:
-    connection = http.client.HTTPConnection(HERE, server.port, timeout=20)
+    connection = http.client.HTTPConnection(HERE, server.port, timeout=60)
     try:
         connection.request("POST", f"/Microsoft-Server-ActiveSync?{query}")
         return connection.getresponse().status
@@ -194,7 +194,7 @@ def test_one_phone_is_one_phone_in_plain_packed_raw_and_hexadecimal_form(
 
 def test_options_and_webmail_name_no_device_and_pass(guarded: Server) -> None:
     query = phone_at(guarded).query("Sync")
-    connection = http.client.HTTPConnection(HERE, guarded.port, timeout=20)
+    connection = http.client.HTTPConnection(HERE, guarded.port, timeout=60)
     connection.request("OPTIONS", f"/Microsoft-Server-ActiveSync?{query}")
     assert connection.getresponse().read() == b"mail"
     connection.request("GET", "/mail/")
@@ -218,7 +218,7 @@ def test_no_line_of_ours_can_become_two_lines_of_imap() -> None:
     with (
         real_gate([entry], COUNTERMAND_LOOKUP_ADDRESS=evil) as gate,
         dovecot_that_asks(gate.port) as dovecot,
-        socket.create_connection((HERE, dovecot.port), timeout=20) as link,
+        socket.create_connection((HERE, dovecot.port), timeout=60) as link,
         link.makefile("rwb") as lines,
     ):
         lines.readline()
@@ -299,7 +299,7 @@ def test_a_guess_reaches_no_gate(odd: OddGate, dovecot: Dovecot) -> None:
 # -- requests that hang -------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_sync_that_hangs_since_before_the_closing_is_bounded(odd: OddGate) -> None:
     with ExitStack() as stack:
         # SOGo logs in with the main password: that is the webmail's, and stays open.

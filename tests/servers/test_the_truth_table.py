@@ -120,7 +120,7 @@ DOORS: dict[str, Callable[[Site, str], bool]] = {
 }
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("door", DOORS)
 def test_exactly_one_family_of_cases_is_refused(site: Site, door: str) -> None:
     refused = [cell for cell in CELLS if DOORS[door](site, cell.device)]

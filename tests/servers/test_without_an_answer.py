@@ -44,7 +44,7 @@ def forgotten(gate: OddGate) -> None:
 def web(
     server: Server, target: str = ACTIVE_SYNC, body: bytes = b"mail content"
 ) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {"Authorization": BASIC, "Cookie": "session=secret"}
     connection.request("POST", target, body=body, headers=headers)
     answer = connection.getresponse()

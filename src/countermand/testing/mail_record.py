@@ -17,7 +17,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any, Self
 
-_START_S = 20.0
+_START_S = 60.0
 _FOLDED = re.compile(r"\r?\n(?=[ \t])")
 
 

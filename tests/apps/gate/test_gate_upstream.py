@@ -45,7 +45,7 @@ def policy_server(answer: Callable[[], Answer]) -> Iterator[tuple[str, Asked]]:
             asked.seen.append((self.path, dict(self.headers.items()), body))
             status, said = answer()
             if status == 0:
-                asked.pause.wait(20)
+                asked.pause.wait(60)
                 self.close_connection = True
                 return
             self.send_response(status)

@@ -69,7 +69,7 @@ def a_line_to_each(gate: RunningGate, workers: int) -> Iterator[list[http.client
         lines: list[http.client.HTTPConnection] = []
 
         def all_have_one() -> bool:
-            line = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=20)
+            line = http.client.HTTPConnection("127.0.0.1", gate.port, timeout=60)
             stack.callback(line.close)
             lines.append(line)
             status(line)
