@@ -24,10 +24,18 @@ class Device(models.Model):
     reads_mail = models.BooleanField(default=True)
     gone_at = models.DateTimeField(null=True)  # not in the last complete run, or let go
     custodian_id = models.BigIntegerField(null=True, db_index=True)  # people.Person: shared device
+    same_as_id = models.BigIntegerField(null=True)  # the row that stands for this phone, if another
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["source", "source_device_id"], name="one_row_a_device")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["same_as_id"],
+                condition=models.Q(same_as_id__isnull=False),
+                name="rows_of_one_phone",
+            )
         ]
 
 
@@ -129,6 +137,21 @@ class Source(models.Model):
     failed_in_a_row = models.PositiveIntegerField(default=0)
     last_error = models.CharField(max_length=100, blank=True, default="")  # code of an error
     progress = models.PositiveIntegerField(default=0)  # devices read by the run under way
+    asked_about = models.CharField(max_length=64, blank=True, default="")  # digest of the apps
+
+
+class Hint(models.Model):
+    """A device that a source says is worth a look; a hint proves nothing and closes nothing."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="hints")
+    source_device_id = models.CharField(max_length=200)
+    due_at = models.DateTimeField(db_index=True)
+    looks = models.PositiveSmallIntegerField(default=0)  # how often it was followed
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "source_device_id"], name="one_hint_a_device")
+        ]
 
 
 class ExportJob(models.Model):
@@ -154,6 +177,7 @@ class Question(models.Model):
     source = models.CharField(max_length=50)
     enrollment_id = models.CharField(max_length=200)
     command_uuid = models.CharField(max_length=200)
+    about = models.CharField(max_length=10, default="apps")  # apps | name: its name at mail doors
     identifiers = models.JSONField(null=True)  # null: all apps
     managed_only = models.BooleanField(default=False)
     asked_at = models.DateTimeField()
