@@ -1,20 +1,24 @@
 """The invented organisation, and its inventories as they will stand at each turn of the story.
 
-They are written by `countermand synth` in processes of their own while the stage is set up: an
-inventory of Friday does not depend on what is done about it.
+They are written by `countermand synth` in a process of its own, the first while the stage is set
+up, the others while the story is told: an inventory of Friday does not depend on what is done
+about it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
-import subprocess
-import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from countermand.cli import entry
 
 FRIDAY = datetime.fromisoformat("2020-07-10T02:00Z")  # 07:30 in India
 MONDAY = datetime.fromisoformat("2020-07-13T03:00Z")
@@ -24,6 +28,7 @@ MORNING_AFTER = datetime.fromisoformat("2020-07-24T05:30Z")
 NOON = MORNING_AFTER + timedelta(hours=6)
 
 _NEWCOMERS = 30
+_STEPPED_BACK = 10  # nice
 _HOUR = timedelta(hours=1)
 
 
@@ -38,8 +43,8 @@ class Organisation:
 
     def begin(self) -> None:
         """Begin to invent, one folder after the other, in the order in which they are needed."""
-        one_by_one = ThreadPoolExecutor(max_workers=1)
-        environment = dict(os.environ)
+        # A fresh process: this one has threads, and will soon have a database.
+        one_by_one = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
         for name, as_of, options in (
             ("friday", FRIDAY - _HOUR, ()),
             ("monday", MONDAY - _HOUR, ()),
@@ -48,7 +53,13 @@ class Organisation:
             ("morning", MONDAY - _HOUR, _later(MORNING_AFTER, "60%")),
             ("noon", MONDAY - _HOUR, _later(NOON, "90%")),
         ):
-            self._coming[name] = one_by_one.submit(self._invent, name, as_of, options, environment)
+            self._coming[name] = one_by_one.submit(
+                _invent,
+                [
+                    *("synth", "--json", "--people", str(self.people - 8), "--seed", self.seed),
+                    *("--out", str(self.folder / name), "--as-of", as_of.isoformat(), *options),
+                ],
+            )
         one_by_one.shutdown(wait=False)
 
     def summary(self, name: str) -> dict[str, Any]:
@@ -60,23 +71,17 @@ class Organisation:
         self.summary(name)
         return self.folder / name
 
-    def _invent(
-        self, name: str, as_of: datetime, options: tuple[str, ...], environment: dict[str, str]
-    ) -> dict[str, Any]:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "countermand.cli.entry", "synth", "--json"),
-                *("--people", str(self.people - 8), "--seed", self.seed),
-                *("--out", str(self.folder / name), "--as-of", as_of.isoformat(), *options),
-            ],
-            env=environment,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=True,
-        )
-        said: dict[str, Any] = json.loads(done.stdout)
-        return said
+
+def _invent(arguments: list[str]) -> dict[str, Any]:
+    """Give one command line; whoever comes first is waited for, the others step back."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = entry.main(arguments)
+    if code != 0:
+        raise ChildProcessError(f"countermand {' '.join(arguments)} ended with {code}")
+    os.setpriority(os.PRIO_PROCESS, 0, _STEPPED_BACK)
+    said: dict[str, Any] = json.loads(out.getvalue())
+    return said
 
 
 def _later(moment: datetime, removed: str) -> tuple[str, ...]:

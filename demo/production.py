@@ -92,7 +92,7 @@ def _is_whole(stage: Stage) -> bool:
 
 
 def _export_log(stage: Stage) -> None:
-    """Export the log once it holds every mail; the report counts what it still lacks after 20 s."""
+    """Export the log once it holds every mail; the report counts what it then still lacks."""
     with contextlib.suppress(StageBroke):
         stage.wait_until("the log holds every mail", lambda: _is_whole(stage), limit_s=60)
 

@@ -25,7 +25,7 @@ _DEADLINE = datetime(2020, 7, 17, 17)  # noqa: DTZ001 - by each person's own clo
 _DEADLINE_RIGHTLY = datetime(2020, 7, 23, 17)  # noqa: DTZ001
 _DEADLINE_AMENDED = datetime(2020, 8, 3, 17)  # noqa: DTZ001
 
-_LONGEST_STRETCH = 6 * 3600.0  # told seconds; longer ones take no longer than this
+_LONGEST_STRETCH = 4 * 3600.0  # told seconds; longer ones take no longer than this
 _HALF_AN_HOUR = timedelta(minutes=31)
 _FIVE_HOURS = timedelta(hours=5)
 _SLOW_REPLY_S = 0.12  # as slow as a busy relay, so that a wave lasts long enough to be stopped
@@ -92,7 +92,7 @@ class Story:
             f"{number} is {' or '.join(phases)}",
             lambda: self.phase(number) in phases,
             limit_s=limit_s,
-            every_s=0.3,
+            every_s=0.1,
         )
 
     def doors(self) -> Doors:
@@ -374,7 +374,7 @@ class Story:
         self.stage.wait_until(
             "the late joiner is told",
             lambda: any(row["late"] for row in self._person_rows(number, joined)),
-            every_s=0.3,
+            every_s=0.1,
         )
         row = next(row for row in self._person_rows(number, joined) if row["late"])
         self.say(

@@ -1,8 +1,9 @@
 """`countermand up`: everything on one machine, in the foreground, without root.
 
 Order of a start: the lock of the data folder, what is stopped (read before anything could send),
-the database, its tables, what a stop left unfinished; then gate, web, worker and senders. A stop
-that cannot be read keeps every sender off, and says so. SIGTERM and SIGINT end all in order.
+gate and web, which need no tables; the database, its tables, what a stop left unfinished; then
+the worker's first sweep, and senders. A stop that cannot be read keeps every sender off, and says
+so. SIGTERM and SIGINT end all in order.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class Up:
         self._look_at_stops_at = 0.0
         self._supervisor = Supervisor(say=say, changed=self._write_up_file)
         self._settings = config.load(data=wishes.data)
+        self._tables_ready = self._folder.run / "tables.ready"
 
     def run(self) -> None:
         """Start everything, keep it alive, end it on SIGTERM or SIGINT.
@@ -121,11 +123,12 @@ class Up:
         # Gate and look-up page need no database to answer.
         self._supervisor.add(self._gate())
         self._supervisor.add(self._web_server())
+        self._tables_ready.unlink(missing_ok=True)
+        self._supervisor.add(self._worker())
         if self._postgres is not None:
             self._postgres.start()
             self._write_up_file()
         self._prepare()
-        self._supervisor.add(self._program("worker", "countermand.project.worker"))
         if can_send:
             self._start_senders()
         self._await_answers()
@@ -207,6 +210,7 @@ class Up:
             self._rest()
         if process.returncode != 0:
             raise PreparationFailed(log=str(log))
+        write_json(self._tables_ready, {})
 
     # Children
 
@@ -236,6 +240,12 @@ class Up:
             log=self._folder.logs / f"{name}.log",
             # A sender holds no work that an orderly end would save: everything is durable.
             on_parent_death=signal.SIGKILL if sender else signal.SIGTERM,
+        )
+
+    def _worker(self) -> Child:
+        """Return the worker: it gets ready while the tables are made, and touches none before."""
+        return self._program(
+            "worker", "countermand.project.worker", "--after", str(self._tables_ready)
         )
 
     def _gate(self) -> Child:

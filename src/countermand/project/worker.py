@@ -6,13 +6,17 @@ sweep, a doubled one costs nothing. Every step of a sweep and every fault in one
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import importlib
 import logging
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 import django
@@ -25,6 +29,7 @@ from countermand.domain.errors import CountermandError
 _LOG = logging.getLogger("countermand.worker")
 _RETRY_BELLS_S = 2.0
 _LOOK_FOR_SOURCES_S = 30.0
+_LOOK_FOR_TABLES_S = 0.02
 
 
 class Worker:
@@ -93,15 +98,28 @@ class Worker:
                 threading.Event().wait(_RETRY_BELLS_S)
 
 
+def _wait_for(file: Path) -> None:
+    """Wait until `up` has made the tables; if it cannot, it ends whoever waits."""
+    while not file.exists():
+        time.sleep(_LOOK_FOR_TABLES_S)
+
+
 def main() -> None:
     """Run the worker of the installation that the environment names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--after", type=Path, metavar="FILE", help="begin once this file is there")
+    after: Path | None = parser.parse_args().after
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     django.setup()
+    importlib.import_module("countermand.orders.jobs")  # takes a while, and needs no tables
     settings = config.load()
-    Worker(settings, steps=wiring.sweep_steps(settings)).run()
+    steps = wiring.sweep_steps(settings)
+    if after is not None:
+        _wait_for(after)
+    Worker(settings, steps=steps).run()
 
 
 if __name__ == "__main__":
