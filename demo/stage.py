@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from countermand.cli import entry
+from countermand.data_folder import DataFolder
+from countermand.project import sweep_note
 from demo.judging import AcceptedMail, RecordReader
 
 _COUNTERMAND = (sys.executable, "-m", "countermand.cli.entry")
@@ -168,6 +170,16 @@ class Stage:
             while self.now() < target:
                 time.sleep(0.02)
         self.set_clock(self.now(), rate=WALKING)
+
+    def await_sweep(self) -> None:
+        """Wait until the worker has looked for due work once at the time that the clock shows."""
+        now = self.now()
+
+        def is_swept() -> bool:
+            last = sweep_note.read(DataFolder(self.data))
+            return last is not None and last.began_at >= now
+
+        self.wait_until("the worker", is_swept, every_s=0.02)
 
     # -- commands -----------------------------------------------------------------------------
 

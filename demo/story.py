@@ -415,7 +415,9 @@ class Story:
         self.at(EVE)
         self._take_over_inventory("eve", EVE)
         for hours in (8, 16, 24):
+            # Reminders are due at hours of the day, which differ: nobody's may be jumped over.
             self.at(EVE + timedelta(hours=hours))
+            self.stage.await_sweep()
         self.at(MORNING_AFTER)
         self.wait_for_phase(number, "enforcing")
         sent = self.show(number)["notices"]["by_kind"]

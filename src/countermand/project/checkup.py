@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -22,13 +23,14 @@ from countermand.domain.errors import CountermandError
 from countermand.gate import keys as gate_keys
 from countermand.i18n import gettext as _
 from countermand.i18n import language_in_use, told
-from countermand.project import installation, ports, postgres_home
+from countermand.project import installation, ports, postgres_home, sweep_note
 from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
 from countermand.stop import fence
 
 _PATIENCE_S: Final = 3.0
 _FARTHEST_CLOCK_S: Final = 60.0  # beyond it a gate believes no deadline
+_LONGEST_SWEEP_S: Final = 120.0
 _OPEN_TO_OTHERS: Final = 0o077
 
 
@@ -41,6 +43,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "programs": _programs,
         "running": lambda: _running(settings),
         "database": lambda: _database(settings),
+        "worker": lambda: _worker(settings),
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),
@@ -156,6 +159,25 @@ def _database(settings: Settings) -> Finding:
     if settings.sender_database_url:
         psycopg.connect(settings.sender_database_url, connect_timeout=int(_PATIENCE_S)).close()
     return Finding("database", State.GOOD, f"PostgreSQL {version}")
+
+
+def _worker(settings: Settings) -> Finding:
+    last = sweep_note.read(settings.folder)
+    if last is None:
+        return Finding("worker", State.NOTE, _("No worker has looked for due work here yet."))
+    ago_s = max(0, round(time.time() - last.ended_at))  # noqa: TID251  (when a file was written)
+    if ago_s > max(_LONGEST_SWEEP_S, 3 * settings.sweep_every_s):
+        return Finding(
+            "worker",
+            State.BAD,
+            _(
+                "The worker has not looked for due work for {seconds} s: "
+                "no wave begins and no door closes meanwhile."
+            ).format(seconds=ago_s),
+            _("Start it with countermand up; its log says why it ended or stands still."),
+        )
+    sentence = _("The worker looked for due work {seconds} s ago.")
+    return Finding("worker", State.GOOD, sentence.format(seconds=ago_s))
 
 
 def _clock(settings: Settings) -> Finding:

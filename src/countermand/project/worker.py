@@ -25,6 +25,7 @@ from django.db import close_old_connections
 from countermand import config, wiring
 from countermand.data_folder import write_json
 from countermand.domain.errors import CountermandError
+from countermand.project import sweep_note
 
 _LOG = logging.getLogger("countermand.worker")
 _RETRY_BELLS_S = 2.0
@@ -53,7 +54,9 @@ class Worker:
         first = True
         while not self._wants_end:
             self._wake.clear()
+            began_at = self._clock.now()
             self.sweep()
+            sweep_note.write(self._settings.folder, began_at)
             if first:
                 write_json(self._settings.folder.run / "worker.ready", {"pid": os.getpid()})
                 first = False

@@ -1,13 +1,15 @@
 """The doctor names what is not well, and changes nothing."""
 
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from countermand import config
 from countermand.data_folder import DataFolder
-from countermand.project import installation
+from countermand.project import installation, sweep_note
 from countermand.project.checkup import examine
 from countermand.project.findings import State
 
@@ -62,3 +64,13 @@ def test_what_is_spoilt_is_named(
 
 def test_a_misspelt_setting_is_named(folder: DataFolder) -> None:
     assert "COUNTERMAND_REALY" in bad(folder.path, COUNTERMAND_REALY="x")["settings"]
+
+
+def test_a_worker_that_stands_still_is_named(folder: DataFolder) -> None:
+    sweep_note.write(folder, datetime(2020, 7, 10, tzinfo=UTC))
+    assert "worker" not in bad(folder.path)
+
+    long_ago = (folder.run / "worker.swept").stat().st_mtime - 3600
+    os.utime(folder.run / "worker.swept", (long_ago, long_ago))
+
+    assert "no door closes" in bad(folder.path)["worker"]
