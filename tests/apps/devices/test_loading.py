@@ -99,27 +99,30 @@ def test_a_first_run_writes_devices_with_their_names_at_doors() -> None:
     assert seen[0].apps["tiktok"].may_close
 
 
+def written_rows() -> list[tuple[object, ...]]:
+    """Every row that a load may write, with the transaction that wrote it and where it lies."""
+    tables = ("devices_device", "devices_devicealias", "devices_observation")
+    rows: list[tuple[object, ...]] = []
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"SELECT id, xmin::text, cmin::text, ctid::text FROM {table}")
+            rows += cursor.fetchall()
+    return sorted(rows, key=repr)
+
+
 def test_the_same_run_again_writes_nothing_about_devices() -> None:
     source = Told([phone(n, carries=n % 2 == 0) for n in range(50)])
     load(source)
+    before = written_rows()
 
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
-        report = load(source)
+    report = load(source)
 
     assert (report.unchanged, report.new, report.changed) == (50, 0, 0)
-    writes = [
-        query["sql"]
-        for query in captured
-        if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))
-        and "devices_device" in query["sql"]
-    ]
-    assert writes == []
-    assert not [q for q in captured if "INSERT" in q["sql"] and "devices_observation" in q["sql"]]
+    assert len(before) == 150
+    assert written_rows() == before
 
 
-def test_statements_grow_by_chunks_and_not_by_devices() -> None:
+def test_statements_do_not_grow_with_devices() -> None:
     def statements(count: int) -> int:
         with CaptureQueriesContext(connection) as captured:
             load(Told([phone(n) for n in range(count)]), dry_run=True)

@@ -1,0 +1,184 @@
+"""The statements of a load: what a run says, beside what is known, in sets.
+
+Each works on the tables of `said_rows`. `ROOM` is for hashes and sorts of a million rows, which
+take a third of the time when they need no files.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROOM: Final = "SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true)"
+
+# Column, and what a report says of it; what it leaves unsaid stays as it was known.
+_SAYS: Final = {
+    # A shared device is its custodian's.
+    "person_id": ("coalesce(known.custodian_id, said.owner_id)", "owners"),
+    "platform": ("said.platform", "platform"),
+    "os_version": ("said.os_version", "os_version"),
+    "ownership": ("said.ownership", "ownership"),
+    "name": ("said.name", "name"),
+    "short_id": ("said.short_id", "aliases"),
+    "last_contact_at": ("said.last_contact_at", "last_contact_at"),
+    "reads_mail": ("said.reads_mail", "reads_mail"),
+}
+_GONE: Final = "CASE WHEN said.is_gone THEN coalesce(known.gone_at, %(as_of)s) END"
+_COLUMNS: Final = (*_SAYS, "gone_at")
+
+
+def _value(column: str) -> str:
+    says, fact = _SAYS[column]
+    is_kept = f"known.id IS NOT NULL AND '{fact}' = ANY(said.unsaid)"
+    return f"CASE WHEN {is_kept} THEN known.{column} ELSE {says} END"
+
+
+_VALUES: Final = ", ".join(
+    [*(f"{_value(name)} AS {name}" for name in _SAYS), f"{_GONE} AS gone_at"]
+)
+_OLD: Final = ", ".join(f"known.{name} AS old_{name}" for name in _COLUMNS)
+
+# Every device of one turn with what will be known of it. New devices get their keys here, in the
+# order in which they were said.
+NEXT: Final = f"""
+    DROP TABLE IF EXISTS devices_next;
+    CREATE TEMPORARY TABLE devices_next ON COMMIT DROP AS
+    SELECT place, source_device_id, {", ".join(_COLUMNS)}, is_gone, unsaid, inventory_at, sight,
+        alias_kinds, alias_values, old_id IS NULL AS is_new,
+        coalesce(old_id, nextval((
+            SELECT pg_get_serial_sequence('devices_device', 'id')::regclass))) AS id,
+        old_id IS NOT NULL AND old_gone_at IS NULL AS was_here,
+        ROW({", ".join(_COLUMNS)}) IS DISTINCT FROM ROW({", ".join(f"old_{n}" for n in _COLUMNS)})
+            AS differs
+    FROM (
+        SELECT said.place, said.source_device_id, {_VALUES}, said.is_gone, said.unsaid,
+            said.inventory_at, said.sight, said.alias_kinds, said.alias_values,
+            known.id AS old_id, {_OLD}
+        FROM devices_said AS said LEFT JOIN devices_device AS known
+            ON known.source = %(source)s AND known.source_device_id = said.source_device_id
+        WHERE said.turn = %(turn)s ORDER BY said.place
+    ) AS said;
+    ANALYZE devices_next (id, sight)
+"""  # noqa: S608 - made of the names above alone
+TALLY_OF_DEVICES: Final = """
+    SELECT count(*) FILTER (WHERE is_new),
+        count(*) FILTER (WHERE NOT is_new AND differs),
+        count(*) FILTER (WHERE NOT is_new AND NOT differs),
+        count(*) FILTER (WHERE person_id IS NULL),
+        count(*) FILTER (WHERE was_here),
+        count(*) FILTER (WHERE was_here AND is_gone)
+    FROM devices_next
+"""
+# A custodian may have been named since: the row as it stands now is asked.
+CHANGE_DEVICES: Final = f"""
+    UPDATE devices_device AS known SET
+        person_id = CASE WHEN 'owners' = ANY(next.unsaid) THEN known.person_id
+                         ELSE coalesce(known.custodian_id, next.person_id) END,
+        ({", ".join(_COLUMNS[1:])}) = ROW({", ".join(f"next.{name}" for name in _COLUMNS[1:])})
+    FROM devices_next AS next WHERE known.id = next.id AND next.differs AND NOT next.is_new
+"""  # noqa: S608
+ADD_DEVICES: Final = f"""
+    INSERT INTO devices_device (id, source, source_device_id, {", ".join(_COLUMNS)})
+    SELECT id, %(source)s, source_device_id, {", ".join(_COLUMNS)}
+    FROM devices_next WHERE is_new
+"""  # noqa: S608
+ADD_NAMES_OF_NEW: Final = """
+    INSERT INTO devices_devicealias (device_id, kind, value, first_seen_at)
+    SELECT next.id, named.kind, named.value, %(as_of)s
+    FROM devices_next AS next, unnest(next.alias_kinds, next.alias_values) AS named (kind, value)
+    WHERE next.is_new
+"""
+# What a person confirmed stands, whatever the source names.
+DROP_NAMES: Final = """
+    DELETE FROM devices_devicealias AS old USING devices_next AS next
+    WHERE old.device_id = next.id AND NOT next.is_new AND old.confirmed_by_id IS NULL
+        AND NOT 'aliases' = ANY(next.unsaid)
+        AND NOT EXISTS (
+            SELECT FROM unnest(next.alias_kinds, next.alias_values) AS named (kind, value)
+            WHERE named.kind = old.kind AND named.value = old.value)
+"""
+ADD_NAMES: Final = """
+    INSERT INTO devices_devicealias (device_id, kind, value, first_seen_at)
+    SELECT named.id, named.kind, named.value, %(as_of)s
+    FROM (
+        SELECT next.id, one.kind, one.value
+        FROM devices_next AS next, unnest(next.alias_kinds, next.alias_values) AS one (kind, value)
+        WHERE NOT next.is_new
+    ) AS named
+    WHERE NOT EXISTS (
+        SELECT FROM devices_devicealias AS old
+        WHERE old.device_id = named.id AND old.kind = named.kind AND old.value = named.value)
+"""
+MARK_GONE: Final = """
+    UPDATE devices_device AS known SET gone_at = %(as_of)s
+    WHERE known.source = %(source)s AND known.gone_at IS NULL
+        AND known.source_device_id <> ALL(%(left)s)
+        AND NOT EXISTS (
+            SELECT FROM devices_said AS said WHERE said.source_device_id = known.source_device_id)
+"""
+
+
+def _weight(presence: str, inventory_at: str, collected_at: str) -> str:
+    """Return what `domain.presence.merge` compares, but the refresh cycle: both have the same."""
+    return f"""ROW(
+        CASE {presence} WHEN 'unknown' THEN 0 WHEN 'unobservable' THEN 1 ELSE 2 END,
+        coalesce({inventory_at}, CASE WHEN {presence} = 'absent'
+            THEN {collected_at} - make_interval(secs => %(cycle_s)s) ELSE {collected_at} END),
+        {presence} = 'present', {inventory_at} IS NOT NULL, {collected_at})"""
+
+
+_WORDS: Final = (
+    "presence",
+    "coverage",
+    "identifier",
+    "identifier_kind",
+    "publisher",
+    "may_close",
+)
+_WRITTEN: Final = (*_WORDS, "inventory_at")
+# At equal strength the new word stands, since an order may by now have signed what it was matched
+# by; but it is not written when nobody could tell the difference.
+_STANDS: Final = f"""
+    CASE WHEN old.id IS NULL THEN new.presence <> 'unknown' ELSE
+        {_weight("new.presence", "new.inventory_at", "%(as_of)s::timestamptz")}
+        >= {_weight("old.presence", "old.inventory_at", "old.collected_at")}
+        AND NOT (
+            ROW({", ".join(f"new.{name}" for name in _WORDS)})
+                = ROW({", ".join(f"old.{name}" for name in _WORDS)})
+            AND (old.presence = 'unobservable' OR (
+                new.inventory_at IS NOT DISTINCT FROM old.inventory_at
+                AND (old.inventory_at IS NOT NULL OR old.collected_at = %(as_of)s))))
+    END
+"""
+# A device that was let go says nothing about apps: it has no sight.
+OBSERVATIONS: Final = f"""
+    WITH new AS (
+        SELECT next.id AS device_id, sight.app_id, sight.coverage,
+            coalesce(found.presence, sight.presence) AS presence,
+            coalesce(found.identifier, '') AS identifier,
+            coalesce(found.identifier_kind, '') AS identifier_kind,
+            coalesce(found.publisher, '') AS publisher,
+            coalesce(found.may_close, false) AS may_close,
+            coalesce(found.inventory_at, next.inventory_at) AS inventory_at
+        FROM devices_next AS next
+        JOIN devices_sight AS sight ON sight.sight = next.sight
+        LEFT JOIN devices_found AS found
+            ON found.place = next.place AND found.app_id = sight.app_id
+    ), weighed AS MATERIALIZED (
+        SELECT new.*, old.id AS old_id, coalesce(old.presence, 'unknown') AS before,
+            {_STANDS} AS stands
+        FROM new LEFT JOIN devices_observation AS old
+            ON old.device_id = new.device_id AND old.app_id = new.app_id
+    ), added AS (
+        INSERT INTO devices_observation
+            (device_id, app_id, {", ".join(_WRITTEN)}, collected_at, run_id)
+        SELECT device_id, app_id, {", ".join(_WRITTEN)}, %(as_of)s, %(run)s
+        FROM weighed WHERE stands AND old_id IS NULL
+    ), changed AS (
+        UPDATE devices_observation AS old SET
+            ({", ".join(_WRITTEN)}) = ROW({", ".join(f"new.{name}" for name in _WRITTEN)}),
+            collected_at = %(as_of)s, run_id = %(run)s
+        FROM weighed AS new WHERE old.id = new.old_id AND new.stands
+    )
+    SELECT app_id, before, CASE WHEN stands THEN presence ELSE before END AS now, count(*)
+    FROM weighed GROUP BY app_id, before, now
+"""  # noqa: S608
