@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +27,7 @@ from countermand import config, wiring
 from countermand.data_folder import write_json
 from countermand.domain.errors import CountermandError
 from countermand.project import sweep_note
+from countermand.wiring import SweepStep
 
 _LOG = logging.getLogger("countermand.worker")
 _RETRY_BELLS_S = 2.0
@@ -54,17 +56,17 @@ class Worker:
         first = True
         while not self._wants_end:
             self._wake.clear()
-            began_at = self._clock.now()
             self.sweep()
-            sweep_note.write(self._settings.folder, began_at)
             if first:
                 write_json(self._settings.folder.run / "worker.ready", {"pid": os.getpid()})
                 first = False
             self._wake.wait(self._settings.sweep_every_s)
 
     def sweep(self) -> None:
-        """Do once whatever is due."""
-        for step in self._steps:
+        """Do once whatever is due, and note when it was looked for."""
+        began_at: list[datetime] = []
+        note = SweepStep("sweep.note", lambda _: sweep_note.write(self._settings.folder, *began_at))
+        for step in (SweepStep("sweep.begin", began_at.append), *self._steps, note):
             close_old_connections()
             try:
                 step.run(self._clock.now())
