@@ -235,10 +235,14 @@ def known_doors() -> Callable[[datetime], object]:
 
 
 def ask_sources(settings: Settings, clock_: Clock) -> int:
-    """Ask every inventory whose time has come; it may take long, so no sweep waits for it."""
-    from countermand.project import source_runs  # noqa: PLC0415  (loads Django)
+    """Ask every inventory whose time has come, and look at what others hinted at.
 
-    return source_runs.runner(settings).run_due(now=clock_.now)
+    It may take long, so no sweep waits for it.
+    """
+    from countermand.project import source_hints, source_runs  # noqa: PLC0415  (loads Django)
+
+    runner = source_runs.runner(settings)
+    return runner.run_due(now=clock_.now) + source_hints.follow(runner, now=clock_.now)
 
 
 def forget_mails(settings: Settings, now: datetime) -> None:

@@ -364,7 +364,7 @@ def test_apple_devices_are_asked_about_ordered_apps_alone_and_their_answers_coun
     )
     asking = ask_for([TIKTOK], Platform.IOS, command_uuid="C1")
     with HttpDouble(double.routes(), authority=authority) as server:
-        NanoMdmServer(http, server.base, double.api_key).enqueue(["D1", "D2"], asking)
+        NanoMdmServer(http, server.base, double.api_key).enqueue(["D1", "D2"], asking.payload)
         sent = plistlib.loads(server.asked[0].body)["Command"]
 
     assert set(sent["Identifiers"]) == TIKTOK.asked_for(Platform.IOS)

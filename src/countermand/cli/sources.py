@@ -64,6 +64,12 @@ def add(  # one option for each thing that a source can be told
     subscription: Annotated[
         str, typer.Option(help=_("The Pub/Sub subscription with its messages."))
     ] = "",
+    push_account: Annotated[
+        str, typer.Option(help=_("The service account in whose name Pub/Sub posts to us."))
+    ] = "",
+    push_audience: Annotated[
+        str, typer.Option(help=_("The audience that was set at the push subscription."))
+    ] = "",
     customer: Annotated[str, typer.Option(help=_("The Google Workspace customer."))] = "",
     subject: Annotated[
         str, typer.Option(help=_("The administrator in whose name Google is asked."))
@@ -96,6 +102,8 @@ def add(  # one option for each thing that a source can be told
         "tenant": tenant,
         "enterprise": enterprise,
         "subscription": subscription,
+        "push_account": push_account,
+        "push_audience": push_audience,
         "customer": customer,
         "subject": subject,
         "hosts": host or [],

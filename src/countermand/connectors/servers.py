@@ -56,6 +56,7 @@ _HOSTS: Final[Mapping[SourceKind, tuple[str, ...]]] = MappingProxyType(
             "androidmanagement.googleapis.com",
             "pubsub.googleapis.com",
             "oauth2.googleapis.com",
+            "www.googleapis.com",  # the keys with which Google signs what it posts
         ),
         SourceKind.WORKSPACE: ("admin.googleapis.com", "oauth2.googleapis.com"),
     }
@@ -91,7 +92,12 @@ class OpenServer:
 
     probe: Callable[[], None]
     source: Callable[[Sequence[WantedApp], datetime], InventorySource]
-    again: Callable[[Sequence[str]], Iterator[Record]] = lambda _ids: iter(())
+    # Single devices, by the ids that the source gives them; None where it cannot be asked so.
+    again: Callable[[Sequence[str], Sequence[WantedApp]], Iterator[Record]] | None = None
+    # Makes the source itself look anew, where it must be told to.
+    refresh: Callable[[Sequence[str]], None] | None = None
+    # What was installed or removed since an instant, as events.
+    feed: Callable[[Sequence[WantedApp], datetime], Iterator[Record]] | None = None
     nanomdm: NanoMdmServer | None = None
     # Messages that wait, and how to say that they were taken in.
     pull: Callable[[], Record] | None = None
@@ -104,6 +110,12 @@ def check_options(kind: SourceKind, options: Mapping[str, Any]) -> None:
     for option in NEEDED.get(kind, ()):
         if not options.get(option):
             raise OptionMissing(kind=kind.value, option=f"--{option.replace('_', '-')}")
+    for option, other in (
+        ("push_account", "push_audience"),
+        ("push_audience", "push_account"),
+    ):
+        if options.get(option) and not options.get(other):
+            raise OptionMissing(kind=kind.value, option=f"--{other.replace('_', '-')}")
     for option in SECRETS:
         if options.get(option):
             SecretReference.parse(str(options[option]), option=f"--{option.replace('_', '-')}")
@@ -165,7 +177,7 @@ def _jamf(opening: _Opening) -> OpenServer:
     return OpenServer(
         probe=server.probe,
         source=lambda apps, as_of: opening.paged(JamfReader(), server.documents(), apps)(as_of),
-        again=server.again,
+        again=lambda ids, _apps: server.again(ids),
         reader=JamfReader,
     )
 
@@ -178,6 +190,7 @@ def _fleet(opening: _Opening) -> OpenServer:
             as_of
         ),
         again=server.again,
+        refresh=server.refresh,
         reader=FleetReader,
     )
 
@@ -208,6 +221,7 @@ def _android_management(opening: _Opening) -> OpenServer:
         )(as_of),
         pull=(lambda: server.pull(subscription)) if subscription else None,
         acknowledge=lambda answer: server.acknowledge(subscription, answer),
+        again=lambda names, _apps: server.again(names),
         reader=AndroidManagementReader,
     )
 
@@ -224,6 +238,8 @@ def _workspace(opening: _Opening) -> OpenServer:
         source=lambda apps, as_of: opening.paged(WorkspaceReader(), server.documents(), apps)(
             as_of
         ),
+        again=lambda ids, _apps: server.again(ids),
+        feed=lambda apps, since: server.activities(apps, since=since),
         reader=WorkspaceReader,
     )
 

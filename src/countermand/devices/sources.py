@@ -5,18 +5,20 @@ No secret is in these tables; an option says where a secret stands.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from countermand.audit import actions as audit
 from countermand.devices.models import Device, ExportJob, Question, SeenEvent, Source
 from countermand.domain.errors import CountermandError, gettext_noop
 
 LONGEST_PAUSE: Final = timedelta(hours=6)
+LEAST_PAUSE: Final = timedelta(minutes=10)  # between two runs of one source, unless told
 JOBS_LIVE: Final = timedelta(hours=5)  # a finished report can be fetched for six
 EVENTS_ARE_KEPT: Final = timedelta(days=3)  # longer than any event may be old
 
@@ -103,9 +105,17 @@ def every_source() -> tuple[SourceView, ...]:
     return tuple(_view(row) for row in Source.objects.order_by("name"))
 
 
-def due(now: datetime) -> tuple[SourceView, ...]:
-    """Return the sources whose next run is due, the longest due first."""
-    rows = Source.objects.filter(due_at__lte=now).order_by("due_at", "name")
+def due(now: datetime, *, about: str | None = None) -> tuple[SourceView, ...]:
+    """Return the sources whose next run is due, the longest due first.
+
+    `about` stands for the apps that orders name now: whoever was asked about others last is due as
+    well, unless it fails, or was asked a few minutes ago.
+    """
+    is_due = Q(due_at__lte=now)
+    if about is not None:
+        rested = Q(tried_at__isnull=True) | Q(tried_at__lte=now - LEAST_PAUSE)
+        is_due |= Q(every_s__gt=0, failed_in_a_row=0) & ~Q(asked_about=about) & rested
+    rows = Source.objects.filter(is_due).order_by("due_at", "name")
     return tuple(_view(row) for row in rows)
 
 
@@ -122,12 +132,21 @@ def came_so_far(name: str, devices: int) -> None:
     Source.objects.filter(name=name).update(progress=devices)
 
 
-def succeeded(name: str, *, now: datetime) -> None:
-    """Keep that a run ended well, and when the next is due."""
+def succeeded(
+    name: str, *, now: datetime, about: str = "", earlier: datetime | None = None
+) -> None:
+    """Keep that a run ended well, and when the next is due.
+
+    `about` stands for the apps that were asked about; `earlier` is when something is to be asked
+    before the next regular run.
+    """
     row = _row(name)
     row.succeeded_at, row.failed_in_a_row, row.last_error = now, 0, ""
+    row.asked_about = about
     row.due_at = now + timedelta(seconds=row.every_s) if row.every_s else None
-    row.save(update_fields=["succeeded_at", "failed_in_a_row", "last_error", "due_at"])
+    if row.due_at is not None and earlier is not None:
+        row.due_at = min(row.due_at, max(earlier, now + LEAST_PAUSE))
+    row.save()
 
 
 def failed(name: str, code: str, *, now: datetime) -> None:
@@ -195,89 +214,6 @@ class DurableJobs:
         ExportJob.objects.filter(source=self._source, job_id=job_id).update(
             ended_at=self._now, state=state[:20]
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question as it was put; `identifiers` is None when all apps were asked for."""
-
-    identifiers: frozenset[str] | None
-    managed_only: bool
-
-
-def ask(
-    source: str,
-    enrollment_ids: Iterable[str],
-    *,
-    command_uuid: str,
-    identifiers: Collection[str] | None,
-    now: datetime,
-) -> None:
-    """Keep what devices are about to be asked: durable before the question is sent."""
-    Question.objects.bulk_create(
-        Question(
-            source=source,
-            enrollment_id=each,
-            command_uuid=command_uuid,
-            identifiers=sorted(identifiers) if identifiers is not None else None,
-            asked_at=now,
-        )
-        for each in enrollment_ids
-    )
-
-
-def asked(source: str, enrollment_id: str, command_uuid: str) -> Asked | None:
-    """Return what a device was asked by a command, None when it was not us."""
-    row = Question.objects.filter(
-        source=source, enrollment_id=enrollment_id, command_uuid=command_uuid
-    ).first()
-    if row is None:
-        return None
-    identifiers = None if row.identifiers is None else frozenset(row.identifiers)
-    return Asked(identifiers, row.managed_only)
-
-
-def answered(source: str, enrollment_id: str, command_uuid: str, *, now: datetime) -> None:
-    """Keep that a question has its answer."""
-    Question.objects.filter(
-        source=source, enrollment_id=enrollment_id, command_uuid=command_uuid
-    ).update(answered_at=now)
-
-
-@dataclass(frozen=True, slots=True)
-class ToAsk:
-    """A device that can be asked: when it last answered, and how often it was asked since."""
-
-    enrollment_id: str
-    platform: str
-    ownership: str
-    answered_at: datetime | None
-    asked_at: datetime | None
-    times: int
-
-
-def to_ask(source: str) -> tuple[ToAsk, ...]:
-    """Return the devices of a source with what they were asked last."""
-    questions: dict[str, list[Question]] = {}
-    for row in Question.objects.filter(source=source).order_by("asked_at"):
-        questions.setdefault(row.enrollment_id, []).append(row)
-    devices = Device.objects.filter(source=source, gone_at__isnull=True).order_by("pk")
-    found = []
-    for device in devices.iterator(chunk_size=2000):
-        mine = questions.get(device.source_device_id, [])
-        answered_at = max((q.answered_at for q in mine if q.answered_at), default=None)
-        open_since = [q for q in mine if answered_at is None or q.asked_at > answered_at]
-        found.append(
-            ToAsk(
-                device.source_device_id,
-                device.platform,
-                device.ownership,
-                answered_at,
-                mine[-1].asked_at if mine else None,
-                len(open_since),
-            )
-        )
-    return tuple(found)
 
 
 def is_new_event(source: str, event_id: str, *, now: datetime) -> bool:

@@ -11,11 +11,10 @@ import logging
 import os
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,19 +25,20 @@ from countermand.config import Settings
 from countermand.connectors import servers
 from countermand.connectors.names import SourceKind
 from countermand.connectors.nanomdm import hook
-from countermand.connectors.nanomdm.commands import ask_again_at, ask_for
 from countermand.connectors.nanomdm.questions import Question
 from countermand.connectors.nanomdm.source import NanoMdmReader
 from countermand.connectors.servers import OpenServer
-from countermand.devices import actions, sources
+from countermand.devices import actions, questions, sources
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
-from countermand.devices.sources import SourceView, ToAsk
-from countermand.domain.app_id import Platform, WantedApp
+from countermand.devices.sources import SourceView
+from countermand.domain.app_id import WantedApp
+from countermand.domain.canonical_json import digest
 from countermand.domain.errors import CountermandError
 from countermand.orders import jobs as orders_jobs
 from countermand.orders import queries as orders
 from countermand.people import queries as people
 from countermand.ports import InventorySource
+from countermand.project import apple_questions
 from countermand.project.spooled import Spooled
 from countermand.wire.http import Waiting
 from countermand.wire.json_documents import Record
@@ -46,7 +46,6 @@ from countermand.wire.paged import PagedSource
 from countermand.wire.secrets import SecretReference
 
 _LOG = logging.getLogger("countermand.sources")
-ASK_ANEW_AFTER: Final = timedelta(hours=20)  # before what it answered is a day old
 MOST_PULLS: Final = 1_000
 
 
@@ -56,11 +55,22 @@ class Ran:
 
     report: LoadReport | None = None
     asked: int = 0
+    again_at: datetime | None = None  # when something is to be asked before the next regular run
 
 
 def wanted_apps() -> tuple[WantedApp, ...]:
     """Return the apps that orders name, drafts included: all that is ever looked for."""
     return catalogue().wanted(orders.named_apps(), orders.signed_identifiers())
+
+
+def asked_about() -> str:
+    """Return a text that changes with what the apps that orders name are known by."""
+    named = {
+        app.app_id: sorted({*app.names, *(each.value for each in app.identifiers)})
+        + sorted(each.key.value for each in app.signed)
+        for app in wanted_apps()
+    }
+    return digest(named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,8 @@ class Runner:
     waiting: Waiting = field(default_factory=Waiting)
 
     @contextmanager
-    def _opened(self, view: SourceView, folder: Path, now: datetime) -> Iterator[OpenServer]:
+    def opened(self, view: SourceView, folder: Path, now: datetime) -> Iterator[OpenServer]:
+        """Open a source for one run, with a folder of its own. Raises what `servers` raises."""
         around = servers.Surroundings(
             environ=self.environ,
             folder=folder,
@@ -85,7 +96,7 @@ class Runner:
 
     def probe(self, name: str, *, now: datetime) -> None:
         """Ask a source for next to nothing, to see that it lets us in."""
-        with _own_folder() as folder, self._opened(sources.view(name), folder, now) as server:
+        with own_folder() as folder, self.opened(sources.view(name), folder, now) as server:
             server.probe()
 
     def run(
@@ -103,7 +114,7 @@ class Runner:
         if not chosen.dry_run:
             sources.began(name, now=now)
         try:
-            with _own_folder() as folder, self._opened(view, folder, now) as server:
+            with own_folder() as folder, self.opened(view, folder, now) as server:
                 ran = self._run(view, server, now, _Load(actor_id, chosen, on_progress, folder))
         except CountermandError as error:
             if not chosen.dry_run:
@@ -117,13 +128,15 @@ class Runner:
         if ran.report is not None and ran.report.state is LoadState.HELD:
             sources.failed(name, "devices.held", now=now)
             return
-        sources.succeeded(name, now=now)
+        sources.succeeded(name, now=now, about=asked_about(), earlier=ran.again_at)
         orders_jobs.after_import(self.settings, now=now)
 
     def _run(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> Ran:
         apps = wanted_apps()
         if server.nanomdm is not None:
-            return Ran(asked=self._ask(view, server, apps, now, dry_run=load.options.dry_run))
+            dry_run = load.options.dry_run
+            asked = apple_questions.ask(view.name, server.nanomdm, apps, now=now, dry_run=dry_run)
+            return Ran(asked=asked, again_at=apple_questions.next_due(view.name, apps))
         if server.pull is not None and not load.options.dry_run:
             self._drain(view, server, now, load)
         return Ran(report=load.take(server.source(apps, now), now))
@@ -141,38 +154,10 @@ class Runner:
                 return
             server.acknowledge(answer)
 
-    def _ask(
-        self,
-        view: SourceView,
-        server: OpenServer,
-        apps: Sequence[WantedApp],
-        now: datetime,
-        *,
-        dry_run: bool,
-    ) -> int:
-        """Ask the devices whose answer is missing or growing old; return how many."""
-        by_platform: dict[Platform, list[str]] = {}
-        for device in sources.to_ask(view.name):
-            if apps and _is_due(device, now):
-                by_platform.setdefault(Platform(device.platform), []).append(device.enrollment_id)
-        for platform, ids in by_platform.items():
-            if dry_run or server.nanomdm is None:
-                continue
-            asking = ask_for(apps, platform, command_uuid=str(uuid.uuid4()))
-            sources.ask(
-                view.name,
-                ids,
-                command_uuid=asking.command_uuid,
-                identifiers=asking.question.identifiers,
-                now=now,
-            )
-            server.nanomdm.enqueue(ids, asking)
-        return sum(len(ids) for ids in by_platform.values())
-
     def run_due(self, *, now: Callable[[], datetime]) -> int:
         """Run every source whose time has come; a fault of one never keeps the others from it."""
         ran = 0
-        for view in sources.due(now()):
+        for view in sources.due(now(), about=asked_about()):
             try:
                 self.run(view.name, now=now())
                 ran += 1
@@ -198,7 +183,7 @@ class Runner:
                 return False
             reader = NanoMdmReader(_Questions(name))
             source = PagedSource(reader, [event], wanted_apps(), now, source=name)
-            _load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
+            load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
             _note_answer(name, reader, event, now)
         orders_jobs.after_import(self.settings, now=now)
         return True
@@ -226,12 +211,13 @@ class _Load:
             sources.came_so_far(source.kind, done)
 
         spooled = Spooled(source, self.folder, on_progress=tell)
-        return _load(spooled, self.options, actor_id=self.actor_id, now=now)
+        return load(spooled, self.options, actor_id=self.actor_id, now=now)
 
 
-def _load(
+def load(
     source: InventorySource, options: LoadOptions, *, actor_id: int | None, now: datetime
 ) -> LoadReport:
+    """Take over what a source says about the apps that orders name."""
     return actions.load_inventory(
         source,
         apps=wanted_apps(),
@@ -244,7 +230,8 @@ def _load(
 
 
 @contextmanager
-def _own_folder() -> Iterator[Path]:
+def own_folder() -> Iterator[Path]:
+    """Give a folder that is private, and gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="countermand-source-") as folder:
         yield Path(folder)
 
@@ -257,22 +244,14 @@ class _Questions:
 
     def asked(self, enrollment_id: str, command_uuid: str) -> Question | None:
         """Return the question, None when it is not one of ours."""
-        found = sources.asked(self.name, enrollment_id, command_uuid)
+        found = questions.asked(self.name, enrollment_id, command_uuid)
         if found is None:
             return None
         return Question(found.identifiers, managed_only=found.managed_only)
-
-
-def _is_due(device: ToAsk, now: datetime) -> bool:
-    if device.asked_at is None:
-        return True
-    if device.times:
-        return now >= ask_again_at(device.asked_at, device.times)
-    return device.answered_at is None or now >= device.answered_at + ASK_ANEW_AFTER
 
 
 def _note_answer(name: str, reader: NanoMdmReader, event: Record, now: datetime) -> None:
     """Keep that a question was answered; NotNow is no answer, the device will be heard again."""
     if event.text("acknowledge_event", "status") in {"Acknowledged", "Error"}:
         command = event.text("acknowledge_event", "command_uuid")
-        sources.answered(name, reader.device_id(event), command, now=now)
+        questions.answered(name, reader.device_id(event), command, now=now)

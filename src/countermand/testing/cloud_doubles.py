@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from countermand.testing.http_double import Answer, Asked, Reply
 
 Routes = list[tuple[str, str, Answer]]
@@ -28,6 +31,8 @@ class GoogleDouble:
     token: str = "google-token"  # noqa: S105  (of a double)
     largest_page: int = 100
     assertions: list[str] = field(default_factory=list)
+    activities: Sequence[Mapping[str, Any]] = ()
+    signer: rsa.RSAPrivateKey | None = None  # signs what Pub/Sub posts; see `pushed`
 
     def routes(self) -> Routes:
         """Return what it answers."""
@@ -35,7 +40,11 @@ class GoogleDouble:
         return [
             ("POST", r"/token", self._token),
             ("GET", r"/v1/enterprises/[^/]+/devices", self._android),
+            ("GET", r"/v1/(enterprises/[^/]+/devices/[^/]+)", self._android_one),
             ("GET", rf"{customer}/devices/mobile", self._mobile),
+            ("GET", rf"{customer}/devices/mobile/([^/]+)", self._mobile_one),
+            ("GET", r"/admin/reports/v1/activity/users/all/applications/mobile", self._feed),
+            ("GET", r"/oauth2/v3/certs", self._certificates),
             ("POST", r"/v1/projects/[^/]+/subscriptions/[^/:]+:pull", self._pull),
             ("POST", r"/v1/projects/[^/]+/subscriptions/[^/:]+:acknowledge", self._acknowledge),
         ]
@@ -50,6 +59,49 @@ class GoogleDouble:
     def _mobile(self, asked: Asked) -> Reply:
         told = {"kind": "admin#directory#mobiledevices"}
         return self._page(asked, "mobiledevices", self.mobile, "maxResults", told)
+
+    def _android_one(self, asked: Asked) -> Reply:
+        return self._one(asked, self.android, "name")
+
+    def _mobile_one(self, asked: Asked) -> Reply:
+        return self._one(asked, self.mobile, "resourceId")
+
+    def _one(self, asked: Asked, rows: Sequence[Mapping[str, Any]], key: str) -> Reply:
+        if not self._knows(asked):
+            return Reply.json({"error": {"code": 401, "status": "UNAUTHENTICATED"}}, 401)
+        found = [row for row in rows if row.get(key) == asked.found[0]]
+        if not found:
+            return Reply.json({"error": {"code": 404, "status": "NOT_FOUND"}}, 404)
+        return Reply.json(found[0])
+
+    def _feed(self, asked: Asked) -> Reply:
+        if not self._knows(asked):
+            return Reply.json({"error": {"code": 401, "status": "UNAUTHENTICATED"}}, 401)
+        wanted = asked.one("filters").removeprefix("APPLICATION_ID==")
+        items = [row for row in self.activities if wanted in json.dumps(row)]
+        told = {"kind": "admin#reports#activities"}
+        return Reply.json(told | ({"items": items} if items else {}))
+
+    def _certificates(self, _asked: Asked) -> Reply:
+        if self.signer is None:
+            return Reply.json({"keys": []})
+        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.signer.public_key()))
+        return Reply.json({"keys": [key | {"kid": "double", "use": "sig", "alg": "RS256"}]})
+
+    def identity(self, *, audience: str, account: str, at: float, **claims: Any) -> str:
+        """Return the token by which Google proves what it posts; `at` is epoch seconds."""
+        told = {
+            "iss": "https://accounts.google.com",
+            "aud": audience,
+            "email": account,
+            "email_verified": True,
+            "iat": int(at),
+            "exp": int(at) + 3600,
+            "sub": "1",
+        }
+        if self.signer is None:
+            raise ValueError("a signer is needed")
+        return jwt.encode(told | claims, self.signer, algorithm="RS256", headers={"kid": "double"})
 
     def _page(
         self,
@@ -96,6 +148,13 @@ def message(device: Mapping[str, Any], number: int, kind: str = "STATUS_REPORT")
             "publishTime": "2026-11-23T05:40:02.114Z",
         },
     }
+
+
+def pushed(device: Mapping[str, Any], number: int, subscription: str) -> bytes:
+    """Return the body that Pub/Sub posts about a device."""
+    return json.dumps(
+        {"message": message(device, number)["message"], "subscription": subscription}
+    ).encode()
 
 
 @dataclass(slots=True)

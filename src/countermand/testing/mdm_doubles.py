@@ -77,6 +77,7 @@ class FleetDouble:
         api = "/api/v1/fleet"
         return [
             ("GET", rf"{api}/hosts", self._hosts),
+            ("GET", rf"{api}/hosts/(\d+)", self._host),
             ("GET", rf"{api}/software/titles", self._titles),
             ("POST", rf"{api}/hosts/(\d+)/refetch", self._refetch),
         ]
@@ -106,9 +107,22 @@ class FleetDouble:
         for host in self.hosts:
             if title and not any(_same_title(row, meant) for row in host.get("software", ())):
                 continue
+            word = asked.one("query")
+            if word and word not in {host.get(k) for k in ("uuid", "hardware_serial", "hostname")}:
+                continue
             with_software = asked.one("populate_software") == "true"
             rows.append({k: v for k, v in host.items() if with_software or k != "software"})
         return self._paged(asked, "hosts", rows)
+
+    def _host(self, asked: Asked) -> Reply:
+        if asked.headers.get("authorization") != f"Bearer {self.token}":
+            return Reply.json({"message": "Authentication required"}, 401)
+        for host in self.hosts:
+            if str(host["id"]) == asked.found[0]:
+                bare = asked.one("exclude_software") == "true"
+                shown = {k: v for k, v in host.items() if not bare or k != "software"}
+                return Reply.json({"host": shown})
+        return Reply.json({"message": "Resource Not Found"}, 404)
 
     def _paged(self, asked: Asked, key: str, rows: list[dict[str, Any]]) -> Reply:
         if asked.headers.get("authorization") != f"Bearer {self.token}":

@@ -36,6 +36,7 @@ MOST_PAGES: Final = 100_000
 _TIME_OUT: Final = httpx.Timeout(30.0, connect=10.0, pool=10.0)
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 _NOT_ALLOWED: Final = frozenset({401, 403})
+_GONE: Final = frozenset({404, 410})
 
 
 @dataclass(eq=False)
@@ -76,6 +77,11 @@ class AnswerNotUnderstood(CountermandError):
     code: ClassVar[str] = "source.answer_not_understood"
     sentence: ClassVar[str] = gettext_noop("The answer of {host} cannot be used: {why}.")
     remedy: ClassVar[str] = gettext_noop("What was known stays. Look whether the source has moved.")
+
+
+@dataclass(eq=False)
+class NotThere(AnswerNotUnderstood):
+    """A source knows nothing at this address: a device that it has let go, or a wrong address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +230,8 @@ class Http:
             raise SourceRefused(host=host, status=status)
         # What was not accepted may be sent again; a 502 to a POST may have been carried out.
         again = status in _TRY_AGAIN and (method in {"GET", "PUT"} or status in {429, 503})
+        if status in _GONE:
+            raise NotThere(host=host, why=f"HTTP {status}")
         if not again:
             raise AnswerNotUnderstood(host=host, why=f"HTTP {status}")
         if attempt == self.tries:

@@ -6,24 +6,25 @@ said is durable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from countermand.wire.http import Http, next_pages
+from countermand.wire.http import Http, NotThere, next_pages
 from countermand.wire.json_documents import Record, refuse_error
 from countermand.wire.tokens import Token
 
 SCOPE: Final = "https://www.googleapis.com/auth/androidmanagement"
 PUBSUB_SCOPE: Final = "https://www.googleapis.com/auth/pubsub"
 PAGE: Final = 100  # the most that the interface gives
-_FIELDS: Final = (
-    "nextPageToken,devices(name,managementMode,ownership,state,lastStatusReportTime,"
+_ONE: Final = (
+    "name,managementMode,ownership,state,lastStatusReportTime,"
     "lastPolicySyncTime,enrollmentTokenData,softwareInfo/androidVersion,"
     "hardwareInfo(model,serialNumber,enterpriseSpecificId),"
-    "applicationReports(packageName,displayName,versionName,state))"
+    "applicationReports(packageName,displayName,versionName,state)"
 )
+_FIELDS: Final = f"nextPageToken,devices({_ONE})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,23 @@ class AndroidManagementServer:
             return page, f"{first}#{token}" if token else ""
 
         yield from next_pages(first, ask=ask)
+
+    def again(self, names: Iterable[str]) -> Iterator[Record]:
+        """Yield single devices by their names, to follow a hint; unknown ones are left out.
+
+        They are given as lists of one, in the form in which all are.
+        """
+        own = f"{self.enterprise}/devices/"
+        for name in names:
+            number = name.removeprefix(own)
+            if number == name or "/" in number:
+                continue
+            url = f"{self.base}/v1/{quote(own)}{quote(number, safe='')}"
+            try:
+                found = self._ask("GET", url, params={"fields": _ONE})
+            except NotThere:
+                continue
+            yield Record(found.file, found.place, {"devices": [found.value]})
 
     def probe(self) -> None:
         """Ask for one device, to see that key and permissions are right."""

@@ -6,13 +6,14 @@ asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from countermand.connectors.fleet.source import ASKED
 from countermand.domain.app_id import Matcher, Platform, WantedApp
-from countermand.wire.http import MOST_PAGES, AnswerNotUnderstood, Http
+from countermand.wire.http import MOST_PAGES, AnswerNotUnderstood, Http, NotThere
 from countermand.wire.json_documents import Record, refuse_error
 
 PAGE: Final = 100
@@ -30,19 +31,43 @@ class FleetServer:
 
     def documents(self, apps: Sequence[WantedApp]) -> Iterator[Record]:
         """Yield all hosts, each with the ordered apps that it has and with what was asked."""
-        software = self._software(apps)
-        asked = sorted(
-            {each for app in apps for platform in Platform for each in app.asked_for(platform)}
-        )
+        software, asked = self._software(apps), _asked_for(apps)
         for page in self._pages("/hosts", {"device_mapping": "true"}, "hosts"):
             yield _with_software(page, software, asked)
 
-    def again(self, host_ids: Iterable[str]) -> Iterator[Record]:
-        """Ask hosts to look anew, to follow a hint; what they find comes with the next run."""
+    def refresh(self, host_ids: Iterable[str]) -> None:
+        """Ask hosts to look anew; what they find can be read a few minutes later."""
         for number in host_ids:
             if number.isdigit():
-                self._ask("POST", f"/hosts/{number}/refetch", {})
-        yield from ()
+                with contextlib.suppress(NotThere):
+                    self._ask("POST", f"/hosts/{number}/refetch", {})
+
+    def again(self, host_ids: Iterable[str], apps: Sequence[WantedApp]) -> Iterator[Record]:
+        """Yield single hosts with the ordered apps that they have, to follow a hint."""
+        titles = list(self._titles(Matcher(tuple(apps))))
+        for number in host_ids:
+            if not number.isdigit():
+                continue
+            try:
+                answer = self._ask("GET", f"/hosts/{number}", {"exclude_software": "true"})
+            except NotThere:
+                continue
+            host = answer.value.get("host")
+            if not isinstance(host, dict):
+                raise AnswerNotUnderstood(host=self.base.split("/")[2], why="no host")
+            page = Record(answer.file, answer.place, {"hosts": [host]})
+            rows = [_kept(each) for each in titles if self._has(host, each)]
+            yield _with_software(page, {host.get("id", -1): rows}, _asked_for(apps))
+
+    def _has(self, host: Mapping[str, Any], title: Record) -> bool:
+        """Whether a title is on one host; hosts are searched by what names this one."""
+        word = host.get("uuid") or host.get("hardware_serial") or host.get("hostname") or ""
+        params = {"software_title_id": title.text("id", longest=20), "query": str(word)}
+        return any(
+            row.value.get("id") == host.get("id")
+            for page in self._pages("/hosts", params, "hosts")
+            for row in page.records("hosts") or ()
+        )
 
     def probe(self) -> None:
         """Ask for one host, to see that address and token are right."""
@@ -53,7 +78,7 @@ class FleetServer:
         matcher = Matcher(tuple(apps))
         found: dict[int, list[dict[str, Any]]] = {}
         for title in self._titles(matcher):
-            row = {key: title.value[key] for key in _KEPT if isinstance(title.value.get(key), str)}
+            row = _kept(title)
             params = {"software_title_id": title.text("id", longest=20)}
             for page in self._pages("/hosts", params, "hosts"):
                 for host in page.records("hosts") or ():
@@ -90,6 +115,17 @@ class FleetServer:
         headers = {"Authorization": f"Bearer {self.token}"}
         url = f"{self.base}/api/v1/fleet{path}"
         return self.http.json(method, url, headers=headers, params=params)
+
+
+def _asked_for(apps: Sequence[WantedApp]) -> list[str]:
+    """Return the identifiers that the ordered apps have on any platform."""
+    return sorted(
+        {each for app in apps for platform in Platform for each in app.asked_for(platform)}
+    )
+
+
+def _kept(title: Record) -> dict[str, Any]:
+    return {key: title.value[key] for key in _KEPT if isinstance(title.value.get(key), str)}
 
 
 def _plain(title: Record, key: str) -> str:

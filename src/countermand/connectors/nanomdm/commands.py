@@ -44,14 +44,14 @@ class NanoMdmServer:
     base: str
     key: str
 
-    def enqueue(self, enrollment_ids: Sequence[str], asking: Asking) -> None:
+    def enqueue(self, enrollment_ids: Sequence[str], payload: bytes) -> None:
         """Put a command into the queues of devices. Raises when any of them was refused."""
         for start in range(0, len(enrollment_ids), _MOST_IDS):
             batch = ",".join(quote(each) for each in enrollment_ids[start : start + _MOST_IDS])
             answer = self.http.json(
                 "PUT",
                 f"{self.base}/v1/enqueue/{batch}",
-                content=asking.payload,
+                content=payload,
                 headers={"Authorization": self._basic(), "Content-Type": "application/xml"},
             )
             self._check(answer)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 from countermand.domain.app_id import Platform, WantedApp
-from countermand.wire.http import Http, next_pages
+from countermand.wire.http import Http, NotThere, next_pages
 from countermand.wire.json_documents import Record
 from countermand.wire.tokens import Token
 
@@ -18,11 +18,12 @@ SCOPE: Final = (
     "https://www.googleapis.com/auth/admin.reports.audit.readonly"
 )
 PAGE: Final = 100  # the most that the interface gives
-_FIELDS: Final = (
-    "kind,nextPageToken,mobiledevices(resourceId,deviceId,email,model,os,type,lastSync,"
+_ONE: Final = (
+    "resourceId,deviceId,email,model,os,type,lastSync,"
     "serialNumber,managedAccountIsOnOwnerProfile,"
-    "applications(packageName,displayName,versionName))"
+    "applications(packageName,displayName,versionName)"
 )
+_FIELDS: Final = f"kind,nextPageToken,mobiledevices({_ONE})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,21 @@ class WorkspaceServer:
                 "maxResults": PAGE,
             }
             yield from self._pages(url, params)
+
+    def again(self, device_ids: Iterable[str]) -> Iterator[Record]:
+        """Yield single devices by their resource id, to follow a hint; unknown ones are left out.
+
+        They are given as lists of one, in the form in which all are.
+        """
+        url = f"{self.base}/admin/directory/v1/customer/{quote(self.customer)}/devices/mobile"
+        for device in device_ids:
+            params = {"projection": "FULL", "fields": _ONE}
+            try:
+                found = self._ask(f"{url}/{quote(device, safe='')}", params)
+            except NotThere:
+                continue
+            listed = {"kind": "admin#directory#mobiledevices", "mobiledevices": [found.value]}
+            yield Record(found.file, found.place, listed)
 
     def probe(self) -> None:
         """Ask for one device, to see that key and permissions are right."""

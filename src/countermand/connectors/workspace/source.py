@@ -122,6 +122,15 @@ class WorkspaceReader:
         )
 
 
+def hints(activity: Record, matcher: Matcher) -> tuple[str, ...]:
+    """Return the device of one activity, if it is about an ordered app."""
+    told = _parameters(activity)
+    if not _is_about_an_app(activity) or not matcher.mentions(told.get("APPLICATION_ID", "")):
+        return ()
+    found = told.get("RESOURCE_ID", "")
+    return (found,) if found else ()
+
+
 def _is_about_an_app(record: Record) -> bool:
     events = record.records("events") or ()
     return any(each.text("name") == "APPLICATION_EVENT" for each in events)

@@ -1,0 +1,84 @@
+"""Devices that a source says are worth a look; a hint proves nothing, it only hurries a look.
+
+Hints of one device are one hint, however often it is hinted at, and a source has a bounded number
+of them: beyond that all of the source is looked at instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F
+
+from countermand.devices.models import Hint, Source
+
+MOST_WAITING: Final = 2_000
+MOST_AT_ONCE: Final = 100
+FEED: Final = ""  # in place of a device: read the source's feed of events
+_LONGEST: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be looked at now in one source; `looked` says how often each was already."""
+
+    source: str
+    looked: Mapping[str, int] = field(default_factory=dict)
+
+
+@transaction.atomic
+def note(source: str, device_ids: Iterable[str], *, due_at: datetime) -> int:
+    """Keep that devices are worth a look; return how many were not waiting for one already.
+
+    A source that hints at too many becomes due as a whole.
+    """
+    row = Source.objects.select_for_update().filter(name=source).first()
+    wanted = {each[:_LONGEST] for each in device_ids}
+    if row is None or not wanted:
+        return 0
+    waiting = set(row.hints.values_list("source_device_id", flat=True))
+    new = sorted(wanted - waiting)
+    if len(waiting) + len(new) > MOST_WAITING:
+        row.hints.exclude(source_device_id=FEED).delete()
+        if row.every_s and not row.failed_in_a_row:
+            row.due_at = min(row.due_at or due_at, due_at)
+            row.save(update_fields=["due_at"])
+        return 0
+    Hint.objects.bulk_create(Hint(source=row, source_device_id=each, due_at=due_at) for each in new)
+    return len(new)
+
+
+def due(now: datetime) -> tuple[Due, ...]:
+    """Return what is to be looked at; a source that fails is left alone until it is due again."""
+    found: dict[str, dict[str, int]] = {}
+    rows = Hint.objects.filter(due_at__lte=now).select_related("source").order_by("due_at", "pk")
+    for row in rows:
+        source = row.source
+        if source.failed_in_a_row and source.due_at is not None and source.due_at > now:
+            continue
+        mine = found.setdefault(source.name, {})
+        if len(mine) < MOST_AT_ONCE:
+            mine[row.source_device_id] = row.looks
+    return tuple(Due(name, looked) for name, looked in found.items())
+
+
+def followed(source: str, device_ids: Collection[str], *, now: datetime) -> None:
+    """Forget hints that were followed; one that came in meanwhile is due later and stays."""
+    rows = Hint.objects.filter(source__name=source, source_device_id__in=list(device_ids))
+    rows.filter(due_at__lte=now).delete()
+
+
+def again_later(source: str, device_ids: Collection[str], *, at: datetime) -> None:
+    """Look once more at an instant: the source itself has to look first."""
+    rows = Hint.objects.filter(source__name=source, source_device_id__in=list(device_ids))
+    rows.update(due_at=at, looks=F("looks") + 1)
+
+
+def postpone(source: str, device_ids: Collection[str], *, until: datetime) -> None:
+    """Try hints that could not be followed again later."""
+    rows = Hint.objects.filter(source__name=source, source_device_id__in=list(device_ids))
+    rows.update(due_at=until)
