@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from countermand.connectors.wrapped import Wrapped
+
 if TYPE_CHECKING:
     from countermand.domain.app_id import WantedApp
-    from countermand.domain.inventory import DeviceReport, RejectedRow
-    from countermand.ports import Faults, InventorySource
+    from countermand.domain.inventory import DeviceReport
+    from countermand.ports import InventorySource
 
 
 def observed(
@@ -70,37 +72,17 @@ def _moment(at: datetime | None) -> str | None:
     return at.isoformat(timespec=digits).replace("+00:00", "Z")
 
 
-class Witness:
+class Witness(Wrapped):
     """A source whose reports are kept while they pass by, for a dry run to show them."""
 
     def __init__(self, source: InventorySource, *, keep: bool) -> None:
-        self._source = source
+        super().__init__(source)
         self._keep = keep
         self.kept: list[DeviceReport] = []
 
-    @property
-    def kind(self) -> str:
-        """The name of the source."""
-        return self._source.kind
-
-    @property
-    def faults(self) -> Faults:
-        """The faults of the source."""
-        return self._source.faults
-
-    @property
-    def rejected(self) -> Sequence[RejectedRow]:
-        """What the source could not read."""
-        return self._source.rejected
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the source listed all its devices."""
-        return self._source.is_whole
-
     def reports(self) -> Iterator[DeviceReport]:
         """Yield what the source says."""
-        for report in self._source.reports():
+        for report in super().reports():
             if self._keep:
                 self.kept.append(report)
             yield report

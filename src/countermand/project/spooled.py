@@ -7,24 +7,25 @@ ordered apps alone.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from countermand.domain.inventory import DeviceReport, RejectedRow
-from countermand.ports import Faults, InventorySource
+from countermand.connectors.wrapped import Wrapped
+from countermand.domain.inventory import DeviceReport
+from countermand.ports import InventorySource
 
 _TELL_EVERY: Final = 500
 
 
-class Spooled:
+class Spooled(Wrapped):
     """All that a source says, in a file of a folder that the caller removes."""
 
     def __init__(
         self, source: InventorySource, folder: Path, *, on_progress: Callable[[int], None]
     ) -> None:
         """Read the source to its end. Raises what keeps it from being read."""
-        self._source = source
+        super().__init__(source)
         self._path = folder / "reports"
         self._count = 0
         with self._path.open("wb") as file:
@@ -34,26 +35,6 @@ class Spooled:
                 if self._count % _TELL_EVERY == 0:
                     on_progress(self._count)
         on_progress(self._count)
-
-    @property
-    def kind(self) -> str:
-        """The name of the source."""
-        return self._source.kind
-
-    @property
-    def faults(self) -> Faults:
-        """The faults of the source."""
-        return self._source.faults
-
-    @property
-    def rejected(self) -> Sequence[RejectedRow]:
-        """What the source could not read."""
-        return self._source.rejected
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the source listed all its devices."""
-        return self._source.is_whole
 
     def reports(self) -> Iterator[DeviceReport]:
         """Yield what was read."""
