@@ -30,6 +30,7 @@ _BODY: Final = struct.Struct(">12sBB7q")
 SEAL_BYTES: Final = 16
 RECORD_BYTES: Final = _BODY.size + SEAL_BYTES
 NUMBER_BYTES: Final = ORDER_BYTES
+_numbers: Final = tuple.__new__  # `_make` without its own count: the struct has as many
 # The order of an entry that says only that the device is known.
 NO_ORDER: Final = order_bytes("")
 # All that such an entry says, of every device alike.
@@ -91,6 +92,8 @@ def records(stored: bytes) -> Iterator[SealedEntry]:
 
 def numbers_in(stored: bytes) -> list[EntryNumbers]:
     """Return the same entries as the verdict reads them, but for those that name no order."""
+    if len(stored) == RECORD_BYTES and not stored.startswith(NO_ORDER):  # nearly always
+        return [_numbers(EntryNumbers, _BODY.unpack_from(stored))]
     return [
         EntryNumbers._make(_BODY.unpack_from(stored, start))
         for start in _starts(stored)

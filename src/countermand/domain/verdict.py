@@ -163,8 +163,12 @@ def judge(
 
     `now` is in microseconds since 1970. It is shut where the reason is PAUSED_ON_DEVICE.
     """
+    if len(entries) == 1:  # nearly always
+        [entry] = entries
+        reason = _first_reason_to_stay_open(entry, rules.get(entry.order, _NO_RULE), now)
+        return entry.order, reason or Reason.PAUSED_ON_DEVICE
     nearest = (b"", Reason.NO_ENTRY)
-    for entry in sorted(entries) if len(entries) > 1 else entries:
+    for entry in sorted(entries):
         reason = _first_reason_to_stay_open(entry, rules.get(entry.order, _NO_RULE), now)
         if reason is None:
             return entry.order, Reason.PAUSED_ON_DEVICE

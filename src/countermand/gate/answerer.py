@@ -42,9 +42,12 @@ class Door:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """Whether mail is paused for whoever asked; `device_known` is "known", "unknown" or "none"."""
+    """Whether mail is paused for whoever asked; `device_known` is "known", "unknown" or "none".
+
+    Equal answers are one object, as long as they are remembered.
+    """
 
     paused: bool
     order_number: str | None
@@ -80,6 +83,13 @@ class Answerer:
         self.counts = counts
         self._entry_key = entry_key
         self._answers: dict[tuple[bytes, Reason], Answer] = {}
+        self._in_turns = False
+        self._now: int | None = None
+
+    def begin_turn(self) -> None:
+        """Begin a turn of the event loop; all doors of one turn are judged by one instant."""
+        self._in_turns = True
+        self._now = None
 
     def answer(self, doors: Iterable[Door]) -> Answer:
         """Answer for one question; it is paused if it is for any of the doors that it names.
@@ -113,7 +123,10 @@ class Answerer:
             return NOBODY
 
     def _judged(self, key: bytes, stored: bytes) -> Answer:
-        now = microseconds(self.clock.now())
+        now = self._now
+        if now is None:
+            now = microseconds(self.clock.now())
+            self._now = now if self._in_turns else None
         said = judge(numbers_in(stored), self.states.rules(), now)
         while said[1] is Reason.PAUSED_ON_DEVICE:
             order = said[0]

@@ -55,20 +55,22 @@ class Answering:
             counts=self.counts,
         )
         self._upstream = _upstream(settings, self.counts)
-        self.doors = Listener(
-            doors.Doors(
-                self.answerer,
-                token=settings.gate_token,
-                lookup_address=settings.lookup_address,
-                upstream=self._upstream,
-                unknown=self.unknown,
-            ).respond,
-            doors.WANTED_HEADERS,
+        fronts = doors.Doors(
+            self.answerer,
+            token=settings.gate_token,
+            lookup_address=settings.lookup_address,
+            upstream=self._upstream,
+            unknown=self.unknown,
         )
+        self.doors = Listener(fronts.respond, doors.WANTED_HEADERS, learn=fronts.plain.learn)
 
     def begin(self) -> None:
         """Share reads within a turn of the running loop, and hear the bell before the first."""
-        self.table.share_reads(asyncio.get_running_loop().call_soon, self.hear)
+        self.table.share_reads(asyncio.get_running_loop().call_soon, self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        self.answerer.begin_turn()
+        self.hear()
 
     def hear(self) -> None:
         """Take over what another process of this gate rang for, if it did."""

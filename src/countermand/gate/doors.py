@@ -19,6 +19,7 @@ from countermand.gate.counts import Counter
 from countermand.gate.door_kinds import DoorKind, of_login
 from countermand.gate.fronts import dovecot, forward_auth
 from countermand.gate.fronts.words import refusal_line
+from countermand.gate.plain_questions import PlainQuestions
 from countermand.gate.protocol import Request, Response
 from countermand.gate.unknown_clients import DEVICE_PASSWORD, EAS_DEVICE_ID, UnknownClients
 from countermand.gate.upstream import Upstream
@@ -31,6 +32,7 @@ _GO_ON: Final = Response(HTTPStatus.NO_CONTENT)
 _POLICY_GO_ON: Final = Response(HTTPStatus.OK, dovecot.GO_ON)
 _NOT_HERE: Final = Response(HTTPStatus.NOT_FOUND)
 _MOST_REFUSALS: Final = 1024
+_MOST_OUTCOMES: Final = 4096
 
 
 class Doors:
@@ -57,6 +59,8 @@ class Doors:
         self._upstream = upstream
         self._counters: dict[tuple[DoorKind, bool, str], Counter] = {}
         self._refusals: dict[tuple[str, bool], Response] = {}
+        self._outcomes: dict[Answer, tuple[Counter, bytes]] = {}
+        self.plain = PlainQuestions(self._token, self.answer_key)
 
     def respond(self, request: Request) -> Response | asyncio.Future[Response]:
         """Answer one question."""
@@ -93,6 +97,27 @@ class Doors:
                 self._see(asked.doors[-1], EAS_DEVICE_ID)
         self._count(kind, given.reason, paused=given.paused)
         return self._refusal(given, is_policy=False) if given.paused else _GO_ON
+
+    def answer_key(self, key: bytes) -> bytes | None:
+        """Answer a plain question about this door as it goes out, None where it is not known."""
+        given = self._answerer.answer_key(key)
+        outcome = self._outcomes.get(given)
+        if outcome is None:
+            if given.device_known != "known":
+                return None
+            outcome = self._outcome(given)
+        counter, wire = outcome
+        counter.n += 1
+        return wire
+
+    def _outcome(self, given: Answer) -> tuple[Counter, bytes]:
+        """Return what counts an answer to a plain question, and how it goes out."""
+        counter = self._counter(DoorKind.ACTIVESYNC_KNOWN, given.reason, paused=given.paused)
+        response = self._refusal(given, is_policy=False) if given.paused else _GO_ON
+        if len(self._outcomes) >= _MOST_OUTCOMES:
+            self._outcomes.clear()
+        self._outcomes[given] = counter, response.wire
+        return counter, response.wire
 
     def _policy(self, request: Request, query: bytes) -> Response | asyncio.Future[Response]:
         if not self._is_answerable(request):
@@ -150,6 +175,9 @@ class Doors:
         return worded
 
     def _count(self, kind: DoorKind, reason: Reason | str, *, paused: bool) -> None:
+        self._counter(kind, reason, paused=paused).n += 1
+
+    def _counter(self, kind: DoorKind, reason: Reason | str, *, paused: bool) -> Counter:
         key = (kind, paused, reason)
         counter = self._counters.get(key)
         if counter is None:
@@ -158,7 +186,7 @@ class Doors:
                 "answers", door=kind.value, answer=answer, reason=str(reason)
             )
             self._counters[key] = counter
-        counter.n += 1
+        return counter
 
     def _is_answerable(self, request: Request) -> bool:
         if request.oversized:

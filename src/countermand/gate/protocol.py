@@ -26,6 +26,7 @@ _LONGEST_UNFINISHED: Final = LONGEST_TARGET + LONGEST_BODY + _LONGEST_HEADERS
 _MOST_WAITING: Final = 64
 _IDLE_SWEEPS: Final = 4
 _MOST_SPELLINGS: Final = 512
+_MOST_LESSONS: Final = 16
 
 Headers = dict[bytes, bytes | list[bytes]]
 
@@ -84,6 +85,10 @@ class Response:
 
 
 Responder = Callable[[Request], "Response | asyncio.Future[Response]"]
+# What answers a whole piece of the network without a parser, or leaves it to the parser.
+PlainAnswer = Callable[[bytes], bytes | None]
+# What is told of each piece that held one question and nothing else, and how it was read.
+Learn = Callable[[bytes, Request], PlainAnswer | None]
 _NOT_UNDERSTOOD: Final = Response(HTTPStatus.BAD_REQUEST)
 
 
@@ -91,10 +96,19 @@ class Listener:
     """One port: who answers, which headers are wanted, and which connections are open."""
 
     def __init__(
-        self, respond: Responder, wanted: AbstractSet[bytes], most_connections: int = 4096
+        self,
+        respond: Responder,
+        wanted: AbstractSet[bytes],
+        most_connections: int = 4096,
+        *,
+        learn: Learn | None = None,
     ) -> None:
-        """Let `respond` answer; `wanted` are names of headers in lower case."""
+        """Let `respond` answer; `wanted` are names of headers in lower case.
+
+        `learn` may return what is to answer the questions that come next on a connection.
+        """
         self.respond = respond
+        self.learn_plain = learn
         self.most_connections = most_connections
         self.open: set[Connection] = set()
         self._wanted = wanted
@@ -142,6 +156,12 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._done = False
+        # Set only while the parser stands between two questions and no answer is waited for.
+        self._plain: PlainAnswer | None = None
+        self._learnt: PlainAnswer | None = None
+        self._lessons = 0
+        self._begun = self._asked = 0
+        self._last: Request | None = None
         self.idle_sweeps = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -149,6 +169,7 @@ class Connection(asyncio.Protocol):
         # uvloop's streams have the shape of asyncio's, and are not of its kind.
         stream = cast("asyncio.Transport", transport)
         self._transport = stream
+        self._write = stream.write
         if len(self._listener.open) >= self._listener.most_connections:
             stream.abort()
             return
@@ -175,10 +196,23 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        """Send the answers to every question that is whole."""
+        plain = self._plain
+        if plain is not None:
+            answer = plain(data)
+            if answer is not None:
+                self.idle_sweeps = 0
+                self._write(answer)
+                return
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         """Parse what came, and send the answers to every question that is whole."""
         if self._done:
             return
         self.idle_sweeps = 0
+        was_between, asked = self._begun == self._asked, self._asked
+        self._plain = None
         self._unfinished += len(data)
         try:
             self._parser.feed_data(data)
@@ -191,6 +225,21 @@ class Connection(asyncio.Protocol):
         if self._unfinished > _LONGEST_UNFINISHED + len(data):
             self._done = True
         self._send()
+        request, self._last = self._last, None  # no header of it is kept any longer
+        if self._begun == self._asked and not self._done and not self._answers:
+            if request is not None and was_between and self._asked == asked + 1:
+                self._learn(data, request)
+            self._plain = self._learnt
+
+    def _learn(self, data: bytes, request: Request) -> None:
+        """Learn from a piece that held one question and nothing else; a few times at most."""
+        learn = self._listener.learn_plain
+        if learn is None or self._lessons >= _MOST_LESSONS:
+            return
+        learnt = learn(data, request)
+        if learnt is not None:
+            self._lessons += 1
+            self._learnt = learnt
 
     def _send(self) -> None:
         """Send what can be sent now: every answer up to the first that is still waited for."""
@@ -225,6 +274,10 @@ class Connection(asyncio.Protocol):
         self._done = True
         if self._transport is not None:
             self._transport.close()
+
+    def on_message_begin(self) -> None:
+        """Take note that a question has begun."""
+        self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         """Take (a part of) the target."""
@@ -261,6 +314,8 @@ class Connection(asyncio.Protocol):
             self._body.clear()
         if len(self._target) > LONGEST_TARGET:
             request.oversized = True
+        self._asked += 1
+        self._last = request
         # Nothing of one question is left in the next.
         self._target, self._headers, self._unfinished = b"", {}, 0
         response = self._listener.respond(request)

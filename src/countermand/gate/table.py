@@ -62,6 +62,7 @@ class Table:
         self._soon: Callable[[Callable[[], None]], object] | None = None
         self._at_first: Callable[[], None] = _nothing
         self._reading: Any = None
+        self._get: Callable[[bytes], bytes | None] | None = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._open(folder)
@@ -102,16 +103,22 @@ class Table:
 
     def stored(self, door: bytes) -> bytes | None:
         """Return the records of one door behind each other, None if it has none (most have)."""
+        get = self._get
+        return self._first(door) if get is None else get(door)
+
+    def _first(self, door: bytes) -> bytes | None:
+        """Read at the beginning of a turn, or where reads are not shared."""
         if self._soon is None:
             with self._env.begin(db=self._doors) as reading:
-                return reading.get(door)
-        if self._reading is None:
-            self._at_first()
-            self._reading = self._env.begin(db=self._doors)
-            self._soon(self._let_go)
-        return cast("bytes | None", self._reading.get(door))
+                return cast("bytes | None", reading.get(door))
+        self._at_first()
+        self._reading = self._env.begin(db=self._doors)
+        self._get = get = self._reading.get
+        self._soon(self._let_go)
+        return get(door)
 
     def _let_go(self) -> None:
+        self._get = None
         if self._reading is not None:
             self._reading.abort()
             self._reading = None

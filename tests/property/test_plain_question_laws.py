@@ -1,0 +1,247 @@
+"""Reading without a parser gives exactly the parser's answer, or leaves the question to it."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from countermand.domain.device_key import door_key
+from countermand.domain.door_record import KNOWN_DEVICE, SealedEntry, body_of, seal
+from countermand.domain.published_states import PublishedOrder
+from countermand.domain.verdict import EntryFacts, order_bytes, rule_of
+from countermand.gate.answerer import Answerer
+from countermand.gate.counts import Counts
+from countermand.gate.doors import WANTED_HEADERS, Doors
+from countermand.gate.protocol import Connection, Learn, Listener
+
+NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
+ORDER = "CM-7Q4K"
+KEY = b"k" * 32
+TOKEN = "of-the-gate"
+ASHA, RAVI = "asha@amber.example", "ravi@amber.example"
+PAUSED, OPEN = "AB45C9B0D3E4F506", "7f3a9b0d3e4f5061"
+
+PLAIN = (
+    b"GET /auth HTTP/1.1\r\n"
+    b"Authorization: Bearer of-the-gate\r\n"
+    b"X-Original-URI: /Microsoft-Server-ActiveSync?Cmd=Sync&User=asha&DeviceId=%b&DeviceType=P\r\n"
+    b"X-Original-Method: POST\r\n"
+    b"X-Remote-User: %b\r\n"
+    b"Host: countermand_gate\r\n\r\n"
+)
+
+
+class World:
+    """A clock that stands, one order in force, and a table: Asha's phone is paused, Ravi's open."""
+
+    def __init__(self) -> None:
+        self.order_in_force = PublishedOrder(
+            number=ORDER, phase="enforcing", enforcement="gate", exercise=False, epoch=1
+        )
+        shutting = EntryFacts(
+            order_number=ORDER,
+            presence="present",
+            evidence_at=NOW - timedelta(hours=5),
+            fresh_until=NOW + timedelta(hours=5),
+            may_close=True,
+            closes_at=NOW,
+            noticed_at=NOW - timedelta(hours=72),
+            lock_accepted_at=NOW - timedelta(hours=1),
+            attested_at=None,
+            override_until=None,
+        )
+        self.doors = {
+            door_key(login, device.lower()): facts
+            for login, device, facts in (
+                (ASHA, PAUSED, shutting),
+                (ASHA, OPEN, KNOWN_DEVICE),
+                (RAVI, PAUSED, KNOWN_DEVICE),
+                (RAVI, OPEN, shutting),
+            )
+        }
+
+    def now(self) -> datetime:
+        return NOW
+
+    def rules(self) -> Any:
+        return {order_bytes(ORDER): rule_of(self.order_in_force.facts(valid=True))}
+
+    def order(self, number: str) -> PublishedOrder:
+        del number
+        return self.order_in_force
+
+    def stored(self, door: bytes) -> bytes | None:
+        facts = self.doors.get(door)
+        if facts is None:
+            return None
+        body = body_of(facts)
+        return SealedEntry(body, seal(KEY, door, body)).to_bytes()
+
+
+class Wire(asyncio.Transport):
+    """Keeps what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def answered(pieces: Iterable[bytes], *, plainly: bool) -> tuple[bytes, bool, dict[Any, int]]:
+    """Return what one connection got, whether it was closed, and what was counted."""
+    world, counts, wire = World(), Counts(), Wire()
+    states: Any = world
+    answerer = Answerer(table=world, states=states, clock=world, entry_key=KEY, counts=counts)
+    doors = Doors(answerer, token=TOKEN, lookup_address="orders.example")
+    learn: Learn | None = doors.plain.learn if plainly else None
+    connection = Connection(Listener(doors.respond, WANTED_HEADERS, learn=learn))
+    connection.connection_made(wire)
+    for piece in pieces:
+        if wire.closed:
+            break
+        connection.data_received(piece)
+    counted = {(name, labels): n for name, labels, n in counts.take_changes()}
+    return wire.written, wire.closed, counted
+
+
+def same(pieces: list[bytes]) -> None:
+    assert answered(pieces, plainly=True) == answered(pieces, plainly=False)
+
+
+devices = st.one_of(
+    st.sampled_from([PAUSED, PAUSED.lower(), OPEN, OPEN.upper(), "", "50484f4e452d", "a%41", "Ä"]),
+    st.text("abcXYZ0189-%&=?/#\\ \t\r\n\x00é", max_size=8),
+).map(str.encode)
+logins = st.one_of(
+    st.sampled_from([ASHA, ASHA.upper(), RAVI, "", " asha", "AMBER\\asha", "ÄSHA@amber.example"]),
+    st.text("abc@.X0\\ \t\r\n\x00:é", max_size=8),
+).map(str.encode)
+usual = st.builds(lambda device, login: PLAIN % (device, login), devices, logins)
+known = st.builds(
+    lambda device, login: PLAIN % (device.encode(), login.encode()),
+    st.sampled_from([PAUSED, OPEN]),
+    st.sampled_from([ASHA, RAVI]),
+)
+# What somebody who wants to smuggle would change.
+changes = st.sampled_from(
+    [
+        (b"GET", b"HEAD"),
+        (b"GET", b"POST"),
+        (b"/auth", b"/auth/"),
+        (b"/auth", b"/policy"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"HTTP/1.1", b"HTTP/2.0"),
+        (b"of-the-gate", b"of-the-gatE"),
+        (b"of-the-gate", b"of-the-gate, Bearer x"),
+        (b"Bearer", b"bearer"),
+        (b"Bearer", b"Basic"),
+        (b"POST", b"OPTIONS"),
+        (b"POST", b"POST "),
+        (b"X-Original-Method: POST\r\n", b""),
+        (b"X-Original-URI", b"x-original-uri"),
+        (b"X-Original-URI: ", b"X-Original-URI:"),
+        (b"X-Original-URI: ", b"X-Original-URI : "),
+        (b"X-Original-URI: ", b"X-Original-URI: /webmail\r\nX-Original-URI: "),
+        (b"X-Remote-User: ", b"X-Remote-User: ravi@amber.example\r\nX-Remote-User: "),
+        (b"X-Remote-User: ", b"X-Remote-User:\r\n "),
+        (b"DeviceId=", b"deviceid="),
+        (b"DeviceId=", b"deviceid=7f3a9b0d3e4f5061&DeviceId="),
+        (b"DeviceId=", b"DeviceId=%41&DeviceId="),
+        (b"DeviceId=", b"DeviceId&DeviceId="),
+        (b"&DeviceId=", b"?DeviceId="),
+        (b"Microsoft", b"microsoft"),
+        (b"/Microsoft", b"//Microsoft"),
+        (b"?Cmd", b"#?Cmd"),
+        (b"Host: ", b"Content-Length: 0\r\nHost: "),
+        (b"Host: ", b"Content-Length: 5\r\nHost: "),
+        (b"Host: ", b"Transfer-Encoding: chunked\r\nHost: "),
+        (b"Host: ", b"Connection: close\r\nHost: "),
+        (b"Host: ", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost: "),
+        (b"Host: ", b"Expect: 100-continue\r\nHost: "),
+        (b"Host: ", b"X-Forwarded-Uri: /Microsoft-Server-ActiveSync?DeviceId=x\r\nHost: "),
+        (b"Host: ", b"Remote-User: ravi@amber.example\r\nHost: "),
+        (b"Host: ", b"X-Countermand-Token: of-the-gate\r\nHost: "),
+        (b"Host: ", b"Authorization: Bearer of-the-gate\r\nHost: "),
+        (b"Host: countermand_gate", b"Host: a\tb"),
+        (b"Host: countermand_gate\r\n", b"Host: countermand_gate\n"),
+        (b"\r\n", b"\n"),
+        (b"\r\n\r\n", b"\r\n\r\n\r\n"),
+        (b"\r\n\r\n", b"\r\n\r\n\r"),
+        (b"\r\n\r\n", b"\r\n"),
+    ]
+)
+changed = st.builds(lambda question, change: question.replace(*change), known, changes)
+questions = st.one_of(known, usual, changed)
+
+
+@given(st.lists(questions, max_size=6))
+@example([PLAIN % (PAUSED.encode(), ASHA.encode())] * 3)
+def test_a_question_in_each_piece_is_answered_as_the_parser_would(pieces: list[bytes]) -> None:
+    same(pieces)
+
+
+@given(known, st.lists(questions, min_size=1, max_size=4), st.data())
+def test_pieces_may_be_cut_and_joined_anywhere(
+    first: bytes, rest: list[bytes], draw: st.DataObject
+) -> None:
+    whole = b"".join(rest)
+    cuts = sorted(draw.draw(st.lists(st.integers(0, len(whole)), max_size=5)))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True) if b > a]
+
+    same([first, *pieces])
+
+
+@given(known, st.lists(st.tuples(known, st.integers(0, 400), st.binary(max_size=3)), max_size=4))
+def test_a_byte_put_anywhere_changes_nothing_else(
+    first: bytes, spoiled: list[tuple[bytes, int, bytes]]
+) -> None:
+    same([first, *(each[:at] + put + each[at + 1 :] for each, at, put in spoiled)])
+
+
+def test_what_our_proxy_sends_is_read_without_the_parser() -> None:
+    world, wire = World(), Wire()
+    states: Any = world
+    answerer = Answerer(table=world, states=states, clock=world, entry_key=KEY, counts=Counts())
+    doors = Doors(answerer, token=TOKEN, lookup_address="orders.example")
+    listener = Listener(doors.respond, WANTED_HEADERS, learn=doors.plain.learn)
+    connection = Connection(listener)
+    connection.connection_made(wire)
+    connection.data_received(PLAIN % (OPEN.encode(), ASHA.encode()))
+
+    def never(_: object) -> Any:
+        raise AssertionError("read carefully")
+
+    listener.respond = never
+    connection.data_received(PLAIN % (OPEN.encode(), ASHA.encode()))
+    connection.data_received(PLAIN % (PAUSED.encode(), RAVI.encode()))
+    connection.data_received(PLAIN % (PAUSED.encode(), ASHA.encode()))
+
+    assert [each[:3] for each in wire.written.split(b"HTTP/1.1 ")[1:]] == [
+        b"204",
+        b"204",
+        b"204",
+        b"403",
+    ]
+
+
+def test_whoever_shows_another_token_leaves_nothing_to_learn_from() -> None:
+    stranger = (PLAIN % (PAUSED.encode(), ASHA.encode())).replace(b"of-the-gate", b"of-a-thief")
+
+    written, _, counted = answered([stranger] * 3, plainly=True)
+
+    assert written.count(b"HTTP/1.1 204") == 3
+    assert counted[("doubts", (("kind", "stranger"),))] == 3
