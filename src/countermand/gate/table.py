@@ -110,12 +110,12 @@ class Table:
         """Read at the beginning of a turn, or where reads are not shared."""
         if self._soon is None:
             with self._env.begin(db=self._doors) as reading:
-                return cast("bytes | None", reading.get(door))
+                return reading.get(door)
         self._at_first()
         self._reading = self._env.begin(db=self._doors)
         self._get = get = self._reading.get
         self._soon(self._let_go)
-        return get(door)
+        return cast("bytes | None", get(door))
 
     def _let_go(self) -> None:
         self._get = None
