@@ -23,6 +23,9 @@ from lab.people import PEOPLE, Person
 ADMIN_KEY: Final = "key-of-the-lab"
 FROM_WEBMAIL: Final = "127.0.0.1/32"  # where the main password may come from
 
+ASKS_GATE: Final = "95-countermand.conf"  # of deploy/, for 2.3 and for 2.4
+ASKS_ANOTHER_FIRST: Final = "95-countermand-with-upstream.conf"
+
 _CONFIG: Final = """
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -38,7 +41,7 @@ mail_location = maildir:~/Maildir
 mail_fsync = never
 auth_mechanisms = plain login
 auth_verbose = yes
-!include {folder}/95-countermand.conf
+!include {folder}/{asks}
 {passdbs}
 userdb {{
   driver = passwd-file
@@ -187,10 +190,11 @@ def dovecot_that_asks(
     script: Mapping[str, str] | None = None,
     everything: bool = False,
     patient: bool = True,
+    shipped: str = ASKS_GATE,
 ) -> Iterator[Dovecot]:
     """Dovecot 2.3 whose gate is on `gate_port`, whether somebody listens there or not.
 
-    `changes` are made in the shipped file, `script` in the Lua script; `everything` adds
+    `changes` are made in the `shipped` file, `script` in the Lua script; `everything` adds
     delivery, POP3 and submission (which hands on to `relay`).
     """
     need("dovecot")
@@ -199,8 +203,7 @@ def dovecot_that_asks(
     with open_folder("dovecot") as folder, ExitStack() as stack:
         names = ["imap", "admin"] + (["lmtp", "sasl", "pop3", "submission"] * everything)
         port = {name: stack.enter_context(held_port()) for name in names}
-        shipped = "dovecot-2.3/95-countermand.conf"
-        ship(shipped, folder, gate_port, changes, patient=patient)
+        ship(f"dovecot-2.3/{shipped}", folder, gate_port, changes, patient=patient)
         list_of_passwords = {"/etc/dovecot/device-passwords.tsv": f"{folder}/device-passwords.tsv"}
         in_script = {**list_of_passwords, **(script or {})}
         ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)
@@ -216,6 +219,7 @@ def dovecot_that_asks(
                 passdbs=passdbs.format(folder=folder, from_webmail=from_webmail, webmail=_WEBMAIL),
                 more=more,
                 relay=relay,
+                asks=shipped,
                 **port,
             ),
             encoding="utf-8",

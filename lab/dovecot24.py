@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.dovecot import ADMIN_KEY, FROM_WEBMAIL, Dovecot, write_people
+from lab.dovecot import ADMIN_KEY, ASKS_GATE, FROM_WEBMAIL, Dovecot, write_people
 from lab.ground import LabBroke, held_port, need, running, ship
 from lab.people import PEOPLE
 
@@ -41,7 +41,7 @@ mail_home = {inside}/mail/%{{user}}
 mail_uid = {user_id}
 mail_gid = {user_id}
 auth_verbose = yes
-!include {inside}/95-countermand.conf
+!include {inside}/{asks}
 passdb lua {{
   lua_file = {inside}/device-passwords.lua
 }}
@@ -94,7 +94,9 @@ def make_root() -> None:
 
 
 @contextmanager
-def dovecot24_that_asks(gate_port: int, *, patient: bool = True) -> Iterator[Dovecot]:
+def dovecot24_that_asks(
+    gate_port: int, *, patient: bool = True, shipped: str = ASKS_GATE
+) -> Iterator[Dovecot]:
     """Start Dovecot 2.4 whose gate is on `gate_port`."""
     need("chroot")
     if not (ROOT / "usr/sbin/dovecot").exists():
@@ -105,7 +107,7 @@ def dovecot24_that_asks(gate_port: int, *, patient: bool = True) -> Iterator[Dov
     reader = pwd.getpwnam("mail").pw_uid  # the same number in every Debian
     try:
         with held_port() as imap, held_port() as admin:
-            ship("dovecot-2.4/95-countermand.conf", folder, gate_port, patient=patient)
+            ship(f"dovecot-2.4/{shipped}", folder, gate_port, patient=patient)
             password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
             ship("dovecot-2.3/device-passwords.lua", folder, gate_port, password_list)
             write_people(folder, PEOPLE, reader)
@@ -116,6 +118,7 @@ def dovecot24_that_asks(gate_port: int, *, patient: bool = True) -> Iterator[Dov
                 admin=admin,
                 key=ADMIN_KEY,
                 from_webmail=FROM_WEBMAIL,
+                asks=shipped,
             )
             (folder / "dovecot.conf").write_text(text, encoding="utf-8")
             command = ["chroot", str(ROOT), "dovecot", "-F", "-c", f"{inside}/dovecot.conf"]

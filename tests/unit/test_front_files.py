@@ -116,13 +116,36 @@ def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str
 
 
 def test_a_script_without_nodelay_is_named() -> None:
-    lua = SCRIPTS[LUA].replace("nodelay", "delay")
+    lua = changed(SCRIPTS[LUA], ', nodelay = "y"', "")
+    assert "nodelay" in lua  # in a comment
 
     assert "slows down everybody" in found(DOVECOT, lua=lua)
 
 
 def test_where_main_passwords_are_limited_group_by_group_nothing_is_wrong() -> None:
-    assert found(changed(DOVECOT, "allow_nets=127.0.0.1/32 ", "")) == ""
+    without_nets = changed(DOVECOT, "allow_nets=127.0.0.1/32 ", "")
+
+    assert faults(without_nets, Around(scripts=SCRIPTS, limits_somebody=True)) == []
+
+
+def test_before_the_first_group_is_limited_it_is_said_and_no_mistake() -> None:
+    without_nets = changed(DOVECOT, "allow_nets=127.0.0.1/32 ", "")
+
+    [said] = faults(without_nets, Around(scripts=SCRIPTS))
+
+    assert "is limited yet" in said.sentence
+    assert said.may_wait
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_what_is_shipped_for_a_policy_server_behind_the_gate_is_well(version: str) -> None:
+    asks = DEPLOY / f"dovecot-{version}"
+    alone = (asks / "95-countermand.conf").read_text(encoding="utf-8")
+    both = (asks / "95-countermand-with-upstream.conf").read_text(encoding="utf-8")
+    whole = changed(DOVECOT if version == "2.3" else DOVECOT_24, alone, both)
+
+    assert found(whole, passes_on=True) == ""
+    assert "more or less often" in found(whole)
 
 
 def test_sleeping_sessions_are_named() -> None:

@@ -76,11 +76,13 @@ def _judged(name: str, text: str, folder: Path | None, settings: Settings) -> It
         scripts={path: _read(Path(path)) for path in _SCRIPT.findall(text)},
         files="\n".join(_configs(folder)) if is_dovecot and folder else "",
         passes_on=_passes_on(settings),
+        limits_somebody=_limits_somebody(settings),
     )
     found = faults(text, around)
     for each in found:
-        yield Finding(name, State.BAD, each.sentence, each.remedy)
-    if not found:
+        state = State.NOTE if each.may_wait else State.BAD
+        yield Finding(name, state, each.sentence, each.remedy)
+    if all(each.may_wait for each in found):
         yield Finding(
             name, State.GOOD, _("Its configuration lets people in when the gate is in trouble.")
         )
@@ -89,6 +91,13 @@ def _judged(name: str, text: str, folder: Path | None, settings: Settings) -> It
 def _passes_on(settings: Settings) -> bool:
     """Tell whether a policy server behind the gate is named in any setting."""
     return any(getattr(settings, each.name) for each in fields(settings) if "upstream" in each.name)
+
+
+def _limits_somebody(settings: Settings) -> bool:
+    try:
+        return any((settings.device_password_files / "limited").iterdir())
+    except OSError:
+        return False
 
 
 def _configs(folder: Path) -> Iterator[str]:

@@ -16,6 +16,7 @@ from countermand.i18n import gettext as _
 
 LONGEST_WAIT_MS: Final = 2000
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|[^\s{};"\']+')
+_LUA_COMMENT: Final = re.compile(r"--[^\n]*")
 _IN_TROUBLE: Final = ("500", "502", "504")
 
 
@@ -32,10 +33,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that a configuration says and should not, and what to write instead."""
+    """Something that a configuration says and should not, and what to write instead.
+
+    `may_wait` says that it is a step on the way, not a mistake.
+    """
 
     sentence: str
     remedy: str
+    may_wait: bool = False
 
 
 @dataclass(slots=True)
@@ -78,12 +83,18 @@ def kind_of(text: str) -> Kind:
 class Around:
     """What belongs to a configuration: the texts of its scripts by path, and all of its files.
 
-    `passes_on` says that the gate puts Dovecot's questions to another policy server first.
+    `passes_on` says that the gate puts Dovecot's questions to another policy server first,
+    `limits_somebody` that some main passwords are good at the webmail alone by now.
     """
 
     scripts: Mapping[str, str] = field(default_factory=dict)
     files: str = ""
     passes_on: bool = False
+    limits_somebody: bool = False
+
+    def code(self, path: str) -> str:
+        """Return what a script says without its comments."""
+        return _LUA_COMMENT.sub("", self.scripts.get(path, ""))
 
 
 def faults(text: str, around: Around) -> list[Fault]:
@@ -141,7 +152,7 @@ def _dovecot(text: str, around: Around) -> Iterator[Fault]:
             _("Set imap_hibernate_timeout to 0."),
         )
     for passdb in (each for each in top.blocks if each.words[:1] == ("passdb",)):
-        yield from _passdb(passdb, around.scripts)
+        yield from _passdb(passdb, around)
     others = set(re.findall(r"auth_policy_server_url\s*=\s*(\S+)", f"{around.files}\n{text}"))
     others -= {top.get("auth_policy_server_url")}
     if others and not around.passes_on:
@@ -193,12 +204,12 @@ def _dovecot_waiting(top: Block) -> Iterator[Fault]:
         )
 
 
-def _passdb(passdb: Block, scripts: Mapping[str, str]) -> Iterator[Fault]:
+def _passdb(passdb: Block, around: Around) -> Iterator[Fault]:
     driver = passdb.get("driver") or " ".join(passdb.words[1:2])
     inner = " ".join(f"{key}={value}" for each in passdb.walk() for key, value in each.settings)
     own = " ".join(value for _key, value in passdb.settings)
     said = f"{own} {inner}"
-    script = "".join(text for path, text in scripts.items() if path in said)
+    script = "".join(around.code(path) for path in around.scripts if path in said)
     if driver == "lua":
         if "cache_key" in own:
             yield Fault(
@@ -212,12 +223,25 @@ def _passdb(passdb: Block, scripts: Mapping[str, str]) -> Iterator[Fault]:
         return
     if "nodelay" not in said:
         yield _without_nodelay(driver)
-    if "allow_nets" not in said and not any("is_limited" in each for each in scripts.values()):
+    if "allow_nets" not in said:
+        yield from _main_password(driver, around)
+
+
+def _main_password(driver: str, around: Around) -> Iterator[Fault]:
+    if not any("is_limited" in around.code(each) for each in around.scripts):
         yield Fault(
             _("The main password ({driver}) is good from everywhere, past every device.").format(
                 driver=driver
             ),
             _("Limit it to the webmail's own machine with allow_nets, or group by group."),
+        )
+    elif not around.limits_somebody:
+        yield Fault(
+            _(
+                "Nobody's main password ({driver}) is limited yet; it leads past every device."
+            ).format(driver=driver),
+            _("Move groups on with countermand device stage, until each is at the last one."),
+            may_wait=True,
         )
 
 
