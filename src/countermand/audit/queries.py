@@ -65,12 +65,6 @@ class EntryView:
     at: datetime
 
 
-def newest(event: str) -> int:
-    """Return the id of the newest entry of an event, 0 before the first."""
-    rows = Entry.objects.filter(event=event).order_by("-id")
-    return rows.values_list("id", flat=True).first() or 0
-
-
 def entries(*, events: Iterable[str], order_number: str | None = None) -> Iterator[EntryView]:
     """Yield the entries of some events, in the order in which they were written."""
     rows = Entry.objects.filter(event__in=list(events)).order_by("id")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db.models import Max
-
-from countermand.devices.models import ImportRun
+from countermand.devices.models import Learned
 
 # device_id, person_id
 USED_DEVICES: Final = """
@@ -27,5 +25,6 @@ DOOR_NAMES: Final = """
 
 
 def stamp() -> str:
-    """Return a text that changes whenever a source was loaded."""
-    return str(ImportRun.objects.aggregate(newest=Max("pk"))["newest"])
+    """Return a text that changes whenever a source was loaded, or somebody answers for a device."""
+    learned = Learned.objects.exclude(topic="said").order_by("topic")
+    return " ".join(f"{topic}={times}" for topic, times in learned.values_list("topic", "times"))

@@ -223,3 +223,13 @@ class UnknownClient(models.Model):
                 fields=["login", "kind", "value"], name="one_row_an_unknown_client"
             )
         ]
+
+
+class Learned(models.Model):
+    """How often something was learned: runs of each source, answers of people, custodians.
+
+    The database counts. A row of its own for each source, so that loads of two of them never wait for each other.
+    """
+
+    topic = models.CharField(max_length=80, primary_key=True)
+    times = models.BigIntegerField(default=0)

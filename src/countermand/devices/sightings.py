@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection
-from django.db.models import Max
 
-from countermand.devices.models import Attestation, Device, ImportRun
+from countermand.devices.models import Device, Learned
 from countermand.domain.app_id import (
     IdentifierKey,
     IdentifierKind,
@@ -100,9 +99,8 @@ def find(text: str) -> SeenDevice | None:
 
 def stamp() -> str:
     """Return a text that changes whenever a source was loaded or somebody said something."""
-    run = ImportRun.objects.aggregate(newest=Max("pk"))["newest"]
-    said = Attestation.objects.aggregate(newest=Max("pk"))["newest"]
-    return f"{run}.{said}"
+    learned = Learned.objects.order_by("topic").values_list("topic", "times")
+    return " ".join(f"{topic}={times}" for topic, times in learned)
 
 
 # Columns one by one, and one array for many keys: read for everybody in scope, as often as a

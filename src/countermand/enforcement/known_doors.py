@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-from countermand.audit import queries as log
 from countermand.devices import door_names
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.door_record import KNOWN_DEVICE
@@ -132,10 +131,7 @@ class KnownDoors:
 
 def stamp() -> str:
     """Return a text that changes whenever a device, its name or its person may have changed."""
-    return (
-        f"{door_names.stamp()} {queries.passwords_stamp()} {people.stamp()}"
-        f" {log.newest('device.custodian_set')}"
-    )
+    return f"{door_names.stamp()} {queries.passwords_stamp()} {people.stamp()}"
 
 
 def publish() -> Published | None:

@@ -100,3 +100,13 @@ class DirectoryToken(models.Model):
     sha256 = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+
+
+class DirectoryChanges(models.Model):
+    """How often people were written; the database counts, so that no writer can forget to.
+
+    One row. Whoever keeps something that follows from people looks at this number alone.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    changes = models.BigIntegerField(default=0)
