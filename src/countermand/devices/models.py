@@ -228,7 +228,8 @@ class UnknownClient(models.Model):
 class Learned(models.Model):
     """How often something was learned: runs of each source, answers of people, custodians.
 
-    The database counts. A row of its own for each source, so that loads of two of them never wait for each other.
+    The database counts. Each source has a row of its own: loads of two of them never wait for
+    each other.
     """
 
     topic = models.CharField(max_length=80, primary_key=True)
