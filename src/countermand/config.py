@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final
 
 from countermand.data_folder import DataFolder
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.retention import BOUNDS, Bounds, Kind, Retention, read_countries
 
 PREFIX: Final = "COUNTERMAND_"
 # Names that the world already has for these settings.
@@ -92,6 +93,13 @@ def _days_kept(value: str) -> int:
     return days
 
 
+def _days_of_findings(value: str) -> int:
+    days, bounds = int(value), BOUNDS[Kind.FINDINGS]
+    if bounds.hold(days) != days:
+        raise ValueError(value)
+    return days
+
+
 def _port(value: str) -> int:
     number = int(value)
     if not 0 <= number <= 65535:  # noqa: PLR2004  (the range of ports)
@@ -155,6 +163,10 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _text: gettext_noop("a text"),
         _count: gettext_noop("a whole number from 1 on"),
         _days_kept: gettext_noop("a number of days from 30 to 1825"),
+        _days_of_findings: gettext_noop("a number of days from 1 to 365"),
+        read_countries: gettext_noop(
+            'a JSON object of floors and ceilings such as {"DE": {"answers": [30, 90]}}'
+        ),
         _port: gettext_noop("a port number"),
         _seconds: gettext_noop("a number of seconds above 0"),
         _host_and_port: gettext_noop("host:port"),
@@ -371,9 +383,42 @@ class Settings:
         ),
         _days_kept,
     )
+    keep_answers_days: int = _setting(
+        365,
+        gettext_noop(
+            "How long what people said of their devices is kept, in days; counted as for mails."
+        ),
+        _days_kept,
+    )
+    keep_findings_days: int = _setting(
+        90,
+        gettext_noop(
+            "How long it is kept which ordered app was seen on which device, in days; counted from"
+            " 30 days after the last order about that app is over."
+        ),
+        _days_of_findings,
+    )
+    keep_in_countries: Mapping[str, Mapping[Kind, Bounds]] = _setting(
+        MappingProxyType({}),
+        gettext_noop(
+            "The fewest and the most days in single countries, by kind (mails, answers, findings);"
+            " what is chosen above is brought within."
+        ),
+        read_countries,
+    )
     sweep_every_s: float = _setting(
         10.0, gettext_noop("How often the worker looks for work that is due, in seconds."), _seconds
     )
+
+    @property
+    def retention(self) -> Retention:
+        """How long what names people is kept."""
+        chosen = {
+            Kind.MAILS: self.keep_mails_days,
+            Kind.ANSWERS: self.keep_answers_days,
+            Kind.FINDINGS: self.keep_findings_days,
+        }
+        return Retention(chosen, self.keep_in_countries)
 
     @property
     def folder(self) -> DataFolder:

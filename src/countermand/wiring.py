@@ -245,11 +245,11 @@ def ask_sources(settings: Settings, clock_: Clock) -> int:
     return runner.run_due(now=clock_.now) + source_hints.follow(runner, now=clock_.now)
 
 
-def forget_mails(settings: Settings, now: datetime) -> None:
-    """Forget mails of orders that are over, when their time is."""
+def forgetting(settings: Settings) -> Callable[[datetime], object]:
+    """Return a step that forgets what names people, when its time is, and looks once an hour."""
     from countermand.orders import retention  # noqa: PLC0415  (loads Django)
 
-    retention.forget_mails(kept_days=settings.keep_mails_days, now=now)
+    return retention.hourly(settings.retention)
 
 
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
@@ -264,6 +264,6 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
         SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
         SweepStep("doors.known", known_doors()),
         SweepStep("doors.count", lambda now: count_doors(settings, now)),
-        SweepStep("mails.forget", lambda now: forget_mails(settings, now)),
+        SweepStep("people.forget", forgetting(settings)),
         SweepStep("log.number", lambda now: number_log(settings, now)),
     )

@@ -7,9 +7,10 @@ that was let out, which name nobody.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from countermand.audit import actions as audit
 from countermand.notices.models import Notice, NoticeEvidence
@@ -23,9 +24,21 @@ def has_mails(order_number: str) -> bool:
 
 
 @transaction.atomic
-def forget(order_number: str, *, kept_days: int, now: datetime) -> int:
-    """Forget some mails of an order; returns how many. Call it again until it returns 0."""
+def forget(
+    order_number: str,
+    *,
+    kept_days: int,
+    people: QuerySet[Any],
+    countries: tuple[str, ...] = (),
+    now: datetime,
+) -> int:
+    """Forget some mails of an order; returns how many. Call it again until it returns 0.
+
+    `people` are those of the `countries` whose period this is; of none: all but these people.
+    """
     rows = Notice.objects.select_for_update(skip_locked=True).filter(order_number=order_number)
+    meant = Q(person_id__in=people)
+    rows = rows.filter(meant if countries else ~meant)
     some = list(rows.order_by("pk").values_list("pk", "person_id")[:BATCH])
     if not some:
         return 0
@@ -40,6 +53,7 @@ def forget(order_number: str, *, kept_days: int, now: datetime) -> int:
             "mails": len(some),
             "people": len({person for _, person in some}),
             "kept_days": kept_days,
+            "countries": list(countries),
         },
         now=now,
     )

@@ -1,36 +1,125 @@
-"""When an order is over for good, the mails that it sent to people are forgotten after a while.
+"""When orders are over for good, what they left of people is forgotten after a while.
 
 The time begins 30 days after an order was closed or corrected: until then late evidence may still
-have to correct somebody. How long it is, an organisation chooses between a floor and a ceiling.
+have to correct somebody. How long it is, an organisation chooses within the bounds of each kind and
+of each country. What concerns an app is kept as long as any order that names it needs it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db.models import Q
 
+from countermand.devices import forgetting
+from countermand.devices.forgetting import Due
 from countermand.domain.lifecycle import Phase
+from countermand.domain.retention import BEGINS_AFTER, Kind, Period, Retention
 from countermand.notices import purging
-from countermand.orders.models import Order
+from countermand.orders.models import NamedApp, Order
+from countermand.people import queries as people
 
-BEGINS_AFTER: Final = timedelta(days=30)
+EVERY: Final = timedelta(hours=1)
 _BATCHES_A_SWEEP: Final = 4
+_OVER: Final = (Phase.CORRECTED, Phase.CLOSED, Phase.WITHDRAWN, Phase.ABANDONED)
 
 
-def forget_mails(*, kept_days: int, now: datetime) -> int:
+def hourly(keep: Retention) -> Callable[[datetime], int]:
+    """Return what forgets whatever is due, at most once an hour; it returns how many rows."""
+    last: list[datetime] = []
+
+    def forget(now: datetime) -> int:
+        if last and timedelta() <= now - last[0] < EVERY:
+            return 0
+        last[:] = [now]
+        return forget_mails(keep, now=now) + forget_findings(keep, now=now)
+
+    return forget
+
+
+def forget_mails(keep: Retention, *, now: datetime) -> int:
     """Forget mails of orders whose time is over, some in each sweep; returns how many."""
-    before = now - BEGINS_AFTER - timedelta(days=kept_days)
-    over = Q(phase=Phase.CORRECTED.value, corrected_at__lte=before)
-    over |= Q(phase=Phase.CLOSED.value, ended_at__lte=before)
     forgotten = 0
-    for number in Order.objects.filter(over).order_by("number").values_list("number", flat=True):
-        if not purging.has_mails(number):
-            continue
-        for _ in range(_BATCHES_A_SWEEP):
-            some = purging.forget(number, kept_days=kept_days, now=now)
-            forgotten += some
-            if some < purging.BATCH:
-                break
+    named = keep.named_countries(Kind.MAILS)
+    for period in keep.periods(Kind.MAILS):
+        before = now - period.span
+        over = Q(phase=Phase.CORRECTED.value, corrected_at__lte=before)
+        over |= Q(phase=Phase.CLOSED.value, ended_at__lte=before)
+        meant = people.ids_in(period.countries or named)
+        for number in (
+            Order.objects.filter(over).order_by("number").values_list("number", flat=True)
+        ):
+            if not purging.has_mails(number):
+                continue
+            forget = partial(
+                purging.forget,
+                number,
+                kept_days=period.days,
+                people=meant,
+                countries=period.countries,
+                now=now,
+            )
+            forgotten += _in_batches(forget, purging.BATCH)
     return forgotten
+
+
+def forget_findings(keep: Retention, *, now: datetime) -> int:
+    """Forget what was seen and said of apps that no order needs any more; returns how many rows."""
+    forgotten = 0
+    for app in sorted(forgetting.apps()):
+        ended_at = _needed_until(app, now)
+        for due in _due(app, ended_at, keep, now=now) if ended_at is not None else ():
+            forget = partial(forgetting.forget, due, now=now)
+            forgotten += _in_batches(forget, forgetting.BATCH)
+    return forgotten
+
+
+def _needed_until(app: str, now: datetime) -> datetime | None:
+    """Return when the last order about an app was over; None while one of them is not.
+
+    Of an app that no order names, everything was over when it was learned.
+    """
+    naming = Order.objects.filter(pk__in=NamedApp.objects.filter(app_id=app).values("order_id"))
+    if naming.exclude(phase__in=_OVER).exists():
+        return None
+    ends = [
+        max(at for at in times if at is not None)
+        for times in naming.values_list("ended_at", "corrected_at", "created_at")
+    ]
+    return max(ends, default=datetime.min.replace(tzinfo=now.tzinfo))
+
+
+def _due(app: str, ended_at: datetime, keep: Retention, *, now: datetime) -> Iterator[Due]:
+    for kind in (Kind.FINDINGS, Kind.ANSWERS):
+        named = keep.named_countries(kind)
+        for period in keep.periods(kind):
+            before = now - period.span
+            if ended_at <= before:
+                yield _of(kind, app, period, named, before)
+
+
+def _of(kind: Kind, app: str, period: Period, named: tuple[str, ...], before: datetime) -> Due:
+    return Due(
+        kind=kind,
+        app_id=app,
+        before=before,
+        kept_days=period.days,
+        people=people.ids_in(period.countries or named),
+        countries=period.countries,
+    )
+
+
+def _in_batches(forget: Callable[[], int], batch: int) -> int:
+    forgotten = 0
+    for _ in range(_BATCHES_A_SWEEP):
+        some = forget()
+        forgotten += some
+        if some < batch:
+            break
+    return forgotten
+
+
+__all__ = ["BEGINS_AFTER", "EVERY", "forget_findings", "forget_mails", "hourly"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from countermand.domain.approvals import Role
 from countermand.domain.errors import CountermandError, gettext_noop
@@ -22,6 +22,12 @@ LOADED: Final = "people.loaded"
 # For rooms above, to join in the database: by which name each person logs in to mail.
 LOGINS: Final = """
     SELECT id AS person_id, address FROM people_person WHERE left_on IS NULL
+"""
+# For rooms above: everybody ever known, with what a scope asks of a person.
+EVERYBODY: Final = """
+    SELECT id AS person_id, uid, address, other_addresses, groups, country, language, zone, unit,
+           absent_until, left_on
+    FROM people_person
 """
 
 
@@ -240,3 +246,8 @@ def _view(row: Person) -> PersonView:
         absent_until=row.absent_until,
         left_on=row.left_on,
     )
+
+
+def ids_in(countries: Collection[str]) -> QuerySet[Person, int]:
+    """Return the keys of the people of some countries, to filter by without reading them."""
+    return Person.objects.filter(country__in=list(countries)).values_list("pk", flat=True)
