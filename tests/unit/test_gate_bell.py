@@ -1,10 +1,11 @@
 """One rings and the others hear it once; what was told lies beside it."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from countermand.gate.bell import Bell
+from countermand.gate.bell import Bell, Heard
 from countermand.gate.counts import Counts
 from countermand.gate.crew import add_report, report
 from countermand.gate.down_logs import DownLogs
@@ -25,8 +26,52 @@ def test_a_bell_is_heard_once_by_each_with_what_was_told() -> None:
 
     for each in others:
         assert each.has_rung()
-        assert each.stops() == [FENCE]
+        assert each.heard() == Heard((FENCE,), look=False)
         assert not each.has_rung()
+        assert each.heard() == Heard((), look=False)
+
+
+def test_whoever_hears_late_hears_every_stop_and_each_once() -> None:
+    bell = Bell()
+    prompt, late = Bell(os.dup(bell.file)), Bell(os.dup(bell.file))
+    stops = [replace(FENCE, stopped_epoch=epoch) for epoch in range(1, 9)]
+
+    heard_promptly: list[Fence] = []
+    for stop in stops:
+        bell.ring([stop])
+        heard_promptly += prompt.heard().stops
+        bell.ring()
+
+    assert heard_promptly == stops
+    assert list(late.heard().stops) == stops
+
+
+def test_who_is_sent_to_the_folder_looks_there_once() -> None:
+    bell = Bell()
+    other = Bell(os.dup(bell.file))
+
+    bell.ring(look=True)
+
+    assert other.has_rung()
+    assert other.heard() == Heard((), look=True)
+    assert other.heard() == Heard((), look=False)
+
+
+def test_where_the_memory_is_full_the_folder_is_looked_at_and_the_newest_stop_is_told() -> None:
+    bell = Bell()
+    other = Bell(os.dup(bell.file))
+    for _ in range(20):
+        bell.ring([FENCE] * 500)
+    other.heard()
+
+    newest = replace(FENCE, stopped_epoch=9)
+    told = 0
+    while not (heard := other.heard()).look:
+        bell.ring([*[FENCE] * 499, newest])
+        told += 1
+        assert told < 100
+
+    assert heard.stops[-1] == newest
 
 
 def test_more_stops_than_the_memory_holds_still_ring() -> None:
@@ -36,7 +81,7 @@ def test_more_stops_than_the_memory_holds_still_ring() -> None:
     bell.ring([FENCE] * 10_000)
 
     assert other.has_rung()
-    assert other.stops() == []
+    assert other.heard() == Heard((), look=True)
 
 
 def test_what_a_process_counted_is_added_once() -> None:

@@ -76,13 +76,15 @@ class Answering:
         """Take over what another process of this gate rang for, if it did."""
         if not self._bell.has_rung():
             return
-        for each in self._bell.stops():
+        heard = self._bell.heard()
+        for each in heard.stops:
             self.states.add_stop(each)
-        self.fences.look_anyway(self._time.since_boot_ms())
+        if heard.look:
+            self.look()
         self.recall_if_changed()
 
     def look(self) -> bool:
-        """Look at the folder of stops; returns whether its files were read."""
+        """Look at the folder of stops; returns whether it says something new."""
         return self.fences.look(self._time.since_boot_ms())
 
     def recall_if_changed(self) -> None:

@@ -3,26 +3,37 @@
 One process follows the database and is told of stops; the others only answer. The first rings: it
 raises a number in memory that all of them see. Each looks at that number (40 ns) before the first
 question of every turn of its event loop. So when a stop is acknowledged, nobody answers from
-before it any more. What was told lies beside the number: it counts also where no disk takes it.
+before it any more. What was told lies beside the number, each stop once, so that hearing one costs
+the same whatever was told before; and it counts also where no disk takes it.
 
-    number 8 | bytes that follow 8 | stops as JSON
+    rung 8 | filled anew 8 | bytes that follow 8 | asked to look 8 | stops as JSON, a line each
 """
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from countermand.stop.fence import Fence
 
 _BYTES: Final = 1 << 20
-_HEAD: Final = 16
-_NUMBER: Final = 0
-_LENGTH: Final = 1
+_HEAD: Final = 32
+_RUNG: Final = 0
+_FILLED: Final = 1
+_LENGTH: Final = 2
+_LOOK: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Stops that were told since the last time; `look` says that the folder may hold more."""
+
+    stops: tuple[Fence, ...]
+    look: bool
 
 
 class Bell:
@@ -35,32 +46,43 @@ class Bell:
             os.ftruncate(self.file, _BYTES)
         self._memory = mmap.mmap(self.file, _BYTES)
         self._words = memoryview(self._memory)[:_HEAD].cast("Q")
-        self._heard = 0
+        self._rung = self._filled = self._read = self._looked = 0
         self._ringing = threading.Lock()  # the follower rings from a thread of its own
 
-    def ring(self, stops: Iterable[Fence] = ()) -> None:
-        """Tell the others to look again, and which stops stand; only one process ever rings."""
-        content = json.dumps([each.to_json().decode() for each in stops]).encode()
-        if len(content) > _BYTES - _HEAD:
-            content = b"[]"  # thousands of stops: then they are read from their folder alone
+    def ring(self, stops: Iterable[Fence] = (), *, look: bool = False) -> None:
+        """Have the others hear of these stops before they answer again; only one process rings.
+
+        `look` sends them to the folder of stops.
+        """
+        told = b"".join(each.to_json() + b"\n" for each in stops)
         with self._ringing:
-            self._words[_LENGTH] = 0
-            self._memory[_HEAD : _HEAD + len(content)] = content
-            self._words[_LENGTH] = len(content)
-            self._words[_NUMBER] += 1
+            words = self._words
+            begin = words[_LENGTH]
+            if _HEAD + begin + len(told) > _BYTES:  # thousands: what was there lies in the folder
+                words[_FILLED] += 1
+                begin = 0
+                told = told if _HEAD + len(told) <= _BYTES else b""
+            self._memory[_HEAD + begin : _HEAD + begin + len(told)] = told
+            words[_LENGTH] = begin + len(told)
+            words[_LOOK] += look
+            words[_RUNG] += 1
 
     def has_rung(self) -> bool:
         """Tell whether it rang since this was last asked."""
-        number = self._words[_NUMBER]
-        if number == self._heard:
+        number = self._words[_RUNG]
+        if number == self._rung:
             return False
-        self._heard = number
+        self._rung = number
         return True
 
-    def stops(self) -> list[Fence]:
-        """Return the stops that were told with it; what is torn is read at the next ringing."""
-        content = self._memory[_HEAD : _HEAD + self._words[_LENGTH]]
+    def heard(self) -> Heard:
+        """Return what was told since this was last asked; what is torn is looked up instead."""
+        filled, length, looked = self._words[_FILLED], self._words[_LENGTH], self._words[_LOOK]
+        look = filled != self._filled or looked != self._looked
+        begin = self._read if filled == self._filled else 0
+        self._filled, self._read, self._looked = filled, length, looked
+        told = self._memory[_HEAD + begin : _HEAD + length]
         try:
-            return [Fence.from_json(each) for each in json.loads(content)]
+            return Heard(tuple(Fence.from_json(each) for each in told.splitlines()), look)
         except ValueError:
-            return []
+            return Heard((), look=True)

@@ -10,6 +10,7 @@ GET  /health /ready /metrics              for supervisors; names nobody
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable
@@ -86,7 +87,7 @@ class Control:
     steady_s: Callable[[], float]
     situation: Callable[[], dict[str, Any]]
     boot: Boot
-    ring: Callable[[], None]
+    ring: Callable[[Fence], None]
     unknown: UnknownClients
     tries: Tries = field(default_factory=Tries)
 
@@ -95,10 +96,12 @@ class Control:
         """Return the counters of the gate."""
         return self.answerer.counts
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response | asyncio.Future[Response]:
         """Answer one request."""
         path = request.target.partition(b"?")[0]
-        routes: dict[tuple[bytes, bytes], Callable[[Request], Response]] = {
+        routes: dict[
+            tuple[bytes, bytes], Callable[[Request], Response | asyncio.Future[Response]]
+        ] = {
             (b"GET", b"/health"): self._health,
             (b"GET", b"/ready"): self._ready,
             (b"GET", b"/metrics"): self._metrics,
@@ -149,7 +152,7 @@ class Control:
         clients = self.unknown.shown(lambda key: table.stored(key) is not None)
         return _json({"gate": self.name, "clients": clients})
 
-    def _stop(self, request: Request) -> Response:
+    def _stop(self, request: Request) -> Response | asyncio.Future[Response]:
         if not shows_token(request, self.token):
             return _NO_TOKEN
         try:
@@ -161,7 +164,7 @@ class Control:
             return _NOT_UNDERSTOOD
         return self._stopped(told, way="told")
 
-    def _stop_code(self, request: Request) -> Response:
+    def _stop_code(self, request: Request) -> Response | asyncio.Future[Response]:
         raw = _object(request.body)
         number, code = raw.get("number"), raw.get("code")
         if not isinstance(number, str) or not isinstance(code, str):
@@ -179,14 +182,19 @@ class Control:
         )
         return self._stopped(fence, way="code")
 
-    def _stopped(self, fence: Fence, *, way: str) -> Response:
-        # In memory first: the door must open even where the disk refuses.
-        self.answerer.states.add_stop(fence)
-        self.ring()
+    def _stopped(self, fence: Fence, *, way: str) -> asyncio.Future[Response]:
+        # In memory first: the door must open even where the disk refuses. And no phone waits
+        # for the disk: it is written in a thread, and only the acknowledgement waits for that.
+        if self.answerer.states.add_stop(fence):
+            self.ring(fence)
         self.counts.add("stops", way=way)
+        return asyncio.get_running_loop().run_in_executor(None, self._write, fence)
+
+    def _write(self, fence: Fence) -> Response:
+        """Put a stop on the disk, and say how that went."""
         try:
             standing = fences.write(self.fences, fence)
-        except OSError as error:
+        except (OSError, CountermandError) as error:
             log_lines.error("stop.not_durable", number=fence.number, why=str(error))
             return _json({"gate": self.name, "open": True, "durable": False})
         return _json(

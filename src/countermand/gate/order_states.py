@@ -149,21 +149,25 @@ class OrderStates:
         `unreadable` are numbers whose stop is there and cannot be read: they shut nothing.
         """
         with self._changing:
-            for fence in fences:
-                self._merge(fence)
-            self._unreadable = frozenset(unreadable)
+            changed = {fence.number for fence in fences if self._merge(fence)}
+            spoiled = frozenset(unreadable)
+            changed |= self._unreadable ^ spoiled
+            self._unreadable = spoiled
             self._nothing_readable = False
-            self._refresh()
+            self._refresh_some(changed)
 
-    def add_stop(self, fence: Fence) -> None:
-        """Take one more stop over."""
+    def add_stop(self, fence: Fence) -> bool:
+        """Take one more stop over; returns whether it says more than was known."""
         with self._changing:
-            self._merge(fence)
-            self._refresh()
+            is_more = self._merge(fence)
+            if is_more:
+                self._refresh_some([fence.number])
+            return is_more
 
-    def _merge(self, fence: Fence) -> None:
+    def _merge(self, fence: Fence) -> bool:
         standing = self._fences.get(fence.number)
-        self._fences[fence.number] = standing.merged(fence) if standing else fence
+        self._fences[fence.number] = merged = standing.merged(fence) if standing else fence
+        return merged != standing
 
     def fences(self) -> tuple[Fence, ...]:
         """Return every stop that was ever seen."""
@@ -185,6 +189,15 @@ class OrderStates:
         orders = self._states.orders.values() if self._states else ()
         self._facts = {order.number: self._fenced(order) for order in orders}
         self._rules = {order_bytes(number): rule_of(each) for number, each in self._facts.items()}
+
+    def _refresh_some(self, numbers: Iterable[str]) -> None:
+        """Work these orders out again; a stop costs the same however many orders there are."""
+        orders = self._states.orders if self._states else {}
+        facts = {number: self._fenced(orders[number]) for number in numbers if number in orders}
+        rules = {order_bytes(number): rule_of(each) for number, each in facts.items()}
+        # Put in the place of the old ones: somebody may be reading them.
+        self._facts = {**self._facts, **facts}
+        self._rules = {**self._rules, **rules}
 
     def _fenced(self, order: PublishedOrder) -> OrderStateFacts:
         if order.number in self._unreadable:

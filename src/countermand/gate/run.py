@@ -102,15 +102,11 @@ class Gate:
                 steady_s=lambda: time.since_boot_ms() / 1000,
                 situation=self.situation,
                 boot=control.Boot.now(self.answering.answerer.now()),
-                ring=self.ring,
+                ring=lambda stop: self.bell.ring([stop]),
                 unknown=self.answering.unknown,
             ).respond,
             control.WANTED_HEADERS,
         )
-
-    def ring(self) -> None:
-        """Have the other processes look again before their next answer."""
-        self.bell.ring(self.answering.states.fences())
 
     def situation(self) -> dict[str, Any]:
         """Return how the gate is, in numbers; for people and for supervisors."""
@@ -135,7 +131,7 @@ class Gate:
         """Look after everything that changes by itself; called every TICK_S seconds."""
         self._ticks += 1
         if self.answering.look():
-            self.ring()
+            self.bell.ring(look=True)
         if not self._lock.is_held:
             self.answering.recall_if_changed()
         if self._ticks % _EVERY_SECOND == 0:
@@ -169,7 +165,7 @@ class Gate:
                 states=self.answering.states,
                 time=self._time,
                 snapshot=self.answering.snapshot,
-                ring=self.ring,
+                ring=self.bell.ring,
             ),
             feed.EntriesFollower(source, table=self.answering.table, time=self._time),
         )

@@ -13,6 +13,7 @@ from countermand.stop.fence import Fence
 
 _LONGEST_S: Final = 0.3
 _OK: Final = range(200, 300)
+_LONGEST_STATUS_LINE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,56 @@ class Telling:
 
 
 def _post(url: str, attempt: Attempt) -> str:
+    """Post one attempt; returns what was wrong, or nothing. Raises OSError or ValueError."""
     # Loaded here: the fence must be durable before anything costs time.
-    from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
     from urllib.parse import urlsplit  # noqa: PLC0415
 
     parts = urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_LONGEST_S)
+    host, port = parts.hostname or "", parts.port
+    ask = _asked_with_tls if parts.scheme == "https" else _asked
+    status = ask(host, port, parts.path, attempt)
+    return "" if status in _OK else f"HTTP {status}"
+
+
+def _asked(host: str, port: int | None, path: str, attempt: Attempt) -> int:
+    """Return the status of the answer; a whole HTTP library takes longer to load than the rest."""
+    import socket  # noqa: PLC0415
+
+    lines = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {host}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in _headers(attempt).items()),
+        f"Content-Length: {len(attempt.body)}",
+    ]
+    head = "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+    with socket.create_connection((host, port or 80), timeout=_LONGEST_S) as connection:
+        connection.sendall(head + b"\r\n" + attempt.body)
+        said = b""
+        while b"\r\n" not in said and len(said) < _LONGEST_STATUS_LINE:
+            piece = connection.recv(_LONGEST_STATUS_LINE)
+            if not piece:
+                break
+            said += piece
+    version, _, rest = said.partition(b" ")
+    if not version.startswith(b"HTTP/1."):
+        raise ValueError("the answer is no HTTP")
+    return int(rest[:3])
+
+
+def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) -> int:
+    from http.client import HTTPSConnection  # noqa: PLC0415
+
+    connection = HTTPSConnection(host, port, timeout=_LONGEST_S)
+    try:
+        connection.request("POST", path, body=attempt.body, headers=_headers(attempt))
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _headers(attempt: Attempt) -> dict[str, str]:
     headers = {"Content-Type": "application/json"}
     if attempt.authorization:
         headers["Authorization"] = attempt.authorization
-    try:
-        connection.request("POST", parts.path, body=attempt.body, headers=headers)
-        answer = connection.getresponse()
-        return "" if answer.status in _OK else f"HTTP {answer.status}"
-    finally:
-        connection.close()
+    return headers

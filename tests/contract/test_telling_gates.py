@@ -1,0 +1,97 @@
+"""A gate that is told of a stop says whether it took it over; no gate is waited for."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
+from countermand.stop.gates import Telling, with_code, with_token
+
+FENCE = Fence(
+    "CM-7Q4K",
+    TAKEN_BACK_EPOCH,
+    withdrawn=True,
+    at=datetime(2026, 7, 10, tzinfo=UTC),
+    by=1,
+    because="भूल",
+)
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def gate_that_says(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A gate that gives one of these answers to each connection, and what it was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.settimeout(PATIENCE_S)
+                    said = b""
+                    while b"}" not in said:
+                        said += connection.recv(4096)
+                    asked.append(said)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+        thread.join(PATIENCE_S)
+
+
+def test_a_gate_is_told_the_stop_with_the_token_and_its_yes_is_kept() -> None:
+    with gate_that_says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (url, asked):
+        [said] = Telling([url], [with_token(FENCE, "of-the-gate")]).answers(PATIENCE_S)
+
+    assert (said.url, said.acknowledged, said.why) == (url, True, "")
+    head, _, body = asked[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /stop HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer of-the-gate" in head
+    assert f"\r\nContent-Length: {len(body)}".encode() in head
+    assert Fence.from_json(body) == FENCE
+
+
+def test_where_the_token_is_refused_the_code_is_shown() -> None:
+    no, yes = b"HTTP/1.1 403 Forbidden\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"
+    with gate_that_says(no, yes) as (url, asked):
+        ways = [with_token(FENCE, "wrong"), with_code("CM-7Q4K", "a-code")]
+        [said] = Telling([url], ways).answers(PATIENCE_S)
+
+    assert said.acknowledged
+    assert [each.split(b" ")[1] for each in asked] == [b"/stop", b"/stop-code"]
+    assert b"Authorization" not in asked[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP 403"),
+        (b"HTTP/1.1 500 Oops\r\n\r\n", "HTTP 500"),
+        (b"", "ValueError"),
+        (b"220 mail.example.org ESMTP\r\n", "ValueError"),
+        (b"HTTP/1.1 yes\r\n", "ValueError"),
+        (b"x" * 5000, "ValueError"),
+    ],
+)
+def test_a_gate_that_does_not_say_yes_has_not_taken_it_over(answer: bytes, why: str) -> None:
+    with gate_that_says(answer) as (url, _):
+        [said] = Telling([url], [with_token(FENCE, "t")]).answers(PATIENCE_S)
+
+    assert not said.acknowledged
+    assert said.why.startswith(why)
+
+
+def test_a_gate_that_is_away_or_silent_keeps_nobody_waiting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        urls = [f"http://127.0.0.1:{each.getsockname()[1]}" for each in (free, silent)]
+        away, quiet = Telling(urls, [with_token(FENCE, "t")]).answers(0.0)
+
+    assert not away.acknowledged
+    assert not quiet.acknowledged
