@@ -110,7 +110,9 @@ def _look_at_corrections(
         )
     }
     reached = {mail["to"] for mail in told}
-    missed = reached - corrected - called
+    reached_people = {people[address].person_id for address in reached if address in people}
+    seconds = {row[3] for row in _second_addresses(stage) if row[0] in reached_people}
+    missed = (reached | seconds) - corrected - called
     verdict.missed = len(missed)
     ids = _permitted_ids(stage)
     rows = stage.ask("SELECT message_id, address FROM notices_notice WHERE kind <> 'correction'")
@@ -195,9 +197,13 @@ def _people(stage: Stage) -> dict[str, _Person]:
         )
     }
     before = stage.ask("SELECT id, name, zone, address FROM kept.people_person")
-    for pk, name, zone, address in before:
+    for pk, name, zone, address in [*before, *_second_addresses(stage)]:
         found.setdefault(address, _Person(pk, name, zone))
     return found
+
+
+def _second_addresses(stage: Stage) -> list[Any]:
+    return stage.ask("SELECT id, name, zone, unnest(other_addresses) FROM people_person")
 
 
 def _kind(mail: Mapping[str, Any]) -> str:

@@ -113,6 +113,7 @@ def _write(
         return False
     responsible = _responsible(order, voice)
     known = people.by_ids({each.person_id for each in owed})
+    taken = people.owners_of({a for person in known.values() for a in person.other_addresses})
     refs = log.person_refs(known)
     fresh = []
     for each in owed:
@@ -140,16 +141,22 @@ def _write(
                 address=address,
                 language=each.language,
             )
-            for address in _addresses(each, person)
+            for address in _addresses(each, person, taken)
         ]
     notices.add_notices(fresh, ids=context.ids)
     return True
 
 
-def _addresses(each: OwedCorrection, person: PersonView) -> tuple[str, ...]:
-    """Whoever changed their address since is told at both; a place-holder is no address."""
-    both = dict.fromkeys((each.address, person.address))
-    return tuple(address for address in both if not address.endswith(people.NOWHERE))
+def _addresses(
+    each: OwedCorrection, person: PersonView, taken: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Whoever has two addresses, or changed theirs since, is told at both.
+
+    A place-holder is no address, and one that was given on to somebody else is theirs.
+    """
+    others = [a for a in person.other_addresses if taken.get(a, person.id) == person.id]
+    all_ = dict.fromkeys((each.address, person.address, *others))
+    return tuple(address for address in all_ if not address.endswith(people.NOWHERE))
 
 
 def _responsible(order: Order, voice: telling.Voice) -> Signatory:

@@ -201,6 +201,14 @@ def id_at_address(address: str) -> int | None:
     return found
 
 
+def owners_of(addresses: Collection[str]) -> dict[str, int]:
+    """Return whose own address each of these is now; those that are nobody's are left out."""
+    rows = (
+        Person.objects.filter(address__in=list(addresses)) if addresses else Person.objects.none()
+    )
+    return dict(rows.values_list("address", "pk"))
+
+
 def ids_by_address() -> Mapping[str, int]:
     """Return the id of whoever owns an address, all addresses of all people in lower case."""
     ids: dict[str, int] = {}

@@ -231,6 +231,39 @@ def test_whoever_changed_their_address_is_corrected_at_both(world: World) -> Non
     assert {address, "new@example.org"} <= set(world.send())
 
 
+def test_whoever_has_two_addresses_is_corrected_at_both(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    address = world.send(1)[0]
+    person = next(p for p in world.people.values() if p.address == address)
+    person.other_addresses = ["asha@second.example.org"]
+    person.save()
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    corrected = world.send()
+    assert {address, "asha@second.example.org"} <= set(corrected)
+    assert len(corrected) == len(set(corrected))
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "corrected"
+
+
+def test_an_address_that_was_given_on_to_somebody_else_gets_no_correction(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    address = world.send(1)[0]
+    told = next(p for p in world.people.values() if p.address == address)
+    newcomer = world.person("newcomer", groups=["elsewhere"])
+    told.other_addresses = [newcomer.address]
+    told.save()
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    corrected = world.send()
+    assert told.address in corrected
+    assert newcomer.address not in corrected
+
+
 def test_many_bounces_pause_the_order_by_itself_with_the_cause_in_words(world: World) -> None:
     world.staff(40)
     number = world.sent_to_first_group()
