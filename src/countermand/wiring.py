@@ -162,6 +162,15 @@ def end_sessions(settings: Settings, now: datetime) -> None:
         closings.end_sessions(ender, fences.read_all(settings.folder.fences), now=now)
 
 
+def end_revoked_sessions(settings: Settings, now: datetime) -> None:
+    """End the sessions that were opened with a password which is revoked by now."""
+    from countermand.connectors.doveadm.sessions import Doveadm  # noqa: PLC0415
+    from countermand.enforcement import endings  # noqa: PLC0415  (loads Django)
+
+    if settings.doveadm:
+        endings.end_revoked(Doveadm(settings.doveadm, settings.doveadm_key), now=now)
+
+
 def withdraw_copies(settings: Settings, now: datetime) -> None:
     """Move unread copies of what was taken back out of mailboxes, where that is switched on."""
     if settings.withdraw_copies == "off":
@@ -262,6 +271,7 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
         SweepStep("mail.copies", lambda now: withdraw_copies(settings, now)),
         SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),
         SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
+        SweepStep("doors.end_revoked", lambda now: end_revoked_sessions(settings, now)),
         SweepStep("doors.known", known_doors()),
         SweepStep("doors.count", lambda now: count_doors(settings, now)),
         SweepStep("people.forget", forgetting(settings)),

@@ -170,7 +170,7 @@ def _issue(person_id: int, *, actor: Actor, now: datetime, device: str, label: s
 def revoke(device_name: str, *, actor: Actor, folder: Path, now: datetime) -> str:
     """Make one password void; returns its login. Raises PasswordNotKnown or NotYourDevice.
 
-    Sessions that are open with it last until they end by themselves.
+    The sweep ends the sessions that are open with it (`endings.end_revoked`).
     """
     with transaction.atomic(durable=True):
         rows = DevicePassword.objects.select_for_update()

@@ -1,5 +1,7 @@
 """When a door shuts, the sessions behind it are ended once; opening ends nothing.
 
+A password that was revoked is such a door, too: what was opened with it ends.
+
     found shut --> written down --> mail server asked --> ended | not open | shared
                                           +-- no clear answer: asked again, later and later
 
@@ -28,6 +30,11 @@ _MOST_LOOKED_AT: Final = 5_000
 _LOOK_AGAIN: Final = timedelta(minutes=1)
 _FIRST_WAIT: Final = timedelta(seconds=10)
 _LONGEST_WAIT: Final = timedelta(minutes=10)
+# In the place of an order's number: the password itself was revoked.
+REVOKED: Final = ""
+# A folder of passwords that is carried to another machine is there by then (rsync every minute).
+_FILES_ARE_THERE: Final = timedelta(minutes=2)
+_STILL_OF_INTEREST: Final = timedelta(days=30)
 _FINISHED: Final = frozenset({Ended.ENDED, Ended.NOT_OPEN})
 
 
@@ -139,6 +146,62 @@ def end(lines: Collection[Line], ender: SessionEnder, *, now: datetime) -> int:
     return finished
 
 
+def end_revoked(ender: SessionEnder, *, now: datetime) -> int:
+    """End what was opened with passwords that are revoked; returns how many are done with.
+
+    Asked at once, and once more when the mail server surely knows that the password is void: a
+    program whose session ends comes back within seconds, and must not find the old word good.
+    """
+    _note_revoked(now)
+    due = SessionEnding.objects.filter(
+        order_number=REVOKED,
+        opened_at__isnull=True,
+        ended_at__isnull=True,
+        tries__lt=MOST_TRIES,
+        look_at__lte=now,
+    )
+    rows = list(due.order_by("look_at", "pk")[:MOST_AT_ONCE])
+    if not rows:
+        return 0
+    _note_asked(rows, now)
+    answers = ender.end([OpenSession(row.login, row.device_key) for row in rows])
+    finished = 0
+    for row in rows:
+        outcome = answers.get(OpenSession(row.login, row.device_key), Ended.FAILED)
+        row.outcome = outcome.value
+        surely = row.found_at + _FILES_ARE_THERE
+        if outcome in _FINISHED and now < surely:
+            row.look_at = surely
+        elif outcome in _FINISHED:
+            row.ended_at = now
+            finished += 1
+    SessionEnding.objects.bulk_update(rows, ["outcome", "ended_at", "look_at"])
+    return finished
+
+
+def _note_revoked(now: datetime) -> None:
+    """Write down which passwords were revoked lately, and forget what is long done with."""
+    lines = SessionEnding.objects.filter(order_number=REVOKED)
+    lines.filter(found_at__lt=now - 2 * _STILL_OF_INTEREST).delete()
+    revoked = DevicePassword.objects.filter(revoked_at__gt=now - _STILL_OF_INTEREST).exclude(
+        Exists(lines.filter(device_key=OuterRef("device_name")))
+    )
+    SessionEnding.objects.bulk_create(
+        [
+            SessionEnding(
+                order_number=REVOKED,
+                login=row.login,
+                device_key=row.device_name,
+                device_id=row.device_id or 0,
+                found_at=now,
+                look_at=now,
+            )
+            for row in revoked.iterator()
+        ],
+        ignore_conflicts=True,
+    )
+
+
 def _note_asked(rows: Sequence[SessionEnding], now: datetime) -> None:
     for row in rows:
         row.tries += 1
@@ -156,7 +219,7 @@ class Endings:
 
 
 def standing(order_number: str) -> Endings:
-    """Return how many doors are done with, and how many are not."""
+    """Return how many doors are done with, and how many are not; REVOKED stands for passwords."""
     lines = SessionEnding.objects.filter(order_number=order_number, opened_at__isnull=True)
     counted = lines.aggregate(
         ended=Count("pk", filter=Q(ended_at__isnull=False)),

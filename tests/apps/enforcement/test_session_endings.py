@@ -208,3 +208,86 @@ def test_the_true_closing_time_counts_what_comes_on_top() -> None:
     assert by() == deadline + timedelta(seconds=60 + 30)
     Order.objects.filter(pk=made.pk).update(enforcement="none")
     assert by() is None
+
+
+# -- passwords that were revoked ------------------------------------------------------------------
+
+
+def revoked(name: str, at: datetime, login: str = ASHA) -> None:
+    password(name, 1, login)
+    DevicePassword.objects.filter(device_name=name).update(revoked_at=at, revoked_by=9)
+
+
+def test_what_was_opened_with_a_revoked_password_is_ended_and_nothing_else() -> None:
+    at = now()
+    password("phone-b", 2)
+    revoked("phone-a", at)
+    server = MailServer()
+
+    endings.end_revoked(server, now=at)
+
+    assert server.asked == ["phone-a"]
+
+
+def test_it_is_ended_once_more_when_the_mail_server_surely_knows_and_then_no_more() -> None:
+    at = now()
+    revoked("phone-a", at)
+    server = MailServer()
+
+    said = [endings.end_revoked(server, now=at + n * MINUTE / 2) for n in range(10)]
+
+    assert server.asked == ["phone-a", "phone-a"]
+    assert sum(said) == 1
+    assert endings.standing(endings.REVOKED) == endings.Endings(ended=1, unended=0, shared=0)
+
+
+def test_a_revoked_password_is_written_down_before_the_mail_server_is_asked() -> None:
+    class Dies(MailServer):
+        def end(self, sessions: Sequence[OpenSession]) -> Mapping[OpenSession, Ended]:
+            assert SessionEnding.objects.get().tries == 1
+            raise KeyboardInterrupt
+
+    at = now()
+    revoked("phone-a", at)
+    with pytest.raises(KeyboardInterrupt):
+        endings.end_revoked(Dies(), now=at)
+
+    after = MailServer()
+    endings.end_revoked(after, now=at + MINUTE)
+    assert after.asked == ["phone-a"]
+
+
+@pytest.mark.parametrize("answer", [Ended.FAILED, Ended.SHARED])
+def test_sessions_of_a_revoked_password_that_nobody_could_end_stay_on_the_list(
+    answer: Ended,
+) -> None:
+    server, at = MailServer(answer), now()
+    revoked("phone-a", at)
+    for n in range(60):
+        endings.end_revoked(server, now=at + 5 * n * MINUTE)
+
+    assert len(server.asked) == endings.MOST_TRIES
+    assert endings.standing(endings.REVOKED).unended == 1
+
+
+def test_a_password_that_was_revoked_long_ago_ends_nothing_and_is_forgotten() -> None:
+    at = now()
+    revoked("phone-a", at - timedelta(days=31))
+    revoked("phone-b", at)
+    server = MailServer()
+
+    endings.end_revoked(server, now=at)
+    endings.end_revoked(server, now=at + timedelta(days=61))
+
+    assert set(server.asked) == {"phone-b"}
+    assert not SessionEnding.objects.exists()
+
+
+def test_a_revoked_password_is_no_door_of_an_order(shut: Publisher) -> None:
+    revoked("phone-c", now())
+    server = MailServer()
+
+    sweep(server)
+
+    assert server.asked == ["phone-a"]
+    assert endings.standing(ORDER).ended == 1
