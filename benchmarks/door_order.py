@@ -58,7 +58,7 @@ def give_columns_their_defaults(connection: psycopg.Connection[Any]) -> None:
                 connection.execute(
                     sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
                         sql.Identifier(model._meta.db_table),  # noqa: SLF001
-                        sql.Identifier(field.column),
+                        sql.Identifier(str(field.column)),
                         sql.Literal(value),
                     )
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db.models import Max, Q
 
@@ -20,6 +21,12 @@ from countermand.enforcement.models import (
     PasswordStage,
     PublishedState,
 )
+
+# For rooms above: the names under which doors know devices by their passwords.
+DOOR_NAMES: Final = """
+    SELECT id AS password_id, device_id, device_name AS value FROM enforcement_devicepassword
+    WHERE revoked_at IS NULL AND device_id IS NOT NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def cells_in_scope(document: OrderDocument, *, now: datetime) -> Iterator[Person
 def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[PersonCells]:
     by_person: dict[int, list[Cell]] = {}
     devices = sightings.of_people(
-        [person.id for person in batch], document.apps, signed=_signed(document)
+        [person.id for person in batch], document.apps, signed=signed_by_name(document)
     )
     names = enforced.door_names([device.id for device in devices])
     for device in devices:
@@ -155,7 +155,7 @@ def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[Person
         yield PersonCells(person=person, cells=tuple(by_person.get(person.id, ())))
 
 
-def _signed(document: OrderDocument) -> tuple[SignedIdentifier, ...]:
+def signed_by_name(document: OrderDocument) -> tuple[SignedIdentifier, ...]:
     """Return what this order's own signatures cover; those of another order count nothing here."""
     return tuple(
         SignedIdentifier(each.app_id, each.key, each.publisher)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from countermand.domain import approvals as policy
 from countermand.domain.approvals import GivenApproval, Part, Role
@@ -151,20 +151,25 @@ def freeze(order: Order, text: str, planned: Planned, *, editor_id: int, now: da
         edited_by=editor_id,
         affected_root=planned.affected_root,
     )
-    Affected.objects.bulk_create(
-        [
-            Affected(
-                order=order,
-                revision_number=order.revision_number,
-                person_id=person.person_id,
-                wave=person.wave,
-                reason=person.reason,
-                own_deadline_at=person.own_deadline_at,
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY orders_affected (order_id, revision_number, person_id, wave, reason,"
+            " own_deadline_at, notices) FROM STDIN"
+        ) as copy,
+    ):
+        for line in planned.people:
+            copy.write_row(
+                (
+                    order.number,
+                    order.revision_number,
+                    line.person_id,
+                    line.wave,
+                    line.reason,
+                    line.own_deadline_at,
+                    0,
+                )
             )
-            for person in planned.people
-        ],
-        batch_size=2000,
-    )
 
 
 @transaction.atomic(durable=True)

@@ -7,10 +7,10 @@ The figures come from the very function by which doors decide: a device counts a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from countermand.audit import queries as log
@@ -22,17 +22,16 @@ from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.plain_values import plain
-from countermand.domain.plan import Candidate
-from countermand.domain.presence import Presence
 from countermand.domain.verdict import LOCK_NOTICE_LEAD, OrderStateFacts
 from countermand.enforcement import door_counts
 from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
 from countermand.notices.preview import Signed
 from countermand.notices.wording import House, Signatory
-from countermand.orders import days_off, documents
-from countermand.orders.cells import Cell, PersonCells, cells_in_scope, cells_of
+from countermand.orders import days_off, documents, plan_counts
+from countermand.orders.cells import Cell
 from countermand.orders.models import Order
+from countermand.orders.plan_counts import Listed
 from countermand.people import queries as people
 from countermand.people.queries import PersonView
 
@@ -93,13 +92,18 @@ def plan_of(
     """
     document = documents.numbered(document, order.number)
     always = (order.author_id, _one_approver(document, order.author_id))
-    everybody = _with(always, list(cells_in_scope(document, now=now)), document)
+    known = plan_counts.people_concerned(
+        document,
+        always=[person for person in always if person is not None],
+        one_by_one=_NAMED_ONE_BY_ONE,
+        now=now,
+    )
     listed = plan.affected(
-        [_candidate(each) for each in everybody if each.is_meant],
+        [each.candidate for each in known if each.is_meant],
         author_id=always[0],
         approver_id=always[1],
     )
-    on_list = [each for each in everybody if each.person.id in listed]
+    on_list = [each for each in known if each.person_id in listed]
     _check(document, on_list, now)
     refs = log.person_refs(listed)
     seed = revision.revision_digest({"order": plain(document), "people": sorted(refs.values())})
@@ -115,23 +119,37 @@ def plan_of(
         sender=context.sender,
     )
     _check_copy(document, content, order, context, now)
-    lines = tuple(
-        PlannedPerson(
-            person_id=each.person.id,
-            wave=waves[each.person.id],
-            reason=listed[each.person.id].value,
-            own_deadline_at=own_deadline(document, each.person),
-        )
-        for each in on_list
-    )
+    lines = tuple(_lines(document, on_list, waves, listed))
     return Planned(
         document=document,
         people=lines,
-        figures=_figures(document, everybody, on_list, lines, now),
+        figures=_figures(document, on_list, lines, now),
         content=content,
         digest=revision.revision_digest(content),
         affected_root=root,
     )
+
+
+def _lines(
+    document: OrderDocument,
+    on_list: Sequence[Listed],
+    waves: Mapping[int, int],
+    listed: Mapping[int, plan.AffectedBy],
+) -> Iterator[PlannedPerson]:
+    """Yield the frozen list; whoever shares a zone and an absence shares the deadline."""
+    deadlines: dict[tuple[str, date | None], datetime] = {}
+    for each in on_list:
+        key = (each.zone, each.absent_until)
+        if key not in deadlines:
+            deadlines[key] = schedule.own_deadline(
+                document.deadline, each.zone, absent_until=each.absent_until
+            )
+        yield PlannedPerson(
+            person_id=each.person_id,
+            wave=waves[each.person_id],
+            reason=listed[each.person_id].value,
+            own_deadline_at=deadlines[key],
+        )
 
 
 def _check_copy(
@@ -234,31 +252,11 @@ def _ids_of(addresses: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _with(
-    always: Iterable[int | None], in_scope: list[PersonCells], document: OrderDocument
-) -> list[PersonCells]:
-    """Add the author and one approver, who get what everybody gets."""
-    there = {each.person.id for each in in_scope}
-    missing = [person for person in always if person is not None and person not in there]
-    extra = [replace(each, is_meant=False) for each in cells_of(document, missing)]
-    return sorted([*in_scope, *extra], key=lambda each: each.person.id)
-
-
-def _candidate(each: PersonCells) -> Candidate:
-    meant = [cell for cell in each.cells if cell.in_scope]
-    return Candidate(
-        person_id=each.person.id,
-        language=each.person.language,
-        platforms=frozenset(cell.device.platform for cell in meant),
-        presences=tuple(cell.presence for cell in meant),
-    )
-
-
-def _check(document: OrderDocument, on_list: Sequence[PersonCells], now: datetime) -> None:
+def _check(document: OrderDocument, on_list: Sequence[Listed], now: datetime) -> None:
     faults = plan.plan_faults(
         document,
-        languages=(each.person.language for each in on_list),
-        zones=(each.person.zone for each in on_list),
+        languages=(each.language for each in on_list),
+        zones=(each.zone for each in on_list),
         now=now,
     )
     if faults:
@@ -267,18 +265,18 @@ def _check(document: OrderDocument, on_list: Sequence[PersonCells], now: datetim
 
 def _waves(
     document: OrderDocument,
-    on_list: Sequence[PersonCells],
+    on_list: Sequence[Listed],
     seed: str,
     always: Sequence[int | None],
 ) -> Mapping[int, int]:
-    candidates = [_candidate(each) for each in on_list]
+    candidates = [each.candidate for each in on_list]
     first = plan.first_group(
         candidates,
         digest=seed,
         share=document.rollout.first_group,
         always=[person for person in always if person is not None],
     )
-    ids = [each.person.id for each in on_list]
+    ids = [each.person_id for each in on_list]
     return plan.waves(
         ids,
         digest=seed,
@@ -289,28 +287,24 @@ def _waves(
     )
 
 
-def _groups(document: OrderDocument, on_list: Sequence[PersonCells]) -> Mapping[int, str]:
+def _groups(document: OrderDocument, on_list: Sequence[Listed]) -> Mapping[int, str]:
     """Return the group of waves of everybody: their country or unit, or none at all."""
     match document.rollout.waves_by:
         case WavesBy.SHARE:
             return {}
         case WavesBy.COUNTRY:
-            return {each.person.id: each.person.country for each in on_list}
+            return {each.person_id: each.country for each in on_list}
         case WavesBy.UNIT:
-            return {each.person.id: each.person.unit for each in on_list}
+            return {each.person_id: each.unit for each in on_list}
 
 
 def _figures(
     document: OrderDocument,
-    everybody: Sequence[PersonCells],
-    on_list: Sequence[PersonCells],
+    on_list: Sequence[Listed],
     lines: Sequence[PlannedPerson],
     now: datetime,
 ) -> dict[str, Any]:
-    number = document.number.text if document.number else ""
-    states = states_at_deadline(number, document.enforcement)
-    meant = [(e, c) for e in everybody if e.is_meant for c in e.cells if c.in_scope]
-    losing = [(e, c) for e, c in meant if would_lose_mail(c, number, states, now)]
+    counts = plan_counts.devices_in_scope(document, now=now)
     deadlines = {line.person_id: line.own_deadline_at for line in lines}
     need = needed(
         len(lines),
@@ -319,24 +313,17 @@ def _figures(
     )
     return {
         "people": len(lines),
-        "people_in_scope": sum(each.is_meant for each in everybody),
-        "devices": {"all": len(meant), **_states(cell for _, cell in meant)},
-        "by_platform": _spread((c.device.platform, c) for _, c in meant),
-        "by_ownership": _spread((c.device.ownership, c) for _, c in meant),
-        "by_country": _spread((e.person.country or "-", c) for e, c in meant),
-        "by_language": dict(Counter(each.person.language for each in on_list)),
-        "would_lose_mail": {
-            "people": len({e.person.id for e, _ in losing}),
-            "devices": len(losing),
-        },
-        "present_without_door_name": sum(
-            c.presence is Presence.PRESENT and not c.device.doors for _, c in meant
-        ),
+        "people_in_scope": plan_counts.people_in_scope(document, now=now),
+        "devices": counts.devices,
+        "by_platform": counts.by_platform,
+        "by_ownership": counts.by_ownership,
+        "by_country": counts.by_country,
+        "by_language": dict(Counter(each.language for each in on_list)),
+        "would_lose_mail": {"people": counts.losing_people, "devices": counts.losing_devices},
+        "present_without_door_name": plan_counts.present_without_door_name(document, now=now),
         "deadlines": _by_zone(on_list, deadlines),
         "absent": _absent(on_list, deadlines),
-        "named": [e.person.id for e in on_list if e.person.groups & _NAMED_ONE_BY_ONE][
-            :_MOST_NAMED
-        ],
+        "named": [each.person_id for each in on_list if each.is_named][:_MOST_NAMED],
         "first_group": [line.person_id for line in lines if line.wave == 0],
         "waves": max(line.wave for line in lines),
         "languages": sorted(document.languages),
@@ -345,7 +332,7 @@ def _figures(
         "mail_reading": doors_that_know(now),
         "approvers_not_known": _approvers_not_known(document),
         "days_off": days_off.days_off(
-            (each.person.country, each.person.zone, deadlines[each.person.id]) for each in on_list
+            (each.country, each.zone, deadlines[each.person_id]) for each in on_list
         ),
         "made_at": now.isoformat(),
     }
@@ -362,54 +349,25 @@ def doors_that_know(now: datetime) -> dict[str, Any]:
     }
 
 
-def _states(cells: Iterable[Cell]) -> dict[str, int]:
-    found = Counter(state_word(cell) for cell in cells)
-    return {word: found.get(word, 0) for word in STATE_WORDS}
-
-
-STATE_WORDS: Final = ("present", "absent", "unobservable", "not_checked_yet")
-
-
-def state_word(cell: Cell) -> str:
-    """Return how a plan calls what is known of a device."""
-    match cell.presence:
-        case Presence.PRESENT:
-            return "present"
-        case Presence.ABSENT:
-            return "absent"
-        case Presence.UNOBSERVABLE:
-            return "unobservable"
-        case Presence.UNKNOWN:
-            return "not_checked_yet"
-
-
-def _spread(cells: Iterable[tuple[str, Cell]]) -> dict[str, dict[str, int]]:
-    groups: dict[str, list[Cell]] = {}
-    for name, cell in cells:
-        groups.setdefault(name, []).append(cell)
-    return {name: _states(groups[name]) for name in sorted(groups)}
-
-
 def _by_zone(
-    on_list: Sequence[PersonCells], deadlines: Mapping[int, datetime]
+    on_list: Sequence[Listed], deadlines: Mapping[int, datetime]
 ) -> dict[str, dict[str, Any]]:
     zones: dict[str, list[datetime]] = {}
     for each in on_list:
-        zones.setdefault(each.person.zone, []).append(deadlines[each.person.id])
+        zones.setdefault(each.zone, []).append(deadlines[each.person_id])
     return {
         zone: {"first": min(found).isoformat(), "people": len(found)}
         for zone, found in sorted(zones.items())
     }
 
 
-def _absent(on_list: Sequence[PersonCells], deadlines: Mapping[int, datetime]) -> dict[str, Any]:
+def _absent(on_list: Sequence[Listed], deadlines: Mapping[int, datetime]) -> dict[str, Any]:
+    out = [each for each in on_list if each.absent_until is not None]
     away = [
-        each.person.id
-        for each in on_list
-        if each.person.absent_until is not None
-        and each.person.absent_until >= deadlines[each.person.id].date()
+        each
+        for each in out
+        if each.absent_until and each.absent_until >= deadlines[each.person_id].date()
     ]
-    out = [each.person for each in on_list if each.person.absent_until is not None]
     return {"people": len(out), "beyond_deadline": len(away)}
 
 
