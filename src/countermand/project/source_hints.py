@@ -132,7 +132,10 @@ def _follow(runner: Runner, due: Due, now: datetime) -> int:
             hints.followed(view.name, [*due.looked], now=now)
             return 0
         apps = source_runs.wanted_apps()
-        documents = list(server.again(ids, apps)) if apps else []
+        try:
+            documents = list(server.again(ids, apps)) if apps else []
+        except Faulty as faulty:
+            raise FaultsFound.of(view.name, [faulty.fault]) from None
     state = _load(view.name, server, documents, now)
     # Held: somebody has to decide about this source, and until then nothing more is taken over.
     if state is LoadState.HELD:

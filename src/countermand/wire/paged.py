@@ -92,7 +92,7 @@ class PagedSource:
     def reports(self) -> Iterator[DeviceReport]:
         """Yield what is said about devices; what cannot be read is kept in `rejected`."""
         matcher = Matcher(tuple(self.apps))
-        for document in self.documents:
+        for document in self._each():
             if isinstance(document, Fault):
                 self.faults.add(document)
                 continue
@@ -104,6 +104,13 @@ class PagedSource:
             self._note(page)
             for record in page.records:
                 yield from self._of(record, matcher)
+
+    def _each(self) -> Iterator[Record | Fault]:
+        """Yield the documents; one that cannot be fetched as what it is ends the load."""
+        try:
+            yield from self.documents
+        except Faulty as faulty:
+            yield faulty.fault
 
     def _note(self, page: Page) -> None:
         self.look_again.update(page.look_again)

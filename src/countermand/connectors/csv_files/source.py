@@ -72,6 +72,8 @@ class CsvFiles:
         self._as_of = as_of
         self._found: dict[str, list[_AppRow]] = {}
         self._lines: dict[str, tuple[str, int]] = {}
+        self._lost_apps = False
+        self._with_lost_apps: set[str] = set()
         self.faults = FaultList()  # of files as a whole: nothing can be loaded
         self.rejected: list[RejectedRow] = []
 
@@ -83,6 +85,7 @@ class CsvFiles:
             return
         for row in self._rows(self._apps_files, APPS, found):
             self._keep_app(row)
+        self._lost_apps = bool(found)
         for row in self._rows(self._device_files, DEVICES, found):
             report = self._device(row)
             if report is not None:
@@ -115,6 +118,7 @@ class CsvFiles:
         seen_at, fault = self._time(row, "seen_at")
         if fault is not None:
             self.rejected.append(RejectedRow(device, why([fault]), (fault,)))
+            self._with_lost_apps.add(device)
             return
         found = _AppRow(
             row=row,
@@ -168,7 +172,10 @@ class CsvFiles:
             coverage=coverage,
             asked=asked,
             # Without a file of apps nothing was said about apps, whatever the column says.
-            complete=bool(self._apps_files),
+            # A row that could not be read may have been about any device, or about this one.
+            complete=bool(self._apps_files)
+            and not self._lost_apps
+            and device not in self._with_lost_apps,
             reads_mail=row["reads_mail"].lower() not in _NO,
             matched=self._matched(device, platform),
         )

@@ -105,6 +105,7 @@ class IntuneExport:
         self._as_of = as_of
         self._found: dict[str, list[_AppRow]] = {}
         self._lines: dict[str, str] = {}
+        self._lost_apps = False
         self.faults = FaultList()
         self.rejected: list[RejectedRow] = []
 
@@ -122,6 +123,7 @@ class IntuneExport:
         ordered = Wanted("name", lambda name: self._matcher.mentions("", clean(name)[:200]))
         for row in self._rows(self._apps_files, APPS, found, only=ordered):
             self._keep_app(row)
+        self._lost_apps = bool(found)
         for row in self._device_rows(found):
             report = self._device(row)
             if report is not None:
@@ -213,7 +215,8 @@ class IntuneExport:
             last_contact_at=last_contact_at,
             inventory_at=None,
             coverage=coverage,
-            complete=bool(self._apps_files),  # violations alone prove no absence
+            # Violations alone prove no absence; nor does a list of which a row could not be read.
+            complete=bool(self._apps_files) and not self._lost_apps,
             observable=observable,
             matched=(*matched, *self._pages.violations.get(device, ())),
         )
