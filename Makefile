@@ -101,7 +101,8 @@ bench-bulk: $(SYNCED) ## read, load and plan for a million devices, beside peers
 
 .PHONY: bench-gate
 bench-gate: $(SYNCED) ## the gate with a million devices beside nginx, OPA and a database (QUICK=1)
-	@$(RUN) -m benchmarks.gate
+	@$(RUN) tools/debian_packages.py bench-gate || true
+	@QUICK="$(QUICK)" $(RUN) -m benchmarks.gate
 
 .PHONY: fix
 fix: $(SYNCED) ## let the tools put right what they can, and write the generated pages again

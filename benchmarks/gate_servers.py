@@ -52,7 +52,8 @@ _PROTECTED: Final = """
 """
 _QUESTION: Final = """
   location = /question { internal; proxy_pass http://%s/auth; proxy_http_version 1.1;
-    proxy_method GET; proxy_pass_request_body off; proxy_set_header Content-Length "";
+    proxy_method GET; proxy_pass_request_headers off;
+    proxy_pass_request_body off; proxy_set_header Content-Length "";
     proxy_set_header Connection ""; proxy_set_header Cookie "";
     proxy_set_header Authorization "Bearer %s"; proxy_set_header X-Original-URI $request_uri;
     proxy_set_header X-Original-Method $request_method;
@@ -104,8 +105,11 @@ class Wrk:
 
 
 def missing_programs() -> str:
-    """Return which programs are not on this machine."""
-    return ", ".join(name for name in ("wrk", "nginx", "taskset") if shutil.which(name) is None)
+    """Return why nothing can be compared, or nothing: a sentence that names what is missing."""
+    missing = [name for name in ("wrk", "nginx", "taskset") if shutil.which(name) is None]
+    if not missing:
+        return ""
+    return f"{' and '.join(missing)} not found (Debian: apt-get install wrk nginx-light)"
 
 
 def scripts(place: Path, phones: list[Phone]) -> dict[str, Path]:
@@ -202,6 +206,8 @@ class Peer:
         """Wait until it answers."""
         if self.process.stdout is None or not self.process.stdout.readline():
             raise RuntimeError("a peer did not start")
+        for each in (family for store in self.besides for family in _family(store)):
+            os.sched_setaffinity(each, {GATE_CORE})
         return Server(self.port, (self.process.pid, *self.besides))
 
 
@@ -261,7 +267,8 @@ def prepare_opa(place: Path) -> Opa:
 @contextmanager
 def _peer(kind: str, devices: int, last: str, *, besides: tuple[int, ...] = ()) -> Iterator[Peer]:
     [port] = free_ports(1)
-    command = ["taskset", "-c", str(GATE_CORE), sys.executable, "-m", "benchmarks.gate_peers"]
+    # It loads on any core, and goes to the gate's before it says that it is ready.
+    command = [sys.executable, "-m", "benchmarks.gate_peers"]
     command += [kind, str(devices), str(port), last]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:

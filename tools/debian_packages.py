@@ -24,6 +24,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         *("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua"),
         *("debootstrap", "debian-archive-keyring"),
     ),
+    "bench-gate": ("nginx-light", "wrk"),  # `make bench-gate`
     "fresh": ("debootstrap", "debian-archive-keyring"),  # `make fresh`
 }
 

@@ -150,6 +150,8 @@ changes = st.sampled_from(
         (b"Bearer", b"bearer"),
         (b"Bearer", b"Basic"),
         (b"POST", b"OPTIONS"),
+        (b"POST", b"GET"),
+        (b"POST", b"options"),
         (b"POST", b"POST "),
         (b"X-Original-Method: POST\r\n", b""),
         (b"X-Original-URI", b"x-original-uri"),

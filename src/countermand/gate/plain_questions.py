@@ -31,7 +31,8 @@ _LONGEST: Final = LONGEST_QUERY
 _LINES: Final = rb"(?:[!-9;-~]++:[ -~]*+\r\n)"
 _SHAPE: Final = re.compile(
     rb"(?P<before>GET /auth HTTP/1\.1\r\n" + _LINES + rb"*?(?i:x-original-uri): )(?P<uri>[!-~]++)"
-    rb"(?P<between>\r\n(?i:x-original-method): POST\r\n(?i:x-remote-user): )(?P<login>[!-~]++)"
+    rb"(?P<between>\r\n(?i:x-original-method): (?P<method>(?!OPTIONS\r)[A-Z]++)"
+    rb"\r\n(?i:x-remote-user): )(?P<login>[!-~]++)"
     rb"(?P<after>\r\n" + _LINES + rb"*+\r\n)"
 )
 # The first device id that a query names, as phones write it. What could be text in hexadecimal
@@ -70,7 +71,7 @@ class PlainQuestions:
         shown = request.headers.get(forward_auth.AUTHORIZATION)
         plain = {
             _URI: shape["uri"],
-            _METHOD: b"POST",
+            _METHOD: shape["method"],
             _LOGIN: shape["login"],
             forward_auth.AUTHORIZATION: shown,
         }
