@@ -13,9 +13,11 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -28,8 +30,9 @@ LONGEST_FIELD: Final = 4_000
 LONGEST_LINE: Final = 1_000_000
 MOST_FAULTS: Final = 1_000
 _DELIMITERS: Final = ",;\t|"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]").search  # the category Cc
 _SNIFFED_BYTES: Final = 4_096
-_BUFFER_BYTES: Final = 1 << 18
+_BUFFER_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Column:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: of a million rows that takes as long as reading them
 class Row:
     """One row by our names of the columns; columns that the file lacks are empty."""
 
@@ -111,7 +114,7 @@ def clean(text: str) -> str:
 
 def has_control_characters(text: str) -> bool:
     """Whether a text holds characters that belong into no name and no address."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    return _CONTROL(text) is not None
 
 
 def instant(text: str, *, zone_if_none: tzinfo | None = None) -> datetime | None:
@@ -124,6 +127,8 @@ def instant(text: str, *, zone_if_none: tzinfo | None = None) -> datetime | None
         if zone_if_none is None:
             return None
         read = read.replace(tzinfo=zone_if_none)
+    if read.tzinfo is UTC:
+        return read
     try:
         return read.astimezone(UTC)
     except OverflowError:  # the years 1 and 9999
@@ -144,15 +149,19 @@ def read_headers(source: ByteSource) -> frozenset[str]:
 class Wanted:
     """Which rows of a huge file matter: those whose `column` has a value that `is_wanted`.
 
-    `is_wanted` gets the value without blanks around it, and always answers the same.
+    `is_wanted` gets the value without blanks around it, and always answers the same. A row that
+    ends before the field matters only with `if_missing`.
     """
 
     column: str
     is_wanted: Callable[[str], bool]
+    if_missing: bool = False
 
     def means(self, row: Row) -> bool:
-        """Tell whether a row matters; one without the field does not."""
-        return self.column in row.values and self.is_wanted(row[self.column])
+        """Tell whether a row matters."""
+        if self.column not in row.values:
+            return self.if_missing
+        return self.is_wanted(row[self.column])
 
 
 def read_rows(
@@ -194,13 +203,16 @@ def _scanned(
     place = places.get(only.column)
     if place is None:
         return
-    key = delimited_scan.Key(place, reader.delimiter, only.is_wanted)
-    with _faults_of_file(source), source.open() as stream:
-        for _ in range(reader.lines_read):
-            stream.readline()
-        yield from delimited_scan.wanted_records(
-            stream, key, lines_before=reader.lines_read, longest_line=LONGEST_LINE
-        )
+    key = delimited_scan.Key(place, reader.delimiter, only.is_wanted, only.if_missing)
+    try:
+        with source.open() as stream:
+            for _ in range(reader.lines_read):
+                stream.readline()
+            yield from delimited_scan.wanted_records(
+                stream, key, lines_before=reader.lines_read, longest_line=LONGEST_LINE
+            )
+    except _READING_FAILS as error:
+        raise _faulty_file(source, error, None) from error
 
 
 def _rows(
@@ -210,25 +222,32 @@ def _rows(
     places: Mapping[str, int],
     faults: FaultList,
 ) -> Iterator[Row]:
+    width, file, names = len(header), source.name, tuple(places)
+    all_places = max(places.values(), default=-1) + 1
+    # Two places at least, else it would give no tuple.
+    cells = itemgetter(*places.values(), 0, 0)
     for line, fields in records:
-        if not any(each.strip() for each in fields):
+        if not any(map(str.strip, fields)):
             continue
-        if len(fields) > len(header) and any(each.strip() for each in fields[len(header) :]):
+        if len(fields) > width and any(each.strip() for each in fields[width:]):
             faults.add(_fault(source, "row.too_many_fields", line, count=len(fields)))
             continue
-        if max(map(len, fields)) > LONGEST_FIELD:
+        if len(max(fields, key=len)) > LONGEST_FIELD:
             faults.add(_fault(source, "row.field_too_long", line, limit=LONGEST_FIELD))
             continue
-        values = {
-            name: fields[place].strip() for name, place in places.items() if place < len(fields)
-        }
-        yield Row(file=source.name, line=line, values=values)
+        if len(fields) >= all_places:
+            values = dict(zip(names, map(str.strip, cells(fields)), strict=False))
+        else:
+            values = {
+                name: fields[place].strip() for name, place in places.items() if place < len(fields)
+            }
+        yield Row(file, line, values)
 
 
 class _LineCountingReader:
     """Yields each record with the line where it begins, and turns csv's errors into faults."""
 
-    def __init__(self, source: ByteSource, lines: Iterator[str], delimiter: str, skip: int) -> None:
+    def __init__(self, source: ByteSource, lines: Iterable[str], delimiter: str, skip: int) -> None:
         self._source = source
         self._skip = skip
         self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -240,32 +259,30 @@ class _LineCountingReader:
         return self._reader.line_num + self._skip
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        while True:
-            line = self.lines_read + 1
-            try:
-                with _faults_of_file(self._source, line):
-                    fields = next(self._reader)
-            except StopIteration:
-                return
-            yield line, fields
+        reader, before = self._reader, self._skip + 1
+        line = reader.line_num + before
+        try:
+            for fields in reader:
+                yield line, fields
+                line = reader.line_num + before
+        except _READING_FAILS as error:
+            raise _faulty_file(self._source, error, line) from error
 
 
-@contextmanager
-def _faults_of_file(source: ByteSource, line: int | None = None) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into the fault that ends the reading."""
-    try:
-        yield
-    except csv.Error as error:
-        code = "row.field_too_long" if "field larger" in str(error) else "file.broken_quotes"
-        raise _FaultyFile(_fault(source, code, line, limit=LONGEST_FIELD)) from error
-    except UnicodeDecodeError as error:
-        raise _FaultyFile(_encoding_fault(source)) from error
-    except LineTooLong as error:
-        fault = _fault(source, "row.field_too_long", error.line, limit=LONGEST_FIELD)
-        raise _FaultyFile(fault) from error
-    except OSError as error:
-        fault = _fault(source, "file.unreadable", line, why=str(error))
-        raise _FaultyFile(fault) from error
+_READING_FAILS: Final = (csv.Error, UnicodeDecodeError, LineTooLong, OSError)
+
+
+def _faulty_file(source: ByteSource, error: Exception, line: int | None) -> _FaultyFile:
+    """Turn what went wrong while a file was read into the fault that ends the reading."""
+    if isinstance(error, UnicodeDecodeError):
+        return _FaultyFile(_encoding_fault(source))
+    if isinstance(error, OSError):
+        return _FaultyFile(_fault(source, "file.unreadable", line, why=str(error)))
+    if isinstance(error, LineTooLong):
+        line = error.line or line
+    is_long = isinstance(error, LineTooLong) or "field larger" in str(error)
+    code = "row.field_too_long" if is_long else "file.broken_quotes"
+    return _FaultyFile(_fault(source, code, line, limit=LONGEST_FIELD))
 
 
 def _header(
@@ -278,9 +295,11 @@ def _header(
         delimiter = told[4:5] if skip else _delimiter(first)
     except UnicodeDecodeError as error:
         raise _FaultyFile(_encoding_fault(source)) from error
-    except OSError as error:
-        raise _FaultyFile(_fault(source, "file.unreadable", 1, why=str(error))) from error
-    rest = _bounded(source, "" if skip else first, lines)
+    except (OSError, LineTooLong) as error:
+        raise _faulty_file(source, error, 1) from error
+    # A long first line was cut: what is left of it comes next.
+    rest: Iterable[str] = _bounded(lines) if lines.encoding.startswith("utf-16") else lines
+    rest = rest if skip else chain((first,), rest)
     reader = _LineCountingReader(source, rest, delimiter or "\t", skip)
     for _, fields in reader:
         if any(each.strip() for each in fields):
@@ -288,13 +307,10 @@ def _header(
     raise _FaultyFile(_fault(source, "file.empty", 1))
 
 
-def _bounded(source: ByteSource, first: str, lines: io.TextIOWrapper) -> Iterator[str]:
-    if first:
-        yield first
-    # `first` was cut at the limit as well, so an endless line ends here too.
-    for number, line in enumerate(iter(lambda: lines.readline(LONGEST_LINE), ""), 2):
+def _bounded(lines: io.TextIOWrapper) -> Iterator[str]:
+    for line in iter(lambda: lines.readline(LONGEST_LINE), ""):
         if len(line) >= LONGEST_LINE:
-            raise _FaultyFile(_fault(source, "row.field_too_long", number, limit=LONGEST_FIELD))
+            raise LineTooLong(0)
         yield line
 
 
@@ -325,7 +341,7 @@ def _places(source: ByteSource, header: Sequence[str], columns: Sequence[Column]
 def _opened(source: ByteSource) -> io.TextIOWrapper:
     """Open a file as text in the encoding that its first bytes show. A lone BOM is no text."""
     try:
-        with_start = io.BufferedReader(_Raw(source.open()), buffer_size=65_536)
+        with_start = io.BufferedReader(_Raw(source.open()), buffer_size=_BUFFER_BYTES)
         encoding = _encoding(with_start.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES])
     except OSError as error:
         why = error.strerror or str(error) or type(error).__name__
@@ -334,17 +350,26 @@ def _opened(source: ByteSource) -> io.TextIOWrapper:
 
 
 class _Raw(io.RawIOBase):
-    """Any stream of bytes in the form that a buffered reader wants."""
+    """Any stream of bytes in the form that a buffered reader wants, up to a line without end.
+
+    Bytes are counted, and a character of UTF-16 may hold one that looks like a line's end: of such
+    a file lines are bounded when they are read.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream = stream
+        self._since_line = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         chunk = self._stream.read(len(buffer))
+        behind = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        self._since_line = len(chunk) - behind + (0 if behind else self._since_line)
+        if self._since_line > LONGEST_LINE:
+            raise LineTooLong(0)
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, filterfalse, islice
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES: Final = 1 << 16
 _MOST_KNOWN: Final = 50_000
+_LONGEST_KNOWN: Final = 200  # bytes; longer keys are asked about each time
 _QUOTE: Final = b'"'
-_QUOTED_FIRST: Final = re.compile(rb'\n"').search
+_BEHIND_QUOTE: Final = b"#"
 
 
 class LineTooLong(Exception):
@@ -38,11 +38,15 @@ class LineTooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Which field decides about a row; `is_wanted` is asked about each value, stripped."""
+    """Which field decides about a row; `is_wanted` is asked about each value, stripped.
+
+    `if_missing` says whether a row that ends before the field is wanted.
+    """
 
     place: int
     delimiter: str
     is_wanted: Callable[[str], bool]
+    if_missing: bool = False
 
 
 def wanted_records(
@@ -74,8 +78,7 @@ class _Scan:
         self.lines_in_batch = 0
         text = self.stream.read(_BATCH_BYTES)
         if text and not text.endswith(b"\n"):
-            self.lines_in_batch = _count(text, b"\n")
-            text += self._next_line()
+            text += self._next_line(after=text)
         return text
 
     def records(self, text: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -84,7 +87,7 @@ class _Scan:
             return
         lines = io.BytesIO(text).readlines()
         self.lines_in_batch = len(lines)
-        keys = self._keys(text, lines)
+        keys = self._keys(lines)
         strange = list(filterfalse(self.unwanted.__contains__, keys))
         suspects = [each for each in _places(keys, strange) if not self._is_unwanted(lines[each])]
         if len(suspects) > len(lines) // 2:
@@ -95,11 +98,13 @@ class _Scan:
             suspects = sorted({*suspects, *odd})
         yield from self._read(lines, suspects)
 
-    def _keys(self, text: bytes, lines: Sequence[bytes]) -> list[bytes]:
+    def _keys(self, lines: Sequence[bytes]) -> list[bytes]:
         """Cut the keys out as if no field before them were quoted, where that is so."""
         mark, place = self.key.delimiter.encode(), self.key.place
         cuts = place + 1
-        if place > 1 or (place and (text.startswith(_QUOTE) or _QUOTED_FIRST(text))):
+        # A quotation mark sorts before all letters and digits: the least line shows whether any
+        # line may begin with one.
+        if place > 1 or (place and min(lines) < _BEHIND_QUOTE):
             return self._careful_keys(lines)
         try:
             return [line.split(mark, cuts)[place] for line in lines]
@@ -123,13 +128,13 @@ class _Scan:
         cells = line.split(_QUOTE, 1)[0].split(self.key.delimiter.encode(), place + 1)
         if len(cells) != place + 2 or cells[place] in self.wanted:
             return False
-        if self.key.is_wanted(cells[place].decode().strip()):
-            self.wanted.add(cells[place])
-            return False
-        if len(self.unwanted) >= _MOST_KNOWN:
-            self.unwanted.clear()
-        self.unwanted.add(cells[place])
-        return True
+        is_wanted = self.key.is_wanted(cells[place].decode().strip())
+        if len(cells[place]) <= _LONGEST_KNOWN:
+            known = self.wanted if is_wanted else self.unwanted
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known.add(cells[place])
+        return not is_wanted
 
     def _read(
         self, lines: Sequence[bytes], suspects: Sequence[int]
@@ -138,12 +143,20 @@ class _Scan:
         for number in suspects:
             if number < done:  # a part of the record before
                 continue
-            later = map(bytes.decode, islice(lines, number + 1, None))
-            reader = self._reader(chain((lines[number].decode(),), later))
-            fields = next(reader)
-            done = number + reader.line_num
+            fields, count = self._record(lines, number)
+            done = number + count
             if self._is_wanted(fields):
                 yield self.line + number, fields
+
+    def _record(self, lines: Sequence[bytes], number: int) -> tuple[list[str], int]:
+        """Return the record that begins on a line, and how many lines it takes."""
+        line = lines[number].decode()
+        try:
+            return next(csv.reader((line,), delimiter=self.key.delimiter, strict=True)), 1
+        except csv.Error:  # broken, or it goes on in the next line
+            later = map(bytes.decode, islice(lines, number + 1, None))
+            reader = self._reader(chain((line,), later))
+            return next(reader), reader.line_num
 
     def _all_records(self, text: bytes) -> Iterator[tuple[int, list[str]]]:
         """Read a whole batch with `csv`, as plain readers do."""
@@ -167,15 +180,18 @@ class _Scan:
             self.lines_in_batch += len(lines)
             yield from lines
 
-    def _next_line(self) -> bytes:
+    def _next_line(self, *, after: bytes = b"") -> bytes:
+        """Read a line, or what is left of it behind `after`, which was not counted yet."""
         line = self.stream.readline(self.longest_line)
         if len(line) >= self.longest_line:
-            raise LineTooLong(self.line + self.lines_in_batch)
+            raise LineTooLong(self.line + self.lines_in_batch + after.count(b"\n"))
         return line
 
     def _is_wanted(self, fields: Sequence[str]) -> bool:
         place = self.key.place
-        return len(fields) > place and self.key.is_wanted(fields[place].strip())
+        if len(fields) <= place:
+            return self.key.if_missing
+        return self.key.is_wanted(fields[place].strip())
 
 
 def _places(keys: list[bytes], strange: Iterable[bytes]) -> Iterator[int]:
@@ -188,14 +204,13 @@ def _places(keys: list[bytes], strange: Iterable[bytes]) -> Iterator[int]:
 
 def _has_open_quotes(text: bytes, lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
     """Tell whether a suspect, or the end, follows an odd number of quotation marks."""
-    if _count(text, _QUOTE) % 2:
-        return True
-    start = 0
+    start = begins = 0
     for number in suspects:
-        if _count(b"".join(lines[start:number]), _QUOTE) % 2:
+        ends = begins + sum(map(len, lines[start:number]))
+        if _count(text[begins:ends], _QUOTE) % 2:
             return True
-        start = number
-    return False
+        start, begins = number, ends
+    return _count(text[begins:], _QUOTE) % 2 == 1
 
 
 def _count(text: bytes, mark: bytes) -> int:

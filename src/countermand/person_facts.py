@@ -7,7 +7,7 @@ which clock, somebody is told.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 from zoneinfo import available_timezones
@@ -22,6 +22,7 @@ _REGION: Final = 2
 _LONGEST_TAG: Final = 35
 
 
+@lru_cache(maxsize=512)
 def language_tag(text: str) -> str | None:
     """Read a language: a name of it, or a BCP 47 tag, which is kept whole and cased as usual.
 
@@ -52,11 +53,13 @@ def _cased(subtags: list[str]) -> list[str]:
     return cased
 
 
+@lru_cache(maxsize=512)
 def country_code(text: str) -> str | None:
     """Read a country by its two letters or its name, in English or Hindi; None if it is none."""
     return _country_names().get(text.strip().casefold())
 
 
+@lru_cache(maxsize=512)
 def zone_name(text: str) -> str | None:
     """Read a time zone by its IANA or its Windows name; None if it is none."""
     zone = get_global("windows_zone_mapping").get(text.strip(), text.strip())

@@ -96,17 +96,23 @@ def test_a_key_that_is_no_text_ends_the_reading() -> None:
 COLUMNS = (Column("device", required=True), Column("name", required=True))
 
 
-@given(table=TABLES, encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@given(
+    table=TABLES,
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    if_missing=st.booleans(),
+)
 def test_asking_for_some_rows_gives_those_of_all_rows(
-    table: list[list[str]], encoding: str
+    table: list[list[str]], encoding: str, if_missing: bool
 ) -> None:
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator="\n").writerows([["device", "name", "more"], *table])
     content = file.getvalue().encode(encoding)
     source = ByteSource("apps.csv", lambda: io.BytesIO(content))
 
-    some = list(read_rows(source, COLUMNS, FaultList(), only=Wanted("name", WANTED.__contains__)))
+    only = Wanted("name", WANTED.__contains__, if_missing)
+    some = list(read_rows(source, COLUMNS, FaultList(), only=only))
 
     every = read_rows(source, COLUMNS, FaultList())
     # A row without the field has no name, which is not the same as an empty one.
-    assert some == [row for row in every if row.values.get("name", "Maps") in WANTED]
+    missing = "" if if_missing else "Maps"
+    assert some == [row for row in every if row.values.get("name", missing) in WANTED]

@@ -179,20 +179,19 @@ def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], N
         source=source.kind, as_of=load.as_of, started_at=load.now, state=LoadState.LOADED
     )
     loader = Loader(run, apps=load.apps, owners=owners)
-    for done in loader.lay_out(source.reports()):
+    for done in loader.load(source.reports()):
         on_progress(done)
     if source.faults.faults or (source.rejected and not load.options.accept_rejects):
         load.refusal = FaultsFound.of(source.kind, _all_faults(source))
         raise _Undo
-    load.is_whole = source.is_whole and all(row.device_id for row in source.rejected)
-    # An older list would let devices vanish that came since; parts only add evidence.
-    if load.is_whole and newest is not None and load.as_of < newest:
-        raise OlderThanLoaded(
-            source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
-        )
-    loader.write()
-    if load.is_whole:
+    if source.is_whole and all(row.device_id for row in source.rejected):
+        # An older list would let devices vanish that came since; parts only add evidence.
+        if newest is not None and load.as_of < newest:
+            raise OlderThanLoaded(
+                source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
+            )
         loader.close(left_as_they_are=(row.device_id for row in source.rejected))
+        load.is_whole = True
     else:
         loader.weigh_part(at_least=LEAST_CHANGED)
     changes = mass_changes(loader.tally)

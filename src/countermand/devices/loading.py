@@ -1,5 +1,7 @@
 """One run of one source, set by set: it is laid out beside what is known, and differences written.
 
+The next twenty thousand devices are read while those before them are written.
+
 Called inside a transaction that the caller may still roll back. A device that the run does not
 list is marked as gone, never deleted; what is known of an app changes only by stronger evidence.
 Which evidence is stronger is `domain.presence.merge`; here stands the same rule in SQL, and a
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,8 +20,9 @@ from typing import Any, Final
 from django.db import connection
 
 from countermand.devices import loading_statements as statements
+from countermand.devices import said_rows
 from countermand.devices.models import Device, ImportRun, Observation
-from countermand.devices.said_rows import SaidRows
+from countermand.devices.said_rows import Batch, SaidRows
 from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import DeviceReport
 from countermand.domain.presence import Presence, rhythm_of
@@ -51,7 +55,7 @@ class Tally:
 
 
 class Loader:
-    """Takes the reports of one run: `lay_out` first, then `write`, then `close` or `weigh_part`."""
+    """Takes the reports of one run: `load` first, then `close` or `weigh_part`."""
 
     def __init__(
         self, run: ImportRun, *, apps: Sequence[WantedApp], owners: Mapping[str, int]
@@ -61,6 +65,7 @@ class Loader:
         self._apps = apps
         self._said = SaidRows(apps, owners, source=run.source, collected_at=run.as_of)
         self._here_before = 0
+        self._is_first = False
         self._facts: Final[dict[str, Any]] = {
             "source": run.source,
             "as_of": run.as_of,
@@ -69,19 +74,36 @@ class Loader:
         }
         self.tally = Tally(presence={app.app_id: Counter() for app in apps})
 
-    def lay_out(self, reports: Iterable[DeviceReport]) -> Iterator[int]:
-        """Take in all reports; yield how many devices are done, again and again."""
-        yield from self._said.lay_out(reports)
-
-    def write(self) -> None:
-        """Write what differs. A device of which the run speaks twice is written twice, in turn."""
-        with connection.cursor() as cursor:
-            cursor.execute(statements.ROOM)
+    def load(self, reports: Iterable[DeviceReport]) -> Iterator[int]:
+        """Write all reports; yield how many devices are done after each batch."""
+        _executed(statements.ROOM)
+        self._said.open()
+        mine = Device.objects.filter(source=self._run.source)
+        self._is_first = not mine.exists()
         self._here_before = self._count_here()
-        for turn in range(self._said.turns):
-            self._write_devices(turn)
-            if self._apps:
-                self._write_observations()
+        for batch in self._batches(iter(reports)):
+            self._write(batch)
+            yield batch.devices
+
+    def _batches(self, reports: Iterator[DeviceReport]) -> Iterator[Batch]:
+        """Read the next batch while one is written: in a thread, but only where there is a next."""
+        batch = self._said.take(reports)
+        if len(batch.said) < said_rows.BATCH:
+            yield batch
+            return
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            while batch.said:
+                coming = ahead.submit(self._said.take, reports)
+                yield batch
+                batch = coming.result()
+
+    def _write(self, batch: Batch) -> None:
+        """Write what differs. A device that is spoken of twice is written twice, in turn."""
+        self._said.copy(batch)
+        for turn in range(batch.turns):
+            self._write_devices(
+                turn, may_be_known=turn > 0 or batch.seen_before or not self._is_first
+            )
 
     def close(self, *, left_as_they_are: Iterable[str]) -> None:
         """Mark as gone what the run does not list, except devices whose row was left out."""
@@ -90,14 +112,14 @@ class Loader:
             missing = _executed(statements.MARK_GONE, self._facts | left)
             self.tally.gone += missing
             self.tally.known_before += missing
-        self._said.clear_away()
+        self._said.close()
 
     def weigh_part(self, *, at_least: int) -> None:
         """Hold what a part turned over against all that is known, not against itself alone.
 
         Only where `at_least` so many turned over: all that is known is long to count.
         """
-        self._said.clear_away()
+        self._said.close()
         if self.tally.most_turned() < at_least:
             return
         ours = Observation.objects.filter(
@@ -112,30 +134,32 @@ class Loader:
     def _count_here(self) -> int:
         return Device.objects.filter(source=self._run.source, gone_at__isnull=True).count()
 
-    def _write_devices(self, turn: int) -> None:
-        """Write devices that are new or differ, and their names."""
-        _executed(statements.NEXT, self._facts | {"turn": turn})
+    def _write_devices(self, turn: int, *, may_be_known: bool) -> None:
+        """Write devices that are new or differ, their names, and what is known of apps."""
+        facts = self._facts | {"turn": turn, "may_be_known": may_be_known}
+        _executed(statements.NEXT, facts)
         new, changed, unchanged, unowned, was_here, gone = _one(statements.TALLY_OF_DEVICES)
         self.tally.gone += gone
-        if turn == 0:
-            self.tally.new += new
-            self.tally.changed += changed
-            self.tally.unchanged += unchanged
-            self.tally.without_owner += unowned
-            self.tally.known_before += was_here
-        if changed:
-            _executed(statements.CHANGE_DEVICES)
+        self.tally.new += new
+        self.tally.changed += changed
+        self.tally.unchanged += unchanged
+        self.tally.without_owner += unowned
+        self.tally.known_before += was_here
         if new:
-            _executed(statements.ADD_DEVICES, self._facts)
-            _executed(statements.ADD_NAMES_OF_NEW, self._facts)
-        if changed + unchanged:
+            _executed(statements.ADD_DEVICES, facts)
+            _executed(statements.ADD_NAMES_OF_NEW, facts)
+        if may_be_known:
+            _executed(statements.CHANGE_DEVICES)
             _executed(statements.DROP_NAMES)
-            _executed(statements.ADD_NAMES, self._facts)
+            _executed(statements.ADD_NAMES, facts)
+        if self._apps:
+            self._write_observations(facts)
+        _executed(statements.LIST)
 
-    def _write_observations(self) -> None:
+    def _write_observations(self, facts: Mapping[str, Any]) -> None:
         """Write what is new about apps, or stronger than what is known; count all of it."""
         with connection.cursor() as cursor:
-            cursor.execute(statements.OBSERVATIONS, self._facts)
+            cursor.execute(statements.OBSERVATIONS, facts)
             rows = cursor.fetchall()
         for app_id, before, now, count in rows:
             self.tally.presence[app_id][now] += count

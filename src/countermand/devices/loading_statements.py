@@ -1,14 +1,18 @@
 """The statements of a load: what a run says, beside what is known, in sets.
 
-Each works on the tables of `said_rows`. `ROOM` is for hashes and sorts of a million rows, which
-take a third of the time when they need no files.
+Each works on the tables of `said_rows`, which hold one batch. Where nothing can be known of its
+devices (`may_be_known`), nothing is looked for. `ROOM` is for hashes and sorts in memory, and for
+finding a batch by index in a table fifty times as long.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-ROOM: Final = "SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true)"
+ROOM: Final = """
+    SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true),
+        set_config('random_page_cost', '1.1', true)
+"""
 
 # Column, and what a report says of it; what it leaves unsaid stays as it was known.
 _SAYS: Final = {
@@ -42,29 +46,31 @@ _OLD: Final = ", ".join(f"known.{name} AS old_{name}" for name in _COLUMNS)
 NEXT: Final = f"""
     DROP TABLE IF EXISTS devices_next;
     CREATE TEMPORARY TABLE devices_next ON COMMIT DROP AS
-    SELECT place, source_device_id, {", ".join(_COLUMNS)}, is_gone, unsaid, inventory_at, sight,
-        alias_kinds, alias_values, old_id IS NULL AS is_new,
+    SELECT place, is_first, source_device_id, {", ".join(_COLUMNS)}, is_gone, unsaid,
+        inventory_at, sight, alias_kinds, alias_values, old_id IS NULL AS is_new,
         coalesce(old_id, nextval((
             SELECT pg_get_serial_sequence('devices_device', 'id')::regclass))) AS id,
         old_id IS NOT NULL AND old_gone_at IS NULL AS was_here,
         ROW({", ".join(_COLUMNS)}) IS DISTINCT FROM ROW({", ".join(f"old_{n}" for n in _COLUMNS)})
             AS differs
     FROM (
-        SELECT said.place, said.source_device_id, {_VALUES}, said.is_gone, said.unsaid,
-            said.inventory_at, said.sight, said.alias_kinds, said.alias_values,
+        SELECT said.place, said.is_first, said.source_device_id, {_VALUES}, said.is_gone,
+            said.unsaid, said.inventory_at, said.sight, said.alias_kinds, said.alias_values,
             known.id AS old_id, {_OLD}
         FROM devices_said AS said LEFT JOIN devices_device AS known
-            ON known.source = %(source)s AND known.source_device_id = said.source_device_id
+            ON %(may_be_known)s AND known.source = %(source)s
+                AND known.source_device_id = said.source_device_id
         WHERE said.turn = %(turn)s ORDER BY said.place
     ) AS said;
     ANALYZE devices_next (id, sight)
 """  # noqa: S608 - made of the names above alone
+# A device counts the first time that the run speaks of it.
 TALLY_OF_DEVICES: Final = """
-    SELECT count(*) FILTER (WHERE is_new),
-        count(*) FILTER (WHERE NOT is_new AND differs),
-        count(*) FILTER (WHERE NOT is_new AND NOT differs),
-        count(*) FILTER (WHERE person_id IS NULL),
-        count(*) FILTER (WHERE was_here),
+    SELECT count(*) FILTER (WHERE is_first AND is_new),
+        count(*) FILTER (WHERE is_first AND NOT is_new AND differs),
+        count(*) FILTER (WHERE is_first AND NOT is_new AND NOT differs),
+        count(*) FILTER (WHERE is_first AND person_id IS NULL),
+        count(*) FILTER (WHERE is_first AND was_here),
         count(*) FILTER (WHERE was_here AND is_gone)
     FROM devices_next
 """
@@ -108,12 +114,12 @@ ADD_NAMES: Final = """
         SELECT FROM devices_devicealias AS old
         WHERE old.device_id = named.id AND old.kind = named.kind AND old.value = named.value)
 """
+LIST: Final = "INSERT INTO devices_listed SELECT id FROM devices_next"
 MARK_GONE: Final = """
     UPDATE devices_device AS known SET gone_at = %(as_of)s
     WHERE known.source = %(source)s AND known.gone_at IS NULL
         AND known.source_device_id <> ALL(%(left)s)
-        AND NOT EXISTS (
-            SELECT FROM devices_said AS said WHERE said.source_device_id = known.source_device_id)
+        AND NOT EXISTS (SELECT FROM devices_listed AS listed WHERE listed.id = known.id)
 """
 
 
@@ -167,7 +173,7 @@ OBSERVATIONS: Final = f"""
         SELECT new.*, old.id AS old_id, coalesce(old.presence, 'unknown') AS before,
             {_STANDS} AS stands
         FROM new LEFT JOIN devices_observation AS old
-            ON old.device_id = new.device_id AND old.app_id = new.app_id
+            ON %(may_be_known)s AND old.device_id = new.device_id AND old.app_id = new.app_id
     ), added AS (
         INSERT INTO devices_observation
             (device_id, app_id, {", ".join(_WRITTEN)}, collected_at, run_id)

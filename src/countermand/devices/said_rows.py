@@ -7,25 +7,26 @@ depends on a few facts alone, so that is written once for all devices alike: a `
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from django.db import connection
 
+from countermand.copy_text import NULL, array, escaped, is_odd, moment
 from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import Alias, AliasKind, DeviceReport
 
-CHUNK: Final = 4_000  # devices copied at once; between two copies a source may ask the database
+BATCH: Final = 20_000  # devices that are read while those before them are written
 _TABLES: Final = """
-    DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next;
+    DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next, devices_listed;
     CREATE TEMPORARY TABLE devices_said (
-        place bigint, turn integer, source_device_id text, owner_id bigint, platform text,
-        os_version text, ownership text, name text, short_id text, last_contact_at timestamptz,
-        reads_mail boolean, is_gone boolean, unsaid text[], inventory_at timestamptz, sight integer,
-        alias_kinds text[], alias_values text[]
+        place bigint, turn integer, is_first boolean, source_device_id text, owner_id bigint,
+        platform text, os_version text, ownership text, name text, short_id text,
+        last_contact_at timestamptz, reads_mail boolean, is_gone boolean, unsaid text[],
+        inventory_at timestamptz, sight integer, alias_kinds text[], alias_values text[]
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE devices_found (
         place bigint, app_id text, presence text, identifier text, identifier_kind text,
@@ -33,14 +34,26 @@ _TABLES: Final = """
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE devices_sight (
         sight integer, app_id text, presence text, coverage text
-    ) ON COMMIT DROP
+    ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE devices_listed (id bigint) ON COMMIT DROP
 """
-_AWAY: Final = "DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next"
+_AWAY: Final = """
+    DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next, devices_listed
+"""
+_EMPTY: Final = "TRUNCATE devices_said, devices_found"
 _ANALYZE: Final = "ANALYZE devices_said (source_device_id), devices_found (place), devices_sight"
-# What COPY takes for something else: its own separators and escapes, and control characters.
-_ODD: Final = re.compile(r'[\\"\x00-\x1f]').search
-_NULL: Final = r"\N"
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+@dataclass(slots=True)
+class Batch:
+    """What some reports say, as lines to copy; `turns`: how often one device is spoken of."""
+
+    devices: int = 0
+    turns: int = 1
+    seen_before: bool = False
+    said: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    sights: list[str] = field(default_factory=list)
 
 
 class SaidRows:
@@ -54,66 +67,71 @@ class SaidRows:
         source: str,
         collected_at: datetime,
     ) -> None:
-        """Begin with empty tables; `owners` maps folded addresses to people."""
+        """Read what is said about `apps`; `owners` maps folded addresses to people."""
         self._apps = tuple(apps)
         self._owners = owners
         self._source = source
         self._collected_at = collected_at
         self._sights: dict[tuple[Any, ...], int] = {}
-        self._sight_lines: list[str] = []
-        self._seen: set[str] = set()
-        self._again: dict[str, int] = {}
+        self._listed: set[str] = set()
+
+    def take(self, reports: Iterator[DeviceReport]) -> Batch:
+        """Read the next reports. Asks the database for nothing: others may use it meanwhile."""
+        batch = Batch()
+        turns: dict[str, int] = {}
+        for place, report in enumerate(islice(reports, BATCH)):
+            device = report.source_device_id
+            turn = turns[device] = turns.get(device, -1) + 1
+            batch.said.append(self._said(place, turn, report, batch))
+            if report.matched and not report.is_gone:
+                batch.found += self._found(place, report)
+        batch.turns = max(turns.values(), default=0) + 1
+        batch.seen_before = not self._listed.isdisjoint(turns)
+        self._listed.update(turns)
+        batch.devices = len(self._listed)
+        return batch
+
+    @staticmethod
+    def open() -> None:
+        """Begin with empty tables."""
         with connection.cursor() as cursor:
             cursor.execute(_TABLES)
 
-    @property
-    def devices(self) -> int:
-        """How many devices were spoken of so far."""
-        return len(self._seen)
-
-    @property
-    def turns(self) -> int:
-        """How often the device was spoken of that was spoken of most often."""
-        return 1 + max(self._again.values(), default=0)
-
-    def lay_out(self, reports: Iterable[DeviceReport]) -> Iterator[int]:
-        """Copy all reports; yield how many devices are done after each chunk."""
-        said: list[str] = []
-        found: list[str] = []
-        for place, report in enumerate(reports):
-            said.append(self._said(place, report))
-            if report.matched and not report.is_gone:
-                found += self._found(place, report)
-            if len(said) == CHUNK:
-                _copy_lines("devices_said", said)
-                _copy_lines("devices_found", found)
-                yield self.devices
-        if said:
-            _copy_lines("devices_said", said)
-            _copy_lines("devices_found", found)
-            yield self.devices
-        _copy_lines("devices_sight", self._sight_lines)
+    @staticmethod
+    def copy(batch: Batch) -> None:
+        """Lay out a batch, in the place of the one before."""
         with connection.cursor() as cursor:
+            cursor.execute(_EMPTY)
+            for table, lines in (
+                ("devices_said", batch.said),
+                ("devices_found", batch.found),
+                ("devices_sight", batch.sights),
+            ):
+                if lines:
+                    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                        copy.write("".join(lines))
             cursor.execute(_ANALYZE)
 
-    def clear_away(self) -> None:
+    @staticmethod
+    def close() -> None:
         """Take the tables away at once, for whoever goes on in the same transaction."""
         with connection.cursor() as cursor:
             cursor.execute(_AWAY)
 
-    def _said(self, place: int, report: DeviceReport) -> str:
+    def _said(self, place: int, turn: int, report: DeviceReport, batch: Batch) -> str:
+        is_first = not turn and report.source_device_id not in self._listed
         texts = [report.source_device_id, report.os_version, report.name, _short_id(report)]
-        if _ODD("".join(texts)):
-            texts = [text.translate(_ESCAPES) for text in texts]
+        if is_odd("".join(texts)):
+            texts = [escaped(text) for text in texts]
         device, os_version, name, short_id = texts
-        kinds, values = _arrays(report.aliases)
-        sight = _NULL if report.is_gone else self._sight(report)
-        unsaid = "{" + ",".join(report.unsaid) + "}"
+        kinds, values = _arrays(report.aliases) if report.aliases else ("{}", "{}")
+        sight = NULL if report.is_gone else self._sight(report, batch)
+        unsaid = array(report.unsaid) if report.unsaid else "{}"
         return (
-            f"{place}\t{self._turn(report.source_device_id)}\t{device}\t{self._owner(report)}\t"
+            f"{place}\t{turn}\t{is_first}\t{device}\t{self._owner(report)}\t"
             f"{report.platform}\t{os_version}\t{report.ownership}\t{name}\t{short_id}\t"
-            f"{report.last_contact_at or _NULL}\t{report.reads_mail}\t{report.is_gone}\t{unsaid}\t"
-            f"{report.inventory_at or _NULL}\t{sight}\t{kinds}\t{values}\n"
+            f"{moment(report.last_contact_at)}\t{report.reads_mail}\t{report.is_gone}\t{unsaid}\t"
+            f"{moment(report.inventory_at)}\t{sight}\t{kinds}\t{values}\n"
         )
 
     def _owner(self, report: DeviceReport) -> int | str:
@@ -121,17 +139,9 @@ class SaidRows:
         for address in report.owners:
             if (known := self._owners.get(address)) is not None:
                 return known
-        return _NULL
+        return NULL
 
-    def _turn(self, device: str) -> int:
-        """Return how often the device was spoken of before in this run."""
-        if device not in self._seen:
-            self._seen.add(device)
-            return 0
-        self._again[device] = self._again.get(device, 0) + 1
-        return self._again[device]
-
-    def _sight(self, report: DeviceReport) -> int:
+    def _sight(self, report: DeviceReport, batch: Batch) -> int:
         """Return the number of what such a report says about apps that it does not list."""
         key = (
             report.platform,
@@ -144,7 +154,7 @@ class SaidRows:
         if number is None:
             number = self._sights[key] = len(self._sights)
             silent = replace(report, matched=())
-            self._sight_lines += [
+            batch.sights += [
                 _line(number, app.app_id, silent.presence(app).value, report.coverage.value)
                 for app in self._apps
             ]
@@ -170,31 +180,16 @@ class SaidRows:
 
 
 def _line(*fields: object | None) -> str:
-    texts = (_NULL if each is None else str(each).translate(_ESCAPES) for each in fields)
+    texts = (NULL if each is None else escaped(str(each)) for each in fields)
     return "\t".join(texts) + "\n"
 
 
 def _arrays(aliases: Sequence[Alias]) -> tuple[str, str]:
     """Return the kinds and the values of aliases, sorted, each once, as two arrays."""
-    if not aliases:
-        return "{}", "{}"
-    pairs = sorted({(alias.kind, alias.value) for alias in aliases})
-    values = [_quoted(value) if _ODD(value) else value for _, value in pairs]
-    return "{" + ",".join([kind for kind, _ in pairs]) + "}", '{"' + '","'.join(values) + '"}'
-
-
-def _quoted(text: str) -> str:
-    r"""Return a text as it stands between the quotation marks of an element: `\` first."""
-    return text.replace("\\", "\\\\").replace('"', '\\"').translate(_ESCAPES)
-
-
-def _copy_lines(table: str, lines: list[str]) -> None:
-    """Copy what is in `lines`, and empty them."""
-    if not lines:
-        return
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
-        copy.write("".join(lines))
-    lines.clear()
+    pairs = [(alias.kind, alias.value) for alias in aliases]
+    if len(pairs) > 1:
+        pairs = sorted(set(pairs))
+    return array([kind for kind, _ in pairs]), array([value for _, value in pairs])
 
 
 def _short_id(report: DeviceReport) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from countermand.domain.app_id import AppMatch, Platform, WantedApp
 from countermand.domain.errors import Fault
@@ -51,9 +52,9 @@ class Alias:
 
 def aliases_of(pairs: Iterable[tuple[AliasKind, str]]) -> tuple[Alias, ...]:
     """Return the aliases that name something: empty texts and all-zero ids are nobody's name."""
-    named = ((kind, value.strip()) for kind, value in pairs)
-    kept = (Alias(kind, value) for kind, value in named if names_something(value))
-    return tuple(dict.fromkeys(kept))
+    named = [(kind, value.strip()) for kind, value in pairs if value]
+    kept = [Alias(kind, value) for kind, value in named if names_something(value)]
+    return tuple(dict.fromkeys(kept)) if len(kept) > 1 else tuple(kept)
 
 
 def names_something(value: str) -> bool:
@@ -168,6 +169,7 @@ class RejectedRow:
         return self.faults[0].file if self.faults else None
 
 
+@lru_cache(maxsize=256)  # asked for every device of an inventory
 def platform_of(text: str) -> Platform | None:
     """Read what sources write for a platform; None if it is no platform that we know."""
     return _PLATFORM_WORDS.get("".join(c for c in text.lower() if c.isalnum()))

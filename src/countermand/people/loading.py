@@ -13,6 +13,7 @@ from typing import Any, Final, LiteralString
 
 from django.db import connection
 
+from countermand.copy_text import array, escaped, is_odd, moment
 from countermand.domain.directory import PersonRecord
 from countermand.people.queries import NOWHERE
 
@@ -150,29 +151,37 @@ def lay_out(records: Iterable[PersonRecord]) -> None:
         cursor.execute(_TABLE)
         with cursor.copy(_COPY) as copy:
             for place, record in enumerate(records):
-                copy.write_row((place, *_row(record)))
+                copy.write(_line(place, record))
         for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _KEYS):
             cursor.execute(statement)
         for statement in _REFERENCES.split(";"):
             cursor.execute(statement)
 
 
-def _row(record: PersonRecord) -> tuple[Any, ...]:
-    return (
+def _line(place: int, record: PersonRecord) -> str:
+    """Return a record as COPY reads it."""
+    texts = [
         record.uid,
         record.name,
         record.local_name,
         record.address,
-        list(record.other_addresses),
         record.language,
         record.country,
         record.zone,
-        list(record.groups),
         record.unit,
         record.manager,
-        list(record.delegates),
-        record.absent_until,
-        record.left_on,
+    ]
+    if is_odd("".join(texts)):
+        texts = [escaped(text) for text in texts]
+    uid, name, local_name, address, language, country, zone, unit, manager = texts
+    others, groups, delegates = (
+        array(each) if each else "{}"
+        for each in (record.other_addresses, record.groups, record.delegates)
+    )
+    return (
+        f"{place}\t{uid}\t{name}\t{local_name}\t{address}\t{others}\t{language}\t{country}\t"
+        f"{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{moment(record.absent_until)}\t"
+        f"{moment(record.left_on)}\n"
     )
 
 

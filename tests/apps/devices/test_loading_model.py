@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from countermand.devices import said_rows
 from countermand.devices.loading import Loader
 from countermand.devices.models import Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform, WantedApp
@@ -277,12 +278,13 @@ class Model:
 # -- the same through the database ----------------------------------------------------------------
 
 
-def loaded(source: str, run: Run) -> tuple[int, dict[str, Any]]:
+def loaded(source: str, run: Run, batch: int) -> tuple[int, dict[str, Any]]:
     row = ImportRun.objects.create(source=source, as_of=run.as_of, started_at=START, state="loaded")
     loader = Loader(row, apps=APPS, owners=OWNERS)
-    for _ in loader.lay_out(run.reports):
-        pass
-    loader.write()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(said_rows, "BATCH", batch)
+        done = list(loader.load(run.reports))
+    assert done[-1:] == [len({report.source_device_id for report in run.reports})]
     if run.is_whole:
         loader.close(left_as_they_are=run.left)
     tally = loader.tally
@@ -339,14 +341,23 @@ def people_acted(model: Model, run: Run) -> None:
         )
 
 
-@given(st.sampled_from(["csv", "intune", "fleet:berlin"]), st.lists(runs, max_size=5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_sets_write_and_count_what_rows_one_by_one_would(source: str, told: Sequence[Run]) -> None:
+@given(
+    source=st.sampled_from(["csv", "intune", "fleet:berlin"]),
+    told=st.lists(runs, max_size=5),
+    batch=st.sampled_from([1, 2, 1_000]),
+)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # runs of runs take minutes to shrink
+)
+def test_sets_write_and_count_what_rows_one_by_one_would(
+    source: str, told: Sequence[Run], batch: int
+) -> None:
     with transaction.atomic():
         model = Model(source)
         for run in told:
             people_acted(model, run)
-            number, counted = loaded(source, run)
+            number, counted = loaded(source, run, batch)
             assert counted == model.load(run, number)
             assert stored(source) == (model.devices, model.names, model.seen)
         transaction.set_rollback(True)

@@ -59,3 +59,16 @@ _ONLY_IN_APPS: Final = frozenset(
 def lists_apps(headers: frozenset[str]) -> bool:
     """Tell by its headers whether a file lists apps and not devices."""
     return bool(headers & _ONLY_IN_APPS)
+
+
+_IDENTIFIERS: Final = frozenset(
+    header_key(name)
+    for column in APPS
+    if column.name == "app_id"
+    for name in (column.name, *column.aliases)
+)
+
+
+def names_identifiers(headers: frozenset[str]) -> bool:
+    """Tell by its headers whether a file of apps gives their identifiers."""
+    return bool(headers & _IDENTIFIERS)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
 from countermand import person_facts
@@ -26,6 +27,8 @@ from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.row_faults import row_fault, why
 
+_SMTP: Final = re.compile("^smtp:", re.IGNORECASE).sub  # as Exchange writes addresses
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -45,7 +48,7 @@ class PeopleFiles:
         """Read `files` one after the other as one list."""
         self._files = files
         self._defaults = defaults
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, tuple[str, int]] = {}
         self.faults = FaultList()
         self.rejected: list[RejectedRow] = []
 
@@ -100,10 +103,12 @@ class PeopleFiles:
         """Refuse a key or an address that another row has already."""
         known = [self._seen[key] for key in keys if key and key in self._seen]
         if known:
-            faults.append(row_fault(row, "row.duplicate_person", "person_id", first=known[0]))
+            first = "{}:{}".format(*known[0])
+            faults.append(row_fault(row, "row.duplicate_person", "person_id", first=first))
+        here = (row.file, row.line)
         for key in keys:
             if key:
-                self._seen.setdefault(key, f"{row.file}:{row.line}")
+                self._seen.setdefault(key, here)
 
 
 def _group_reader(headers: frozenset[str]) -> Callable[[str], tuple[str, ...]]:
@@ -115,6 +120,7 @@ def _group_reader(headers: frozenset[str]) -> Callable[[str], tuple[str, ...]]:
     return _groups
 
 
+@lru_cache(maxsize=1024)
 def _groups(text: str) -> tuple[str, ...]:
     parts = (clean(part) for part in re.split(r"[;|,]", text))
     return tuple(sorted({part[:100] for part in parts if part}))
@@ -126,8 +132,10 @@ def _name(row: Row) -> str:
 
 
 def _other_addresses(row: Row, main: str | None) -> tuple[str, ...]:
-    texts = [row["upn"], *re.split(r"[;|,\s]+", row["other_addresses"])]
-    found = (folded_address(re.sub(r"^smtp:", "", text, flags=re.IGNORECASE)) for text in texts)
+    texts = [row["upn"]]
+    if others := row["other_addresses"]:
+        texts += re.split(r"[;|,\s]+", others)
+    found = (folded_address(_SMTP("", text)) for text in texts if text)
     return tuple(dict.fromkeys(each for each in found if each and each != main))
 
 

@@ -12,12 +12,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from countermand.connectors.csv_files.columns import APPS, DEVICES, lists_apps
+from countermand.connectors.csv_files.columns import APPS, DEVICES, lists_apps, names_identifiers
 from countermand.delimited import (
     ByteSource,
-    Column,
     FaultList,
     Row,
+    Wanted,
     clean,
     has_control_characters,
     instant,
@@ -66,8 +66,9 @@ class CsvFiles:
         self, files: Sequence[ByteSource], *, apps: Sequence[WantedApp], as_of: datetime
     ) -> None:
         """Look for `apps` alone; no time in the files may lie after `as_of` (aware)."""
-        self._apps_files = [file for file in files if lists_apps(read_headers(file))]
-        self._device_files = [file for file in files if file not in self._apps_files]
+        headers = [(file, read_headers(file)) for file in files]
+        self._apps_files = [(file, names) for file, names in headers if lists_apps(names)]
+        self._device_files = [file for file, names in headers if not lists_apps(names)]
         self._matcher = Matcher(tuple(apps))
         self._as_of = as_of
         self._found: dict[str, list[_AppRow]] = {}
@@ -83,23 +84,28 @@ class CsvFiles:
         if not self._device_files:
             self.faults.add(file_fault("file.no_devices", "devices.csv"))
             return
-        for row in self._rows(self._apps_files, APPS, found):
-            self._keep_app(row)
+        for file, headers in self._apps_files:
+            for row in read_rows(file, APPS, found, only=self._ordered(headers)):
+                self._keep_app(row)
         self._lost_apps = bool(found)
-        for row in self._rows(self._device_files, DEVICES, found):
-            report = self._device(row)
-            if report is not None:
-                yield report
+        for file in self._device_files:
+            for row in read_rows(file, DEVICES, found):
+                report = self._device(row)
+                if report is not None:
+                    yield report
         for left in self._found.values():
             self.rejected += [without_device(each.row) for each in left]
         self._sort(found)
 
-    @staticmethod
-    def _rows(
-        files: Sequence[ByteSource], columns: Sequence[Column], faults: FaultList
-    ) -> Iterator[Row]:
-        for file in files:
-            yield from read_rows(file, columns, faults)
+    def _ordered(self, headers: frozenset[str]) -> Wanted:
+        """Return which rows of a file of apps matter; of all others only one field is looked at."""
+        if names_identifiers(headers):
+            return Wanted("app_id", self._may_be_ordered, if_missing=True)
+        return Wanted("app_name", lambda name: self._matcher.mentions("", clean(name)))
+
+    def _may_be_ordered(self, identifier: str) -> bool:
+        # Without an identifier the name decides, which stands in another field.
+        return not identifier or self._matcher.mentions(identifier)
 
     def _sort(self, found: FaultList) -> None:
         """Tell faults of a whole file from those of one row."""
@@ -142,10 +148,9 @@ class CsvFiles:
         else:
             self._lines[device] = (row.file, row.line)
         owners = self._owners(row, faults)
-        times = {}
-        for column in ("last_seen", "inventory_at"):
-            times[column], fault_or_none = self._time(row, column)
-            faults += [fault_or_none] if fault_or_none else []
+        last_seen, inventory_at = (
+            self._device_time(row, column, faults) for column in ("last_seen", "inventory_at")
+        )
         platform = self._platform(row, faults)
         coverage = self._coverage(row, faults)
         if faults:
@@ -167,8 +172,8 @@ class CsvFiles:
             os_version=row["os_version"][:50],
             ownership=ownership_of(row["ownership"]),
             name=clean(row["device_name"])[:200],
-            last_contact_at=times["last_seen"],
-            inventory_at=times["inventory_at"],
+            last_contact_at=last_seen,
+            inventory_at=inventory_at,
             coverage=coverage,
             asked=asked,
             # Without a file of apps nothing was said about apps, whatever the column says.
@@ -181,9 +186,12 @@ class CsvFiles:
         )
 
     def _matched(self, device: str, platform: Platform) -> tuple[MatchedApp, ...]:
+        all_found = self._found.pop(device, None)
+        if all_found is None:
+            return ()
         matched = (
             MatchedApp(match, found.name, found.version, found.seen_at, found.publisher[:200])
-            for found in self._found.pop(device, ())
+            for found in all_found
             for match in self._matches(found, platform)
         )
         return tuple(dict.fromkeys(matched))
@@ -195,10 +203,16 @@ class CsvFiles:
 
     def _owners(self, row: Row, faults: list[Fault]) -> tuple[str, ...]:
         texts = row["owner_email"].replace(";", " ").split()
-        owners = tuple(folded_address(text) for text in texts)
+        owners = [folded_address(text) for text in texts]
         if None in owners:
             faults.append(row_fault(row, "row.bad_address", "owner_email"))
-        return tuple(owner for owner in owners if owner)
+        return tuple([owner for owner in owners if owner])
+
+    def _device_time(self, row: Row, column: str, faults: list[Fault]) -> datetime | None:
+        read, fault = self._time(row, column)
+        if fault is not None:
+            faults.append(fault)
+        return read
 
     def _time(self, row: Row, column: str) -> tuple[datetime | None, Fault | None]:
         text = row[column]
@@ -223,6 +237,8 @@ class CsvFiles:
         return platform or Platform.OTHER
 
     def _coverage(self, row: Row, faults: list[Fault]) -> Coverage:
+        if (known_word := _COVERAGES.get(row["coverage"])) is not None:
+            return known_word
         text = row["coverage"].lower().replace(" ", "_").replace("-", "_")
         if text and text not in _COVERAGES:
             known = ", ".join(_COVERAGES)
