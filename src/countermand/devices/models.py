@@ -24,18 +24,10 @@ class Device(models.Model):
     reads_mail = models.BooleanField(default=True)
     gone_at = models.DateTimeField(null=True)  # not in the last complete run, or let go
     custodian_id = models.BigIntegerField(null=True, db_index=True)  # people.Person: shared device
-    same_as_id = models.BigIntegerField(null=True)  # the row that stands for this phone, if another
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["source", "source_device_id"], name="one_row_a_device")
-        ]
-        indexes: ClassVar = [
-            models.Index(
-                fields=["same_as_id"],
-                condition=models.Q(same_as_id__isnull=False),
-                name="rows_of_one_phone",
-            )
         ]
 
 
