@@ -203,7 +203,7 @@ def _people(stage: Stage) -> dict[str, _Person]:
 
 
 def _second_addresses(stage: Stage) -> list[Any]:
-    return stage.ask("SELECT id, name, zone, unnest(other_addresses) FROM people_person")
+    return stage.ask("SELECT id, name, zone, unnest(second_mailboxes) FROM people_person")
 
 
 def _kind(mail: Mapping[str, Any]) -> str:

@@ -252,7 +252,7 @@ class Round:
         ledger.close()
         Person.objects.filter(uid="p11").update(left_on=now.date() - timedelta(days=1))
         Person.objects.filter(uid="p12").update(address="p12.new@example.org")
-        Person.objects.filter(uid="p13").update(other_addresses=["p13.alias@example.org"])
+        Person.objects.filter(uid="p13").update(second_mailboxes=["p13.alias@example.org"])
         self._outcome.struck("F26", kill=False)
         self._outcome.struck("five_hours_later", kill=False)
 

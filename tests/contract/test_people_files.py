@@ -48,6 +48,8 @@ def test_an_entra_export_is_understood(tmp_path: Path) -> None:
                 "asha@example.org",
                 "av@example.org",
             ),
+            # The name to log in with is no address: mail to it may be somebody else's, or nobody's.
+            second_mailboxes=("asha@example.org", "av@example.org"),
             language="hi-IN",
             country="IN",
             zone="Asia/Kolkata",

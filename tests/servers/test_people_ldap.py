@@ -131,7 +131,7 @@ def test_a_person_is_read_with_language_country_unit_manager_and_assistant(slapd
     asha = found["asha@example.org"]
     assert (asha.name, asha.language, asha.unit) == ("Asha Verma", "hi-IN", "Payments")
     assert (asha.country, asha.zone) == ("IN", "Asia/Kolkata")
-    assert asha.other_addresses == ("a.verma@example.org",)
+    assert asha.other_addresses == asha.second_mailboxes == ("a.verma@example.org",)
     assert asha.manager == found["boss@example.org"].uid
     assert asha.delegates == (found["helper@example.org"].uid,)
     assert not source.faults

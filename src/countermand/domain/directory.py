@@ -14,7 +14,8 @@ EVERYBODY: Final = "all-staff"
 class PersonRecord:
     """A person, parsed; addresses in lower case, language BCP 47, zone IANA, country two letters.
 
-    `manager` and `delegates` are keys or addresses as the file gives them, in lower case;
+    `other_addresses` are all further names of this form, `second_mailboxes` those at which mail
+    arrives. `manager` and `delegates` are keys or addresses as the file gives them, in lower case;
     delegates read this person's mail as well.
     """
 
@@ -23,6 +24,7 @@ class PersonRecord:
     address: str
     local_name: str = ""
     other_addresses: tuple[str, ...] = ()
+    second_mailboxes: tuple[str, ...] = ()
     language: str = "en"
     country: str = ""
     zone: str = "UTC"

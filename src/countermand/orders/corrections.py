@@ -113,7 +113,7 @@ def _write(
         return False
     responsible = _responsible(order, voice)
     known = people.by_ids({each.person_id for each in owed})
-    taken = people.owners_of({a for person in known.values() for a in person.other_addresses})
+    taken = people.owners_of({a for person in known.values() for a in person.second_mailboxes})
     refs = log.person_refs(known)
     fresh = []
     for each in owed:
@@ -150,11 +150,11 @@ def _write(
 def _addresses(
     each: OwedCorrection, person: PersonView, taken: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """Whoever has two addresses, or changed theirs since, is told at both.
+    """Whoever has two mailboxes, or changed theirs since, is told at both.
 
     A place-holder is no address, and one that was given on to somebody else is theirs.
     """
-    others = [a for a in person.other_addresses if taken.get(a, person.id) == person.id]
+    others = [a for a in person.second_mailboxes if taken.get(a, person.id) == person.id]
     all_ = dict.fromkeys((each.address, person.address, *others))
     return tuple(address for address in all_ if not address.endswith(people.NOWHERE))
 

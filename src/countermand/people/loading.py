@@ -21,15 +21,16 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('import:people'))"
 _TABLE: Final = """
     CREATE TEMPORARY TABLE people_told (
         place bigint, uid text, name text, local_name text, address text, other_addresses text[],
-        language text, country text, zone text, groups text[], unit text, manager text,
-        delegates text[], absent_until date, left_on date,
+        second_mailboxes text[], language text, country text, zone text, groups text[],
+        unit text, manager text, delegates text[], absent_until date, left_on date,
         person_id bigint, manager_uid text NOT NULL DEFAULT '',
         delegate_uids text[] NOT NULL DEFAULT '{}'
     ) ON COMMIT DROP
 """
 _COPY: Final = """
-    COPY people_told (place, uid, name, local_name, address, other_addresses, language, country,
-        zone, groups, unit, manager, delegates, absent_until, left_on) FROM STDIN
+    COPY people_told (place, uid, name, local_name, address, other_addresses,
+        second_mailboxes, language, country, zone, groups, unit, manager, delegates,
+        absent_until, left_on) FROM STDIN
 """
 _INDEXES: Final = """
     CREATE INDEX ON people_told (uid); CREATE INDEX ON people_told (lower(uid));
@@ -73,6 +74,7 @@ _FIELDS: Final = (
     "local_name",
     "address",
     "other_addresses",
+    "second_mailboxes",
     "language",
     "country",
     "zone",
@@ -86,7 +88,7 @@ _FIELDS: Final = (
 _OURS: Final = ", ".join(f"person.{name}" for name in _FIELDS)
 _TOLD: Final = ", ".join(
     f"told.{name}::varchar[]"
-    if name in {"other_addresses", "groups", "delegate_uids"}
+    if name in {"other_addresses", "second_mailboxes", "groups", "delegate_uids"}
     else f"told.{name}"
     for name in _FIELDS
 )
@@ -174,13 +176,18 @@ def _line(place: int, record: PersonRecord) -> str:
     if is_odd("".join(texts)):
         texts = [escaped(text) for text in texts]
     uid, name, local_name, address, language, country, zone, unit, manager = texts
-    others, groups, delegates = (
+    others, seconds, groups, delegates = (
         array(each) if each else "{}"
-        for each in (record.other_addresses, record.groups, record.delegates)
+        for each in (
+            record.other_addresses,
+            record.second_mailboxes,
+            record.groups,
+            record.delegates,
+        )
     )
     return (
-        f"{place}\t{uid}\t{name}\t{local_name}\t{address}\t{others}\t{language}\t{country}\t"
-        f"{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{moment(record.absent_until)}\t"
+        f"{place}\t{uid}\t{name}\t{local_name}\t{address}\t{others}\t{seconds}\t{language}\t"
+        f"{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{moment(record.absent_until)}\t"
         f"{moment(record.left_on)}\n"
     )
 

@@ -18,7 +18,10 @@ class Person(models.Model):
     name = models.CharField(max_length=200)
     local_name = models.CharField(max_length=200, blank=True, default="")
     address = models.CharField(max_length=320, unique=True)  # folded to lower case
+    # Whatever else names this person in files; not all of it is an address.
     other_addresses = ArrayField(models.CharField(max_length=320), default=list)
+    # Those of them at which mail arrives: a name to log in with is not one.
+    second_mailboxes = ArrayField(models.CharField(max_length=320), default=list)
     language = models.CharField(max_length=35, default="en")  # BCP 47
     country = models.CharField(max_length=2, default="")  # ISO 3166-1 alpha-2
     zone = models.CharField(max_length=64, default="UTC")  # IANA

@@ -243,6 +243,7 @@ def _fill(row: Person, told: Told, now: datetime) -> None:
     row.local_name = record.local_name or row.local_name
     row.address = record.address
     row.other_addresses = list(record.other_addresses)
+    row.second_mailboxes = list(record.second_mailboxes)
     row.language = record.language
     row.country = record.country
     row.zone = record.zone

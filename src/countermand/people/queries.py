@@ -51,6 +51,7 @@ class PersonView:
     local_name: str
     address: str
     other_addresses: tuple[str, ...]
+    second_mailboxes: tuple[str, ...]
     language: str
     country: str
     zone: str
@@ -245,6 +246,7 @@ def _view(row: Person) -> PersonView:
         local_name=row.local_name,
         address=row.address,
         other_addresses=tuple(row.other_addresses),
+        second_mailboxes=tuple(row.second_mailboxes),
         language=row.language,
         country=row.country,
         zone=row.zone,

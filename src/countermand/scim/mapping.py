@@ -29,6 +29,7 @@ def told(user: User, *, language: str, zone: str) -> Told:
         name=_name(user, login)[:200],
         address=addresses[0],
         other_addresses=tuple(addresses[1:]),
+        second_mailboxes=tuple(each for each in addresses[1:] if each in _emails(user)),
         language=_language(user) or language,
         country=country,
         zone=person_facts.zone_name(user.timezone or "")
@@ -53,10 +54,17 @@ def told(user: User, *, language: str, zone: str) -> Told:
 
 def _addresses(user: User, login: str) -> list[str]:
     """Return all addresses, the one that mails go to first; nobody is left without any."""
+    found = [*_emails(user), folded_address(login)]
+    return list(dict.fromkeys(each for each in found if each)) or [
+        f"{login.lower().replace('@', '-')[:200]}{NOWHERE}"
+    ]
+
+
+def _emails(user: User) -> list[str]:
+    """Return where mails arrive, best first."""
     emails = sorted(user.emails or [], key=_rank)
-    texts = [*(email.value or "" for email in emails), login]
-    found = [folded for text in texts if (folded := folded_address(text))]
-    return list(dict.fromkeys(found)) or [f"{login.lower().replace('@', '-')[:200]}{NOWHERE}"]
+    folded = (folded_address(email.value or "") for email in emails)
+    return [each for each in folded if each]
 
 
 def _rank(email: Email) -> tuple[bool, bool]:

@@ -236,7 +236,7 @@ def test_whoever_has_two_addresses_is_corrected_at_both(world: World) -> None:
     number = world.sending()
     address = world.send(1)[0]
     person = next(p for p in world.people.values() if p.address == address)
-    person.other_addresses = ["asha@second.example.org"]
+    person.second_mailboxes = ["asha@second.example.org"]
     person.save()
 
     world.press(number, StopKind.TAKE_BACK)
@@ -254,7 +254,7 @@ def test_an_address_that_was_given_on_to_somebody_else_gets_no_correction(world:
     address = world.send(1)[0]
     told = next(p for p in world.people.values() if p.address == address)
     newcomer = world.person("newcomer", groups=["elsewhere"])
-    told.other_addresses = [newcomer.address]
+    told.second_mailboxes = [newcomer.address]
     told.save()
 
     world.press(number, StopKind.TAKE_BACK)

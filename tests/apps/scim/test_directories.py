@@ -75,7 +75,7 @@ def test_a_joiner_becomes_a_person_with_language_country_zone_unit_and_manager(
     asha = queries.person("asha@example.org")
     assert (asha.uid, asha.name, asha.language) == ("o-2", "Asha Verma", "hi-IN")
     assert (asha.country, asha.zone, asha.unit) == ("IN", "Asia/Kolkata", "Payments")
-    assert asha.other_addresses == ("old@example.org",)
+    assert asha.other_addresses == asha.second_mailboxes == ("old@example.org",)
     assert asha.manager_uid == "o-1"
     assert asha.groups == {"all-staff"}
 

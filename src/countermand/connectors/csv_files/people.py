@@ -27,6 +27,7 @@ from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.row_faults import row_fault, why
 
+_BETWEEN: Final = re.compile(r"[;|,\s]+")
 _SMTP: Final = re.compile("^smtp:", re.IGNORECASE).sub  # as Exchange writes addresses
 
 
@@ -83,7 +84,9 @@ class PeopleFiles:
             name=name[:200],
             address=address or "",
             local_name=clean(row["local_name"])[:200],
-            other_addresses=_other_addresses(row, address),
+            other_addresses=_further(row, ("upn", "other_addresses"), address),
+            # A name to log in with is no address: mail to it may be nobody's.
+            second_mailboxes=_further(row, ("other_addresses",), address),
             language=_language(row, faults) or self._defaults.language,
             country=country,
             zone=_zone(row, faults) or person_facts.only_zone_of(country) or self._defaults.zone,
@@ -131,10 +134,8 @@ def _name(row: Row) -> str:
     return whole or clean(f"{row['first_name']} {row['last_name']}")
 
 
-def _other_addresses(row: Row, main: str | None) -> tuple[str, ...]:
-    texts = [row["upn"]]
-    if others := row["other_addresses"]:
-        texts += re.split(r"[;|,\s]+", others)
+def _further(row: Row, columns: Sequence[str], main: str | None) -> tuple[str, ...]:
+    texts = [text for column in columns if row[column] for text in _BETWEEN.split(row[column])]
     found = (folded_address(_SMTP("", text)) for text in texts if text)
     return tuple(dict.fromkeys(each for each in found if each and each != main))
 

@@ -184,6 +184,7 @@ class LdapPeople:
             name=shown[:200],
             address=addresses[0],
             other_addresses=tuple(addresses[1:]),
+            second_mailboxes=tuple(addresses[1:]),
             language=person_facts.language_tag(_first(found, "preferredLanguage"))
             or self._directory.language,
             country=country,
