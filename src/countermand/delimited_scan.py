@@ -14,14 +14,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import chain, filterfalse, islice
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     import _csv
 
-_BATCH_BYTES: Final = 1 << 16
+_BATCH_BYTES: Final = 1 << 18
 _MOST_KNOWN: Final = 50_000
 _LONGEST_KNOWN: Final = 200  # bytes; longer keys are asked about each time
 _QUOTE: Final = b'"'
@@ -57,9 +58,16 @@ def wanted_records(
     `stream` stands behind `lines_before` lines. Raises csv.Error, UnicodeDecodeError, OSError and
     LineTooLong (for a line of more than `longest_line` bytes) as they are met.
     """
-    scan = _Scan(stream, key, longest_line, line=lines_before + 1)
+    asked = replace(key, is_wanted=_remembered(key.is_wanted))
+    scan = _Scan(stream, asked, longest_line, line=lines_before + 1)
     while text := scan.next_batch():
         yield from scan.records(text)
+
+
+def _remembered(is_wanted: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Ask about a short key once; what hits is nearly always the same few keys."""
+    remembered = lru_cache(maxsize=1024)(is_wanted)
+    return lambda key: remembered(key) if len(key) <= _LONGEST_KNOWN else is_wanted(key)
 
 
 @dataclass(slots=True)
@@ -139,6 +147,22 @@ class _Scan:
     def _read(
         self, lines: Sequence[bytes], suspects: Sequence[int]
     ) -> Iterator[tuple[int, list[str]]]:
+        try:
+            # Nearly always every record is one line: then one reader does for all of them.
+            texts = [lines[number].decode() for number in suspects]
+            records = list(csv.reader(texts, delimiter=self.key.delimiter, strict=True))
+        except (csv.Error, UnicodeDecodeError):  # broken, or one goes on in the next line
+            records = []
+        if len(records) < len(suspects):
+            yield from self._read_one_by_one(lines, suspects)
+            return
+        for number, fields in zip(suspects, records, strict=True):
+            if self._is_wanted(fields):
+                yield self.line + number, fields
+
+    def _read_one_by_one(
+        self, lines: Sequence[bytes], suspects: Sequence[int]
+    ) -> Iterator[tuple[int, list[str]]]:
         done = 0
         for number in suspects:
             if number < done:  # a part of the record before
@@ -150,13 +174,8 @@ class _Scan:
 
     def _record(self, lines: Sequence[bytes], number: int) -> tuple[list[str], int]:
         """Return the record that begins on a line, and how many lines it takes."""
-        line = lines[number].decode()
-        try:
-            return next(csv.reader((line,), delimiter=self.key.delimiter, strict=True)), 1
-        except csv.Error:  # broken, or it goes on in the next line
-            later = map(bytes.decode, islice(lines, number + 1, None))
-            reader = self._reader(chain((line,), later))
-            return next(reader), reader.line_num
+        reader = self._reader(map(bytes.decode, islice(lines, number, None)))
+        return next(reader), reader.line_num
 
     def _all_records(self, text: bytes) -> Iterator[tuple[int, list[str]]]:
         """Read a whole batch with `csv`, as plain readers do."""
