@@ -109,7 +109,9 @@ class Loader:
         """Mark as gone what the run does not list, except devices whose row was left out."""
         if self._here_before > self.tally.known_before:
             left = {"left": list(left_as_they_are)}
+            _executed(statements.WHOLE)
             missing = _executed(statements.MARK_GONE, self._facts | left)
+            _executed(statements.NO_LONGER_WHOLE)
             self.tally.gone += missing
             self.tally.known_before += missing
         self._said.close()

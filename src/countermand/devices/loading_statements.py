@@ -1,8 +1,9 @@
 """The statements of a load: what a run says, beside what is known, in sets.
 
 Each works on the tables of `said_rows`, which hold one batch. Where nothing can be known of its
-devices (`may_be_known`), nothing is looked for. `ROOM` is for hashes and sorts in memory, and for
-finding a batch by index in a table fifty times as long.
+devices (`may_be_known`), nothing is looked for; else each is looked up by its index (LATERAL with
+OFFSET): right after a first import nothing is known of how the tables are filled, and the planner
+once compared every device with every other. `ROOM` is for hashes and sorts in memory.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 ROOM: Final = """
-    SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true),
-        set_config('random_page_cost', '1.1', true)
+    SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true)
 """
 
 # Column, and what a report says of it; what it leaves unsaid stays as it was known.
@@ -57,9 +57,10 @@ NEXT: Final = f"""
         SELECT said.place, said.is_first, said.source_device_id, {_VALUES}, said.is_gone,
             said.unsaid, said.inventory_at, said.sight, said.alias_kinds, said.alias_values,
             known.id AS old_id, {_OLD}
-        FROM devices_said AS said LEFT JOIN devices_device AS known
-            ON %(may_be_known)s AND known.source = %(source)s
-                AND known.source_device_id = said.source_device_id
+        FROM devices_said AS said LEFT JOIN LATERAL (
+            SELECT * FROM devices_device AS one
+            WHERE one.source = %(source)s AND one.source_device_id = said.source_device_id OFFSET 0
+        ) AS known ON %(may_be_known)s
         WHERE said.turn = %(turn)s ORDER BY said.place
     ) AS said;
     ANALYZE devices_next (id, sight)
@@ -114,6 +115,9 @@ ADD_NAMES: Final = """
         SELECT FROM devices_devicealias AS old
         WHERE old.device_id = named.id AND old.kind = named.kind AND old.value = named.value)
 """
+# All devices of the source are compared: never one by one.
+WHOLE: Final = "SELECT set_config('enable_nestloop', 'off', true)"
+NO_LONGER_WHOLE: Final = "SELECT set_config('enable_nestloop', 'on', true)"
 LIST: Final = "INSERT INTO devices_listed SELECT id FROM devices_next"
 MARK_GONE: Final = """
     UPDATE devices_device AS known SET gone_at = %(as_of)s
@@ -172,8 +176,10 @@ OBSERVATIONS: Final = f"""
     ), weighed AS MATERIALIZED (
         SELECT new.*, old.id AS old_id, coalesce(old.presence, 'unknown') AS before,
             {_STANDS} AS stands
-        FROM new LEFT JOIN devices_observation AS old
-            ON %(may_be_known)s AND old.device_id = new.device_id AND old.app_id = new.app_id
+        FROM new LEFT JOIN LATERAL (
+            SELECT * FROM devices_observation AS one
+            WHERE one.device_id = new.device_id AND one.app_id = new.app_id OFFSET 0
+        ) AS old ON %(may_be_known)s
     ), added AS (
         INSERT INTO devices_observation
             (device_id, app_id, {", ".join(_WRITTEN)}, collected_at, run_id)
