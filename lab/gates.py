@@ -34,6 +34,7 @@ from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from lab.ground import HERE, TOKEN, end, open_folder, until
 
 ORDER: Final = "CM-7Q4K"
+SENDS: Final = "CM-8R56"  # a second order, whose devices may send while they may not read
 NOW: Final = datetime.now(UTC)  # noqa: TID251  (the gate is a real process with a real clock)
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
@@ -142,17 +143,20 @@ def _furnish(folder: DataFolder, entries: Iterable[Entry]) -> None:
 
 
 def _publish(folder: DataFolder, instance: str) -> None:
-    order = PublishedOrder(
-        number=ORDER,
-        phase="enforcing",
-        enforcement="gate",
-        exercise=False,
-        epoch=1,
-        sending_while_paused=False,
-    )
+    orders = [
+        PublishedOrder(
+            number=number,
+            phase="enforcing",
+            enforcement="gate",
+            exercise=False,
+            epoch=1,
+            sending_while_paused=sends,
+        )
+        for number, sends in ((ORDER, False), (SENDS, True))
+    ]
     machine = ThisMachine()
     signer = keys.PublisherKey.load(folder.keys)
-    content = payload([order], instance=instance, sequence=1, issued_ms=machine.wall_ms())
+    content = payload(orders, instance=instance, sequence=1, issued_ms=machine.wall_ms())
     signed = SignedSet(content, signer.sign(content), signer.key_id)
     states = OrderStates(keys=keys.GateKeys.load(folder.keys), instance=instance, time=machine)
     states.receive(signed, at_once=True)
