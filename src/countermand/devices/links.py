@@ -220,3 +220,9 @@ def links_of(device_id: int) -> tuple[LinkView, ...]:
         )
         for row in rows.order_by("kind", "value")
     )
+
+
+def in_custody(device_ids: Collection[int]) -> frozenset[int]:
+    """Return those of these devices that somebody looks after for others."""
+    rows = Device.objects.filter(pk__in=list(device_ids), custodian_id__isnull=False)
+    return frozenset(rows.values_list("pk", flat=True)) if device_ids else frozenset()

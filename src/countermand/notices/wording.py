@@ -101,7 +101,9 @@ class KnownDevice:
     """What is known of one ordered app on one device; `short_id` is shown, the rest is not.
 
     `seen_at` is when the list of apps was taken, None where the source does not say.
-    `said_removed_at` is set while the person's own word holds.
+    `said_removed_at` is set while the person's own word holds. `in_custody`: its reader looks after
+    it for others; `reads_mail_of` names whose mail is read on it besides; `held_by` names somebody
+    else whose device it is, and then nothing is said of what is on it.
     """
 
     name: str
@@ -110,6 +112,9 @@ class KnownDevice:
     presence: Presence
     seen_at: datetime | None = None
     said_removed_at: datetime | None = None
+    in_custody: bool = False
+    reads_mail_of: tuple[str, ...] = ()
+    held_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +313,10 @@ def _devices(person: Addressee, devices: Sequence[KnownDevice], language: str) -
 
 def _device(device: KnownDevice, zone: str, language: str) -> str:
     say = word_store.sentences(language)
+    if device.held_by:
+        return say["device.reads_your_mail"].format(
+            device=_label(device, language), holder=device.held_by
+        )
     at = device.seen_at
     if device.said_removed_at is not None:
         key, at = "device.said_removed", device.said_removed_at
@@ -315,11 +324,17 @@ def _device(device: KnownDevice, zone: str, language: str) -> str:
         key = f"device.{device.presence.value}" + ("" if at else "_undated")
     else:
         key = f"device.{device.presence.value}"
-    return say[key].format(
+    said = say[key].format(
         device=_label(device, language),
         app=device.app_name,
         when=moments.moment(at, zone, language) if at else "",
     )
+    if device.in_custody:
+        said = f"{said} {say['device.in_custody']}"
+    if device.reads_mail_of:
+        owners = moments.listed(device.reads_mail_of, language)
+        said = f"{said} {say['device.reads_mail_of'].format(owners=owners)}"
+    return said
 
 
 def _label(device: KnownDevice, language: str) -> str:

@@ -19,7 +19,7 @@ from countermand.notices import actions as notices
 from countermand.notices import moments, wording
 from countermand.notices import queries as ledger
 from countermand.notices.wording import Addressee, KnownDevice, MailFacts, Signatory, Values
-from countermand.orders import documents, rule_log
+from countermand.orders import documents, rule_log, shared_use
 from countermand.orders.cells import Cell, PersonCells, cells_of, person_facts
 from countermand.orders.models import Affected, Approval, Order, Revision, ToldDevice
 from countermand.orders.pace import Pace
@@ -28,9 +28,11 @@ from countermand.orders.planning import (
     own_deadline,
     promised_deadline,
 )
+from countermand.orders.shared_use import Beside
 from countermand.people import queries as people
 from countermand.people.queries import PersonView
 
+NOTHING_BESIDE: Final = Beside()
 _SLICE: Final = 1000
 _T = TypeVar("_T")
 
@@ -85,7 +87,10 @@ def addressee(person: PersonView) -> Addressee:
 
 
 def known_devices(
-    cells: Iterable[Cell], document: OrderDocument, language: str
+    cells: Iterable[Cell],
+    document: OrderDocument,
+    language: str,
+    beside: Beside = NOTHING_BESIDE,
 ) -> list[KnownDevice]:
     """Return what a mail may say of a person's devices, app by app."""
     names = documents.app_names(document)
@@ -99,6 +104,8 @@ def known_devices(
             presence=seen.presence if seen else Presence.UNKNOWN,
             seen_at=seen.shown_at if seen else None,
             said_removed_at=seen.attested_at if seen and seen.is_excused else None,
+            in_custody=cell.device.id in beside.in_custody,
+            reads_mail_of=beside.reads_mail_of.get(cell.device.person_id, ()),
         )
         for cell in cells
         for seen in (cell.worth_telling() or (None,))
@@ -185,7 +192,9 @@ def _tell(
     told: list[ToldDevice] = []
     left: list[int] = []
     moved: dict[int, datetime | None] = {}
-    for whole in cells_of(voice.document, known):
+    wholes = list(cells_of(voice.document, known))
+    also = shared_use.beside(voice.document, wholes, people.mail_readers())
+    for whole in wholes:
         row = known[whole.person.id]
         if whole.person.has_left(now.date()):
             left.append(whole.person.id)
@@ -197,7 +206,10 @@ def _tell(
         if deadline != row.own_deadline_at:
             moved[row.person_id] = row.own_deadline_at = deadline
         cells = [cell for cell in whole.cells if cell.in_scope]
-        fresh.append(notice_row(voice, whole, cells, row, due=due, deadline=deadline, now=now))
+        notice = notice_row(
+            voice, whole, cells, row, due=due, deadline=deadline, now=now, beside=also
+        )
+        fresh.append(notice)
         told += _named(voice.order, row, cells, deadline)
         row.notices += 1
     rule_log.people_left(voice.order.number, left, now=now)
@@ -234,7 +246,8 @@ def tell_one(
     )
     deadline = own_deadline(document, whole.person, told_at=now)
     cells = [cell for cell in whole.cells if cell.device.id in device_ids]
-    fresh = notice_row(voice, whole, cells, row, due=now, deadline=deadline, now=now)
+    also = shared_use.beside(document, [whole])
+    fresh = notice_row(voice, whole, cells, row, due=now, deadline=deadline, now=now, beside=also)
     notices.add_notices([fresh], ids=context.ids)
     ToldDevice.objects.bulk_create(
         _named(order, row, cells, deadline), ignore_conflicts=True, batch_size=_SLICE
@@ -268,6 +281,7 @@ def notice_row(
     due: datetime,
     deadline: datetime,
     now: datetime,
+    beside: Beside = NOTHING_BESIDE,
 ) -> notices.NewNotice:
     """Return the next notice of a person, about these devices, with this deadline."""
     language = voice.language(whole.person)
@@ -277,7 +291,8 @@ def notice_row(
         told_at=due,
         own_deadline_at=deadline,
     )
-    devices = known_devices(cells, voice.document, language)
+    devices = known_devices(cells, voice.document, language, beside)
+    devices += beside.read_on.get(whole.person.id, ())
     return new_notice(
         voice,
         whole.person,

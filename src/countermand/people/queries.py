@@ -202,6 +202,33 @@ def id_at_address(address: str) -> int | None:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class MailReader:
+    """Somebody (`holder`) who reads the mail of somebody else as well (`owner`)."""
+
+    owner_id: int
+    owner_name: str
+    holder_id: int
+    holder_name: str
+
+
+def mail_readers() -> tuple[MailReader, ...]:
+    """Return everybody who reads the mail of another: assistants and delegates; few, mostly."""
+    owners = Person.objects.exclude(delegate_uids=[]).order_by("pk")
+    rows = list(owners.values_list("pk", "name", "delegate_uids"))
+    uids = {uid for _, _, named in rows for uid in named}
+    holders = {
+        uid: (pk, name)
+        for pk, uid, name in Person.objects.filter(uid__in=uids).values_list("pk", "uid", "name")
+    }
+    return tuple(
+        MailReader(owner, name, *holders[uid])
+        for owner, name, named in rows
+        for uid in named
+        if uid in holders
+    )
+
+
 def owners_of(addresses: Collection[str]) -> dict[str, int]:
     """Return whose own address each of these is now; those that are nobody's are left out."""
     rows = (
