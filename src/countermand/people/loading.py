@@ -213,6 +213,8 @@ def write(tally: Tally, *, left_out: Sequence[str], today: date) -> None:
             cursor.execute(_CHANGE)
         if tally.new:
             cursor.execute(_ADD)
+        if tally.new or tally.changed:
+            cursor.execute("ANALYZE people_person")  # by itself it waits a minute
 
 
 def clear_away() -> None:

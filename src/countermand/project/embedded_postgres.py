@@ -278,6 +278,8 @@ class EmbeddedPostgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
             "max_connections": "200",
+            # Tables of an order grow from nothing to all its people within seconds.
+            "autovacuum_naptime": "10s",
         }
         if not self._durable:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

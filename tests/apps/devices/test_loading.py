@@ -131,6 +131,17 @@ def test_statements_do_not_grow_with_devices() -> None:
     assert statements(500) == statements(5)
 
 
+def test_the_database_knows_at_once_how_much_there_is() -> None:
+    load(Told([phone(n, carries=True) for n in range(500)]))
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, reltuples FROM pg_class"
+            " WHERE relname IN ('devices_device', 'devices_observation', 'devices_devicealias')"
+        )
+        assert all(rows >= 500 for _, rows in cursor.fetchall())
+
+
 def test_a_device_that_is_not_listed_is_gone_and_comes_back() -> None:
     everyone = [phone(n) for n in range(10)]
     load(Told(everyone))
