@@ -1,6 +1,6 @@
 """One run of one source, set by set: it is laid out beside what is known, and differences written.
 
-The next ten thousand devices are read while those before them are written.
+The next five thousand devices are read while those before them are written.
 
 Called inside a transaction that the caller may still roll back. A device that the run does not
 list is marked as gone, never deleted; what is known of an app changes only by stronger evidence.
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from countermand import older_objects
 from countermand.devices import loading_statements as statements
 from countermand.devices import said_rows
 from countermand.devices.models import Device, ImportRun, Observation
@@ -81,9 +82,10 @@ class Loader:
         mine = Device.objects.filter(source=self._run.source)
         self._is_first = not mine.exists()
         self._here_before = self._count_here()
-        for batch in self._batches(iter(reports)):
-            self._write(batch)
-            yield batch.devices
+        with older_objects.at_rest():
+            for batch in self._batches(iter(reports)):
+                self._write(batch)
+                yield batch.devices
 
     def _batches(self, reports: Iterator[DeviceReport]) -> Iterator[Batch]:
         """Read the next batch while one is written: in a thread, but only where there is a next."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from countermand.copy_text import NULL, array, escaped, is_odd, moment
 from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import Alias, AliasKind, DeviceReport
 
-BATCH: Final = 10_000  # devices that are read while those before them are written
+BATCH: Final = 5_000  # devices that are read while those before them are written
 _TABLES: Final = """
     DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next, devices_listed;
     CREATE TEMPORARY TABLE devices_said (
@@ -189,7 +190,11 @@ def _arrays(aliases: Sequence[Alias]) -> tuple[str, str]:
     pairs = [(alias.kind, alias.value) for alias in aliases]
     if len(pairs) > 1:
         pairs = sorted(set(pairs))
-    return array([kind for kind, _ in pairs]), array([value for _, value in pairs])
+    kinds, values = zip(*pairs, strict=True)
+    return _array_of_kinds(kinds), array(values)
+
+
+_array_of_kinds = lru_cache(maxsize=256)(array)
 
 
 def _short_id(report: DeviceReport) -> str:

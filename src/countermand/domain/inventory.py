@@ -52,9 +52,14 @@ class Alias:
 
 def aliases_of(pairs: Iterable[tuple[AliasKind, str]]) -> tuple[Alias, ...]:
     """Return the aliases that name something: empty texts and all-zero ids are nobody's name."""
-    named = [(kind, value.strip()) for kind, value in pairs if value]
-    kept = [Alias(kind, value) for kind, value in named if names_something(value)]
-    return tuple(dict.fromkeys(kept)) if len(kept) > 1 else tuple(kept)
+    kept = [
+        Alias(kind, value.strip())
+        for kind, value in pairs
+        if value and names_something(value.strip())
+    ]
+    if len(kept) == len({alias.kind for alias in kept}):
+        return tuple(kept)
+    return tuple(dict.fromkeys(kept))
 
 
 def names_something(value: str) -> bool:
