@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -76,6 +76,11 @@ class SealedEntry:
 def body_of(facts: EntryFacts) -> bytes:
     """Return the part of a record that the seal covers."""
     return _BODY.pack(*numbers_of(facts))
+
+
+def body_of_numbers(order: bytes, presence: int, flags: int, instants: Iterable[int]) -> bytes:
+    """Return the same of an entry that is there as `EntryNumbers` has it."""
+    return _BODY.pack(order, presence, flags, *instants)
 
 
 def seal(key: bytes, door: bytes, body: bytes) -> bytes:

@@ -184,10 +184,9 @@ def rule_of(state: OrderStateFacts) -> OrderRule:
 
 def numbers_of(facts: EntryFacts) -> EntryNumbers:
     """Return the same facts as numbers; a presence that is not known here is "unknown"."""
-    known = facts.presence in _PRESENCES
     return EntryNumbers(
         order=order_bytes(facts.order_number),
-        presence=_PRESENCES.index(facts.presence) if known else 0,
+        presence=presence_number(facts.presence),
         flags=_MAY_CLOSE if facts.may_close else 0,
         evidence_at=_number(facts.evidence_at),
         fresh_until=_number(facts.fresh_until),
@@ -197,6 +196,11 @@ def numbers_of(facts: EntryFacts) -> EntryNumbers:
         attested_at=_number(facts.attested_at),
         override_until=_number(facts.override_until),
     )
+
+
+def presence_number(presence: str) -> int:
+    """Return a presence as it stands in `EntryNumbers`."""
+    return _PRESENCES.index(presence) if presence in _PRESENCES else 0
 
 
 def facts_of(numbers: EntryNumbers) -> EntryFacts:

@@ -16,14 +16,11 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import psycopg
 
-from countermand.domain.device_key import door_key
-from countermand.domain.door_record import body_of
-from countermand.domain.verdict import EntryFacts
-from countermand.gate import log_lines
+from countermand.gate import feed_rows, log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.machine_time import MachineTime
 from countermand.gate.order_states import OrderStates, Received, SignedSet
@@ -32,20 +29,11 @@ from countermand.gate.table import FeedRow, Table
 CHANNEL: Final = "countermand_gate"
 TALLY_EVERY_MS: Final = 60_000
 _BATCH: Final = 5_000
+_MANY: Final = 20_000
 _CONNECT_S: Final = 5
 _LONGEST_STATEMENT_MS: Final = 60_000
 # A set read this soon after the look before cannot have waited for us.
 _AT_ONCE_MS: Final = 5_000
-_SELECT: Final = """
-    SELECT id, version, deleted, login, device_key, order_number, presence, evidence_at,
-           fresh_until, may_close, closes_at, noticed_at, lock_accepted_at, attested_at,
-           override_until, checksum
-    FROM enforcement_doorentry
-"""
-_ABOVE: Final[LiteralString] = (
-    _SELECT + " WHERE (version, id) > (%s, %s) ORDER BY version, id LIMIT %s"
-)
-_ALL: Final[LiteralString] = _SELECT + " WHERE NOT deleted ORDER BY version, id"
 _HEAD: Final = "SELECT version FROM enforcement_feedhead WHERE id = 1"
 _TALLY: Final = """
     SELECT (SELECT version FROM enforcement_feedhead WHERE id = 1), count(*),
@@ -197,6 +185,11 @@ class EntriesFollower(Follower):
         if head < self._table.place().version:
             self._read_all(connection, why="the database is older than the table")
             return
+        place = self._table.place()
+        if feed_rows.waiting(connection, place.version, place.row_id, _MANY) == _MANY:
+            # Each batch is put on the disk, where its entries lie far apart: all at once is less.
+            self._read_all(connection, why="many entries changed")
+            return
         self._read_above(connection)
         gap = self._table.place().version < head
         if gap or self._tally_is_due():
@@ -211,11 +204,12 @@ class EntriesFollower(Follower):
         place = self._table.place()
         version, row_id = place.version, place.row_id
         while not self._stop.is_set():
-            rows = connection.execute(_ABOVE, [version, row_id, _BATCH]).fetchall()
+            rows = feed_rows.changed(connection, version, row_id, _BATCH)
             if not rows:
                 return
             row_id, version = rows[-1][0], rows[-1][1]
-            self._table.apply(self._read_rows(rows), version=version, row_id=row_id)
+            changes = self._understood(map(feed_rows.change_of, rows))
+            self._table.apply(changes, version=version, row_id=row_id)
 
     def _heal(self, connection: psycopg.Connection[Any]) -> None:
         place = self._table.place()
@@ -235,14 +229,11 @@ class EntriesFollower(Follower):
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             head = _head(connection)
-            with connection.cursor(name="all_entries") as cursor:
-                cursor.itersize = _BATCH
-                cursor.execute(_ALL)
-                self._table.replace_all(self._read_rows(cursor), version=head, row_id=_LAST_ID)
+            entries = self._understood(feed_rows.everything(connection))
+            self._table.replace_all(entries, version=head, row_id=_LAST_ID)
 
-    def _read_rows(self, rows: Iterable[tuple[Any, ...]]) -> Iterable[FeedRow]:
-        for row in rows:
-            change = _change(row)
+    def _understood(self, changes: Iterable[FeedRow | None]) -> Iterable[FeedRow]:
+        for change in changes:
             if change is None:
                 self._source.counts.add("doubts", kind="entry_not_understood")
             else:
@@ -256,31 +247,6 @@ _LAST_ID: Final = 2**63 - 1
 def _head(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute(_HEAD).fetchone()
     return int(row[0]) if row else 0
-
-
-def _change(row: tuple[Any, ...]) -> FeedRow | None:
-    (_, _, deleted, login, device, number, presence, evidence, fresh, may_close,
-     closes, noticed, lock, attested, override, checksum) = row  # fmt: skip
-    door = door_key(login, device)
-    if deleted:
-        return FeedRow(door, number, None)
-    facts = EntryFacts(
-        order_number=number,
-        presence=presence,
-        evidence_at=evidence,
-        fresh_until=fresh,
-        may_close=may_close,
-        closes_at=closes,
-        noticed_at=noticed,
-        lock_accepted_at=lock,
-        attested_at=attested,
-        override_until=override,
-    )
-    try:
-        sealed = bytes.fromhex(checksum)
-    except ValueError:
-        return None
-    return FeedRow(door, number, body_of(facts) + sealed) if len(sealed) == 16 else None  # noqa: PLR2004
 
 
 def _unpacked(signature: str) -> bytes:

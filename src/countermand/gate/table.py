@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import lmdb
 
@@ -25,14 +25,15 @@ _MAP_BYTES: Final = 1 << 34
 _MAX_READERS: Final = 510
 _PLACE: Final = b"place"
 _TALLIED_BYTES: Final = 8
+_PARTS: Final = 256  # by the first byte of a key
+_AT_ONCE: Final = 512
 
 
 def _nothing() -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     """One change: the record of one order on one door, or None when it is gone."""
 
     door: bytes
@@ -130,20 +131,37 @@ class Table:
 
     def apply(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
         """Store changes durably, and the place in the feed up to which they reach."""
-        self._write(rows, Place(version, row_id), anew=False)
+        with self._env.begin(write=True) as writing:
+            self._change(writing, rows, Place(version, row_id))
 
     def replace_all(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
-        """Put these rows in the place of everything; readers see the old until all is there."""
-        self._write(rows, Place(version, row_id), anew=True)
+        """Put these rows, one for each order and door, in the place of everything.
 
-    def _write(self, rows: Iterable[FeedRow], to: Place, *, anew: bool) -> None:
+        Readers see the old until all is there.
+        """
+        # In parts, so that the thread that answers gets its turn between them.
+        parts: list[dict[bytes, bytes]] = [{} for _ in range(_PARTS)]
+        count, folded = 0, 0
+        for door, _, record in rows:
+            if record is not None:
+                doors = parts[door[0]]
+                before = doors.get(door)
+                doors[door] = record if before is None else before + record
+                count, folded = count + 1, folded ^ _folded(_seal(record))
+        place = Place(version, row_id, count, folded)
         with self._env.begin(write=True) as writing:
-            self._write_in(writing, rows, to, anew=anew)
-
-    def _write_in(self, writing: Any, rows: Iterable[FeedRow], to: Place, *, anew: bool) -> None:
-        before = Place() if anew else _place(writing.get(_PLACE, db=self._about))
-        if anew:
             writing.drop(self._doors, delete=False)
+            with writing.cursor(self._doors) as filling:
+                # In the order of their keys they are laid page behind page.
+                for doors in parts:
+                    entries = sorted(doors.items())
+                    doors.clear()
+                    for start in range(0, len(entries), _AT_ONCE):
+                        filling.putmulti(entries[start : start + _AT_ONCE], append=True)
+            writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
+
+    def _change(self, writing: Any, rows: Iterable[FeedRow], to: Place) -> None:
+        before = _place(writing.get(_PLACE, db=self._about))
         count, folded = before.count, before.folded
         for row in rows:
             stored = writing.get(row.door, b"", db=self._doors)

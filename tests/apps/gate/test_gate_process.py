@@ -154,6 +154,7 @@ def test_what_a_gate_knew_it_knows_after_a_kill_without_any_database(
     gate: RunningGate, folder: DataFolder
 ) -> None:
     gate.until("followed", lambda: gate.control("GET", "/ready")[1]["follows_entries"])
+    gate.until("known", lambda: gate.control("GET", "/ready")[1]["follows_states"])
     gate.kill()
 
     with running_gate(folder) as again:

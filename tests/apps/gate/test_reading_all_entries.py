@@ -1,0 +1,102 @@
+"""Reading all entries at once says the same as reading them one change after the other."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from countermand.domain.door_record import KNOWN_DEVICE
+from countermand.enforcement.actions import DoorFacts, compile_entries
+from countermand.enforcement.models import DoorEntry, FeedHead
+from countermand.gate import feed_rows
+from countermand.gate.table import FeedRow, Table
+from tests.apps.gate.test_gate_process import database_url
+from tests.gate_world import ASHA, ORDER, door, make_folder, now, publisher
+
+OTHER = "CM-2K7Q"
+
+
+@pytest.fixture(autouse=True)
+def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Really commit, and empty these tables only."""
+    with django_db_blocker.unblock():
+        yield
+        for each in (DoorEntry, FeedHead):
+            each.objects.all().delete()
+        connection.close()
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> None:
+    """Doors of every kind: shut, excused, only known, of two orders at once, of Hindi, and gone."""
+    hand = publisher(make_folder(tmp_path / "data"))
+    known = DoorFacts(login=ASHA, device="only-known", device_id=9, person_id=1, entry=KNOWN_DEVICE)
+    first = [
+        door("phone-a"),
+        door("phone-b", presence="absent", noticed_at=None, lock_accepted_at=None),
+        door("phone-c", override_until=now() + timedelta(hours=4), attested_at=now()),
+        door("phone-d", login="आशा@amber.example", evidence_at=None, fresh_until=None),
+        door("phone-gone", may_close=False),
+    ]
+    compile_entries(ORDER, first, publisher=hand, now=now())
+    compile_entries(ORDER, first[:-1], publisher=hand, now=now())
+    compile_entries("", [known], publisher=hand, now=now())
+    second = [door("phone-a", order_number=OTHER), door("phone-e", order_number=OTHER)]
+    compile_entries(OTHER, second, publisher=hand, now=now())
+
+
+def read(how: str) -> list[FeedRow | None]:
+    with psycopg.connect(database_url()) as source:
+        if how == "at once":
+            return list(feed_rows.everything(source))
+        return [feed_rows.change_of(row) for row in feed_rows.changed(source, 0, 0, 1000)]
+
+
+def test_both_ways_read_the_same_entries(entries: None) -> None:
+    at_once, one_by_one = read("at once"), read("one by one")
+
+    assert len(at_once) == 7
+    assert None not in at_once
+    standing = [each for each in _all(one_by_one) if each.record is not None]
+    assert sorted(_all(at_once), key=str) == sorted(standing, key=str)
+
+
+def test_both_ways_leave_the_same_table(entries: None, tmp_path: Path) -> None:
+    at_once, step_by_step = Table(tmp_path / "at-once"), Table(tmp_path / "step-by-step")
+    step_by_step.apply([FeedRow(b"x" * 16, ORDER, None)], version=1, row_id=1)
+    at_once.replace_all(_all(read("at once")), version=9, row_id=9)
+    step_by_step.apply(_all(read("one by one")), version=9, row_id=9)
+
+    assert at_once.place() == step_by_step.place()
+    for door_of, _, _ in _all(read("one by one")):
+        mine, theirs = at_once.stored(door_of), step_by_step.stored(door_of)
+        assert sorted(mine or b"") == sorted(theirs or b"")
+    at_once.close()
+    step_by_step.close()
+
+
+def test_a_row_that_nobody_could_have_sealed_is_left_out(entries: None) -> None:
+    DoorEntry.objects.filter(device_key="phone-b").update(checksum="no seal")
+
+    rows = read("at once")
+
+    assert rows.count(None) == 1
+    assert len(rows) == 7
+
+
+def test_how_many_wait_is_counted_up_to_a_bound(entries: None) -> None:
+    with psycopg.connect(database_url()) as source:
+        everything = feed_rows.waiting(source, 0, 0, 1000)
+        assert everything == DoorEntry.objects.count()
+        assert feed_rows.waiting(source, 0, 0, 3) == 3
+        last: Any = DoorEntry.objects.order_by("version", "id").last()
+        assert feed_rows.waiting(source, last.version, last.id, 1000) == 0
+
+
+def _all(rows: list[FeedRow | None]) -> list[FeedRow]:
+    return [each for each in rows if each is not None]
