@@ -15,7 +15,6 @@ from psycopg.types.json import Jsonb
 from countermand.data_folder import DataFolder, write_json
 from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument
-from countermand.enforcement import actions as enforcement
 from countermand.enforcement.actions import Compiled, Publisher
 from countermand.gate import keys
 from countermand.orders import documents, doors
@@ -42,8 +41,7 @@ def document() -> OrderDocument:
 def compiled(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
     """Bring the entries to what is known, the whole way."""
     order = Order.objects.get(number=number)
-    facts = doors.door_facts(order, document(), now=now)
-    return enforcement.compile_entries(number, facts, publisher=publisher, now=now)
+    return doors.compile_order(order, document(), publisher=publisher, now=now)
 
 
 def give_columns_their_defaults(connection: psycopg.Connection[Any]) -> None:

@@ -15,13 +15,16 @@ USED_DEVICES: Final = """
     SELECT device.id AS device_id, device.person_id
     FROM devices_device device WHERE device.gone_at IS NULL AND device.person_id IS NOT NULL
 """
-# device_id, person_id, value
-DOOR_NAMES: Final = """
-    SELECT device.id AS device_id, device.person_id, alias.value
-    FROM devices_device device JOIN devices_devicealias alias ON alias.device_id = device.id
-    WHERE device.gone_at IS NULL AND device.person_id IS NOT NULL
-      AND alias.kind IN ('eas_device_id', 'device_password') AND alias.confirmed_by_id IS NULL
+# name_id, device_id, value
+NAMES_OF_SOURCES: Final = """
+    SELECT id AS name_id, device_id, value FROM devices_devicealias
+    WHERE kind IN ('eas_device_id', 'device_password') AND confirmed_by_id IS NULL
 """
+# device_id, person_id, value
+DOOR_NAMES: Final = f"""
+    SELECT used.device_id, used.person_id, name.value
+    FROM ({USED_DEVICES}) used JOIN ({NAMES_OF_SOURCES}) name ON name.device_id = used.device_id
+"""  # noqa: S608  (constants of ours)
 
 
 def stamp() -> str:

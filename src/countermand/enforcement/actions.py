@@ -17,17 +17,19 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from countermand.data_folder import DataFolder
-from countermand.domain.device_key import door_key, normal_device, normal_login
+from countermand.domain.device_key import door_key
 from countermand.domain.door_record import body_of, seal
 from countermand.domain.published_states import VALID_FOR_S, PublishedOrder, payload
 from countermand.domain.verdict import EntryFacts
 from countermand.enforcement import queries
+from countermand.enforcement.door_claims import Claims
 from countermand.enforcement.door_facts import Compiled, DoorFacts
 from countermand.enforcement.entry_writes import raise_version, tell_gates, write_differences
 from countermand.enforcement.models import DoorEntry, Override, PublishedState
 from countermand.gate import keys
 
 __all__ = [
+    "Claims",
     "Compiled",
     "DoorFacts",
     "PublishedOrder",
@@ -63,42 +65,29 @@ class Publisher:
 
 
 def compile_entries(
-    order_number: str, facts: Iterable[DoorFacts], *, publisher: Publisher, now: datetime
+    order_number: str,
+    claims: Claims | Iterable[DoorFacts],
+    *,
+    publisher: Publisher,
+    now: datetime,
+    person_ids: Collection[int] | None = None,
 ) -> Compiled:
-    """Make the entries of one order equal to `facts`, writing differences only.
+    """Make the entries of one order equal to what is claimed, writing differences only.
 
-    `facts` holds every door of every affected device: what is missing from it is taken away. What
-    a person said meanwhile, and overrides that hold at `now`, are kept whatever `facts` say. Every
-    5,000 differences are one transaction; cut off in between, each entry is still a true one.
+    `claims` holds every door of every affected device: what is missing from it is taken away. With
+    `person_ids` it holds those of these people alone, and the entries of others stay. What a person
+    said meanwhile, and overrides that hold at `now`, are kept whatever is claimed. Every 5,000
+    differences are one transaction; cut off in between, each entry is still a true one.
     """
     # Before the openings are read: one that is written from here on is not taken back below.
     version = queries.feed_version()
-    let_through = {each.device_id: each.until for each in queries.overrides(order_number, now=now)}
-    attested = queries.attested_doors(order_number)
-
-    def with_openings() -> Iterable[DoorFacts]:
-        for each in facts:
-            entry = each.entry
-            if attested:
-                door = (normal_login(each.login), normal_device(each.device))
-                said_at = _latest(entry.attested_at, attested.get(door))
-            else:
-                said_at = entry.attested_at
-            until = _latest(entry.override_until, let_through.get(each.device_id))
-            known = (order_number, said_at, until)
-            if (entry.order_number, entry.attested_at, entry.override_until) == known:
-                yield each  # almost every one, out of a million
-                continue
-            opened = replace(
-                entry, order_number=order_number, attested_at=said_at, override_until=until
-            )
-            yield replace(each, entry=opened)
-
     return write_differences(
         order_number,
-        with_openings(),
+        claims,
         entry_key=publisher.entry_key,
         read_at_version=version,
+        now=now,
+        person_ids=person_ids,
     )
 
 
@@ -172,14 +161,9 @@ def clear_override(
     return _rewrite(device_id, as_before, publisher=publisher, order_numbers=[order_number])
 
 
-def clear(order_number: str, *, publisher: Publisher) -> Compiled:
+def clear(order_number: str, *, publisher: Publisher, now: datetime) -> Compiled:
     """Take all entries of an order away, once it is closed or corrected."""
-    return write_differences(
-        order_number,
-        (),
-        entry_key=publisher.entry_key,
-        read_at_version=queries.feed_version(),
-    )
+    return compile_entries(order_number, (), publisher=publisher, now=now)
 
 
 @transaction.atomic

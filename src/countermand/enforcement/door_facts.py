@@ -23,11 +23,23 @@ class DoorFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DoorEntryRow:
+    """One entry with the door that it belongs to."""
+
+    login: str
+    device: str
+    device_id: int
+    person_id: int
+    entry: EntryFacts
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """What one compilation changed; `doubtful` doors were claimed by two devices and stay open.
 
     `without_key` facts named no device that a door could ever recognise. `version` is that of
-    the feed afterwards.
+    the feed afterwards. `no_longer_present` are entries as they were, of doors that were told of
+    the app on a device and are told so no more.
     """
 
     written: int
@@ -35,3 +47,4 @@ class Compiled:
     doubtful: int
     without_key: int
     version: int
+    no_longer_present: tuple[DoorEntryRow, ...] = ()

@@ -19,12 +19,11 @@ from countermand.devices import door_names
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.door_record import KNOWN_DEVICE
 from countermand.enforcement import queries
+from countermand.enforcement.door_claims import IS_PLAIN, LONGEST_DEVICE, LONGEST_LOGIN
 from countermand.enforcement.entry_writes import raise_version, tell_gates
 from countermand.people import queries as people
 
 _BATCH: Final = 5_000
-_LONGEST_LOGIN: Final = 320
-_LONGEST_DEVICE: Final = 300
 # Of all time, this share at most goes into it, however often sources are loaded.
 _LARGEST_SHARE: Final = 1 / 20
 _LOCK: Final = (1129137997, 0x4B44)  # "CMTM", "KD"
@@ -33,9 +32,7 @@ _LOCK: Final = (1129137997, 0x4B44)  # "CMTM", "KD"
 _NAMES: Final = f"""
     CREATE TEMPORARY TABLE named_doors AS
     SELECT device_id, person_id, address, value,
-           CASE WHEN address ~ '^[!-~]+$' AND value ~ '^[!-~]+$'
-                     AND lower(value COLLATE "C") !~ '^([2-7][0-9a-f]){{6,}}$'
-                THEN lower(address COLLATE "C") END AS login,
+           CASE WHEN {IS_PLAIN} THEN lower(address COLLATE "C") END AS login,
            lower(value COLLATE "C") AS device_key
     FROM (
         {door_names.DOOR_NAMES}
@@ -156,7 +153,7 @@ def publish() -> Published | None:
 def _compare(cursor: Any) -> int:
     cursor.execute(_NAMES)
     _fold_odd_names(cursor)
-    cursor.execute(_DOORS, [_LONGEST_LOGIN, _LONGEST_DEVICE])
+    cursor.execute(_DOORS, [LONGEST_LOGIN, LONGEST_DEVICE])
     cursor.execute("CREATE UNIQUE INDEX ON known_doors (login, device_key)")
     cursor.execute("ANALYZE known_doors")
     cursor.execute(_DIFFERENCES)

@@ -13,6 +13,7 @@ from countermand.domain.device_stages import Stage
 from countermand.domain.published_states import PublishedStates
 from countermand.domain.published_states import read as read_states
 from countermand.domain.verdict import EntryFacts
+from countermand.enforcement.door_facts import DoorEntryRow as DoorEntryRow  # noqa: PLC0414  (others take it from here)
 from countermand.enforcement.models import (
     DevicePassword,
     DoorEntry,
@@ -24,20 +25,9 @@ from countermand.enforcement.models import (
 
 # For rooms above: the names under which doors know devices by their passwords.
 DOOR_NAMES: Final = """
-    SELECT id AS password_id, device_id, device_name AS value FROM enforcement_devicepassword
+    SELECT id AS name_id, device_id, device_name AS value FROM enforcement_devicepassword
     WHERE revoked_at IS NULL AND device_id IS NOT NULL
 """
-
-
-@dataclass(frozen=True, slots=True)
-class DoorEntryRow:
-    """One entry with the door that it belongs to."""
-
-    login: str
-    device: str
-    device_id: int
-    person_id: int
-    entry: EntryFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +72,9 @@ def entries_of_order(order_number: str) -> tuple[DoorEntryRow, ...]:
     return tuple(_row(each) for each in rows.order_by("login", "device_key").iterator())
 
 
-def attested_doors(order_number: str) -> dict[tuple[str, str], datetime]:
-    """Return when somebody said "I removed it", by login and device, for one order."""
-    rows = DoorEntry.objects.filter(order_number=order_number, attested_at__isnull=False)
-    return {
-        (login, device): at
-        for login, device, at in rows.values_list("login", "device_key", "attested_at")
-        if at is not None
-    }
+def entries_by_id(entry_ids: Collection[int]) -> tuple[DoorEntryRow, ...]:
+    """Return some entries."""
+    return tuple(_row(each) for each in DoorEntry.objects.filter(pk__in=entry_ids).iterator())
 
 
 def overrides(order_number: str, *, now: datetime) -> tuple[OverrideRow, ...]:

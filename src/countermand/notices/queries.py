@@ -19,7 +19,7 @@ from countermand.notices.models import Mailing, Notice, SenderLease, Template
 PROOF_AFTER: Final = timedelta(hours=24)
 # RFC 5321, 4.5.3.2.7: a server waits at least 5 minutes for the next command; Postfix just so long.
 RELAY_GIVES_UP_AFTER: Final = timedelta(minutes=5)
-_ACCEPTED: Final = (NoticeState.SENT.value, NoticeState.DELIVERED.value)
+ACCEPTED: Final = (NoticeState.SENT.value, NoticeState.DELIVERED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,12 +206,12 @@ def corrections(order_number: str) -> Corrections:
     """
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.CORRECTION.value)
     stuck = [NoticeState.REFUSED.value, NoticeState.BOUNCED.value]
-    sent = rows.filter(state__in=_ACCEPTED)
+    sent = rows.filter(state__in=ACCEPTED)
     to_call = set(rows.filter(state__in=stuck).values_list("person_id", flat=True))
     to_call -= set(sent.values_list("person_id", flat=True))
     return Corrections(
         sent=sent.values("person_id").distinct().count(),
-        waiting=rows.exclude(state__in=[*_ACCEPTED, *stuck]).count(),
+        waiting=rows.exclude(state__in=[*ACCEPTED, *stuck]).count(),
         to_call=tuple(sorted(to_call)),
     )
 
@@ -245,7 +245,7 @@ def proofs(order_number: str, *, now: datetime) -> dict[tuple[int, int], datetim
     """
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.NOTICE.value)
     proven = rows.filter(Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER))
-    proven = proven.filter(state__in=_ACCEPTED)
+    proven = proven.filter(state__in=ACCEPTED)
     found: dict[tuple[int, int], datetime] = {}
     for person_id, step, accepted_at, proven_at in proven.values_list(
         "person_id", "step", "accepted_at", "proven_at"
@@ -259,7 +259,7 @@ def proofs(order_number: str, *, now: datetime) -> dict[tuple[int, int], datetim
 
 def proof_stamp(order_number: str, *, now: datetime) -> str:
     """Return a text that changes whenever `proofs` or `accepted_locks` would."""
-    rows = Notice.objects.filter(order_number=order_number, state__in=_ACCEPTED)
+    rows = Notice.objects.filter(order_number=order_number, state__in=ACCEPTED)
     notice = Q(kind=NoticeKind.NOTICE.value)
     proven = Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER)
     found = rows.aggregate(
@@ -278,7 +278,7 @@ def accepted_locks(order_number: str, *, steps_a_notice: int) -> dict[tuple[int,
     rows = Notice.objects.filter(
         order_number=order_number,
         kind=NoticeKind.LOCK.value,
-        state__in=_ACCEPTED,
+        state__in=ACCEPTED,
         accepted_at__isnull=False,
     )
     found: dict[tuple[int, int], datetime] = {}

@@ -21,7 +21,7 @@ from countermand.enforcement import actions as enforcement
 from countermand.enforcement import queries as doors
 from countermand.enforcement.actions import Compiled, DoorFacts, Publisher
 from countermand.notices import queries as ledger
-from countermand.orders import telling
+from countermand.orders import entry_claims, telling
 from countermand.orders.cells import Cell, PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.models import Order, Revision, ToldDevice
@@ -44,17 +44,33 @@ def compile_entries(number: str, *, publisher: Publisher, now: datetime) -> Comp
     """Bring the entries of an order to what is known now; only differences are written."""
     order = Order.objects.get(number=number)
     document = document_of(Revision.objects.get(order=order, number=order.revision_number))
-    facts = door_facts(order, document, now=now)
-    return enforcement.compile_entries(number, facts, publisher=publisher, now=now)
+    return compile_order(order, document, publisher=publisher, now=now)
 
 
-def take_away(number: str, *, publisher: Publisher) -> Compiled:
+def compile_order(
+    order: Order, document: OrderDocument, *, publisher: Publisher, now: datetime
+) -> Compiled:
+    """Do what `compile_entries` does, for a document that is read already."""
+    claims = entry_claims.claims(
+        order,
+        document,
+        amendments=_amendments(order),
+        steps_a_notice=STEPS_A_NOTICE,
+        now=now,
+    )
+    return enforcement.compile_entries(order.number, claims, publisher=publisher, now=now)
+
+
+def take_away(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
     """Take the entries of an order away that is over."""
-    return enforcement.clear(number, publisher=publisher)
+    return enforcement.clear(number, publisher=publisher, now=now)
 
 
 def door_facts(order: Order, document: OrderDocument, *, now: datetime) -> Iterator[DoorFacts]:
-    """Yield every door of every device that a notice named and no amendment covers."""
+    """Yield every door of every device that a notice named and no amendment covers.
+
+    The rule read person by person; doors are told by `entry_claims`, which a test holds to it.
+    """
     told = {row.device_id: row for row in ToldDevice.objects.filter(order=order)}
     covered = _covered_by_amendments(order)
     known = _Known.about(order, document, now=now)
@@ -111,9 +127,13 @@ class _Known:
 
 
 def _covered_by_amendments(order: Order) -> frozenset[int]:
-    amendments = Order.objects.filter(amends=order.number, mode=order.mode, phase__in=_STANDS)
-    rows = ToldDevice.objects.filter(order__in=amendments)
+    rows = ToldDevice.objects.filter(order__in=_amendments(order))
     return frozenset(rows.values_list("device_id", flat=True))
+
+
+def _amendments(order: Order) -> list[str]:
+    rows = Order.objects.filter(amends=order.number, mode=order.mode, phase__in=_STANDS)
+    return list(rows.values_list("number", flat=True))
 
 
 def closed_devices(number: str, *, now: datetime, device_id: int | None = None) -> frozenset[int]:
@@ -131,12 +151,19 @@ def closed_devices(number: str, *, now: datetime, device_id: int | None = None) 
     return frozenset(row.device_id for row in rows if decide([row.entry], states, now).closed)
 
 
-def devices_without_app(number: str) -> frozenset[int]:
-    """Return the devices of which doors know that no ordered app is on them any more."""
+def opened_by_evidence(number: str, compiled: Compiled, *, now: datetime) -> frozenset[int]:
+    """Return the devices whose doors were shut until doors heard that no ordered app is there."""
+    states = {number: state_facts(Order.objects.get(number=number))}
+    shut = {
+        row.device_id
+        for row in compiled.no_longer_present
+        if decide([row.entry], states, now).closed
+    }
     return frozenset(
         row.device_id
-        for row in doors.entries_of_order(number)
-        if row.entry.presence == Presence.ABSENT.value
+        for device_id in shut
+        for row in doors.entries_of_device(device_id)
+        if row.entry.order_number == number and row.entry.presence == Presence.ABSENT.value
     )
 
 

@@ -332,15 +332,14 @@ def _compile_doors(turn: _Turn) -> bool:
     order = Order.objects.get(number=number)
     if not doors.wants_entries(order):
         if order.compiled_from and order.phase in _OVER:
-            doors.take_away(number, publisher=desk.publisher)
+            doors.take_away(number, publisher=desk.publisher, now=now)
             Order.objects.filter(pk=number).update(compiled_from="")
         return False
     known = _what_doors_follow_from(order, turn.learned, now)
     if order.compiled_from == known:
         return False
-    closed = doors.closed_devices(number, now=now)
     compiled = doors.compile_entries(number, publisher=desk.publisher, now=now)
-    opened = closed & doors.devices_without_app(number)
+    opened = doors.opened_by_evidence(number, compiled, now=now)
     followups.tell_opened(number, opened, context=desk.context, now=now)
     Order.objects.filter(pk=number).update(compiled_from=known)
     return compiled.written + compiled.removed > 0

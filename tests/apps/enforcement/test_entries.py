@@ -3,13 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from countermand.data_folder import DataFolder
 from countermand.domain.device_key import door_key
 from countermand.domain.door_record import body_of, seal
-from countermand.enforcement import queries
+from countermand.enforcement import entry_writes, queries
 from countermand.enforcement.actions import (
     Publisher,
     clear,
@@ -79,7 +80,7 @@ def test_another_order_is_not_touched(publisher: Publisher) -> None:
     compile_entries(ORDER, [door("phone-a")], publisher=publisher, now=now())
     compile_entries("CM-2222", [door("phone-a")], publisher=publisher, now=now())
 
-    clear(ORDER, publisher=publisher)
+    clear(ORDER, publisher=publisher, now=now())
 
     assert queries.entries_of_order(ORDER) == ()
     assert len(queries.entries_of_order("CM-2222")) == 1
@@ -141,14 +142,16 @@ def test_an_override_written_while_entries_are_compiled_survives(
     compile_entries(ORDER, [door("phone-a")], publisher=publisher, now=now())
     until = now() + timedelta(days=2)
 
-    def meanwhile(*_: object, **__: object) -> tuple[()]:
-        """Read that nobody is let through, right before somebody is."""
+    sealed = entry_writes._seal
+
+    def meanwhile(*given: Any) -> None:
+        """Let somebody through after it was read that nobody is."""
         set_override(
             1, ORDER, until=until, reason="travels", by_person_id=9, publisher=publisher, now=now()
         )
-        return ()
+        sealed(*given)
 
-    monkeypatch.setattr(queries, "overrides", meanwhile)
+    monkeypatch.setattr(entry_writes, "_seal", meanwhile)
     facts = door("phone-a")
     changed = replace(facts, entry=replace(facts.entry, lock_accepted_at=now()))
     compile_entries(ORDER, [changed], publisher=publisher, now=now())

@@ -31,7 +31,7 @@ def taken_away(publisher: Publisher) -> None:
     compile_entries(
         ORDER, [door("phone-a"), door("b", device_id=2)], publisher=publisher, now=now()
     )
-    clear(ORDER, publisher=publisher)
+    clear(ORDER, publisher=publisher, now=now())
     compile_entries("CM-2222", [door("phone-c")], publisher=publisher, now=now())
 
 
@@ -52,7 +52,7 @@ def test_a_mark_stays_until_every_gate_has_read_past_it(publisher: Publisher) ->
 
 def test_of_its_newest_version_a_gate_may_have_read_a_part_only(publisher: Publisher) -> None:
     compile_entries(ORDER, [door("phone-a")], publisher=publisher, now=now())
-    clear(ORDER, publisher=publisher)
+    clear(ORDER, publisher=publisher, now=now())
     for gate in GATES:
         heard(gate, feed_version())
 

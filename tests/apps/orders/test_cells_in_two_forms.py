@@ -250,7 +250,11 @@ def assert_concerned(document: OrderDocument, everybody: list[PersonCells], auth
         assert (each.country, each.language) == (whole.person.country, whole.person.language)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=60,
+)
 @given(st.lists(people, min_size=1, max_size=5), st.lists(phones, max_size=8), orders())
 def test_the_database_says_of_all_what_is_said_of_each(
     staff: list[dict[str, Any]],
