@@ -32,7 +32,8 @@ _LOOK_EVERY_S: Final = 0.02
 
 _TABLES: Final = """
     TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,
-        notices_noticeevidence, notices_template, notices_claimbatch RESTART IDENTITY
+        notices_noticeevidence, notices_template, notices_claimbatch, notices_openbatch
+        RESTART IDENTITY
 """
 _MAILING: Final = """
     INSERT INTO notices_mailing (order_number, mode, phase, epoch, stopped_epoch, withdrawn,
@@ -111,6 +112,10 @@ class LedgerHouse:
         self.connection.execute(
             "UPDATE notices_mailing SET phase = %s WHERE order_number = %s", [phase, order]
         )
+
+    def catch_up(self) -> None:
+        """Let the mails say what their senders noted down."""
+        self.connection.execute("SELECT ledger_catch_up(%s)", [ORDER])
 
     def count(self, condition: LiteralString) -> int:
         """Count mails."""

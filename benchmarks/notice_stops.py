@@ -27,7 +27,7 @@ _SETTLE_TIME_S: Final = 0.3  # for what a socket still held
 _SLOW_COMMIT: Final = """
     CREATE FUNCTION benchmark_slow() RETURNS trigger LANGUAGE plpgsql
         AS 'BEGIN PERFORM pg_sleep(0.02); RETURN NULL; END';
-    CREATE CONSTRAINT TRIGGER benchmark_slow AFTER INSERT ON notices_permitbatch
+    CREATE CONSTRAINT TRIGGER benchmark_slow AFTER INSERT ON notices_openbatch
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION benchmark_slow();
 """
 _QUICK_COMMIT: Final = "DROP FUNCTION benchmark_slow CASCADE"
@@ -103,6 +103,7 @@ def doubt(house: LedgerHouse, *, window: int, kills: int, mails: int) -> list[fl
             sender.send_signal(signal.SIGKILL)
             house.end_senders()
             time.sleep(_SETTLE_TIME_S)  # a commit that its session still carries out
+        house.catch_up()
         found.append(house.count("state = 'permitted'") / CONNECTIONS)
     return found
 

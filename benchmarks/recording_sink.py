@@ -51,7 +51,10 @@ class Journal:
     def _ask(self, message_id: str) -> str:
         assert self._ledger is not None  # noqa: S101 - asked only with one
         row = self._ledger.execute(
-            "SELECT exposure > 0 FROM notices_notice WHERE message_id = %s", [message_id]
+            "SELECT n.exposure > 0 OR EXISTS (SELECT FROM notices_openbatch b"
+            " WHERE b.order_number = n.order_number AND n.id = ANY (b.permitted))"
+            " FROM notices_notice n WHERE n.message_id = %s",
+            [message_id],
         ).fetchone()
         return "permitted" if row and row[0] else "too-early"
 

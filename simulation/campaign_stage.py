@@ -372,6 +372,7 @@ def _prepare_order(stage: Stage) -> None:
         world.now - DAY,
     )
     stage.ask("DELETE FROM notices_permitbatch; DELETE FROM notices_senderlease")
+    stage.ask("DELETE FROM notices_openbatch; DELETE FROM notices_claimbatch")
     stage.ask("UPDATE orders_order SET number = number WHERE number = %s", number)
     stage.ask("SET session_replication_role = origin")
     stage.told = world.now

@@ -139,6 +139,7 @@ class PostgresHouse(LedgerHouse):
         return int(row[0])
 
     def row(self, notice_id: int) -> NoticeRow:
+        self.fold()
         kind, state, exposure, before, attempts = self.one(
             "SELECT kind, state, exposure, exposure_before, attempts FROM notices_notice"
             " WHERE id = %s",
@@ -146,6 +147,13 @@ class PostgresHouse(LedgerHouse):
         )
         return NoticeRow(
             NoticeKind(kind), NoticeState(state), Exposure(exposure), Exposure(before), attempts
+        )
+
+    def fold(self) -> None:
+        """Let the mails say what their senders noted down."""
+        self.connection.execute(
+            "SELECT ledger_catch_up(order_number) FROM"
+            " (SELECT DISTINCT order_number FROM notices_openbatch) o"
         )
 
     def batches(self) -> list[tuple[str, int, tuple[str, ...]]]:
@@ -192,7 +200,8 @@ class PostgresHouse(LedgerHouse):
         self.number = 0
         self.connection.execute(
             "TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,"
-            " notices_noticeevidence, notices_template, notices_claimbatch RESTART IDENTITY"
+            " notices_noticeevidence, notices_template, notices_claimbatch,"
+            " notices_openbatch RESTART IDENTITY"
         )
 
     def close(self) -> None:

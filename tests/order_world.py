@@ -241,6 +241,7 @@ class World:
             aborted=[each for each in permits if each not in allowed],
             now=self.now,
         )
+        self.ledger.claim(sender=name, limit=0, now=self.now)  # a sender's next, as ever
         return [each.address for each in claimed if each.notice_id in allowed]
 
     def sent_to_first_group(self, **changes: Any) -> str:

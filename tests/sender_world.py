@@ -121,6 +121,7 @@ class SenderWorld:
         return Judged(frozenset(accepted), frozenset(owed), frozenset(permitted))
 
     def states(self) -> dict[str, int]:
+        self.house.fold()
         rows = self.house.connection.execute(
             "SELECT state, count(*) FROM notices_notice GROUP BY state"
         ).fetchall()

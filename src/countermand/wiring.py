@@ -46,6 +46,7 @@ def number_log(settings: Settings, now: datetime) -> None:
     from countermand.notices import actions as notices  # noqa: PLC0415
     from countermand.project import installation, witness  # noqa: PLC0415
 
+    notices.catch_up()
     while notices.log_permit_batches(now=now):
         pass
     audit.sequence(now, signer=installation.log_signer(settings.folder))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from countermand.config import Settings
+from countermand.project import mail_probes
 from countermand.sender.link import LinkLost
 from countermand.sender.relay import Login, Relay, RelayTls, opened
 from countermand.testing.certificates import CertificateFiles, for_loopback
@@ -27,6 +29,7 @@ class ScriptedRelay:
     takes_login: bool = True
     heard: list[str] = field(default_factory=list)
     heard_before_tls: list[str] = field(default_factory=list)
+    mails: list[bytes] = field(default_factory=list)
     port: int = 0
 
     def context(self) -> ssl.SSLContext:
@@ -64,7 +67,19 @@ class ScriptedRelay:
                     writer.write(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n")
                     self.heard.append((await reader.readline()).decode().strip())
                 writer.write(self.verdict())
+            else:
+                await self.take_mail(verb, reader, writer)
             await writer.drain()
+
+    async def take_mail(
+        self, verb: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if verb in ("MAIL", "RCPT"):
+            writer.write(b"250 ok\r\n")
+        elif verb == "DATA":
+            writer.write(b"354 go on\r\n")
+            self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
+            writer.write(b"250 queued\r\n")
 
     def verdict(self) -> bytes:
         if self.takes_login:
@@ -109,6 +124,27 @@ def test_everything_after_starttls_is_secret(tmp_path: Path) -> None:
             assert relay.heard_before_tls == ["EHLO sender-1", "STARTTLS"]
             assert relay.heard[0] == "EHLO sender-1"
             assert decoded(relay.heard[1].split(" ")[2]) == f"\0sender\0{SECRET}"
+
+    asyncio.run(story())
+
+
+def test_a_probe_goes_the_way_that_notices_go(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_relay(tmp_path) as relay:
+            settings = Settings(
+                data=tmp_path,
+                relay=f"127.0.0.1:{relay.port}",
+                relay_tls="starttls",
+                relay_ca=str(relay.files.authority),
+                relay_user="sender",
+                relay_password=SECRET,
+            )
+            content = b"Subject: probe\r\n\r\n.a line with a dot\r\n"
+            await asyncio.to_thread(mail_probes.hand_over, settings, "probe@example.org", content)
+
+            assert relay.heard_before_tls == ["EHLO probe", "STARTTLS"]
+            assert "RCPT TO:<probe@example.org>" in relay.heard
+            assert relay.mails == [b"Subject: probe\r\n\r\n..a line with a dot\r\n.\r\n"]
 
     asyncio.run(story())
 

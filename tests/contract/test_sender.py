@@ -30,6 +30,7 @@ from countermand.ports import StopRow
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import PERMIT_HOLDS_S, Courier
+from countermand.sender.ledger_line import ThreadLine
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
@@ -71,9 +72,15 @@ class Post:
     ) -> None:
         """Let a sender work until `done`, then end it in order."""
         ledger = self.house.ledger
-        committer = Committer(ledger, sender=SENDER, now=lambda: now)
+        committer = Committer(ThreadLine(ledger), sender=SENDER, now=lambda: now)
         supply = Supply(
-            ledger, committer, sender=SENDER, writer=WRITER, ahead=4, now=lambda: now, pace=pace
+            ThreadLine(ledger),
+            committer,
+            sender=SENDER,
+            writer=WRITER,
+            ahead=4,
+            now=lambda: now,
+            pace=pace,
         )
         couriers = [
             Courier(

@@ -26,6 +26,7 @@ from countermand.domain.findings import Finding, QueueUnavailable
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Courier
+from countermand.sender.ledger_line import ThreadLine
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
 from countermand.stop.fence import FenceView
@@ -156,9 +157,11 @@ class Site:
 async def _send(house: MemoryHouse, port: int, fences: Path) -> None:
     """Let one connection of our sender bring what is due."""
     ledger = house.ledger
-    committer = Committer(ledger, sender=SENDER, now=lambda: NOW)
+    committer = Committer(ThreadLine(ledger), sender=SENDER, now=lambda: NOW)
     writer = Writer("orders@inbox.example", "Example", "help@inbox.example")
-    supply = Supply(ledger, committer, sender=SENDER, writer=writer, ahead=4, now=lambda: NOW)
+    supply = Supply(
+        ThreadLine(ledger), committer, sender=SENDER, writer=writer, ahead=4, now=lambda: NOW
+    )
     courier = Courier(
         name=SENDER,
         relay=Relay(HERE, port),

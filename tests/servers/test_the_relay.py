@@ -16,6 +16,7 @@ from countermand.domain.delivery import NoticeState, Template
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Courier
+from countermand.sender.ledger_line import ThreadLine
 from countermand.sender.relay import Login, Relay, RelayTls
 from countermand.sender.supply import Supply
 from countermand.stop.fence import FenceView
@@ -75,9 +76,14 @@ class Relays:
         )
 
     async def work(self, house: MemoryHouse, relay: Relay, done: Callable[[], bool]) -> None:
-        committer = Committer(house.ledger, sender=SENDER, now=lambda: NOW)
+        committer = Committer(ThreadLine(house.ledger), sender=SENDER, now=lambda: NOW)
         supply = Supply(
-            house.ledger, committer, sender=SENDER, writer=WRITER, ahead=4, now=lambda: NOW
+            ThreadLine(house.ledger),
+            committer,
+            sender=SENDER,
+            writer=WRITER,
+            ahead=4,
+            now=lambda: NOW,
         )
         courier = Courier(
             name=SENDER,

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from countermand.audit import actions as audit
 from countermand.domain import check_code
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
-from countermand.notices.models import Mailing, Notice, PermitBatch, Template
+from countermand.notices.models import Mailing, Notice, OpenBatch, PermitBatch, Template
 from countermand.notices.wording import TemplateText, Values
 
 _SLICE: Final = 2000
@@ -168,6 +168,14 @@ def give_up(notice_ids: Sequence[int]) -> list[int]:
     found = list(rows.values_list("pk", flat=True))
     Notice.objects.filter(pk__in=found).update(state=NoticeState.SKIPPED.value)
     return found
+
+
+def catch_up() -> None:
+    """Let every mail say what senders noted of it: a killed one leaves its last notes behind."""
+    orders = OpenBatch.objects.values_list("order_number", flat=True).distinct()
+    for number in list(orders):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ledger_catch_up(%s)", [number])
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import connection
 from django.db.models import Q
 
 from countermand.domain.delivery import Evidence, EvidenceKind, NoticeState
@@ -135,6 +136,8 @@ def waiting_at_relay(order_number: str, queued: Iterable[QueuedMail]) -> dict[st
     A queue id is used again some day, so the recipient has to be the same as well.
     """
     recipients = {each.queue_id: each.recipients for each in queued}
+    with connection.cursor() as cursor:  # a sender may have noted a queue id this very moment
+        cursor.execute("SELECT ledger_catch_up(%s)", [order_number])
     rows = Notice.objects.filter(
         order_number=order_number, state=NoticeState.SENT.value, queue_id__in=list(recipients)
     ).exclude(kind="correction")

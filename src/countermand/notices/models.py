@@ -182,6 +182,22 @@ class ClaimBatch(models.Model):
         indexes: ClassVar = [models.Index(fields=["sender"], name="claim_batches_by_sender")]
 
 
+class OpenBatch(models.Model):
+    """Permits and 250s of one commit that are not folded into their mails yet (`ledger_fold`).
+
+    Until then a mail is further than its row says. Folded at the next claim of its sender, by the
+    sweep, and before whatever depends on it: settling, evidence, the list of corrections.
+    """
+
+    order_number = models.CharField(max_length=12)
+    sender = models.CharField(max_length=60)
+    at = models.DateTimeField()
+    permitted = ArrayField(models.BigIntegerField())
+    accepted = ArrayField(models.BigIntegerField())
+    replies = ArrayField(models.TextField())  # one for each accepted, like the next
+    queue_ids = ArrayField(models.TextField())
+
+
 class SenderLease(models.Model):
     """A living sender; `lease_until` is judged by the database's own clock only."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import connection
 from django.db.models import Count, Max, Min, Q
 from django.db.models.functions import Now
 
@@ -74,6 +75,8 @@ def held_elsewhere(order_number: str, *, host: str) -> tuple[str, ...]:
     Nobody here can prove them dead. A sender whose lease ran out is given the time after which
     every relay has given up on a silent connection.
     """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT ledger_catch_up(%s)", [order_number])
     rows = Notice.objects.filter(order_number=order_number, state=NoticeState.PERMITTED.value)
     names = rows.exclude(kind=NoticeKind.CORRECTION.value).values_list("claimed_by", flat=True)
     leases = SenderLease.objects.filter(

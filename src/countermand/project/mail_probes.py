@@ -6,6 +6,7 @@ notice.
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
 import re
 import secrets
@@ -24,10 +25,13 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.notices import probe
 from countermand.notices.preview import PreviewMail
 from countermand.notices.probe import Arrival
-from countermand.sender.compose import Writer, compose
+from countermand.sender.compose import Writer, compose, stuffed
+from countermand.sender.link import Link, LinkLost
+from countermand.sender.relay import Relay, opened
 
 LONGEST_WAIT_S: Final = 60.0
 _EVERY_S: Final = 1.0
+_GO_ON: Final = range(200, 400)
 _PATIENCE_S: Final = 20.0
 _FOLDER: Final = re.compile(rb'\((?P<flags>[^)]*)\) (?:"[^"]*"|NIL) "?(?P<name>[^"]+)"?')
 _PLAIN: Final = frozenset({"imap", "imaps"})
@@ -94,13 +98,13 @@ def run(
 
     Raises OSError, smtplib.SMTPException or imaplib.IMAP4.error for a server that refuses us.
     """
-    hand_over = send or (lambda to, content: _relay(settings, to, content))
+    give = send or (lambda to, content: hand_over(settings, to, content))
     sent: list[tuple[ProbeMailbox, PreviewMail, str, bytes]] = []
     for mailbox in mailboxes:
         for mail in mails:
             message_id = f"<probe.{secrets.token_hex(10)}@{settings.mail_domain}>"
             content = _bytes(mail, mailbox.login, message_id, settings, now)
-            hand_over(mailbox.login, content)
+            give(mailbox.login, content)
             sent.append((mailbox, mail, message_id, content))
     until = time.monotonic() + wait_s
     return [
@@ -131,17 +135,30 @@ def _bytes(mail: PreviewMail, to: str, message_id: str, settings: Settings, now:
     return content.replace(b"\r\n..", b"\r\n.")  # whoever speaks SMTP here stuffs dots itself
 
 
-def _relay(settings: Settings, to: str, content: bytes) -> None:
-    host, _, port = settings.relay.rpartition(":")
-    with smtplib.SMTP(host.strip("[]"), int(port), timeout=_PATIENCE_S) as relay:
-        relay.ehlo()
-        if relay.has_extn("starttls") and not _is_here(host):
-            relay.starttls(context=ssl.create_default_context())
-        relay.sendmail(settings.mail_from, [to], content)
+def hand_over(settings: Settings, to: str, content: bytes) -> None:
+    """Hand one mail over just as a sender does: the same TLS, the same login."""
+    try:
+        asyncio.run(_handed_over(Relay.of(settings), settings.mail_from, to, content))
+    except LinkLost as lost:
+        raise smtplib.SMTPException(str(lost)) from lost
 
 
-def _is_here(host: str) -> bool:
-    return host.strip("[]") in {"127.0.0.1", "::1", "localhost"}
+async def _handed_over(relay: Relay, mail_from: str, to: str, content: bytes) -> None:
+    async with asyncio.timeout(_PATIENCE_S):
+        link, _ = await opened(relay, "probe")
+        try:
+            for said in (f"MAIL FROM:<{mail_from}>", f"RCPT TO:<{to}>", "DATA"):
+                await _taken(link, said.encode())
+            await _taken(link, stuffed(content) + b".")
+        finally:
+            link.abort()
+
+
+async def _taken(link: Link, said: bytes) -> None:
+    await link.write(said + b"\r\n")
+    answer = await link.reply(within_s=_PATIENCE_S)
+    if answer.code not in _GO_ON:
+        raise LinkLost(f"the relay said {answer.text}")
 
 
 def _arrival(

@@ -18,8 +18,9 @@ from countermand.connectors.postfix.queue import PostfixQueue
 from countermand.domain.errors import CountermandError
 from countermand.sender.compose import Writer
 from countermand.sender.journal import note
+from countermand.sender.ledger_line import PostgresLine
 from countermand.sender.postgres_ledger import PostgresLedger
-from countermand.sender.relay import Login, Relay, RelayTls
+from countermand.sender.relay import Relay
 from countermand.sender.service import SenderPlan, SenderService
 
 _STAYS_OFF: Final = 3
@@ -47,19 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _relay(settings: config.Settings) -> Relay:
-    host, _, port = settings.relay.rpartition(":")
-    token = settings.relay_token_path
-    login = Login(settings.relay_user, settings.relay_password, Path(token) if token else None)
-    return Relay(
-        host.strip("[]"),
-        int(port),
-        tls=RelayTls(settings.relay_tls),
-        ca_file=Path(settings.relay_ca) if settings.relay_ca else None,
-        login=login if settings.relay_user else None,
-    )
-
-
 def _queued(settings: config.Settings) -> Callable[[], Collection[str]] | None:
     if not settings.relay_queue_command:
         return None
@@ -78,7 +66,7 @@ def _service(settings: config.Settings, *, name: str, mode: str) -> SenderServic
     plan = SenderPlan(
         name=name,
         mode=mode,
-        relay=_relay(settings),
+        relay=Relay.of(settings),
         connections=settings.connections,
         window=settings.window,
         writer=Writer(settings.mail_from, settings.mail_from_name, settings.reply_to),
@@ -88,7 +76,8 @@ def _service(settings: config.Settings, *, name: str, mode: str) -> SenderServic
     )
     url = settings.sender_database_url or settings.database_url
     now = clock.for_data(settings.folder).now
-    return SenderService(plan, lambda: PostgresLedger(url, sender=name), now=now)
+    keeper = PostgresLedger(url, sender=name)
+    return SenderService(plan, keeper, lambda: PostgresLine(url, sender=name), now=now)
 
 
 if __name__ == "__main__":

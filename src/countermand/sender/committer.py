@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from itertools import islice
 from typing import Final
 
 from countermand.domain.delivery import LedgerUnavailable, PermitAnswer, PermitRefusal, Reply
-from countermand.ports import SenderLedger
 from countermand.sender.journal import note
+from countermand.sender.ledger_line import LedgerLine
 
 _RETRY_S: Final = 0.2
+_MANY: Final = 1000
 
 
 @dataclass(slots=True)
@@ -29,6 +29,15 @@ class _Waiting:
     replies: list[Reply] = field(default_factory=list)
     aborted: list[int] = field(default_factory=list)
 
+    def taken(self, most: int) -> _Waiting:
+        """Take everything but permits beyond `most`, the oldest of them."""
+        permits = dict(islice(self.permits.items(), most))
+        for notice_id in permits:
+            del self.permits[notice_id]
+        found = _Waiting(permits, self.replies, self.aborted)
+        self.replies, self.aborted = [], []
+        return found
+
     def __bool__(self) -> bool:
         return bool(self.permits or self.replies or self.aborted)
 
@@ -36,8 +45,20 @@ class _Waiting:
 class Committer:
     """Group commit over all connections of one sender."""
 
-    def __init__(self, ledger: SenderLedger, *, sender: str, now: Callable[[], datetime]) -> None:
-        """Use `ledger` alone: it is called from a thread of this committer only."""
+    def __init__(
+        self,
+        ledger: LedgerLine,
+        *,
+        sender: str,
+        now: Callable[[], datetime],
+        most_permits: int = _MANY,
+    ) -> None:
+        """Use `ledger` alone, and let a commit carry `most_permits` at most.
+
+        With half the connections in one commit, the other half works meanwhile; with all of them,
+        database and connections would only ever wait for each other.
+        """
+        self._most_permits = most_permits
         self._ledger = ledger
         self._sender = sender
         self._now = now
@@ -45,7 +66,6 @@ class Committer:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._thread = ThreadPoolExecutor(1, "commit")
         self.is_in_trouble = False
 
     def ask(self, notice_id: int) -> asyncio.Future[bool]:
@@ -67,6 +87,9 @@ class Committer:
         """Have mails recorded whose dot was provably not written."""
         given = list(notice_ids)
         if given:
+            for notice_id in given:
+                if (answer := self._waiting.permits.pop(notice_id, None)) is not None:
+                    _set(answer, granted=False)
             self._waiting.aborted += given
             self._ring()
 
@@ -93,18 +116,15 @@ class Committer:
         self._wake.set()
 
     async def _commit(self) -> None:
-        taken, self._waiting = self._waiting, _Waiting()
-        work = partial(
-            self._ledger.exchange,
-            sender=self._sender,
-            permits=list(taken.permits),
-            replies=taken.replies,
-            aborted=taken.aborted,
-            now=self._now(),
-        )
-        loop = asyncio.get_running_loop()
+        taken = self._waiting.taken(self._most_permits)
         try:
-            answers = await loop.run_in_executor(self._thread, work)
+            answers = await self._ledger.exchange(
+                sender=self._sender,
+                permits=list(taken.permits),
+                replies=taken.replies,
+                aborted=taken.aborted,
+                now=self._now(),
+            )
         except LedgerUnavailable as error:
             await self._put_off(taken, error)
             return

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from countermand.domain.delivery import ClaimedNotice, Template
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.sender.splice import SLOT, SplicedText, Values, filling
+from countermand.sender.splice import SLOT, SplicedText, Values, coded, filling, in_html
 
 _ADDRESS: Final = re.compile(r"[^\s<>\"\\,;:@\x00-\x1f\x7f]+@[^\s<>\"\\,;:@\x00-\x1f\x7f]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
@@ -65,8 +65,7 @@ class Writer:
     reply_to: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """What goes over the wire; `content` is stuffed already and ends in CRLF, without the dot."""
 
     mail_from: str
@@ -108,9 +107,10 @@ class Composer:
         try:
             subject = self._subject or _subject(filled(self._template.subject, notice.values))
             lines = [self._headers(notice, subject), self._text_head]
-            self._text.add_to(lines, notice.values)
+            said = coded(notice.values, as_html=False)
+            self._text.add_coded(lines, said)
             lines.append(self._page_head)
-            self._page.add_to(lines, notice.values)
+            self._page.add_coded(lines, in_html(notice.values, said))
         except KeyError as missing:
             slot, template_id = str(missing.args[0]), self._template.template_id
             raise SlotNotFilled(slot=slot, template_id=template_id) from None

@@ -127,12 +127,12 @@ class PostgresLedger:
         rows = self._call(
             _EXCHANGE,
             sender,
-            _numbers(permits),
-            _numbers([reply.notice_id for reply in replies]),
-            _texts([reply.kind for reply in replies]),
-            _texts([_storable(reply.text) for reply in replies]),
-            _texts([reply.queue_id or "" for reply in replies]),
-            _numbers(aborted),
+            numbers(permits),
+            numbers([reply.notice_id for reply in replies]),
+            texts([reply.kind for reply in replies]),
+            texts([storable(reply.text) for reply in replies]),
+            texts([reply.queue_id or "" for reply in replies]),
+            numbers(aborted),
             now,
         )
         return [PermitAnswer(row[0], PermitRefusal(row[1]) if row[1] else None) for row in rows]
@@ -186,7 +186,7 @@ class PostgresLedger:
                 each.notice_id,
                 each.kind.value,
                 each.at,
-                _storable(each.detail),
+                storable(each.detail),
             )
 
     def _call_alone(
@@ -214,23 +214,31 @@ class PostgresLedger:
 
     def _connected(self) -> psycopg.Connection[TupleRow]:
         if self._connection is None:
-            self._connection = psycopg.connect(
-                self._url,
-                autocommit=True,
-                application_name=self._name,
-                connect_timeout=_CONNECT_S,
-                options=f"-c statement_timeout={self._longest_ms} -c timezone=UTC",
-            )
+            self._connection = connected(self._url, self._name, longest_ms=self._longest_ms)
         return self._connection
 
 
-def _numbers(numbers: Iterable[int]) -> str:
+def connected(
+    url: str, name: str, *, longest_ms: int = _LONGEST_STATEMENT_MS
+) -> psycopg.Connection[TupleRow]:
+    """Open a session named `name` for verbs of the ledger. Raises psycopg.OperationalError."""
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        application_name=name,
+        connect_timeout=_CONNECT_S,
+        options=f"-c statement_timeout={longest_ms} -c timezone=UTC -c datestyle=ISO",
+    )
+
+
+def numbers(written: Iterable[int]) -> str:
     """Write an array as PostgreSQL reads it; quicker by far than one value at a time."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+    return "{" + ",".join(map(str, written)) + "}"
 
 
-def _texts(texts: Iterable[str]) -> str:
-    quoted = (each.replace("\\", "\\\\").replace('"', '\\"') for each in texts)
+def texts(written: Iterable[str]) -> str:
+    """Write an array of texts as PostgreSQL reads it."""
+    quoted = (each.replace("\\", "\\\\").replace('"', '\\"') for each in written)
     return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
 
 
@@ -255,6 +263,6 @@ def _claimed(row: TupleRow) -> ClaimedNotice:
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Cut what a server said to what the ledger keeps; PostgreSQL takes no NUL."""
     return text.replace("\x00", " ")[:_TEXT]

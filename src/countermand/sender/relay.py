@@ -14,8 +14,9 @@ import ssl
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from countermand.config import Settings
 from countermand.sender.link import Link, LinkLost, ServerReply
 from countermand.sender.tls import context_for
 
@@ -53,6 +54,20 @@ class Relay:
     tls: RelayTls = RelayTls.NONE
     ca_file: Path | None = None
     login: Login | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the relay that the settings name."""
+        host, _, port = settings.relay.rpartition(":")
+        token = settings.relay_token_path
+        login = Login(settings.relay_user, settings.relay_password, Path(token) if token else None)
+        return cls(
+            host.strip("[]"),
+            int(port),
+            tls=RelayTls(settings.relay_tls),
+            ca_file=Path(settings.relay_ca) if settings.relay_ca else None,
+            login=login if settings.relay_user else None,
+        )
 
     @property
     def starts_tls(self) -> bool:

@@ -24,6 +24,7 @@ from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import PERMIT_HOLDS_S, Courier
 from countermand.sender.journal import note
+from countermand.sender.ledger_line import LedgerLine
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
@@ -66,27 +67,33 @@ class SenderPlan:
 
 
 class SenderService:
-    """One sender process. `make_ledger` is called once per thread that needs the ledger."""
+    """One sender process. `make_line` is called once for each that asks the ledger by itself."""
 
     def __init__(
         self,
         plan: SenderPlan,
-        make_ledger: Callable[[], SenderLedger],
+        keeper: SenderLedger,
+        make_line: Callable[[], LedgerLine],
         *,
         now: Callable[[], datetime],
     ) -> None:
         """Prepare; nothing is touched before `run`."""
         self._plan = plan
         self._now = now
-        self._keeper = make_ledger()
+        self._keeper = keeper
         self._keeper_thread = ThreadPoolExecutor(1, "lease")
-        self._committer = Committer(make_ledger(), sender=plan.name, now=now)
+        self._committer = Committer(
+            make_line(),
+            sender=plan.name,
+            now=now,
+            most_permits=max(1, plan.connections // 2),
+        )
         self._supply = Supply(
-            make_ledger(),
+            make_line(),
             self._committer,
             sender=plan.name,
             writer=plan.writer,
-            ahead=max(_SMALLEST_AHEAD, 2 * plan.connections * (plan.window + 1)),
+            ahead=max(_SMALLEST_AHEAD, 6 * plan.connections * (plan.window + 1)),
             now=now,
             pace=Pace(plan.queued),
         )

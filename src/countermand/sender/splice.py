@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 SLOT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_SPECIAL: Final = re.compile(r"[&<>\"']")  # what HTML writes in another way
 _GROUP: Final = 3
 _RAW_LINE: Final = 57  # 76 characters of base64
 
@@ -37,7 +38,7 @@ class SplicedText:
         """Code the words between the slots."""
         words = SLOT.split(text)
         self._as_html = as_html
-        self._first = _Words(_raw(words[0]))
+        self._first = _Words(_raw(words[0])).forms[0][1:]
         self._rest = [
             (slot, _Words(_raw(following)))
             for slot, following in zip(words[1::2], words[2::2], strict=True)
@@ -45,26 +46,51 @@ class SplicedText:
 
     def add_to(self, lines: list[bytes], values: Values) -> None:
         """Append the lines of the body. Raises KeyError with the name of a missing slot."""
-        coded, carried = self._first.forms[0][1:]
-        if coded:
-            lines.append(coded)
+        self.add_coded(lines, coded(values, as_html=self._as_html))
+
+    def add_coded(self, lines: list[bytes], values: Mapping[str, bytes]) -> None:
+        """Append the lines of the body, with values as `coded` wrote them. Raises KeyError."""
+        first, carried = self._first
+        if first:
+            lines.append(first)
+        code = binascii.b2a_base64
         for slot, words in self._rest:
-            value = values[slot]
-            if isinstance(value, str) and not self._as_html:
-                raw = carried + _raw(value)
-            else:
-                raw = carried + _raw(filling(value, as_html=self._as_html))
+            raw = carried + values[slot]
             wanted = -len(raw) % _GROUP
             if wanted > words.length:  # a byte or none between two values: it goes along
                 carried = raw + words.forms[0][2]
                 continue
-            lent, coded, carried = words.forms[wanted]
-            if raw := raw + lent:
+            lent, following, carried = words.forms[wanted]
+            raw += lent
+            if len(raw) > _RAW_LINE:
                 lines.append(_lines(raw))
-            if coded:
-                lines.append(coded)
+            elif raw:
+                lines.append(code(raw, newline=False))
+            if following:
+                lines.append(following)
         if carried:
             lines.append(_lines(carried))
+
+
+def coded(values: Values, *, as_html: bool) -> dict[str, bytes]:
+    """Write every value of a person out, as the bytes that stand in a text or in HTML."""
+    return {
+        slot: value.encode()
+        if not as_html and isinstance(value, str) and "\n" not in value
+        else _raw(filling(value, as_html=as_html))
+        for slot, value in values.items()
+    }
+
+
+def in_html(values: Values, texts: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the same for HTML; values that read alike in both are not written out again."""
+    found = texts
+    for slot, value in values.items():
+        if not isinstance(value, str) or _SPECIAL.search(value):
+            if found is texts:
+                found = dict(texts)
+            found[slot] = _raw(filling(value, as_html=True))
+    return found
 
 
 class _Words:
@@ -90,9 +116,12 @@ def _raw(text: str) -> bytes:
 
 
 def _lines(raw: bytes) -> bytes:
+    code = binascii.b2a_base64
     if len(raw) <= _RAW_LINE:
-        return binascii.b2a_base64(raw, newline=False) if raw else b""
+        return code(raw, newline=False) if raw else b""
+    if len(raw) <= 2 * _RAW_LINE:
+        first, second = raw[:_RAW_LINE], raw[_RAW_LINE:]
+        return code(first, newline=False) + b"\r\n" + code(second, newline=False)
     return b"\r\n".join(
-        binascii.b2a_base64(raw[at : at + _RAW_LINE], newline=False)
-        for at in range(0, len(raw), _RAW_LINE)
+        code(raw[at : at + _RAW_LINE], newline=False) for at in range(0, len(raw), _RAW_LINE)
     )

@@ -1,14 +1,17 @@
-"""Mails ready to go: claimed from the ledger ahead of the connections, and written out whole."""
+"""Mails ready to go: claimed from the ledger ahead of the connections, written out when taken.
+
+Even with nothing to claim the ledger is asked now and then: a claim also lets the mails say what
+this sender noted of them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from countermand.domain.delivery import (
     ClaimedNotice,
@@ -18,19 +21,19 @@ from countermand.domain.delivery import (
     ReplyKind,
 )
 from countermand.domain.errors import CountermandError
-from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import AddressNotUsable, Composer, Mail, SlotNotFilled, Writer
 from countermand.sender.journal import note
+from countermand.sender.ledger_line import LedgerLine
 from countermand.sender.pace import Pace
 
 IDLE_S: Final = 0.05
+_ASK_EVERY_S: Final = 0.25
 _TROUBLE_S: Final = 0.5
 _PACED_S: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """One mail that is claimed and written out."""
 
     notice_id: int
@@ -41,11 +44,11 @@ class Ready:
 
 
 class Supply:
-    """A short queue that is filled by claims of its own thread and ledger."""
+    """A short queue that is filled by claims over a line of its own."""
 
     def __init__(
         self,
-        ledger: SenderLedger,
+        ledger: LedgerLine,
         committer: Committer,
         *,
         sender: str,
@@ -63,19 +66,21 @@ class Supply:
         self._now = now
         self.pace = pace or Pace()
         self._composers: dict[int, Composer] = {}
-        self._ready: deque[Ready] = deque()
+        self._ready: deque[ClaimedNotice] = deque()
         self._wanted = asyncio.Event()
         self._came = asyncio.Condition()
-        self._thread = ThreadPoolExecutor(1, "claim")
         self._closed = False
 
     def take_now(self) -> Ready | None:
         """Return the next mail if one is ready and may be begun."""
-        if self._closed or not self._ready or self._must_wait():
-            return None
-        if len(self._ready) <= self._ahead // 2:
-            self._wanted.set()
-        return self._ready.popleft()
+        while not self._closed and self._ready and not self._must_wait():
+            if len(self._ready) <= self._ahead // 2:
+                self._wanted.set()
+            prepared = self._prepared(self._ready.popleft())
+            if isinstance(prepared, Ready):
+                return prepared
+            self._committer.tell(prepared)
+        return None
 
     async def take(self) -> Ready | None:
         """Wait for the next mail; None when no more will come."""
@@ -95,7 +100,11 @@ class Supply:
 
     def _must_wait(self) -> bool:
         # Those told of a mistake are told at once: no limit holds a correction up.
-        return bool(self._ready) and not self._ready[0].is_correction and not self.pace.allows()
+        return (
+            bool(self._ready)
+            and self._ready[0].kind is not NoticeKind.CORRECTION
+            and not self.pace.allows()
+        )
 
     async def close(self) -> None:
         """Hand out nothing more; what is ready goes back to the ledger."""
@@ -107,14 +116,17 @@ class Supply:
 
     async def run(self) -> None:
         """Claim, over and over, when the queue runs low."""
-        loop = asyncio.get_running_loop()
+        asked_s = 0.0
         while not self._closed:
             self._wanted.clear()
-            if len(self._ready) > self._ahead // 2 or self._committer.is_in_trouble:
+            is_due = time.monotonic() - asked_s > _ASK_EVERY_S
+            is_low = len(self._ready) <= self._ahead // 2
+            if self._committer.is_in_trouble or not (is_low or is_due):
                 await self._rest(IDLE_S)
                 continue
+            asked_s = time.monotonic()
             try:
-                found = await loop.run_in_executor(self._thread, self._claim)
+                found = await self._claim(self._ahead if is_low else 0)
             except LedgerUnavailable:
                 await asyncio.sleep(_TROUBLE_S)
                 continue
@@ -129,25 +141,24 @@ class Supply:
         except TimeoutError:
             return
 
-    async def _add(self, found: list[Ready | Reply]) -> None:
-        fresh = [each for each in found if isinstance(each, Ready)]
-        for each in found:
-            if isinstance(each, Reply):
-                self._committer.tell(each)
+    async def _add(self, found: Sequence[ClaimedNotice]) -> None:
         if self._closed:
-            self._committer.give_back(ready.notice_id for ready in fresh)
+            self._committer.give_back(notice.notice_id for notice in found)
             return
-        self._ready += fresh
+        self._ready += found
         async with self._came:
             self._came.notify_all()
 
-    def _claim(self) -> list[Ready | Reply]:
-        claimed = self._ledger.claim(sender=self._sender, limit=self._ahead, now=self._now())
-        return [self._prepared(notice) for notice in claimed]
+    async def _claim(self, limit: int) -> Sequence[ClaimedNotice]:
+        claimed = await self._ledger.claim(sender=self._sender, limit=limit, now=self._now())
+        for template_id in {notice.template_id for notice in claimed} - self._composers.keys():
+            words = await self._ledger.template(template_id)
+            self._composers[template_id] = Composer(words, self._writer)
+        return claimed
 
     def _prepared(self, notice: ClaimedNotice) -> Ready | Reply:
         try:
-            mail = self._composer(notice.template_id).write(notice)
+            mail = self._composers[notice.template_id].write(notice)
         except (SlotNotFilled, AddressNotUsable) as error:
             return _unwritable(notice, error)
         return Ready(
@@ -157,12 +168,6 @@ class Supply:
             is_correction=notice.kind is NoticeKind.CORRECTION,
             mail=mail,
         )
-
-    def _composer(self, template_id: int) -> Composer:
-        if (known := self._composers.get(template_id)) is None:
-            known = Composer(self._ledger.template(template_id), self._writer)
-            self._composers[template_id] = known
-        return known
 
 
 def _unwritable(notice: ClaimedNotice, error: CountermandError) -> Reply:

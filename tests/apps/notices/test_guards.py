@@ -37,6 +37,7 @@ def test_a_mail_that_somebody_got_is_not_rewritten(
 ) -> None:
     notice_id = house.permitted()
     house.reply(notice_id, ReplyKind.ACCEPTED)
+    house.fold()
 
     with pytest.raises(errors.CheckViolation):
         house.connection.execute(f"UPDATE notices_notice SET {change}")
@@ -49,6 +50,19 @@ def test_nothing_is_permitted_by_hand_once_the_order_is_taken_back(house: Postgr
 
     with pytest.raises(errors.CheckViolation):
         house.connection.execute("UPDATE notices_notice SET state = 'permitted', exposure = 1")
+
+
+def test_no_intent_is_noted_by_hand_once_the_order_is_taken_back(house: PostgresHouse) -> None:
+    notice_id = house.notice(1)
+    house.claim()
+    house.stop(StopKind.TAKE_BACK)
+
+    with pytest.raises(errors.CheckViolation):
+        house.connection.execute(
+            "INSERT INTO notices_openbatch (order_number, sender, at, permitted, accepted, replies,"
+            " queue_ids) VALUES (%s, 'sender-1', %s, %s, '{}', '{}', '{}')",
+            [ORDER, NOW, [notice_id]],
+        )
 
 
 def test_nobody_is_corrected_who_was_never_told(house: PostgresHouse) -> None:
@@ -82,6 +96,9 @@ def test_a_stop_and_a_mode_are_never_undone(house: PostgresHouse, change: Litera
         "SELECT * FROM notices_notice",
         "UPDATE notices_mailing SET phase = 'sending'",
         "INSERT INTO notices_permitbatch DEFAULT VALUES",
+        "INSERT INTO notices_openbatch DEFAULT VALUES",
+        "SELECT ledger_fold('CM-7Q4K', NULL)",
+        "SELECT ledger_note('s', 'CM-7Q4K', '{}', '{}', '{}', '{}', '2026-01-01T00:00:00Z')",
         "SELECT ledger_stop('CM-7Q4K', 0, true)",
         "SELECT * FROM ledger_settle('CM-7Q4K', '2026-01-01T00:00:00Z')",
         "SELECT ledger_evidence(1, 'check_code', '2026-01-01T00:00:00Z', '')",

@@ -7,6 +7,7 @@ import pytest
 from countermand.domain.approvals import CauseMissing, SameHand
 from countermand.domain.delivery import ReplyKind, StopKind
 from countermand.domain.lifecycle import StepNotAllowed
+from countermand.notices import actions as notices
 from countermand.notices.models import Notice
 from countermand.orders import actions, jobs
 from countermand.stop import fence as fences
@@ -145,6 +146,7 @@ def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
     claimed = world.ledger.claim(sender=name, limit=3, now=world.now)
     permitted = [each.notice_id for each in claimed[:2]]
     world.ledger.permit(sender=name, notice_ids=permitted, now=world.now)
+    notices.catch_up()
     may_have = set(Notice.objects.filter(exposure__gt=0).values_list("address", flat=True))
 
     world.press(number, StopKind.TAKE_BACK)

@@ -1,22 +1,5 @@
-from pathlib import Path
-
 import django.contrib.postgres.fields
 from django.db import migrations, models
-
-FORWARD = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-BEFORE = Path(__file__).with_name("0002_ledger_functions.sql").read_text(encoding="utf-8")
-
-
-def _former(name: str) -> str:
-    """Return one function as the second migration made it."""
-    begin = BEFORE.index(f"CREATE FUNCTION {name}(")
-    return "CREATE OR REPLACE " + BEFORE[begin + 7 : BEFORE.index("\n$$;\n", begin) + 5]
-
-
-BACKWARD = "".join(
-    [_former(name) for name in ("ledger_claim", "ledger_exchange", "ledger_recover")]
-    + ["ALTER TABLE notices_notice RESET (fillfactor);"]
-)
 
 
 class Migration(migrations.Migration):
@@ -73,5 +56,8 @@ class Migration(migrations.Migration):
             model_name="notice",
             constraint=models.UniqueConstraint(fields=("message_id",), name="one_message_id"),
         ),
-        migrations.RunSQL(FORWARD, BACKWARD),
+        migrations.RunSQL(
+            "ALTER TABLE notices_notice SET (fillfactor = 60);",
+            "ALTER TABLE notices_notice RESET (fillfactor);",
+        ),
     ]

@@ -1,0 +1,277 @@
+"""The ledger as a sender asks it: in the sender's own event loop, one statement at a time.
+
+A thread per question cost more than the question: two threads that take turns hold each other up
+for longer than PostgreSQL needs. Each verb is one prepared statement that commits by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any, Final, Protocol, TypeVar
+
+import psycopg
+from psycopg import errors, pq
+
+from countermand.domain.delivery import (
+    ClaimedNotice,
+    LedgerUnavailable,
+    NoticeKind,
+    PermitAnswer,
+    PermitRefusal,
+    Reply,
+    Template,
+)
+from countermand.ports import SenderLedger
+from countermand.sender.postgres_ledger import connected, numbers, storable, texts
+
+_Answer = TypeVar("_Answer")
+_KINDS: Final = {kind.value.encode(): kind for kind in NoticeKind}
+_SUCCEEDED: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+_STATEMENTS: Final = {
+    b"claim": b"SELECT * FROM ledger_claim($1, $2, $3)",
+    b"exchange": b"SELECT notice_id, refusal FROM ledger_exchange($1, $2, $3, $4, $5, $6, $7, $8)",
+    b"template": b"SELECT subject, words, html FROM ledger_template($1)",
+}
+
+
+class LedgerLine(Protocol):
+    """What connections and supply ask for while they work; see `ports.SenderLedger`."""
+
+    async def template(self, template_id: int) -> Template:
+        """Return approved words; the same for ever."""
+        ...
+
+    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+        """Hand out up to `limit` due notices. Raises LedgerUnavailable."""
+        ...
+
+    async def exchange(
+        self,
+        *,
+        sender: str,
+        permits: Sequence[int],
+        replies: Sequence[Reply],
+        aborted: Sequence[int],
+        now: datetime,
+    ) -> Sequence[PermitAnswer]:
+        """Commit replies, what is given back, and permits. Raises LedgerUnavailable."""
+        ...
+
+
+class ThreadLine:
+    """Any ledger, asked from a thread of its own."""
+
+    def __init__(self, ledger: SenderLedger) -> None:
+        """Use `ledger` alone from now on."""
+        self._ledger = ledger
+        self._thread = ThreadPoolExecutor(1, "ledger")
+
+    async def template(self, template_id: int) -> Template:
+        """See LedgerLine."""
+        return await self._in_thread(partial(self._ledger.template, template_id))
+
+    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+        """See LedgerLine."""
+        return await self._in_thread(
+            partial(self._ledger.claim, sender=sender, limit=limit, now=now)
+        )
+
+    async def exchange(
+        self,
+        *,
+        sender: str,
+        permits: Sequence[int],
+        replies: Sequence[Reply],
+        aborted: Sequence[int],
+        now: datetime,
+    ) -> Sequence[PermitAnswer]:
+        """See LedgerLine."""
+        work = partial(
+            self._ledger.exchange,
+            sender=sender,
+            permits=permits,
+            replies=replies,
+            aborted=aborted,
+            now=now,
+        )
+        return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], _Answer]) -> _Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+class PostgresLine:
+    """PostgreSQL without a thread. Not for two questions at once."""
+
+    def __init__(self, url: str, *, sender: str) -> None:
+        """Connect to `url` at the first question."""
+        self._url = url
+        self._sender = sender
+        self._connection: psycopg.Connection[Any] | None = None
+        self._prepared: set[bytes] = set()
+        self._arrival: asyncio.Future[pq.abc.PGresult] | None = None
+        self._found: pq.abc.PGresult | None = None
+
+    async def template(self, template_id: int) -> Template:
+        """See LedgerLine."""
+        found = await self._ask(b"template", [_coded(template_id)])
+        subject, text, html = (_text(found.get_value(0, column)) for column in range(3))
+        return Template(template_id, subject, text, html)
+
+    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+        """See LedgerLine."""
+        found = await self._ask(b"claim", [sender.encode(), _coded(limit), _at(now)])
+        return [_claimed(found, row) for row in range(found.ntuples)]
+
+    async def exchange(
+        self,
+        *,
+        sender: str,
+        permits: Sequence[int],
+        replies: Sequence[Reply],
+        aborted: Sequence[int],
+        now: datetime,
+    ) -> Sequence[PermitAnswer]:
+        """See LedgerLine."""
+        found = await self._ask(
+            b"exchange",
+            [
+                sender.encode(),
+                numbers(permits).encode(),
+                numbers([reply.notice_id for reply in replies]).encode(),
+                texts([reply.kind for reply in replies]).encode(),
+                texts([storable(reply.text) for reply in replies]).encode(),
+                texts([reply.queue_id or "" for reply in replies]).encode(),
+                numbers(aborted).encode(),
+                _at(now),
+            ],
+        )
+        return [
+            PermitAnswer(
+                int(found.get_value(row, 0) or b"0"),
+                PermitRefusal(why.decode()) if (why := found.get_value(row, 1)) else None,
+            )
+            for row in range(found.ntuples)
+        ]
+
+    async def _ask(self, name: bytes, values: list[bytes]) -> pq.abc.PGresult:
+        try:
+            session = await self._session()
+            if name not in self._prepared:
+                session.send_prepare(name, _STATEMENTS[name])
+                await self._result(session)
+                self._prepared.add(name)
+            session.send_query_prepared(name, values)
+            return await self._result(session)
+        except psycopg.OperationalError as error:
+            self.close()
+            raise LedgerUnavailable(why=type(error).__name__) from error
+        except asyncio.CancelledError:
+            self.close()  # its answer would be taken for that of the next question
+            raise
+
+    async def _session(self) -> pq.abc.PGconn:
+        if self._connection is None:
+            opened = await asyncio.to_thread(connected, self._url, f"sender:{self._sender}")
+            self._connection = opened
+            self._prepared.clear()
+            opened.pgconn.nonblocking = 1
+            asyncio.get_running_loop().add_reader(opened.pgconn.socket, self._readable)
+        return self._connection.pgconn
+
+    async def _result(self, session: pq.abc.PGconn) -> pq.abc.PGresult:
+        loop = asyncio.get_running_loop()
+        self._found = None
+        self._arrival = loop.create_future()
+        if session.flush():
+            loop.add_writer(session.socket, self._writable)
+        try:
+            found = await self._arrival
+        finally:
+            self._arrival = None
+        if found.status not in _SUCCEEDED:
+            raise errors.error_from_result(found)
+        return found
+
+    def _writable(self) -> None:
+        if self._connection is not None and not self._connection.pgconn.flush():
+            asyncio.get_running_loop().remove_writer(self._connection.pgconn.socket)
+
+    def _readable(self) -> None:
+        if self._connection is None:
+            return
+        session = self._connection.pgconn
+        try:
+            session.consume_input()
+            while not session.is_busy():
+                found = session.get_result()
+                if found is None:
+                    break
+                self._found = found
+            else:
+                return
+        except psycopg.OperationalError as error:
+            self._fail(error)
+            return
+        if self._arrival is None or self._arrival.done():
+            return
+        if self._found is not None:
+            self._arrival.set_result(self._found)
+
+    def _fail(self, error: psycopg.OperationalError) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_exception(error)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._connection is None:
+            return
+        gone, self._connection = self._connection, None
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError, psycopg.Error):
+            loop.remove_reader(gone.pgconn.socket)
+            loop.remove_writer(gone.pgconn.socket)
+        gone.close()
+
+
+def _claimed(found: pq.abc.PGresult, row: int) -> ClaimedNotice:
+    value = found.get_value
+    return ClaimedNotice(
+        int(value(row, 0) or b"0"),
+        _text(value(row, 1)),
+        int(value(row, 2) or b"0"),
+        _KINDS[value(row, 3) or b""],
+        _text(value(row, 4)),
+        _text(value(row, 5)),
+        int(value(row, 6) or b"0"),
+        json.loads(value(row, 7) or b"{}"),
+        _text(value(row, 8)),
+        _text(value(row, 9)),
+        _moment(value(row, 10) or b""),
+        int(value(row, 11) or b"0"),
+    )
+
+
+@lru_cache(maxsize=64)
+def _moment(written: bytes) -> datetime:
+    return datetime.fromisoformat(written.decode())
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode() if value else ""
+
+
+def _coded(number: int) -> bytes:
+    return b"%d" % number
+
+
+def _at(now: datetime) -> bytes:
+    return now.isoformat().encode()
