@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from countermand import config
+from countermand import config, wiring
 from countermand.catalogue.queries import catalogue
 from countermand.connectors import servers
 from countermand.connectors.names import SourceKind
@@ -168,6 +169,26 @@ def test_due_sources_run_and_a_broken_one_keeps_none_from_it(
     assert runner.run_due(now=lambda: NOW) == 1
     assert sources.view("fleet").last_error == "source.secret_not_readable"
     assert sources.due(NOW + timedelta(minutes=1)) == ()
+
+
+def test_the_worker_asks_what_is_due_with_what_its_own_surroundings_hold(
+    runner: Runner, jamf: Jamf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAMF", SECRET)
+
+    assert wiring.ask_sources(runner.settings, _Clock(NOW)) == 1
+    assert wiring.ask_sources(runner.settings, _Clock(NOW + timedelta(hours=5))) == 0
+    assert wiring.ask_sources(runner.settings, _Clock(NOW + timedelta(hours=6))) == 1
+
+    assert sources.view("jamf").succeeded_at == NOW + timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
 
 
 @pytest.mark.parametrize("option", ["secret", "hook_secret"])
