@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import pwd
+import signal
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,11 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.ground import HERE, held_port, need, open_folder, running, ship
+from lab.ground import DEPLOY, HERE, LabBroke, held_port, need, open_folder, running, ship, until
 from lab.people import PEOPLE, Person
 
 ADMIN_KEY: Final = "key-of-the-lab"
 FROM_WEBMAIL: Final = "127.0.0.1/32"  # where the main password may come from
+FROM_ANYWHERE: Final = "127.0.0.0/8"
+PASSWORDS: Final = "passwords"  # the folder that Countermand writes, where a Dovecot reads it
+WEBMAIL: Final = "127.0.0.9"  # where the webmail is, as far as the script is concerned
 
 ASKS_GATE: Final = "95-countermand.conf"  # of deploy/, for 2.3 and for 2.4
 ASKS_ANOTHER_FIRST: Final = "95-countermand-with-upstream.conf"
@@ -150,6 +154,15 @@ class Dovecot:
         """What it wrote down so far."""
         return (self.folder / "dovecot.log").read_text(encoding="utf-8", errors="replace")
 
+    def change(self, name: str, before: str, after: str) -> None:
+        """Write another thing into one of its files, and have it read anew."""
+        path = self.folder / name
+        path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+        master = int((self.folder / "run" / "master.pid").read_text(encoding="ascii"))
+        reloads = self.log.count("SIGHUP")
+        os.kill(master, signal.SIGHUP)
+        until("the reading of the files", lambda: self.log.count("SIGHUP") > reloads)
+
     def doveadm(self, *commands: list[Any]) -> list[Any]:
         """Give commands over doveadm's HTTP interface; return its answers."""
         word = base64.b64encode(ADMIN_KEY.encode()).decode()
@@ -177,6 +190,29 @@ def write_people(folder: Path, people: Iterable[Person], mode_of: int) -> None:
     os.chown(folder / "mail", mode_of, mode_of)
 
 
+def recipe(name: str, changes: Mapping[str, str]) -> str:
+    """Return the passdbs of a file of deploy/, with the script and `changes` put in.
+
+    A `{folder}` in what is put in stands for the folder of the Dovecot that will read it.
+    """
+    text = (DEPLOY / "dovecot-2.3" / name).read_text(encoding="utf-8")
+    text = text.replace("{", "{{").replace("}", "}}")
+    text = text.replace("/etc/dovecot/device-passwords.lua", "{folder}/device-passwords.lua")
+    for before, after in changes.items():
+        if before not in text:
+            raise LabBroke(f"{name} does not say {before!r}")
+        text = text.replace(before, after)
+    return text
+
+
+def keyed_script(folder: Path | str) -> dict[str, str]:
+    """Return what to change in the script so that it reads the PASSWORDS in that folder."""
+    return {
+        'folder = "/etc/dovecot/device-passwords"': f'folder = "{folder}/{PASSWORDS}"',
+        '{ ["127.0.0.1"] = true, ["::1"] = true }': f'{{ ["{WEBMAIL}"] = true }}',
+    }
+
+
 @contextmanager
 def dovecot_that_asks(
     gate_port: int,
@@ -191,11 +227,13 @@ def dovecot_that_asks(
     everything: bool = False,
     patient: bool = True,
     shipped: str = ASKS_GATE,
+    keyed: bool = False,
 ) -> Iterator[Dovecot]:
     """Dovecot 2.3 whose gate is on `gate_port`, whether somebody listens there or not.
 
     `changes` are made in the `shipped` file, `script` in the Lua script; `everything` adds
-    delivery, POP3 and submission (which hands on to `relay`).
+    delivery, POP3 and submission (which hands on to `relay`). With `keyed`, device passwords and
+    limited main passwords are read from its PASSWORDS, as Countermand writes them.
     """
     need("dovecot")
     people = tuple(people)
@@ -205,7 +243,7 @@ def dovecot_that_asks(
         port = {name: stack.enter_context(held_port()) for name in names}
         ship(f"dovecot-2.3/{shipped}", folder, gate_port, changes, patient=patient)
         list_of_passwords = {"/etc/dovecot/device-passwords.tsv": f"{folder}/device-passwords.tsv"}
-        in_script = {**list_of_passwords, **(script or {})}
+        in_script = {**list_of_passwords, **(keyed_script(folder) if keyed else script or {})}
         ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)
         write_people(folder, people, reader.pw_uid)
         text = _CONFIG + (_DELIVERY + _POP3 + _SUBMISSION) * everything
@@ -216,7 +254,11 @@ def dovecot_that_asks(
                 user_id=reader.pw_uid,
                 key=ADMIN_KEY,
                 protocols="imap lmtp pop3 submission" if everything else "imap",
-                passdbs=passdbs.format(folder=folder, from_webmail=from_webmail, webmail=_WEBMAIL),
+                passdbs=passdbs.format(
+                    folder=folder,
+                    from_webmail=FROM_ANYWHERE if keyed else from_webmail,
+                    webmail=_WEBMAIL,
+                ),
                 more=more,
                 relay=relay,
                 asks=shipped,

@@ -11,14 +11,22 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.dovecot import ADMIN_KEY, ASKS_GATE, FROM_WEBMAIL, Dovecot, write_people
+from lab.dovecot import (
+    ADMIN_KEY,
+    ASKS_GATE,
+    FROM_ANYWHERE,
+    FROM_WEBMAIL,
+    Dovecot,
+    keyed_script,
+    write_people,
+)
 from lab.ground import LabBroke, held_port, need, running, ship
-from lab.people import PEOPLE
+from lab.people import PEOPLE, Person
 
 ROOT: Final = Path(os.environ.get("COUNTERMAND_LAB_TRIXIE", "build/lab-trixie")).absolute()
 _PACKAGES: Final = ("dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-auth-lua")
@@ -95,9 +103,14 @@ def make_root() -> None:
 
 @contextmanager
 def dovecot24_that_asks(
-    gate_port: int, *, patient: bool = True, shipped: str = ASKS_GATE
+    gate_port: int,
+    *,
+    people: Iterable[Person] = PEOPLE,
+    patient: bool = True,
+    shipped: str = ASKS_GATE,
+    keyed: bool = False,
 ) -> Iterator[Dovecot]:
-    """Start Dovecot 2.4 whose gate is on `gate_port`."""
+    """Start Dovecot 2.4 whose gate is on `gate_port`; `keyed` as with 2.3."""
     need("chroot")
     if not (ROOT / "usr/sbin/dovecot").exists():
         raise LabBroke(f"{ROOT} is not there: make lab makes it")
@@ -109,15 +122,16 @@ def dovecot24_that_asks(
         with held_port() as imap, held_port() as admin:
             ship(f"dovecot-2.4/{shipped}", folder, gate_port, patient=patient)
             password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
-            ship("dovecot-2.3/device-passwords.lua", folder, gate_port, password_list)
-            write_people(folder, PEOPLE, reader)
+            in_script = password_list | (keyed_script(inside) if keyed else {})
+            ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)
+            write_people(folder, people, reader)
             text = _CONFIG.format(
                 inside=inside,
                 user_id=reader,
                 imap=imap,
                 admin=admin,
                 key=ADMIN_KEY,
-                from_webmail=FROM_WEBMAIL,
+                from_webmail=FROM_ANYWHERE if keyed else FROM_WEBMAIL,
                 asks=shipped,
             )
             (folder / "dovecot.conf").write_text(text, encoding="utf-8")

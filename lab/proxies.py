@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,7 +75,13 @@ def groupware() -> Iterator[Groupware]:
 
 
 @contextmanager
-def traefik_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Iterator[Server]:
+def traefik_that_asks(
+    gate_port: int,
+    behind: int,
+    *,
+    patient: bool = True,
+    changes: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Traefik with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("traefik") as folder, ExitStack() as stack:
         port, hop = (stack.enter_context(held_port()) for _ in range(2))
@@ -83,7 +89,8 @@ def traefik_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> I
         more = {'":443"': f'"{HERE}:{port}"', "/etc/traefik": str(folder)}
         static = ship("traefik/traefik.yaml", folder, gate_port, {**moved, **more})
         behind_it = {_GROUPWARE_AS_SHIPPED: f"{HERE}:{behind}"}
-        ship("traefik/dynamic.yaml", folder, gate_port, {**moved, **behind_it}, patient=patient)
+        in_rules = {**(changes or {}), **moved, **behind_it}
+        ship("traefik/dynamic.yaml", folder, gate_port, in_rules, patient=patient)
         command = [program("traefik"), f"--configFile={static}"]
         with running(command, [port, hop], folder / "traefik.log", _surroundings(folder)):
             # Its ports are open before it knows what lies behind them.
@@ -92,7 +99,7 @@ def traefik_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> I
 
 
 def _status(port: int) -> int:
-    connection = http.client.HTTPConnection(HERE, port, timeout=5)
+    connection = http.client.HTTPConnection(HERE, port, timeout=60)
     try:
         connection.request("GET", "/auth")
         return connection.getresponse().status
@@ -103,18 +110,25 @@ def _status(port: int) -> int:
 
 
 @contextmanager
-def envoy_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Iterator[Server]:
+def envoy_that_asks(
+    gate_port: int,
+    behind: int,
+    *,
+    patient: bool = True,
+    changes: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Envoy with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("envoy") as folder, ExitStack() as stack:
         port, hop = (stack.enter_context(held_port()) for _ in range(2))
-        changes = {
+        moved = {
             "port_value: 443": f"port_value: {port}",
             "port_value: 8485": f"port_value: {hop}",
             "port_value: 8481": f"port_value: {gate_port}",
             "port_value: 20000": f"port_value: {behind}",
             "0.0.0.0": HERE,
         }
-        config = ship("envoy/envoy.yaml", folder, gate_port, changes, patient=patient)
+        in_file = {**(changes or {}), **moved}
+        config = ship("envoy/envoy.yaml", folder, gate_port, in_file, patient=patient)
         command = [program("envoy"), "-c", str(config), "--concurrency", "1"]
         command += ["--disable-hot-restart", "--log-level", "warning"]
         with running(command, [port, hop], folder / "envoy.log", _surroundings(folder)):
@@ -122,14 +136,20 @@ def envoy_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Ite
 
 
 @contextmanager
-def caddy_that_asks(gate_port: int, behind: int, *, patient: bool = True) -> Iterator[Server]:
+def caddy_that_asks(
+    gate_port: int,
+    behind: int,
+    *,
+    patient: bool = True,
+    changes: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Caddy with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("caddy") as folder, ExitStack() as stack:
         port = stack.enter_context(held_port())
-        changes = {":443 {": f"http://{HERE}:{port} {{"}
+        moved = {":443 {": f"http://{HERE}:{port} {{"}
         behind_it = {_GROUPWARE_AS_SHIPPED: f"{HERE}:{behind}"}
-        changes |= behind_it
-        config = ship("caddy/Caddyfile", folder, gate_port, changes, patient=patient)
+        in_file = {**(changes or {}), **moved, **behind_it}
+        config = ship("caddy/Caddyfile", folder, gate_port, in_file, patient=patient)
         text = config.read_text(encoding="utf-8")
         config.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + text, encoding="utf-8")
         command = [program("caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]

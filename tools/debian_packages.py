@@ -22,6 +22,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     ),
     "lab": (
         *("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua"),
+        *("dovecot-ldap", "slapd"),
         *("debootstrap", "debian-archive-keyring"),
     ),
     "bench-gate": ("nginx-light", "wrk"),  # `make bench-gate`

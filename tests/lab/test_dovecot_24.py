@@ -1,6 +1,7 @@
 """The same story under Dovecot 2.4, which can end the sessions of one device alone."""
 
 import imaplib
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -86,6 +87,28 @@ def test_whatever_else_a_gate_says_people_are_let_in(
     odd.be(status, body)
 
     assert imap(dovecot) == "OK"
+
+
+def test_no_line_of_ours_can_become_two_lines_of_imap() -> None:
+    evil = "orders.example\r\n* BYE forged\r\na1 OK forged"
+    entry = Entry(ASHA.login, PHONE, all_that_shuts())
+    with (
+        real_gate([entry], COUNTERMAND_LOOKUP_ADDRESS=evil) as gate,
+        dovecot24_that_asks(gate.port) as dovecot,
+        socket.create_connection((HERE, dovecot.port), timeout=60) as link,
+        link.makefile("rwb") as lines,
+    ):
+        lines.readline()
+        lines.write(f'a1 LOGIN "{ASHA.login}" "{ASHA.devices[PHONE]}"\r\n'.encode())
+        lines.flush()
+        refusal = lines.readline()
+        lines.write(b"a2 NOOP\r\n")
+        lines.flush()
+        next_line = lines.readline()
+
+        assert refusal.startswith(b"a1 NO [ALERT] Mail is paused")
+        assert next_line.startswith(b"a2 OK")
+        assert "\n* BYE forged" not in dovecot.log
 
 
 def test_a_slow_and_a_dead_gate_let_people_in(odd: OddGate) -> None:

@@ -28,7 +28,7 @@ class Site:
         return Phone(address(self.proxy), ASHA.login, PASSWORD, device, packed=packed)
 
     def raw(self, method: str, path: str, body: bytes = b"", **more: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(HERE, self.proxy.port, timeout=30)
+        connection = http.client.HTTPConnection(HERE, self.proxy.port, timeout=60)
         headers = {"Authorization": BASIC, "Cookie": "session=secret"}
         headers |= {name.replace("_", "-"): value for name, value in more.items()}
         try:

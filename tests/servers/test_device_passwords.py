@@ -96,6 +96,24 @@ def test_whoever_is_not_limited_reads_on_with_the_main_password(server: Dovecot)
     assert logs_in(server, RAVI.login, RAVI.password, "127.0.0.7")
 
 
+def test_no_log_names_a_device_password_or_its_hash(folder: Path) -> None:
+    telling = "auth_verbose = yes\nauth_debug = yes\n"
+    with dovecot(folder, more=telling) as talkative:
+        assert logs_in(talkative, ASHA.login, WORD)
+        assert not logs_in(talkative, ASHA.login, WORD[:-1], "127.0.0.5")
+        until("the login in the log", lambda: "Login: user=" in talkative.log)
+        said = talkative.log
+
+    hashes = [
+        line.split("\t")[2]
+        for path in (folder / "devices").iterdir()
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    assert len(hashes) == 2
+    for secret in (WORD, WORD[:-1], "argon2", *hashes):
+        assert secret not in said
+
+
 def test_the_passwd_file_form_needs_no_script(tmp_path: Path) -> None:
     hashed = password_files.hashed(WORD)
     line = DeviceLine(ASHA.login, "phone-x4t9m2qa", hashed, WORD[:4])

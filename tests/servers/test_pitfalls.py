@@ -290,6 +290,14 @@ def test_the_main_password_opens_nothing_from_outside(odd: OddGate, dovecot: Dov
     assert webmail == "OK"
 
 
+def test_in_the_first_week_a_refusal_is_written_down_and_not_applied(odd: OddGate) -> None:
+    odd.refuse(NO)
+    dry = {"#auth_policy_log_only = yes": "auth_policy_log_only = yes"}
+    with dovecot_that_asks(odd.port, changes=dry) as dovecot:
+        assert imap(dovecot) == "OK"
+        until("the line of the log", lambda: "olicy" in dovecot.log)
+
+
 def test_a_guess_reaches_no_gate(odd: OddGate, dovecot: Dovecot) -> None:
     assert mailbox.login(dovecot.port, ASHA.login, "a guess", come_from=ABROAD) != "OK"
 

@@ -195,6 +195,7 @@ def test_a_second_way_to_active_sync_is_named() -> None:
     [
         (TRAEFIK, "statusRewrites:", "other:"),
         (TRAEFIK, "responseHeaderTimeout:", "other:"),
+        (TRAEFIK, "[countermand-open, countermand-token]", "[countermand-token]"),
         (ENVOY, "failure_mode_allow: true", "failure_mode_allow: false"),
         (ENVOY, "envoy_on_response", "other"),
         (CADDY, "handle_errors", "handle"),

@@ -374,6 +374,8 @@ _NEEDED: Final[Mapping[Kind, Sequence[str]]] = {
 def _proxy(kind: Kind, text: str) -> Iterator[Fault]:
     written = "\n".join(line.partition("#")[0] for line in text.splitlines())
     missing = [words for words in _NEEDED[kind] if words not in written]
+    if kind is Kind.TRAEFIK and not missing and not _is_used(written):
+        missing.append("middlewares")
     if kind is Kind.CADDY and re.search(r"^\s*forward_auth\b", written, re.MULTILINE):
         missing.append("reverse_proxy")
     if missing:
@@ -383,3 +385,11 @@ def _proxy(kind: Kind, text: str) -> Iterator[Fault]:
             ),
             _("Take over the file of deploy/{proxy}.").format(proxy=kind.value),
         )
+
+
+def _is_used(written: str) -> bool:
+    """Tell whether a router goes through the middleware that turns every odd answer into yes."""
+    opens = re.findall(r"^\s*([\w-]+):\n\s*errors:", written, re.MULTILINE)
+    used = " ".join(re.findall(r"middlewares:\s*\[([^\]]*)\]", written))
+    used += " ".join(re.findall(r"^\s*-\s*([\w@-]+)\s*$", written, re.MULTILINE))
+    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", used) for name in opens)
