@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,17 +49,17 @@ class Strike:
 
 def after_claim(strike: Strike) -> None:
     """F1: mails are claimed, nothing else happened."""
-    from countermand.sender.postgres_ledger import PostgresLedger
+    from countermand.sender.ledger_line import PostgresLine
 
-    original = PostgresLedger.claim
+    original = PostgresLine.claim
 
-    def claim(self: PostgresLedger, *, sender: str, limit: int, now: datetime) -> Any:
-        found = original(self, sender=sender, limit=limit, now=now)
+    async def claim(self: PostgresLine, *, sender: str, limit: int, now: datetime) -> Any:
+        found = await original(self, sender=sender, limit=limit, now=now)
         if found:
             strike.reached()
         return found
 
-    PostgresLedger.claim = claim  # type: ignore[method-assign]
+    PostgresLine.claim = claim  # type: ignore[method-assign]
 
 
 def _at_write(strike: Strike, *, at_dot: bool) -> None:
@@ -119,20 +118,20 @@ def during_commit(strike: Strike) -> None:
 
 
 def _at_exchange(strike: Strike, *, later_s: float | None) -> None:
-    from countermand.sender.postgres_ledger import PostgresLedger
+    from countermand.sender.ledger_line import PostgresLine
 
-    original = PostgresLedger.exchange
+    original = PostgresLine.exchange
 
-    def exchange(self: PostgresLedger, **given: Any) -> Any:
+    async def exchange(self: PostgresLine, **given: Any) -> Any:
         strike.count -= 1
         if strike.count == 0:
             if later_s is None:
                 strike.hit()
             else:
                 threading.Timer(later_s, strike.hit).start()
-        return original(self, **given)
+        return await original(self, **given)
 
-    PostgresLedger.exchange = exchange  # type: ignore[method-assign]
+    PostgresLine.exchange = exchange  # type: ignore[method-assign]
 
 
 def impatient(strike: Strike) -> None:
@@ -282,10 +281,10 @@ def _leave_out_permit() -> None:
     import asyncio
 
     from countermand.sender.committer import Committer
-    from countermand.sender.postgres_ledger import PostgresLedger
+    from countermand.sender.ledger_line import PostgresLine
 
     original = Committer.ask
-    slow = PostgresLedger.exchange
+    slow = PostgresLine.exchange
 
     def ask(self: Committer, notice_id: int) -> Any:
         original(self, notice_id)
@@ -293,12 +292,12 @@ def _leave_out_permit() -> None:
         answer.set_result(True)
         return answer
 
-    def exchange(self: PostgresLedger, **given: Any) -> Any:
-        time.sleep(0.004)
-        return slow(self, **given)
+    async def exchange(self: PostgresLine, **given: Any) -> Any:
+        await asyncio.sleep(0.004)
+        return await slow(self, **given)
 
     Committer.ask = ask  # type: ignore[method-assign]
-    PostgresLedger.exchange = exchange  # type: ignore[method-assign]
+    PostgresLine.exchange = exchange  # type: ignore[method-assign]
 
 
 CLOCK_JUMPS: Final = (timedelta(days=-1), timedelta(days=1), timedelta(hours=1))  # F24
