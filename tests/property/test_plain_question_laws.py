@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -137,55 +138,60 @@ known = st.builds(
     st.sampled_from([ASHA, RAVI]),
 )
 # What somebody who wants to smuggle would change.
-changes = st.sampled_from(
-    [
-        (b"GET", b"HEAD"),
-        (b"GET", b"POST"),
-        (b"/auth", b"/auth/"),
-        (b"/auth", b"/policy"),
-        (b"HTTP/1.1", b"HTTP/1.0"),
-        (b"HTTP/1.1", b"HTTP/2.0"),
-        (b"of-the-gate", b"of-the-gatE"),
-        (b"of-the-gate", b"of-the-gate, Bearer x"),
-        (b"Bearer", b"bearer"),
-        (b"Bearer", b"Basic"),
-        (b"POST", b"OPTIONS"),
-        (b"POST", b"GET"),
-        (b"POST", b"options"),
-        (b"POST", b"POST "),
-        (b"X-Original-Method: POST\r\n", b""),
-        (b"X-Original-URI", b"x-original-uri"),
-        (b"X-Original-URI: ", b"X-Original-URI:"),
-        (b"X-Original-URI: ", b"X-Original-URI : "),
-        (b"X-Original-URI: ", b"X-Original-URI: /webmail\r\nX-Original-URI: "),
-        (b"X-Remote-User: ", b"X-Remote-User: ravi@amber.example\r\nX-Remote-User: "),
-        (b"X-Remote-User: ", b"X-Remote-User:\r\n "),
-        (b"DeviceId=", b"deviceid="),
-        (b"DeviceId=", b"deviceid=7f3a9b0d3e4f5061&DeviceId="),
-        (b"DeviceId=", b"DeviceId=%41&DeviceId="),
-        (b"DeviceId=", b"DeviceId&DeviceId="),
-        (b"&DeviceId=", b"?DeviceId="),
-        (b"Microsoft", b"microsoft"),
-        (b"/Microsoft", b"//Microsoft"),
-        (b"?Cmd", b"#?Cmd"),
-        (b"Host: ", b"Content-Length: 0\r\nHost: "),
-        (b"Host: ", b"Content-Length: 5\r\nHost: "),
-        (b"Host: ", b"Transfer-Encoding: chunked\r\nHost: "),
-        (b"Host: ", b"Connection: close\r\nHost: "),
-        (b"Host: ", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost: "),
-        (b"Host: ", b"Expect: 100-continue\r\nHost: "),
-        (b"Host: ", b"X-Forwarded-Uri: /Microsoft-Server-ActiveSync?DeviceId=x\r\nHost: "),
-        (b"Host: ", b"Remote-User: ravi@amber.example\r\nHost: "),
-        (b"Host: ", b"X-Countermand-Token: of-the-gate\r\nHost: "),
-        (b"Host: ", b"Authorization: Bearer of-the-gate\r\nHost: "),
-        (b"Host: countermand_gate", b"Host: a\tb"),
-        (b"Host: countermand_gate\r\n", b"Host: countermand_gate\n"),
-        (b"\r\n", b"\n"),
-        (b"\r\n\r\n", b"\r\n\r\n\r\n"),
-        (b"\r\n\r\n", b"\r\n\r\n\r"),
-        (b"\r\n\r\n", b"\r\n"),
-    ]
-)
+CHANGES = [
+    (b"GET", b"HEAD"),
+    (b"GET", b"POST"),
+    (b"/auth", b"/auth/"),
+    (b"/auth", b"/policy"),
+    (b"HTTP/1.1", b"HTTP/1.0"),
+    (b"HTTP/1.1", b"HTTP/2.0"),
+    (b"of-the-gate", b"of-the-gatE"),
+    (b"of-the-gate", b"of-the-gate, Bearer x"),
+    (b"Bearer", b"bearer"),
+    (b"Bearer", b"Basic"),
+    (b"POST", b"OPTIONS"),
+    (b"POST", b"GET"),
+    (b"POST", b"options"),
+    (b"POST", b"POST "),
+    (b"X-Original-Method: POST\r\n", b""),
+    (b"X-Original-URI", b"x-original-uri"),
+    (b"X-Original-URI: ", b"X-Original-URI:"),
+    (b"X-Original-URI: ", b"X-Original-URI : "),
+    (b"X-Original-URI: ", b"X-Original-URI: /webmail\r\nX-Original-URI: "),
+    (b"X-Remote-User: ", b"X-Remote-User: ravi@amber.example\r\nX-Remote-User: "),
+    (b"X-Remote-User: ", b"X-Remote-User:\r\n "),
+    (b"DeviceId=", b"deviceid="),
+    (b"DeviceId=", b"deviceid=7f3a9b0d3e4f5061&DeviceId="),
+    (b"DeviceId=", b"DeviceId=%41&DeviceId="),
+    (b"DeviceId=", b"DeviceId&DeviceId="),
+    (b"&DeviceId=", b"?DeviceId="),
+    (b"Microsoft", b"microsoft"),
+    (b"/Microsoft", b"//Microsoft"),
+    (b"?Cmd", b"#?Cmd"),
+    (b"Host: ", b"Content-Length: 0\r\nHost: "),
+    (b"Host: ", b"Content-Length: 5\r\nHost: "),
+    (b"Host: ", b"Transfer-Encoding: chunked\r\nHost: "),
+    (b"Host: ", b"Connection: close\r\nHost: "),
+    (b"Host: ", b"Connection: upgrade\r\nUpgrade: h2c\r\nHost: "),
+    (b"Host: ", b"Expect: 100-continue\r\nHost: "),
+    (b"Host: ", b"X-Forwarded-Uri: /Microsoft-Server-ActiveSync?DeviceId=x\r\nHost: "),
+    (b"Host: ", b"Remote-User: ravi@amber.example\r\nHost: "),
+    (b"Host: ", b"X-Countermand-Token: of-the-gate\r\nHost: "),
+    (b"Host: ", b"Authorization: Bearer of-the-gate\r\nHost: "),
+    (b"Host: countermand_gate", b"Host: a\tb"),
+    (b"Host: countermand_gate\r\n", b"Host: countermand_gate\n"),
+    (b"\r\n", b"\n"),
+    (b"\r\n\r\n", b"\r\n\r\n\r\n"),
+    (b"\r\n\r\n", b"\r\n\r\n\r"),
+    (b"\r\n\r\n", b"\r\n"),
+    (b"asha@amber.example", b"AMBER\\asha"),
+    (b"asha@amber.example", b"asha@amber.example\r\nConnection: close"),
+    (b"asha@amber.example", b"asha@amber.example\r\nX-Remote-User: ravi@amber.example"),
+    (b"AB45C9B0D3E4F506", b"50484f4e452d41"),
+    (b"AB45C9B0D3E4F506", b"50484F4E452D41&DeviceId=AB45C9B0D3E4F506"),
+    (b"AB45C9B0D3E4F506", b"AB45C9B0D3E4F506&DeviceId=7f3a9b0d3e4f5061"),
+]
+changes = st.sampled_from(CHANGES)
 changed = st.builds(lambda question, change: question.replace(*change), known, changes)
 questions = st.one_of(known, usual, changed)
 
@@ -194,6 +200,29 @@ questions = st.one_of(known, usual, changed)
 @example([PLAIN % (PAUSED.encode(), ASHA.encode())] * 3)
 def test_a_question_in_each_piece_is_answered_as_the_parser_would(pieces: list[bytes]) -> None:
     same(pieces)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_whatever_is_changed_in_a_question_is_answered_as_the_parser_would(
+    change: tuple[bytes, bytes],
+) -> None:
+    plain = PLAIN % (PAUSED.encode(), ASHA.encode())
+    other = PLAIN % (OPEN.encode(), RAVI.encode())
+    changed_one = plain.replace(*change)
+    assert changed_one != plain
+
+    same([plain, changed_one, plain, other])
+    same([changed_one, plain, changed_one, other])
+    same([plain, changed_one + plain, other])
+    same([plain, changed_one[:-5], changed_one[-5:], plain])
+    same([plain, changed_one[:40], plain])
+
+
+def test_no_byte_of_a_question_can_be_changed_unseen() -> None:
+    plain = PLAIN % (PAUSED.encode(), ASHA.encode())
+    for put in (b"", b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b":", b"\\", b"&", b"\x80", b"A"):
+        for at in range(len(plain)):
+            same([plain, plain[:at] + put + plain[at + 1 :], plain])
 
 
 @given(known, st.lists(questions, min_size=1, max_size=4), st.data())
