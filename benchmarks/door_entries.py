@@ -2,8 +2,9 @@
 
 A fresh order about DEVICES devices (1,000,000; QUICK=1: 50,000), a second look at which nothing has
 changed, and 10,000 devices of which something has. Durable PostgreSQL on the disk, as `up` starts
-it. Measured are the whole way (people, devices, what is known of them, the ledger) and the part
-that writes entries alone. The last line is one JSON object, times in seconds.
+it. Measured is the whole way (people, devices, what is known of them, the ledger, the entries).
+Beside it, in the same database: one pass of SQL that judges every device (`evaluation_s`), and a
+count of all that doors are to be told. The last line is one JSON object, times in seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import psycopg
 
+from benchmarks.bulk_base import evaluated
 from benchmarks.ledger_house import LedgerHouse, durable_house
 
 QUICK: Final = os.environ.get("QUICK", "") not in {"", "0"}
@@ -93,6 +95,7 @@ def measure(house: LedgerHouse) -> dict[str, Any]:
     """Compile a fresh order, the same once more, and after 10,000 changes."""
     from benchmarks.door_order import (  # noqa: PLC0415  (loads Django)
         compiled,
+        counted,
         give_columns_their_defaults,
         publisher_of,
     )
@@ -109,6 +112,11 @@ def measure(house: LedgerHouse) -> dict[str, Any]:
         seconds, found = timed(lambda: compiled(NUMBER, publisher=publisher, now=NOW))
         figures[name] = seconds
         print(f"{name}: {seconds} s, written {found.written}, removed {found.removed}")
+    figures["evaluation_s"], _ = timed(lambda: evaluated(house.connection, NOW))
+    figures["count_claims_s"], _ = timed(lambda: counted(NUMBER, now=NOW))
+    for name, over in (("compile_10k_s", "count_claims_s"), ("compile_same_s", "evaluation_s")):
+        ratio = round(figures[name] / max(figures[over], 0.01), 2)
+        figures[f"{name.removesuffix('_s')}_by_{over.removesuffix('_s')}"] = ratio
     figures["memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     figures["devices_per_s"] = round(DEVICES / figures["compile_fresh_s"])
     return figures

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import psycopg
 from django.apps import apps
+from django.db import connection
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -44,7 +45,15 @@ def compiled(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
     return doors.compile_order(order, document(), publisher=publisher, now=now)
 
 
-def give_columns_their_defaults(connection: psycopg.Connection[Any]) -> None:
+def counted(number: str, *, now: datetime) -> int:
+    """Count what doors are to be told of an order, and write nothing."""
+    claims = doors.claims_of(Order.objects.get(number=number), document(), now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM ({claims.sql}) AS claim", claims.parameters)  # noqa: S608
+        return int(cursor.fetchone()[0])
+
+
+def give_columns_their_defaults(house: psycopg.Connection[Any]) -> None:
     """Let plain SQL leave out what Django would fill in, whatever columns there are by now."""
     for name in ("people", "devices", "orders", "notices"):
         for model in apps.get_app_config(name).get_models():
@@ -53,7 +62,7 @@ def give_columns_their_defaults(connection: psycopg.Connection[Any]) -> None:
                 if field.null or field.primary_key or field.generated or default is None:
                     continue
                 value = Jsonb(default) if isinstance(default, dict) else default
-                connection.execute(
+                house.execute(
                     sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
                         sql.Identifier(model._meta.db_table),  # noqa: SLF001
                         sql.Identifier(str(field.column)),

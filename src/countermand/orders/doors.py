@@ -19,7 +19,7 @@ from countermand.domain.published_states import PublishedOrder
 from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
 from countermand.enforcement import actions as enforcement
 from countermand.enforcement import queries as doors
-from countermand.enforcement.actions import Compiled, DoorFacts, Publisher
+from countermand.enforcement.actions import Claims, Compiled, DoorFacts, Publisher
 from countermand.notices import queries as ledger
 from countermand.orders import entry_claims, telling
 from countermand.orders.cells import Cell, PersonCells, cells_of
@@ -51,14 +51,19 @@ def compile_order(
     order: Order, document: OrderDocument, *, publisher: Publisher, now: datetime
 ) -> Compiled:
     """Do what `compile_entries` does, for a document that is read already."""
-    claims = entry_claims.claims(
+    claims = claims_of(order, document, now=now)
+    return enforcement.compile_entries(order.number, claims, publisher=publisher, now=now)
+
+
+def claims_of(order: Order, document: OrderDocument, *, now: datetime) -> Claims:
+    """Return what doors are to be told of an order, as a statement."""
+    return entry_claims.claims(
         order,
         document,
         amendments=_amendments(order),
         steps_a_notice=STEPS_A_NOTICE,
         now=now,
     )
-    return enforcement.compile_entries(order.number, claims, publisher=publisher, now=now)
 
 
 def take_away(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
