@@ -7,7 +7,7 @@ meantime is left alone. Nothing is due for somebody who was not told.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,13 +25,12 @@ from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
 from countermand.notices import wording
 from countermand.notices.wording import Because, MailFacts
-from countermand.orders import planning, stepping, telling
+from countermand.orders import due_people, planning, stepping, telling
 from countermand.orders.cells import Cell, PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.doors import STEPS_A_NOTICE
 from countermand.orders.models import Order, ToldDevice
 from countermand.orders.planning import PlanContext
-from countermand.people import queries as people
 
 # A reminder may come so much before its instant, when that instant lies in the night.
 _AT_MOST_EARLIER: Final = timedelta(hours=11)
@@ -90,19 +89,13 @@ def _write_due(number: str, known: str, *, context: PlanContext, now: datetime) 
     if order.phase not in TOLD_BEYOND_FIRST_GROUP or order.first_deadline_at is None:
         return 0
     document = document_of(stepping.current(order))
-    told = _told(order)
-    zones = {
-        person: view.zone
-        for person, view in _people(order).items()
-        if not view.has_left(now.date())
-    }
+    deadlines = due_people.deadlines(order, now=now)
     written = 0
-    for some in telling.sliced(list(_due(order, document, told, zones, now))):
+    for some in telling.sliced(list(_due(order, document, deadlines, now))):
         written += _write(order, document, list(some), context=context, now=now)
     instants = (
-        schedule.next_step_at(document.steps, own=deadline, zone=zones[person_id], now=now)
-        for (person_id, _), (deadline, _) in told.items()
-        if person_id in zones
+        schedule.next_step_at(document.steps, own=deadline, zone=zone, now=now)
+        for deadline, zone in deadlines
     )
     order.follow_up_at = min(filter(None, instants), default=None)
     order.followed_from = known
@@ -113,57 +106,34 @@ def _write_due(number: str, known: str, *, context: PlanContext, now: datetime) 
 def _due(
     order: Order,
     document: OrderDocument,
-    named: Mapping[tuple[int, int], tuple[datetime, frozenset[int]]],
-    zones: Mapping[int, str],
+    deadlines: Collection[tuple[datetime, str]],
     now: datetime,
 ) -> Iterator[_Due]:
-    told_at = ledger.told_at(order.number)
-    done = _done(order.number)
-    for (person_id, step), (deadline, devices) in named.items():
-        told = told_at.get((person_id, step))
-        if told is None or person_id not in zones:
-            continue
+    for each in due_people.whom_to_look_at(order, document, deadlines, now=now):
         steps = schedule.due_steps(
             document.steps,
-            own=deadline,
-            zone=zones[person_id],
-            told_at=told,
+            own=each.own_deadline_at,
+            zone=each.zone,
+            told_at=each.told_at,
             now=now,
-            done=done.get((person_id, step), frozenset()),
+            done=each.done,
         )
         for kind in _KINDS:
-            of_kind = [each for each in steps if each.step.send is kind]
+            of_kind = [step for step in steps if step.step.send is kind]
             # Looking late, only the last of several reminders is worth sending.
-            if of_kind and not _said_later(of_kind[-1], done.get((person_id, step), frozenset())):
-                yield _Due(person_id, step, devices, deadline, told, of_kind[-1])
+            if of_kind and not _said_later(of_kind[-1], each.done):
+                yield _Due(
+                    each.person_id,
+                    each.step,
+                    each.device_ids,
+                    each.own_deadline_at,
+                    each.told_at,
+                    of_kind[-1],
+                )
 
 
 def _said_later(due: DueStep, done: Iterable[int]) -> bool:
     return due.step.send is Send.REMINDER and any(place > due.place for place in done)
-
-
-def _told(order: Order) -> dict[tuple[int, int], tuple[datetime, frozenset[int]]]:
-    found: dict[tuple[int, int], tuple[datetime, frozenset[int]]] = {}
-    for row in ToldDevice.objects.filter(order=order):
-        key = (row.person_id, row.step)
-        _, devices = found.get(key, (row.own_deadline_at, frozenset()))
-        found[key] = (row.own_deadline_at, devices | {row.device_id})
-    return found
-
-
-def _people(order: Order) -> dict[int, people.PersonView]:
-    ids = ToldDevice.objects.filter(order=order).values_list("person_id", flat=True).distinct()
-    return people.by_ids(ids)
-
-
-def _done(number: str) -> dict[tuple[int, int], frozenset[int]]:
-    """Return the places of the steps that were written down, by person and step of their notice."""
-    found: dict[tuple[int, int], frozenset[int]] = {}
-    for _, step, person_id in ledger.steps_done(number, _KINDS.values()):
-        notice, place = divmod(step, STEPS_A_NOTICE)
-        key = (person_id, notice)
-        found[key] = found.get(key, frozenset()) | {place}
-    return found
 
 
 def _write(

@@ -11,17 +11,17 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from countermand.domain import plan
 from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.order_parts import OrderDocument
 from countermand.domain.plan import AffectedBy
 from countermand.domain.presence import Presence
-from countermand.orders import rule_log, stepping, telling
-from countermand.orders.cells import PersonCells, cells_in_scope
+from countermand.orders import cell_sql, rule_log, stepping, telling
+from countermand.orders.cells import PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.planning import PlanContext, own_deadline
@@ -89,34 +89,47 @@ def _tell_late_joiners(
 
 
 def _late(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Late]:
-    """Find people who are not on the list, and devices that no notice named."""
+    """Find people who are not on the list, and devices that no notice named.
+
+    Somebody who was told hears of another device only once the app was seen on it.
+    """
+    found = _whom_to_look_at(order, document, now)
     listed = set(
-        Affected.objects.filter(order=order, revision_number=order.revision_number).values_list(
-            "person_id", flat=True
-        )
+        Affected.objects.filter(
+            order=order, revision_number=order.revision_number, person_id__in=found
+        ).values_list("person_id", flat=True)
     )
-    told = set(ToldDevice.objects.filter(order=order).values_list("device_id", flat=True))
-    for whole in cells_in_scope(document, now=now):
+    for whole in cells_of(document, found):
         if whole.person.id not in listed:
             fresh = {cell.device.id for cell in whole.concerned}
-            if fresh:
-                yield _Late(whole, frozenset(fresh), is_new=True)
+            yield _Late(whole, frozenset(fresh), is_new=True)
             continue
-        # Somebody who was told hears of another device only once the app was seen on it.
-        seen = {
-            cell.device.id for cell in whole.concerned if cell.presence is Presence.PRESENT
-        } - told
-        if seen and _was_told(order, whole.person.id):
-            yield _Late(whole, frozenset(seen), is_new=False)
+        seen = {c.device.id for c in whole.concerned if c.presence is Presence.PRESENT}
+        told = ToldDevice.objects.filter(order=order, device_id__in=seen)
+        fresh = seen - set(told.values_list("device_id", flat=True))
+        yield _Late(whole, frozenset(fresh), is_new=False)
 
 
-def _was_told(order: Order, person_id: int) -> bool:
-    return Affected.objects.filter(
-        order=order,
-        revision_number=order.revision_number,
-        person_id=person_id,
-        notices__gt=0,
-    ).exists()
+# Who was told of nothing yet, and what nobody was told of: found without reading anybody else.
+_LATE: Final = """
+    SELECT DISTINCT cell.person_id FROM ({cells}) AS cell
+    LEFT JOIN orders_affected AS listed
+        ON listed.order_id = %(order)s AND listed.revision_number = %(revision)s
+        AND listed.person_id = cell.person_id
+    WHERE cell.presence <> 'absent' AND (
+        listed.id IS NULL
+        OR (listed.notices > 0 AND cell.presence = 'present' AND NOT EXISTS (
+            SELECT FROM orders_tolddevice AS told
+            WHERE told.order_id = %(order)s AND told.device_id = cell.device_id)))
+"""
+
+
+def _whom_to_look_at(order: Order, document: OrderDocument, now: datetime) -> list[int]:
+    cells = cell_sql.in_scope(document, now=now)
+    given: dict[str, Any] = {"order": order.number, "revision": order.revision_number}
+    with connection.cursor() as cursor:
+        cursor.execute(_LATE.format(cells=cells.sql), {**cells.parameters, **given})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _tell(
