@@ -101,7 +101,7 @@ def slapd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Slapd]:
 
 
 def _connected(port: int, server: subprocess.Popen[bytes]) -> Connection:
-    for _ in range(400):
+    for _ in range(1200):
         assert server.poll() is None, "slapd ended"
         try:
             socket.create_connection(("127.0.0.1", port)).close()
