@@ -212,6 +212,8 @@ def test_whatever_is_changed_in_a_question_is_answered_as_the_parser_would(
     assert changed_one != plain
 
     same([plain, changed_one, plain, other])
+    same([changed_one] * 3)
+    same([(PLAIN % (OPEN.encode(), ASHA.encode())).replace(*change)] * 3)
     same([changed_one, plain, changed_one, other])
     same([plain, changed_one + plain, other])
     same([plain, changed_one[:-5], changed_one[-5:], plain])
