@@ -1,0 +1,70 @@
+"""What one commit of a sender carries."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from countermand.domain.delivery import ClaimedNotice, PermitAnswer, Reply, Template
+from countermand.sender.committer import Committer
+from countermand.testing.ledger_contract import NOW, SENDER
+
+
+@dataclass
+class Line:
+    """A ledger that gives every permit, and remembers what each commit asked for."""
+
+    asked: list[list[int]] = field(default_factory=list)
+    given_back: list[int] = field(default_factory=list)
+
+    async def template(self, template_id: int) -> Template:
+        raise NotImplementedError
+
+    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+        raise NotImplementedError
+
+    async def exchange(
+        self,
+        *,
+        sender: str,
+        permits: Sequence[int],
+        replies: Sequence[Reply],
+        aborted: Sequence[int],
+        now: datetime,
+    ) -> Sequence[PermitAnswer]:
+        await asyncio.sleep(0)
+        self.asked.append(list(permits))
+        self.given_back += aborted
+        return [PermitAnswer(each, None) for each in permits]
+
+
+async def committed(line: Line, ids: range, *, given_back: Sequence[int] = ()) -> list[bool]:
+    """Ask for permits, give some mails back at once, and return the answers in order."""
+    committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=3)
+    answers = [committer.ask(each) for each in ids]
+    committer.give_back(given_back)
+    running = asyncio.create_task(committer.run())
+    try:
+        return list(await asyncio.gather(*answers))
+    finally:
+        await committer.flush(within_s=60)
+        running.cancel()
+
+
+def test_no_commit_carries_more_permits_than_it_may_and_none_is_forgotten() -> None:
+    line = Line()
+
+    answers = asyncio.run(committed(line, range(1, 8)))
+
+    assert answers == [True] * 7
+    assert line.asked == [[1, 2, 3], [4, 5, 6], [7]]
+
+
+def test_what_is_given_back_is_not_permitted_by_a_later_commit() -> None:
+    line = Line()
+
+    answers = asyncio.run(committed(line, range(1, 8), given_back=[6]))
+
+    assert answers == [True, True, True, True, True, False, True]
+    assert line.given_back == [6]
+    assert all(6 not in permits for permits in line.asked)
