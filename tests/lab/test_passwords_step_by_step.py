@@ -102,7 +102,7 @@ def is_open(connection: imaplib.IMAP4) -> bool:
         return False
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)  # `up` starts slowly on a busy machine
 def test_nobody_is_locked_out_on_the_way_and_a_revoked_password_ends_its_sessions(
     site: Site,
 ) -> None:
@@ -148,7 +148,10 @@ def test_nobody_is_locked_out_on_the_way_and_a_revoked_password_ends_its_session
         until("the end of the session", lambda: not is_open(lost))
         assert is_open(colleague)
         # 2.3 knows no devices: the person's other one is ended, too, and comes back by itself.
-        assert is_open(kept) is site.knows_devices
+        if site.knows_devices:
+            assert is_open(kept)
+        else:
+            until("the end of the other one", lambda: not is_open(kept))
         assert site.logs_in(IT, laptop["password"])
 
         # Asked a second time when the files are surely there, and never again.
