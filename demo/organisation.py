@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +27,6 @@ MORNING_AFTER = datetime.fromisoformat("2020-07-24T05:30Z")
 NOON = MORNING_AFTER + timedelta(hours=6)
 
 _NEWCOMERS = 30
-_STEPPED_BACK = 10  # nice
 _HOUR = timedelta(hours=1)
 
 
@@ -73,13 +71,12 @@ class Organisation:
 
 
 def _invent(arguments: list[str]) -> dict[str, Any]:
-    """Give one command line; whoever comes first is waited for, the others step back."""
+    """Give one command line; return what it said."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         code = entry.main(arguments)
     if code != 0:
         raise ChildProcessError(f"countermand {' '.join(arguments)} ended with {code}")
-    os.setpriority(os.PRIO_PROCESS, 0, _STEPPED_BACK)
     said: dict[str, Any] = json.loads(out.getvalue())
     return said
 
