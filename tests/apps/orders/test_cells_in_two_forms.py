@@ -271,3 +271,37 @@ def test_the_database_says_of_all_what_is_said_of_each(
         assert_counted(document, everybody)
         assert_concerned(document, everybody, Person.objects.order_by("-pk")[0].pk)
         transaction.set_rollback(True)
+
+
+def test_both_forms_agree_at_every_edge_of_time() -> None:
+    person = {"groups": ["all-staff"], "country": "IN", "language": "en", "left_on": None}
+    devices = [
+        {
+            "device": {"source": source, "platform": "ios", "ownership": "personal"},
+            "owner": 0,
+            "apps": {
+                "tiktok": {
+                    "presence": "present",
+                    "may_close": True,
+                    "inventory_at": NOW - age if has_own_time else None,
+                    "collected_at": NOW - age,
+                }
+            },
+            "said": [("tiktok", "removed", NOW - said)] if said is not None else [],
+            "alias": None,
+            "is_confirmed": False,
+            "password": None,
+        }
+        for source in ("csv", "intune:berlin")
+        for age in AGES
+        for has_own_time in (True, False)
+        for said in (None, age, age + 168 * HOUR)
+    ]
+    written = datetime(2020, 7, 10, tzinfo=UTC)
+    document = documents.read(order_text(), file=None, now=written)
+    invent([person], devices)
+
+    found = known_devices(replace(document, enforcement=Enforcement.GATE))
+
+    assert found == one_by_one(replace(document, enforcement=Enforcement.GATE))
+    assert {row[-2] for row in found.values()} == {True, False}
