@@ -309,6 +309,39 @@ def test_a_blind_answer_leaves_things_as_they_are(blind: MakeBlind) -> None:
     assert presence(1) == "present"
 
 
+def test_what_can_never_be_seen_is_not_written_again() -> None:
+    blind = replace(phone(1), observable=False)
+    load(Told([blind]))
+    before = written_rows()
+
+    later = DAY + timedelta(hours=2)
+    load(Told([replace(blind, inventory_at=later)]), later)
+
+    assert presence(1) == "unobservable"
+    assert written_rows() == before
+
+
+def test_a_list_without_a_time_is_as_new_as_its_last_run() -> None:
+    timeless = Told([replace(phone(1, carries=True), inventory_at=None)])
+    load(timeless)
+    later = DAY + timedelta(hours=2)
+
+    load(timeless, later)
+
+    assert Observation.objects.get().collected_at == later
+
+
+def test_a_device_that_is_gone_went_when_it_was_first_missed() -> None:
+    everyone = [phone(n) for n in range(10)]
+    load(Told(everyone))
+    first = DAY + timedelta(hours=1)
+    load(Told(everyone[1:]), first)
+
+    load(Told(everyone[2:]), DAY + timedelta(hours=2))
+
+    assert Device.objects.get(source_device_id="d0").gone_at == first
+
+
 def test_a_signature_counts_from_the_next_run_on() -> None:
     bare = replace(FOUND, match=replace(FOUND.match, may_close=False))
     load(Told([replace(phone(1), matched=(bare,))]))
