@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from countermand.devices.models import Device
 from countermand.domain.order_parts import ExceptionGranted
 from countermand.domain.verdict import EntryFacts
+from countermand.enforcement.door_facts import DoorFacts
 from countermand.notices.models import Notice
 from countermand.orders import documents, doors, entry_claims
 from countermand.orders.models import Affected, Order, ToldDevice
@@ -56,18 +57,18 @@ def tell(
             ToldDevice.objects.create(order=amendment, own_deadline_at=NOW, **row)
     with connection.cursor() as cursor:  # mails are born unsent; these were told
         cursor.execute("ALTER TABLE notices_notice DISABLE TRIGGER USER")
-    for person, theirs in zip(staff, letters, strict=False):
+    for reader, theirs in zip(staff, letters, strict=False):
         Affected.objects.create(
-            order=order, revision_number=1, person_id=person.pk, wave=1, reason="device"
+            order=order, revision_number=1, person_id=reader.pk, wave=1, reason="device"
         )
         for n, letter in enumerate(theirs):
             Notice.objects.create(
                 order_number=NUMBER,
                 revision_number=n,  # so that one step may have several letters
-                person_id=person.pk,
+                person_id=reader.pk,
                 template_id=1,
                 exposure=2,
-                message_id=f"<{person.pk}.{n}@example.org>",
+                message_id=f"<{reader.pk}.{n}@example.org>",
                 dated_at=NOW,
                 due_at=NOW,
                 epoch=1,
@@ -128,7 +129,7 @@ def test_doors_are_told_of_all_what_is_found_of_each(
         transaction.set_rollback(True)
 
 
-def rows(claims: Any) -> list[doors.DoorFacts]:
+def rows(claims: Any) -> list[DoorFacts]:
     """Return the claims as the other form has them, in its order."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -138,6 +139,6 @@ def rows(claims: Any) -> list[doors.DoorFacts]:
             claims.parameters,
         )
         return [
-            doors.DoorFacts(login, device, device_id, person_id, EntryFacts(NUMBER, *facts))
+            DoorFacts(login, device, device_id, person_id, EntryFacts(NUMBER, *facts))
             for login, device, device_id, person_id, *facts in cursor.fetchall()
         ]
