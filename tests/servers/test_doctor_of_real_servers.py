@@ -220,7 +220,10 @@ def test_a_cache_in_which_all_devices_are_one_is_named(odd: OddGate, settings: S
 def test_an_nginx_that_hands_passwords_to_the_gate_is_named(
     odd: OddGate, settings: Settings
 ) -> None:
-    shown = {'proxy_set_header Authorization "Bearer a-token-for-the-tests";': ""}
+    shown = {
+        'proxy_set_header Authorization "Bearer a-token-for-the-tests";': "",
+        "proxy_pass_request_headers off;": "",
+    }
     with nginx_that_asks(odd.port, changes=shown, patient=False) as nginx:
         odd.be(204)
         connection = http.client.HTTPConnection(HERE, nginx.port, timeout=60)
@@ -230,3 +233,18 @@ def test_an_nginx_that_hands_passwords_to_the_gate_is_named(
 
         assert "Basic d29yZDp3b3Jk" in odd.asked[0]
         assert "password of every phone" in said_of_nginx(nginx, settings)
+
+
+def test_an_nginx_that_shows_the_gate_no_token_is_named_and_hands_on_no_password(
+    odd: OddGate, settings: Settings
+) -> None:
+    shown = {'proxy_set_header Authorization "Bearer a-token-for-the-tests";': ""}
+    with nginx_that_asks(odd.port, changes=shown, patient=False) as nginx:
+        odd.be(204)
+        connection = http.client.HTTPConnection(HERE, nginx.port, timeout=60)
+        connection.request("POST", "/mail/", headers={"Authorization": "Basic d29yZDp3b3Jk"})
+        connection.getresponse().read()
+        connection.close()
+
+        assert "d29yZDp3b3Jk" not in odd.asked[0]
+        assert "carries no token" in said_of_nginx(nginx, settings)

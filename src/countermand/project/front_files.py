@@ -342,8 +342,13 @@ def _nginx_question(place: Block) -> Iterator[Fault]:
         )
     sent = dict(value.partition(" ")[::2] for value in place.all("proxy_set_header"))
     if "Authorization" not in sent:
+        hands_on = place.get("proxy_pass_request_headers", "on") == "on"
         yield Fault(
-            _("The password of every phone goes to the gate."),
+            _("The password of every phone goes to the gate.")
+            if hands_on
+            else _(
+                "The question carries no token: the gate does not answer it, and all are let in."
+            ),
             _("Set the header Authorization to the gate's token in the question."),
         )
     if _ms(place.get("proxy_read_timeout", "60s")) > LONGEST_WAIT_MS:
