@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,17 +41,25 @@ class Organisation:
     _coming: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
 
     def begin(self) -> None:
-        """Begin to invent, one folder after the other, in the order in which they are needed."""
-        # A fresh process: this one has threads, and will soon have a database.
+        """Begin to invent the organisation as it stands on Friday."""
+        self._invent_all((("friday", FRIDAY - _HOUR, ()),))
+
+    def go_on(self) -> None:
+        """Begin to invent what comes later, in the order in which it is needed."""
+        self._invent_all(
+            (
+                ("monday", MONDAY - _HOUR, ()),
+                ("joined", MONDAY - _HOUR, _later(JOINED, "0%")),
+                ("eve", MONDAY - _HOUR, _later(EVE, "60%")),
+                ("morning", MONDAY - _HOUR, _later(MORNING_AFTER, "60%")),
+                ("noon", MONDAY - _HOUR, _later(NOON, "90%")),
+            )
+        )
+
+    def _invent_all(self, wanted: Iterable[tuple[str, datetime, tuple[str, ...]]]) -> None:
+        # A fresh process: this one has threads, and a database of its own.
         one_by_one = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
-        for name, as_of, options in (
-            ("friday", FRIDAY - _HOUR, ()),
-            ("monday", MONDAY - _HOUR, ()),
-            ("joined", MONDAY - _HOUR, _later(JOINED, "0%")),
-            ("eve", MONDAY - _HOUR, _later(EVE, "60%")),
-            ("morning", MONDAY - _HOUR, _later(MORNING_AFTER, "60%")),
-            ("noon", MONDAY - _HOUR, _later(NOON, "90%")),
-        ):
+        for name, as_of, options in wanted:
             self._coming[name] = one_by_one.submit(
                 _invent,
                 [

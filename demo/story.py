@@ -192,6 +192,7 @@ class Story:
         self.figures["people"] = self.organisation.people
         self.figures["devices"] = invented["devices"]
         self.telling.say("stage", people=self.organisation.people, devices=invented["devices"])
+        self.organisation.go_on()
 
     # -- act 1 --------------------------------------------------------------------------------
 
