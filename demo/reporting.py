@@ -169,6 +169,8 @@ def build(story: Story, stage: Stage, backs: list[TakeBack], kills: int) -> dict
         "corrections_in_another_language": sum(len(one.wrong_language) for one in judges),
         "accepted_without_commitment": len({m.message_id for m in mails} - committed),
         "stop_durable_ms": mistake.said["durable_ms"],
+        # From the start of the program that was typed in, Python's own start included.
+        "press_to_stop_ms": round((mistake.stop_durable_at - mistake.pressed_at) * 1000, 1),
         "gate_open_ms": max((gate["ms"] for gate in mistake.said["gates"]), default=None),
         "first_notice_to_press_s": story.figures["first_notice_to_press_s"],
         "press_to_last_correction_s": after_press(first, mistake),
