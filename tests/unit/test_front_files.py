@@ -171,7 +171,7 @@ def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
     [
         ("proxy_intercept_errors on;\n    error_page 300", "error_page 300", "does not answer"),
         ("502 503 504 505", "505", "does not answer"),
-        ('proxy_set_header Authorization "Bearer GATE-TOKEN";', "", "password of every phone"),
+        ('proxy_set_header Authorization "Bearer GATE-TOKEN";', "", "carries no token"),
         ("proxy_read_timeout 1s;", "proxy_read_timeout 1m;", "60000 ms"),
         ("error_page 500 = @active-sync;", "", "something else listens"),
         ("$http_x_remote_user|", "$http_x_remote_user|$args|", "one in the cache"),
@@ -180,6 +180,15 @@ def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
 )
 def test_each_fault_of_an_nginx_is_named(before: str, after: str, sentence: str) -> None:
     assert sentence in found(changed(NGINX, before, after))
+
+
+def test_an_nginx_that_hands_passwords_on_is_named() -> None:
+    without_token = changed(NGINX, 'proxy_set_header Authorization "Bearer GATE-TOKEN";', "")
+
+    said = found(changed(without_token, "proxy_pass_request_headers off;", ""))
+
+    assert "password of every phone" in said
+    assert "carries no token" not in said
 
 
 def test_a_second_way_to_active_sync_is_named() -> None:
