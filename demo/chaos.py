@@ -2,14 +2,19 @@
 
 The moments follow from the seed as far as real processes allow: which process, how long to wait,
 and at which phase of which mail the mail server pulls the kill. No product code knows of this.
+Whoever was killed while starting may start once before the next kill: on a busy machine a start
+takes longer than the time between two kills, and a story without any worker has no end.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import threading
+import urllib.error
+import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -31,6 +36,7 @@ class Chaos:
     def __post_init__(self) -> None:
         self._choice = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
         self._over = threading.Event()
+        self._killed_in_start: set[str] = set()
         self._thread = threading.Thread(target=self._pull, name="chaos", daemon=True)
 
     def begin(self) -> None:
@@ -59,8 +65,34 @@ class Chaos:
             name = self._choice.choice(sorted(running))
             if name.startswith("sender") and self._choice.random() < 0.7:
                 self._arm(running[name])
-            elif kill(running[name]):
+            elif self._may_be_killed(name, running[name]) and kill(running[name]):
                 self.kills[name] += 1
+
+    def _may_be_killed(self, name: str, pid: int) -> bool:
+        if self._has_started(name, pid):
+            self._killed_in_start.discard(name)
+            return True
+        if name in self._killed_in_start:
+            return False
+        self._killed_in_start.add(name)
+        return True
+
+    def _has_started(self, name: str, pid: int) -> bool:
+        """Tell whether a program does its work; the quick ones always do."""
+        if name == "worker":
+            try:
+                ready = json.loads((self.stage.data / "run" / "worker.ready").read_text("utf-8"))
+            except (OSError, ValueError):
+                return False
+            return bool(ready["pid"] == pid)
+        if name == "web":
+            url = f"{self.stage.running()['web']}/healthz"
+            try:
+                with urllib.request.urlopen(url, timeout=1):  # noqa: S310  (our own address)
+                    return True
+            except (urllib.error.URLError, OSError):
+                return False
+        return True
 
     def _arm(self, pid: int) -> None:
         """Let the mail server kill the sender when it sees a certain phase of a later mail."""
