@@ -4,7 +4,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from countermand.sender.splice import SplicedText, filling
+from countermand.sender.splice import SplicedText, coded, filling
 
 words = st.text(alphabet="ab.\nकि<&é", max_size=12)
 values = st.one_of(words, st.lists(words, max_size=3))
@@ -26,10 +26,10 @@ def test_a_spliced_body_says_what_the_filled_text_says(
     )
     lines: list[bytes] = []
 
-    SplicedText(text, as_html=as_html).add_to(lines, given_values)
+    SplicedText(text).add_coded(lines, coded(given_values, as_html=as_html))
 
     said = base64.b64decode(b"".join(lines).replace(b"\r\n", b""), validate=True).decode()
     assert said == meant.replace("\n", "\r\n")
-    coded = b"\r\n".join(lines)
-    assert all(0 < len(line) <= 76 for line in coded.split(b"\r\n")) or not coded
-    assert re.fullmatch(rb"[A-Za-z0-9+/\r\n]*={0,2}", coded)
+    body = b"\r\n".join(lines)
+    assert all(0 < len(line) <= 76 for line in body.split(b"\r\n")) or not body
+    assert re.fullmatch(rb"[A-Za-z0-9+/\r\n]*={0,2}", body)

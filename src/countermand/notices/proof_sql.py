@@ -1,7 +1,7 @@
 """When people were provably told, as statements for rooms above to join with.
 
-`queries.proofs`, `queries.accepted_locks` and `queries.told_at` in their second form: a million
-people are never read into this process. All take the order as `%(order)s`.
+Delivered, or the check code was entered, or accepted and not bounced for a while: a million people
+are never read into this process. All take the order as `%(order)s`.
 """
 
 from __future__ import annotations

@@ -241,27 +241,8 @@ def reached(order_number: str) -> list[ReachedAddress]:
     return list(found.values())
 
 
-def proofs(order_number: str, *, now: datetime) -> dict[tuple[int, int], datetime]:
-    """Return when each person was provably told, by person and step of their notices.
-
-    Delivered, or the check code was entered, or accepted and not bounced for 24 hours.
-    """
-    rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.NOTICE.value)
-    proven = rows.filter(Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER))
-    proven = proven.filter(state__in=ACCEPTED)
-    found: dict[tuple[int, int], datetime] = {}
-    for person_id, step, accepted_at, proven_at in proven.values_list(
-        "person_id", "step", "accepted_at", "proven_at"
-    ):
-        at = accepted_at or proven_at
-        if at is not None:
-            key = (person_id, step)
-            found[key] = min(found.get(key, at), at)
-    return found
-
-
 def proof_stamp(order_number: str, *, now: datetime) -> str:
-    """Return a text that changes whenever `proofs` or `accepted_locks` would."""
+    """Return a text that changes whenever `proof_sql.PROOFS` or its `ACCEPTED_LOCKS` would."""
     rows = Notice.objects.filter(order_number=order_number, state__in=ACCEPTED)
     notice = Q(kind=NoticeKind.NOTICE.value)
     proven = Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER)
@@ -272,37 +253,8 @@ def proof_stamp(order_number: str, *, now: datetime) -> str:
     return f"{found['proven']}.{found['locks']}"
 
 
-def accepted_locks(order_number: str, *, steps_a_notice: int) -> dict[tuple[int, int], datetime]:
-    """Return when the last notice before a pause was accepted, the newest one, by person and step.
-
-    The step is that of the notice which named the devices: a last notice counts up
-    `steps_a_notice` times as fast.
-    """
-    rows = Notice.objects.filter(
-        order_number=order_number,
-        kind=NoticeKind.LOCK.value,
-        state__in=ACCEPTED,
-        accepted_at__isnull=False,
-    )
-    found: dict[tuple[int, int], datetime] = {}
-    for person_id, step, at in rows.values_list("person_id", "step", "accepted_at"):
-        if at is not None:
-            key = (person_id, step // steps_a_notice)
-            found[key] = max(found.get(key, at), at)
-    return found
-
-
-def told_at(order_number: str) -> dict[tuple[int, int], datetime]:
-    """Return when each notice was accepted, by person and step; those not accepted are left out."""
-    rows = Notice.objects.filter(
-        order_number=order_number, kind=NoticeKind.NOTICE.value, accepted_at__isnull=False
-    )
-    found = rows.values("person_id", "step").annotate(at=Min("accepted_at"))
-    return {(row["person_id"], row["step"]): row["at"] for row in found}
-
-
 def told_stamp(order_number: str) -> str:
-    """Return a text that changes whenever `told_at` would."""
+    """Return a text that changes whenever `proof_sql.TOLD_AT` would."""
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.NOTICE.value)
     found = rows.aggregate(people=Count("accepted_at"), newest=Max("accepted_at"))
     return f"{found['people']}.{found['newest']}"

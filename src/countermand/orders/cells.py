@@ -31,7 +31,6 @@ _WEIGHT: Final = {
 }
 _PLATFORMS: Final = {platform.value: platform for platform in Platform}
 _OWNERSHIPS: Final = {ownership.value: ownership for ownership in Ownership}
-_BATCH: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +122,8 @@ class PersonCells:
 def cells_of(document: OrderDocument, person_ids: Collection[int]) -> Iterator[PersonCells]:
     """Yield these people with their devices, by id."""
     known = people.by_ids(person_ids)
-    yield from _joined(document, [known[each] for each in sorted(known)])
-
-
-def cells_in_scope(document: OrderDocument, *, now: datetime) -> Iterator[PersonCells]:
-    """Yield everybody whom the scope names, with their devices, by id."""
-    batch: list[PersonView] = []
-    for person in people.everyone(now.date()):
-        if scope.person_in_scope(document.scope, person_facts(person)):
-            batch.append(person)
-        if len(batch) >= _BATCH:
-            yield from _joined(document, batch)
-            batch = []
-    yield from _joined(document, batch)
-
-
-def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[PersonCells]:
     by_person: dict[int, list[Cell]] = {}
-    devices = sightings.of_people(
-        [person.id for person in batch], document.apps, signed=signed_by_name(document)
-    )
+    devices = sightings.of_people(sorted(known), document.apps, signed=signed_by_name(document))
     names = enforced.door_names([device.id for device in devices])
     for device in devices:
         cell = Cell(
@@ -151,8 +132,8 @@ def _joined(document: OrderDocument, batch: list[PersonView]) -> Iterator[Person
             in_scope=scope.device_in_scope(document.scope, device_facts(device)),
         )
         by_person.setdefault(device.person_id, []).append(cell)
-    for person in batch:
-        yield PersonCells(person=person, cells=tuple(by_person.get(person.id, ())))
+    for person_id in sorted(known):
+        yield PersonCells(person=known[person_id], cells=tuple(by_person.get(person_id, ())))
 
 
 def signed_by_name(document: OrderDocument) -> tuple[SignedIdentifier, ...]:

@@ -7,7 +7,7 @@ older order's entry is there again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,15 +16,13 @@ from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.presence import Presence
 from countermand.domain.published_states import PublishedOrder
-from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
+from countermand.domain.verdict import OrderStateFacts, decide
 from countermand.enforcement import actions as enforcement
 from countermand.enforcement import queries as doors
-from countermand.enforcement.actions import Claims, Compiled, DoorFacts, Publisher
-from countermand.notices import queries as ledger
-from countermand.orders import entry_claims, telling
-from countermand.orders.cells import Cell, PersonCells, cells_of
+from countermand.enforcement.actions import Claims, Compiled, Publisher
+from countermand.orders import entry_claims
 from countermand.orders.documents import document_of
-from countermand.orders.models import Order, Revision, ToldDevice
+from countermand.orders.models import Order, Revision
 from countermand.stop.fence import Fence
 
 # From the first notice on, until nothing of the order holds any more.
@@ -69,71 +67,6 @@ def claims_of(order: Order, document: OrderDocument, *, now: datetime) -> Claims
 def take_away(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
     """Take the entries of an order away that is over."""
     return enforcement.clear(number, publisher=publisher, now=now)
-
-
-def door_facts(order: Order, document: OrderDocument, *, now: datetime) -> Iterator[DoorFacts]:
-    """Yield every door of every device that a notice named and no amendment covers.
-
-    The rule read person by person; doors are told by `entry_claims`, which a test holds to it.
-    """
-    told = {row.device_id: row for row in ToldDevice.objects.filter(order=order)}
-    covered = _covered_by_amendments(order)
-    known = _Known.about(order, document, now=now)
-    for whole in cells_of(document, {row.person_id for row in told.values()}):
-        for cell in whole.cells:
-            row = told.get(cell.device.id)
-            if row is None or cell.device.id in covered or not cell.in_scope:
-                continue
-            entry = known.entry(whole, cell, row)
-            for door in cell.device.doors:
-                yield DoorFacts(
-                    login=whole.person.address,
-                    device=door,
-                    device_id=cell.device.id,
-                    person_id=whole.person.id,
-                    entry=entry,
-                )
-
-
-class _Known:
-    """What the ledger and the order say about being told, read once for all devices."""
-
-    def __init__(
-        self,
-        number: str,
-        *,
-        proofs: Mapping[tuple[int, int], datetime],
-        locks: Mapping[tuple[int, int], datetime],
-        excepted: Mapping[int, datetime | None],
-    ) -> None:
-        self._number = number
-        self._proofs = proofs
-        self._locks = locks
-        self._excepted = excepted
-
-    @classmethod
-    def about(cls, order: Order, document: OrderDocument, *, now: datetime) -> _Known:
-        return cls(
-            order.number,
-            proofs=ledger.proofs(order.number, now=now),
-            locks=ledger.accepted_locks(order.number, steps_a_notice=STEPS_A_NOTICE),
-            excepted=telling.exceptions_of(order, document),
-        )
-
-    def entry(self, whole: PersonCells, cell: Cell, row: ToldDevice) -> EntryFacts:
-        told = (whole.person.id, row.step)
-        return cell.entry(
-            self._number,
-            closes_at=row.own_deadline_at,
-            noticed_at=self._proofs.get(told),
-            lock_accepted_at=self._locks.get(told),
-            override_until=self._excepted.get(whole.person.id),
-        )
-
-
-def _covered_by_amendments(order: Order) -> frozenset[int]:
-    rows = ToldDevice.objects.filter(order__in=_amendments(order))
-    return frozenset(rows.values_list("device_id", flat=True))
 
 
 def _amendments(order: Order) -> list[str]:

@@ -1,6 +1,6 @@
 """What doors are to be told of an order, as one statement over everybody who was told.
 
-The same as `doors.door_facts` says of one person after the other; a test holds them equal.
+A test holds them to what the domain says of one person after the other.
 """
 
 from __future__ import annotations

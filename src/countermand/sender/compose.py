@@ -85,7 +85,7 @@ class Composer:
         self._ascii_from = writer.address.isascii()
         self._subject = None if SLOT.search(template.subject) else _subject(template.subject)
         self._text = SplicedText(template.text)
-        self._page = SplicedText(template.html, as_html=True)
+        self._page = SplicedText(template.html)
         sender, reply_to = (_CONTROLS.sub(" ", each) for each in (writer.address, writer.reply_to))
         self._writer_line = f"From: {_phrase(writer.name)}\r\n <{sender}>\r\nTo: "
         self._reply_line = f"\r\nReply-To: {reply_to}\r\nSubject: "

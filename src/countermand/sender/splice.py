@@ -34,22 +34,20 @@ def filling(value: str | list[str], *, as_html: bool) -> str:
 class SplicedText:
     """One text with `{slots}`, of which a base64 body is made for each person."""
 
-    def __init__(self, text: str, *, as_html: bool = False) -> None:
+    def __init__(self, text: str) -> None:
         """Code the words between the slots."""
         words = SLOT.split(text)
-        self._as_html = as_html
         self._first = _Words(_raw(words[0])).forms[0][1:]
         self._rest = [
             (slot, _Words(_raw(following)))
             for slot, following in zip(words[1::2], words[2::2], strict=True)
         ]
 
-    def add_to(self, lines: list[bytes], values: Values) -> None:
-        """Append the lines of the body. Raises KeyError with the name of a missing slot."""
-        self.add_coded(lines, coded(values, as_html=self._as_html))
-
     def add_coded(self, lines: list[bytes], values: Mapping[str, bytes]) -> None:
-        """Append the lines of the body, with values as `coded` wrote them. Raises KeyError."""
+        """Append the lines of the body, with values as `coded` wrote them.
+
+        Raises KeyError with the name of a missing slot.
+        """
         first, carried = self._first
         if first:
             lines.append(first)

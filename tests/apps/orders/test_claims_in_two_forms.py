@@ -18,6 +18,7 @@ from countermand.orders import documents, doors, entry_claims
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.people.models import Person
 from tests.apps.orders.test_cells_in_two_forms import NOW, instants, invent, people, phones
+from tests.one_by_one import door_facts
 from tests.order_world import order_text
 
 pytestmark = pytest.mark.django_db
@@ -122,7 +123,7 @@ def test_doors_are_told_of_all_what_is_found_of_each(
             now=NOW,
             person_ids=some,
         )
-        expected = list(doors.door_facts(order, document, now=NOW))
+        expected = list(door_facts(order, document, now=NOW))
 
         assert rows(found) == expected
         assert rows(of_some) == [each for each in expected if each.person_id in some]

@@ -14,11 +14,11 @@ from countermand.domain.lifecycle import StepNotAllowed
 from countermand.domain.verdict import LOCK_NOTICE_LEAD, MINIMUM_NOTICE, decide
 from countermand.notices.models import Mailing, Notice
 from countermand.orders import actions, planning, queries
-from countermand.orders.cells import cells_in_scope
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Approval, Order, Revision
 from countermand.orders.refusals import ModeIsFixed, NotYours, OrderNotKnown, OutsideYourUnits
 from countermand.people.actions import grant_role
+from tests.one_by_one import cells_in_scope
 from tests.order_world import World, order_text
 
 
