@@ -179,7 +179,9 @@ def test_a_notice_comes_to_the_phone_shuts_its_door_and_opens_it_again(
     site.walk_to(LOCK)
     site.walk_to(DEADLINE + timedelta(minutes=20))
     site.wait_for_phase("enforcing")
+    # Each door shuts some told minutes after its own last notice was taken.
     until("the door", lambda: phone.sync().status == 403)
+    until("the other door", lambda: packed.sync().status == 403)
     # Real time from here on: on a busy machine the evidence would grow old in a hurrying clock.
     site.stage.set_clock(site.stage.now(), rate=1.0)
 
@@ -209,7 +211,7 @@ def test_a_notice_comes_to_the_phone_shuts_its_door_and_opens_it_again(
             or phone.sync().status != 200
         ),
     )
-    assert site.over_imap(ASHA) == "OK"
+    until("mail over IMAP", lambda: site.over_imap(ASHA) == "OK")
     assert packed.sync().status == 403  # somebody else's word opens nobody else's door
 
     # Taken back: everybody is in again, and told why.
