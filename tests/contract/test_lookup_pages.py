@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +37,15 @@ def notice(state: PublicState, number: str = NUMBER, **more: str) -> PublicNotic
 def written(folder: Path, *notices: PublicNotice) -> Path:
     write(folder, notices, house=HOUSE, now=NOW)
     return folder
+
+
+def pages(folder: Path) -> dict[str, bytes]:
+    """Everything that lies in the folder, the prepared pages too."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 class Page(HTMLParser):
@@ -157,6 +166,24 @@ def test_a_broken_write_leaves_the_old_page_readable(tmp_path: Path) -> None:
 
     assert (folder / f"{NUMBER}.html").read_bytes() == before
     assert not list(folder.glob(".*.html*"))
+
+
+def test_a_page_that_says_the_same_stays_and_one_that_does_not_is_written_anew(
+    tmp_path: Path,
+) -> None:
+    other = notice(PublicState.IN_FORCE, "CM-2X9M")
+    written(tmp_path, notice(PublicState.IN_FORCE), other)
+    before = pages(tmp_path)
+    paused = notice(PublicState.PAUSED)
+    later = NOW + timedelta(hours=3)
+
+    write(tmp_path, [paused, other], house=HOUSE, now=later)
+
+    after = pages(tmp_path)
+    changed = {name for name, page in after.items() if page != before[name]}
+    assert changed == {f"{NUMBER}.html", "index.html"}
+    for name in changed:
+        assert "12:30" in after[name].decode()
 
 
 def test_what_was_withdrawn_before_anybody_was_told_leaves_no_page(tmp_path: Path) -> None:

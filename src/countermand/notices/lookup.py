@@ -7,6 +7,7 @@ the standard library alone (`stop.lookup_page`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -34,6 +35,7 @@ _PAGES: Final = Path(__file__).parent / "templates"
 _READABLE: Final = 0o644
 _ZONE: Final = "UTC"  # one page for all zones
 _NOW: Final = frozenset({"in_force", "paused", "prepared"})
+_WRITTEN: Final = re.compile(r"(?<=<!--written-->).*?(?=<!--/written-->)")
 
 
 class PublicState(StrEnum):
@@ -132,9 +134,10 @@ class _IndexText:
 def write(folder: Path, notices: Sequence[PublicNotice], *, house: House, now: datetime) -> None:
     """Write every page: each notice, the list, the page for unknown numbers, the style.
 
-    Pages are swapped in one by one, notices before the list that names them, and pages of numbers
-    that are not among `notices` are taken away last. Raises OSError when the disk refuses; every
-    page is then either the old one or the new one.
+    A page that says the same as before stays, with the instant when it was written. Pages are
+    swapped in one by one, notices before the list that names them, and pages of numbers that are
+    not among `notices` are taken away last. Raises OSError when the disk refuses; every page is
+    then either the old one or the new one.
     """
     _put(folder / "lookup.css", (_PAGES / "lookup.css").read_text(encoding="utf-8"))
     for notice in notices:
@@ -164,7 +167,17 @@ def write_notice(folder: Path, notice: PublicNotice, *, house: House, now: datet
 
 
 def _put(path: Path, text: str) -> None:
-    write_durably(path, text.encode(), mode=_READABLE)
+    """Write a page unless it says so already: each one costs two waits for the disk."""
+    if not _says(path, text):
+        write_durably(path, text.encode(), mode=_READABLE)
+
+
+def _says(path: Path, text: str) -> bool:
+    try:
+        standing = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+    return _WRITTEN.sub("", standing) == _WRITTEN.sub("", text)
 
 
 def _taken_back(notice: PublicNotice) -> PublicNotice:
