@@ -26,15 +26,15 @@ _FACTS: Final = (
 )
 _LAY_OUT: Final = f"""
     CREATE TEMPORARY TABLE door_claims AS
-    SELECT row_number() OVER () AS n, address, value,
+    SELECT address, value,
            CASE WHEN {IS_PLAIN} THEN lower(address COLLATE "C") END AS login,
            lower(value COLLATE "C") AS device_key, {_FACTS}
     FROM ({{claims}}) AS claim
 """  # noqa: S608  (constants of ours)
-_ODD: Final = "SELECT n, address, value FROM door_claims WHERE login IS NULL"
+_ODD: Final = "SELECT ctid::text, address, value FROM door_claims WHERE login IS NULL"
 _FOLDED: Final = """
     UPDATE door_claims SET login = folded.login, device_key = folded.device_key
-    FROM folded_doors AS folded WHERE folded.n = door_claims.n
+    FROM folded_doors AS folded WHERE folded.claim = door_claims.ctid
 """
 _NAMELESS: Final = """
     DELETE FROM door_claims
@@ -46,9 +46,9 @@ _DOUBTFUL: Final = """
     SELECT login, device_key FROM door_claims GROUP BY login, device_key HAVING count(*) > 1
 """
 _ONE_CLAIM_EACH: Final = """
-    DELETE FROM door_claims WHERE n IN (
-        SELECT n FROM (
-            SELECT n, row_number() OVER (
+    DELETE FROM door_claims WHERE ctid IN (
+        SELECT claim FROM (
+            SELECT door_claims.ctid AS claim, row_number() OVER (
                 PARTITION BY login, device_key
                 ORDER BY person_id DESC, device_id DESC, place DESC) AS nth
             FROM door_claims JOIN doubtful_doors USING (login, device_key)
@@ -107,7 +107,8 @@ def lay_out(cursor: Any, claims: Claims | Iterable[DoorFacts]) -> LaidOut:
     if doubtful:
         cursor.execute(_ONE_CLAIM_EACH)
         cursor.execute(_LEFT_OPEN)
-    cursor.execute("ANALYZE door_claims")
+    # What they are compared by; of all columns it would take as long as laying them out.
+    cursor.execute("ANALYZE door_claims (login, device_key)")
     return LaidOut(doubtful, without_key)
 
 
@@ -115,31 +116,30 @@ def _fold(cursor: Any) -> None:
     cursor.execute(_ODD)
     if odd := cursor.fetchall():
         cursor.execute(
-            "CREATE TEMPORARY TABLE folded_doors (n bigint, login text, device_key text)"
+            "CREATE TEMPORARY TABLE folded_doors (claim tid, login text, device_key text)"
         )
         with cursor.copy("COPY folded_doors FROM STDIN") as copy:
-            for n, address, value in odd:
-                copy.write_row((n, normal_login(address), normal_device(value)))
+            for claim, address, value in odd:
+                copy.write_row((claim, normal_login(address), normal_device(value)))
         cursor.execute(_FOLDED)
 
 
 def _copy_in(cursor: Any, facts: Iterable[DoorFacts]) -> None:
     rows = list(_rows(facts))  # whoever yields them may read from the same connection
-    with cursor.copy(f"COPY door_claims (n, login, device_key, {_FACTS}) FROM STDIN") as copy:
+    with cursor.copy(f"COPY door_claims (login, device_key, {_FACTS}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 
 
 def _rows(facts: Iterable[DoorFacts]) -> Iterator[tuple[Any, ...]]:
-    for n, each in enumerate(facts):
+    for place, each in enumerate(facts):
         entry = each.entry
         yield (
-            n,
             normal_login(each.login),
             normal_device(each.device),
             each.device_id,
             each.person_id,
-            n,
+            place,
             entry.closes_at,
             entry.presence,
             entry.evidence_at,
