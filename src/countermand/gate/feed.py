@@ -28,7 +28,9 @@ from countermand.gate.table import FeedRow, Table
 
 CHANNEL: Final = "countermand_gate"
 TALLY_EVERY_MS: Final = 60_000
-_BATCH: Final = 5_000
+# Entries of one order lie far apart in the table: a small batch puts nearly all of it on the disk.
+_BATCH: Final = 100_000
+# From here on, a table of which as much as a half has changed is read anew.
 _MANY: Final = 20_000
 _CONNECT_S: Final = 5
 _LONGEST_STATEMENT_MS: Final = 60_000
@@ -186,7 +188,8 @@ class EntriesFollower(Follower):
             self._read_all(connection, why="the database is older than the table")
             return
         place = self._table.place()
-        if feed_rows.waiting(connection, place.version, place.row_id, _MANY) == _MANY:
+        many = max(_MANY, place.count // 2)
+        if feed_rows.waiting(connection, place.version, place.row_id, many) == many:
             # Each batch is put on the disk, where its entries lie far apart: all at once is less.
             self._read_all(connection, why="many entries changed")
             return
@@ -204,12 +207,10 @@ class EntriesFollower(Follower):
         place = self._table.place()
         version, row_id = place.version, place.row_id
         while not self._stop.is_set():
-            rows = feed_rows.changed(connection, version, row_id, _BATCH)
+            rows, version, row_id = feed_rows.changed(connection, version, row_id, _BATCH)
             if not rows:
                 return
-            row_id, version = rows[-1][0], rows[-1][1]
-            changes = self._understood(map(feed_rows.change_of, rows))
-            self._table.apply(changes, version=version, row_id=row_id)
+            self._table.apply(self._understood(rows), version=version, row_id=row_id)
 
     def _heal(self, connection: psycopg.Connection[Any]) -> None:
         place = self._table.place()

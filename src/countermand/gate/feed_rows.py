@@ -1,57 +1,70 @@
 """How entries of doors are read out of the database: a few that changed, or all of them at once.
 
-All of them come as a stream in PostgreSQL's own binary form, with instants as whole numbers: so a
-new gate is right within seconds also where it has to read a million.
+PostgreSQL itself writes what a record holds behind its order's number, so that a gate is right
+within seconds also where it has to read a million. `domain.door_record` says what a record is, and
+a test holds the two equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, Final, LiteralString
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 
-from countermand.domain.device_key import door_key
-from countermand.domain.door_record import SEAL_BYTES, body_of, body_of_numbers
-from countermand.domain.verdict import (
-    NEVER,
-    EntryFacts,
-    microseconds,
-    order_bytes,
-    presence_number,
-)
+from countermand.domain.device_key import named_door_key
+from countermand.domain.door_record import RECORD_BYTES
+from countermand.domain.verdict import order_bytes
 from countermand.gate.table import FeedRow
 
-_CHANGED: Final[LiteralString] = """
-    SELECT id, version, deleted, login, device_key, order_number, presence, evidence_at,
-           fresh_until, may_close, closes_at, noticed_at, lock_accepted_at, attested_at,
-           override_until, checksum
-    FROM enforcement_doorentry WHERE (version, id) > (%s, %s) ORDER BY version, id LIMIT %s
+# PostgreSQL counts microseconds from 2000, a record from 1970; the least number stands for none.
+_AT_2000: Final[LiteralString] = "interval '946684800 seconds'"
+_NONE: Final[LiteralString] = "'\\x8000000000000000'"
+_ENTRY: Final[LiteralString] = f"""
+    convert_to(login, 'UTF8') || '\\x00' || convert_to(device_key, 'UTF8'), order_number, deleted,
+    CASE presence WHEN 'present' THEN '\\x01'::bytea WHEN 'absent' THEN '\\x02'
+                  WHEN 'unobservable' THEN '\\x03' ELSE '\\x00' END
+    || CASE WHEN may_close THEN '\\x01'::bytea ELSE '\\x00' END
+    || coalesce(timestamptz_send(evidence_at + {_AT_2000}), {_NONE})
+    || coalesce(timestamptz_send(fresh_until + {_AT_2000}), {_NONE})
+    || timestamptz_send(closes_at + {_AT_2000})
+    || coalesce(timestamptz_send(noticed_at + {_AT_2000}), {_NONE})
+    || coalesce(timestamptz_send(lock_accepted_at + {_AT_2000}), {_NONE})
+    || coalesce(timestamptz_send(attested_at + {_AT_2000}), {_NONE})
+    || coalesce(timestamptz_send(override_until + {_AT_2000}), {_NONE}), checksum
 """
+_CHANGED: Final[LiteralString] = f"""
+    SELECT {_ENTRY}, version, id FROM enforcement_doorentry
+    WHERE (version, id) > (%s, %s) ORDER BY version, id LIMIT %s
+"""  # noqa: S608  (constants of ours)
 _WAITING: Final[LiteralString] = """
     SELECT count(*) FROM (
         SELECT FROM enforcement_doorentry WHERE (version, id) > (%s, %s) LIMIT %s
     ) AS waiting
 """
-_ALL: Final[LiteralString] = """
-    COPY (
-        SELECT login, device_key, order_number, presence, may_close, evidence_at, fresh_until,
-               closes_at, noticed_at, lock_accepted_at, attested_at, override_until, checksum
-        FROM enforcement_doorentry WHERE NOT deleted
-    ) TO STDOUT (FORMAT BINARY)
-"""
-# An instant is eight bytes, microseconds since 2000: read as the number that it is.
-_TYPES: Final = ("text", "text", "text", "text", "bool", *["int8"] * 7, "text")
-_MICROSECONDS_TO_2000: Final = microseconds(datetime(2000, 1, 1, tzinfo=UTC))
+_ALL: Final[LiteralString] = f"SELECT {_ENTRY} FROM enforcement_doorentry WHERE NOT deleted"  # noqa: S608
+_AT_ONCE: Final = 2_000  # so that the thread that answers gets its turn
 _LONGEST_READING: Final[LiteralString] = "SET LOCAL statement_timeout = '15min'"
 
 
-def changed(
-    connection: psycopg.Connection[Any], version: int, row_id: int, most: int
-) -> list[tuple[Any, ...]]:
-    """Return at most so many rows above a place; their first two values are the place they end."""
-    return connection.execute(_CHANGED, [version, row_id, most]).fetchall()
+class Changes(NamedTuple):
+    """What changed above a place, up to another; None for each row that cannot be understood."""
+
+    rows: list[FeedRow | None]
+    version: int
+    row_id: int
+
+
+def changed(connection: psycopg.Connection[Any], version: int, row_id: int, most: int) -> Changes:
+    """Return at most so many rows above a place, in the order in which they were committed."""
+    rows: list[FeedRow | None] = []
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(_CHANGED, [version, row_id, most])
+        while found := cursor.fetchmany(_AT_ONCE):
+            rows += map(_change, found)
+            *_, version, row_id = found[-1]
+    return Changes(rows, version, row_id)
 
 
 def waiting(connection: psycopg.Connection[Any], version: int, row_id: int, most: int) -> int:
@@ -60,55 +73,28 @@ def waiting(connection: psycopg.Connection[Any], version: int, row_id: int, most
     return int(row[0]) if row else 0
 
 
-def change_of(row: tuple[Any, ...]) -> FeedRow | None:
-    """Return what a row of `changed` says, None if it cannot be understood."""
-    (_, _, deleted, login, device, number, presence, evidence, fresh, may_close,
-     closes, noticed, lock, attested, override, checksum) = row  # fmt: skip
-    door = door_key(login, device)
-    if deleted:
-        return FeedRow(door, number, None)
-    facts = EntryFacts(
-        order_number=number,
-        presence=presence,
-        evidence_at=evidence,
-        fresh_until=fresh,
-        may_close=may_close,
-        closes_at=closes,
-        noticed_at=noticed,
-        lock_accepted_at=lock,
-        attested_at=attested,
-        override_until=override,
-    )
-    seal = _seal(checksum)
-    return None if seal is None else FeedRow(door, number, body_of(facts) + seal)
-
-
 def everything(connection: psycopg.Connection[Any]) -> Iterator[FeedRow | None]:
     """Return all entries in no order, None for each that cannot be understood.
 
     Must be called inside a transaction.
     """
     connection.execute(_LONGEST_READING)
-    with connection.cursor().copy(_ALL) as copy:
-        copy.set_types(_TYPES)
-        for row in copy.rows():
-            login, device, number, presence, may_close, *instants, checksum = row
-            seal = _seal(checksum)
-            if seal is None:
-                yield None
-                continue
-            body = body_of_numbers(
-                order_bytes(number),
-                presence_number(presence),
-                int(may_close),
-                [NEVER if each is None else each + _MICROSECONDS_TO_2000 for each in instants],
-            )
-            yield FeedRow(door_key(login, device), number, body + seal)
+    with connection.cursor("all_entries", binary=True) as cursor:
+        cursor.execute(_ALL)
+        while found := cursor.fetchmany(_AT_ONCE):
+            yield from map(_change, found)
 
 
-def _seal(checksum: str) -> bytes | None:
+def _change(row: Sequence[Any]) -> FeedRow | None:
+    names, number, deleted, facts, checksum, *_ = row
+    door = named_door_key(names)
+    if deleted:
+        return FeedRow(door, number, None)
     try:
-        seal = bytes.fromhex(checksum)
+        record = _order(number) + facts + bytes.fromhex(checksum)
     except ValueError:
         return None
-    return seal if len(seal) == SEAL_BYTES else None
+    return FeedRow(door, number, record) if len(record) == RECORD_BYTES else None
+
+
+_order = lru_cache(maxsize=256)(order_bytes)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 import lmdb
 
-from countermand.domain.door_record import RECORD_BYTES, SEAL_BYTES, records
+from countermand.domain.door_record import RECORD_BYTES, SEAL_BYTES
+from countermand.domain.verdict import order_bytes
 from countermand.gate import log_lines
 
 # Address space, not disk: the file grows with its content. Room for a hundred million entries, so
@@ -27,6 +30,7 @@ _PLACE: Final = b"place"
 _TALLIED_BYTES: Final = 8
 _PARTS: Final = 256  # by the first byte of a key
 _AT_ONCE: Final = 512
+_door: Final = itemgetter(0)
 
 
 def _nothing() -> None:
@@ -139,8 +143,7 @@ class Table:
 
         Readers see the old until all is there.
         """
-        # In parts, so that the thread that answers gets its turn between them.
-        parts: list[dict[bytes, bytes]] = [{} for _ in range(_PARTS)]
+        parts = _parts()
         count, folded = 0, 0
         for door, _, record in rows:
             if record is not None:
@@ -152,44 +155,78 @@ class Table:
         with self._env.begin(write=True) as writing:
             writing.drop(self._doors, delete=False)
             with writing.cursor(self._doors) as filling:
-                # In the order of their keys they are laid page behind page.
-                for doors in parts:
-                    entries = sorted(doors.items())
-                    doors.clear()
-                    for start in range(0, len(entries), _AT_ONCE):
-                        filling.putmulti(entries[start : start + _AT_ONCE], append=True)
+                for entries in _in_order(parts):
+                    filling.putmulti(entries, append=True)
             writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
 
     def _change(self, writing: Any, rows: Iterable[FeedRow], to: Place) -> None:
         before = _place(writing.get(_PLACE, db=self._about))
         count, folded = before.count, before.folded
-        for row in rows:
-            stored = writing.get(row.door, b"", db=self._doors)
-            kept, gone = _split(stored, row.order_number)
+        parts = _parts()
+        get = writing.get
+        for door, number, record in rows:
+            changed = parts[door[0]]
+            stored = changed.get(door)
+            if stored is None:
+                stored = get(door, b"", db=self._doors)
+            kept, gone = _split(stored, number) if stored else (b"", ())
             for seal in gone:
                 count, folded = count - 1, folded ^ _folded(seal)
-            if row.record is not None:
-                kept += row.record
-                count, folded = count + 1, folded ^ _folded(_seal(row.record))
-            if kept:
-                writing.put(row.door, kept, db=self._doors)
-            else:
-                writing.delete(row.door, db=self._doors)
+            if record is not None:
+                count, folded = count + 1, folded ^ _folded(_seal(record))
+                kept += record
+            changed[door] = kept
+        with writing.cursor(self._doors) as filling:
+            for entries in _in_order(parts):
+                filling.putmulti([entry for entry in entries if entry[1]])
+                for door, kept in entries:
+                    if not kept:
+                        writing.delete(door, db=self._doors)
         place = Place(to.version, to.row_id, count, folded)
         writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
+
+
+def _parts() -> list[dict[bytes, bytes]]:
+    """Return empty parts, by the first byte of a key: small enough to be sorted in no time.
+
+    The thread that answers gets its turn between them.
+    """
+    return [{} for _ in range(_PARTS)]
+
+
+def _in_order(parts: list[dict[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield everything in the order of its keys, some at a time, and empty the parts.
+
+    In that order a page is found, and written, once for all that lies on it.
+    """
+    for doors in parts:
+        entries = sorted(doors.items(), key=_door)
+        doors.clear()
+        for start in range(0, len(entries), _AT_ONCE):
+            yield entries[start : start + _AT_ONCE]
 
 
 def _place(stored: bytes | None) -> Place:
     return Place() if stored is None else Place(**json.loads(stored))
 
 
-def _split(stored: bytes, order_number: str) -> tuple[bytes, list[bytes]]:
+def _split(stored: bytes, order_number: str) -> tuple[bytes, Sequence[bytes]]:
     """Return what is not of one order, and the seals of what is."""
-    if not stored:  # most often
-        return b"", []
-    found = list(records(stored))
-    kept = b"".join(each.to_bytes() for each in found if each.order_number != order_number)
-    return kept, [each.seal for each in found if each.order_number == order_number]
+    order = _order(order_number)
+    gone = []
+    place = stored.find(order)
+    while place >= 0:
+        end = place + RECORD_BYTES
+        if place % RECORD_BYTES:  # such bytes within another record
+            place = stored.find(order, place + 1)
+        else:
+            gone.append(_seal(stored[place:end]))
+            stored = stored[:place] + stored[end:]
+            place = stored.find(order, place)
+    return stored, gone
+
+
+_order = lru_cache(maxsize=256)(order_bytes)
 
 
 def _seal(record: bytes) -> bytes:

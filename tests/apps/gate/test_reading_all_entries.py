@@ -1,7 +1,7 @@
 """Reading all entries at once says the same as reading them one change after the other."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,12 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from countermand.domain.door_record import KNOWN_DEVICE
+from countermand.domain.device_key import door_key
+from countermand.domain.door_record import KNOWN_DEVICE, RECORD_BYTES, body_of
+from countermand.domain.verdict import ORDER_BYTES, order_bytes
 from countermand.enforcement.actions import DoorFacts, compile_entries
 from countermand.enforcement.models import DoorEntry, FeedHead
+from countermand.enforcement.queries import facts_of
 from countermand.gate import feed_rows
 from countermand.gate.table import FeedRow, Table
 from tests.apps.gate.test_gate_process import database_url
@@ -54,7 +57,7 @@ def read(how: str) -> list[FeedRow | None]:
     with psycopg.connect(database_url()) as source:
         if how == "at once":
             return list(feed_rows.everything(source))
-        return [feed_rows.change_of(row) for row in feed_rows.changed(source, 0, 0, 1000)]
+        return feed_rows.changed(source, 0, 0, 1000).rows
 
 
 def test_both_ways_read_the_same_entries(entries: None) -> None:
@@ -64,6 +67,23 @@ def test_both_ways_read_the_same_entries(entries: None) -> None:
     assert None not in at_once
     standing = [each for each in _all(one_by_one) if each.record is not None]
     assert sorted(_all(at_once), key=str) == sorted(standing, key=str)
+
+
+def test_the_database_writes_records_as_the_domain_does(entries: None) -> None:
+    DoorEntry.objects.filter(device_key="phone-e").update(
+        presence="unobservable", closes_at=datetime(1969, 12, 31, 23, 59, 59, 7, tzinfo=UTC)
+    )
+
+    standing = {(each.door, each.order_number): each.record for each in _all(read("at once"))}
+
+    rows = list(DoorEntry.objects.filter(deleted=False))
+    assert standing == {
+        (door_key(row.login, row.device_key), row.order_number): (
+            body_of(facts_of(row)) + bytes.fromhex(row.checksum)
+        )
+        for row in rows
+    }
+    assert {row.presence for row in rows} == {"present", "absent", "unknown", "unobservable"}
 
 
 def test_both_ways_leave_the_same_table(entries: None, tmp_path: Path) -> None:
@@ -78,6 +98,27 @@ def test_both_ways_leave_the_same_table(entries: None, tmp_path: Path) -> None:
         assert sorted(mine or b"") == sorted(theirs or b"")
     at_once.close()
     step_by_step.close()
+
+
+def test_a_change_touches_the_record_of_its_own_order_alone(tmp_path: Path) -> None:
+    def record(number: str, filling: bytes) -> bytes:
+        return order_bytes(number) + filling * (RECORD_BYTES - ORDER_BYTES)
+
+    # One that holds the other order's number where no number stands.
+    misleading = order_bytes(OTHER) + (b"x" + order_bytes(ORDER) * 9)[: RECORD_BYTES - ORDER_BYTES]
+    table, key = Table(tmp_path / "table"), b"k" * 16
+    first = [FeedRow(key, "", record("", b"\0")), FeedRow(key, OTHER, misleading)]
+    table.apply([*first, FeedRow(key, ORDER, record(ORDER, b"a"))], version=1, row_id=1)
+
+    table.apply([FeedRow(key, ORDER, record(ORDER, b"b"))], version=2, row_id=1)
+    changed = table.stored(key)
+    table.apply([FeedRow(key, ORDER, None), FeedRow(key, OTHER, None)], version=3, row_id=1)
+
+    assert changed == record("", b"\0") + misleading + record(ORDER, b"b")
+    assert table.stored(key) == record("", b"\0")
+    assert table.place().count == 1
+    assert table.place().folded == 0
+    table.close()
 
 
 def test_a_row_that_nobody_could_have_sealed_is_left_out(entries: None) -> None:
