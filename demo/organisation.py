@@ -1,24 +1,23 @@
 """The invented organisation, and its inventories as they will stand at each turn of the story.
 
-They are written by `countermand synth` in a process of its own, the first while the stage is set
-up, the others while the story is told: an inventory of Friday does not depend on what is done
-about it.
+They are invented in a process of its own, the first while the stage is set up, the others while
+the story is told: an inventory of Friday does not depend on what is done about it. Files and
+people are those of `countermand synth`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from countermand.cli import entry
+from countermand.catalogue.queries import catalogue
+from countermand.synth import files
+from countermand.synth.organisation import Organisation as Invented
+from countermand.synth.organisation import Recipe, after_removal, invent
 
 FRIDAY = datetime.fromisoformat("2020-07-10T02:00Z")  # 07:30 in India
 MONDAY = datetime.fromisoformat("2020-07-13T03:00Z")
@@ -29,6 +28,19 @@ NOON = MORNING_AFTER + timedelta(hours=6)
 
 _NEWCOMERS = 30
 _HOUR = timedelta(hours=1)
+_APP = "tiktok"
+_INVENTED_BY_HAND = 8  # examples/july-2020/people.csv
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An inventory to write: when it is taken, and which share has removed the app by then."""
+
+    name: str
+    people: int
+    seed: str
+    at: datetime
+    removed: float | None = None  # None: nobody was asked yet
 
 
 @dataclass
@@ -38,60 +50,58 @@ class Organisation:
     folder: Path
     people: int
     seed: str
-    _coming: dict[str, Future[dict[str, Any]]] = field(default_factory=dict)
+    _coming: dict[str, Future[int]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Begin to invent the organisation as it stands on Friday."""
-        self._invent_all((("friday", FRIDAY - _HOUR, ()),))
+        self._invent_all(("friday", FRIDAY - _HOUR, None))
 
     def go_on(self) -> None:
         """Begin to invent what comes later, in the order in which it is needed."""
         self._invent_all(
-            (
-                ("monday", MONDAY - _HOUR, ()),
-                ("joined", MONDAY - _HOUR, _later(JOINED, "0%")),
-                ("eve", MONDAY - _HOUR, _later(EVE, "60%")),
-                ("morning", MONDAY - _HOUR, _later(MORNING_AFTER, "60%")),
-                ("noon", MONDAY - _HOUR, _later(NOON, "90%")),
-            )
+            ("monday", MONDAY - _HOUR, None),
+            ("joined", JOINED, 0.0),
+            ("eve", EVE, 0.6),
+            ("morning", MORNING_AFTER, 0.6),
+            ("noon", NOON, 0.9),
         )
 
-    def _invent_all(self, wanted: Iterable[tuple[str, datetime, tuple[str, ...]]]) -> None:
+    def _invent_all(self, *wanted: tuple[str, datetime, float | None]) -> None:
         # A fresh process: this one has threads, and a database of its own.
         one_by_one = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
-        for name, as_of, options in wanted:
-            self._coming[name] = one_by_one.submit(
-                _invent,
-                [
-                    *("synth", "--json", "--people", str(self.people - 8), "--seed", self.seed),
-                    *("--out", str(self.folder / name), "--as-of", as_of.isoformat(), *options),
-                ],
-            )
+        for name, at, removed in wanted:
+            turn = Turn(name, self.people - _INVENTED_BY_HAND, self.seed, at, removed)
+            self._coming[name] = one_by_one.submit(_write, self.folder / name, turn)
         one_by_one.shutdown(wait=False)
 
-    def summary(self, name: str) -> dict[str, Any]:
-        """Wait until a folder is written; return what `synth` said of it."""
+    def devices(self, name: str) -> int:
+        """Wait until a folder is written; return how many devices it holds."""
         return self._coming[name].result()
 
     def path(self, name: str) -> Path:
         """Wait until a folder is written, and return it."""
-        self.summary(name)
+        self.devices(name)
         return self.folder / name
 
 
-def _invent(arguments: list[str]) -> dict[str, Any]:
-    """Give one command line; return what it said."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        code = entry.main(arguments)
-    if code != 0:
-        raise ChildProcessError(f"countermand {' '.join(arguments)} ended with {code}")
-    said: dict[str, Any] = json.loads(out.getvalue())
-    return said
+def _write(folder: Path, turn: Turn) -> int:
+    """Write the organisation as it stands at that turn; return how many devices it has."""
+    if turn.removed is None:
+        stands = _invented(turn.seed, turn.at, turn.people)
+    else:
+        before = _invented(turn.seed, MONDAY - _HOUR, turn.people + _NEWCOMERS)
+        stands = after_removal(before, seed=turn.seed, share=turn.removed, as_of=turn.at)
+    files.write(stands, folder)
+    return len(stands.devices)
 
 
-def _later(moment: datetime, removed: str) -> tuple[str, ...]:
-    """Options of `synth` for an inventory of `moment`, newcomers included."""
-    hours = int((moment - MONDAY + _HOUR) / _HOUR)
-    newcomers = ("--late-joiners", str(_NEWCOMERS))
-    return ("--after-removal", removed, *newcomers, "--later", f"{hours}h")
+@lru_cache(maxsize=2)
+def _invented(seed: str, as_of: datetime, people: int) -> Invented:
+    recipe = Recipe(
+        seed=seed,
+        as_of=as_of,
+        app=catalogue().wanted([_APP])[0],
+        app_name=catalogue().app(_APP).name,
+        languages={"hi": 0.45, "en": 0.55},
+    )
+    return invent(recipe, people)

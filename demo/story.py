@@ -182,7 +182,6 @@ class Story:
 
     def prepare(self) -> None:
         """Invent the organisation, take it over, and give everybody their roles."""
-        invented = self.organisation.summary("friday")
         self.import_people(self.organisation.path("friday"))
         for person, role, options in ROLES:
             self.stage.countermand("staff", "grant", person, role, *options)
@@ -190,8 +189,9 @@ class Story:
             token = self.stage.countermand("staff", "token", person).json["token"]
             self.stage.tokens[person] = token
         self.figures["people"] = self.organisation.people
-        self.figures["devices"] = invented["devices"]
-        self.telling.say("stage", people=self.organisation.people, devices=invented["devices"])
+        devices = self.organisation.devices("friday")
+        self.figures["devices"] = devices
+        self.telling.say("stage", people=self.organisation.people, devices=devices)
         self.organisation.go_on()
 
     # -- act 1 --------------------------------------------------------------------------------
@@ -372,8 +372,8 @@ class Story:
     def _late_joiner(self, number: str) -> None:
         self.at(JOINED)
         joined = self._newcomer()
-        self.import_people(self.organisation.path("joined") / "late-joiners")
-        self.import_devices(self.organisation.path("joined") / "late-joiners", JOINED)
+        self.import_people(self.organisation.path("joined"))
+        self.import_devices(self.organisation.path("joined"), JOINED)
         self.stage.wait_until(
             "the late joiner is told",
             lambda: any(row["late"] for row in self._person_rows(number, joined)),
@@ -389,7 +389,7 @@ class Story:
     def _newcomer(self) -> str:
         """Invent new people, and let one who carries the app join; return that person's address."""
         known = {phone.owner for phone in read_phones(self.organisation.path("monday"), TIKTOK)}
-        phones = read_phones(self.organisation.path("joined") / "late-joiners", TIKTOK)
+        phones = read_phones(self.organisation.path("joined"), TIKTOK)
         fresh = [phone for phone in phones if phone.owner not in known]
         carrying = [phone.owner for phone in fresh if phone.carries]
         if not carrying:
@@ -401,7 +401,7 @@ class Story:
 
     def _one_newcomer(self, name: str) -> Path:
         """Leave one newcomer in an invented inventory: a surge of them would pause the order."""
-        folder = self.organisation.path(name) / "late-joiners"
+        folder = self.organisation.path(name)
         gone = {p.source_id for p in read_phones(folder, TIKTOK) if p.owner in self.not_joined}
         leave_out(folder / "people.csv", "email", self.not_joined)
         leave_out(folder / "devices.csv", "device_id", gone)
@@ -432,7 +432,7 @@ class Story:
     def _doors_after_the_deadline(self) -> list[Phone]:
         """Ask about every phone; compare with the inventory files, not with our own tables."""
         self._take_over_inventory("morning", MORNING_AFTER)
-        phones = read_phones(self.organisation.path("morning") / "late-joiners", TIKTOK)
+        phones = read_phones(self.organisation.path("morning"), TIKTOK)
         # Whoever joined late has a deadline of their own, somewhere in this morning.
         asked = [phone for phone in phones if phone.active_sync_id and phone.owner != self.late]
         # As it was known when the deadlines were set.
@@ -488,7 +488,7 @@ class Story:
     def _next_inventory(self) -> None:
         self.at(NOON)
         self._take_over_inventory("noon", NOON)
-        left = read_phones(self.organisation.path("noon") / "late-joiners", TIKTOK)
+        left = read_phones(self.organisation.path("noon"), TIKTOK)
         self.say("confirmed", count=sum(phone.carries for phone in left))
 
     def _amendment_of(self, standing: str) -> Path:
