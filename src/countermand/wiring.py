@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _PUBLISH_EVERY_S: Final = 30.0
 _GRAPH_WAITS_S: Final = 20.0
 _COUNT_EVERY: Final = timedelta(minutes=1)
+_ASK_EVERY_S: Final = 2.0
 
 
 def clock(settings: Settings) -> Clock:
@@ -95,14 +96,16 @@ def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> None:
 @contextmanager
 def orders_desk(settings: Settings) -> Iterator[Desk]:
     """Open what moves orders on; its connection to the ledger is closed at the end."""
-    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
     from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
 
-    ledger = PostgresLedger(settings.database_url)
-    try:
-        yield jobs.open_desk(settings, owing=ledger, queue=relay_queue(settings))
-    finally:
-        ledger.close()
+    with closing(PostgresLedger(settings.database_url)) as ledger:
+        yield _desk(settings, ledger)
+
+
+def _desk(settings: Settings, ledger: NoticeLedger) -> Desk:
+    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+
+    return jobs.open_desk(settings, owing=ledger, queue=relay_queue(settings))
 
 
 def complete_stops(settings: Settings, now: datetime) -> None:
@@ -125,12 +128,21 @@ def pause_what_was_restored(settings: Settings, now: datetime) -> None:
     witness.remember(settings, real=time.time())
 
 
-def advance_orders(settings: Settings, now: datetime) -> None:
-    """Take every step of every order that is due."""
-    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+def moving_orders(settings: Settings) -> tuple[SweepStep, SweepStep]:
+    """Return the steps that finish stops, and that take whatever step of an order is due.
 
-    with orders_desk(settings) as desk:
-        jobs.sweep(desk, now=now)
+    Both share one connection to the ledger, made when it is needed first and made anew when lost.
+    """
+    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
+
+    ledger = PostgresLedger(settings.database_url)
+    return (
+        SweepStep(
+            "orders.stops", lambda now: jobs.complete_stops(_desk(settings, ledger), now=now)
+        ),
+        SweepStep("orders.advance", lambda now: jobs.sweep(_desk(settings, ledger), now=now)),
+    )
 
 
 def show_orders(settings: Settings, now: datetime) -> None:
@@ -220,6 +232,22 @@ def follow_device_passwords(settings: Settings, now: datetime) -> None:
     device_passwords.follow(settings.device_password_files, now=now)
 
 
+def counting_doors(settings: Settings) -> Callable[[datetime], None]:
+    """Return the step that counts doors, for a clock that may hurry: gates are real all the same.
+
+    It asks them every two seconds of the machine's own time at most.
+    """
+    asked_s = -_ASK_EVERY_S
+
+    def count(now: datetime) -> None:
+        nonlocal asked_s
+        if time.monotonic() - asked_s >= _ASK_EVERY_S:
+            asked_s = time.monotonic()
+            count_doors(settings, now)
+
+    return count
+
+
 def count_doors(settings: Settings, now: datetime) -> None:
     """Keep what gates counted, and forget what no gate needs any more; once a minute."""
     from countermand.devices import links  # noqa: PLC0415  (loads Django)
@@ -264,17 +292,18 @@ def forgetting(settings: Settings) -> Callable[[datetime], object]:
 
 def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     """Return what a sweep does, in order: stops first, and the log last."""
+    stops, orders = moving_orders(settings)
     return (
-        SweepStep("orders.stops", lambda now: complete_stops(settings, now)),
+        stops,
         SweepStep("mail.evidence", lambda now: take_evidence(settings, now)),
-        SweepStep("orders.advance", lambda now: advance_orders(settings, now)),
+        orders,
         SweepStep("orders.show", lambda now: show_orders(settings, now)),
         SweepStep("mail.copies", lambda now: withdraw_copies(settings, now)),
         SweepStep("doors.end_sessions", lambda now: end_sessions(settings, now)),
         SweepStep("doors.passwords", lambda now: follow_device_passwords(settings, now)),
         SweepStep("doors.end_revoked", lambda now: end_revoked_sessions(settings, now)),
         SweepStep("doors.known", known_doors()),
-        SweepStep("doors.count", lambda now: count_doors(settings, now)),
+        SweepStep("doors.count", counting_doors(settings)),
         SweepStep("people.forget", forgetting(settings)),
         SweepStep("log.number", lambda now: number_log(settings, now)),
     )

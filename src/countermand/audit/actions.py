@@ -71,6 +71,24 @@ def record(
     `event` reads noun.verb, `actor_id` is None when the program itself acted. `facts` hold what
     canonical JSON can (no floats). Raises PersonalDataInLog or NotCanonical.
     """
+    ref = "" if actor_id is None else person_ref(actor_id)
+    _entry(event, order_number, ref, facts, now).save(force_insert=True)
+
+
+def record_by_itself(
+    event: str, entries: Iterable[tuple[str, Mapping[str, Any]]], *, now: datetime
+) -> None:
+    """Add many entries of what the program itself did, in one statement.
+
+    `entries` are order numbers with facts. Raises as `record` does; nothing is added then.
+    """
+    rows = [_entry(event, order_number, "", facts, now) for order_number, facts in entries]
+    Entry.objects.bulk_create(rows, batch_size=_BATCH)
+
+
+def _entry(
+    event: str, order_number: str, actor_ref: str, facts: Mapping[str, Any], now: datetime
+) -> Entry:
     if not _EVENT.fullmatch(event) or now.tzinfo is None:
         raise ValueError(event)
     plain = dict(facts)
@@ -78,13 +96,7 @@ def record(
         if key in _PERSONAL or key.endswith("_person_id"):
             raise PersonalDataInLog(key=key)
     canonical(plain)
-    Entry.objects.create(
-        event=event,
-        order_number=order_number,
-        actor_ref="" if actor_id is None else person_ref(actor_id),
-        facts=plain,
-        at=now,
-    )
+    return Entry(event=event, order_number=order_number, actor_ref=actor_ref, facts=plain, at=now)
 
 
 def _keys(value: Any) -> Iterable[str]:

@@ -186,20 +186,23 @@ def log_permit_batches(*, now: datetime) -> int:
         .filter(logged=False)
         .order_by("pk")[:_BATCHES_AT_ONCE]
     )
-    for batch in batches:
-        audit.record(
-            "permit.batch",
-            order_number=batch.order_number,
-            actor_id=None,
-            facts={
-                "order": batch.order_number,
-                "epoch": batch.epoch,
-                "digest": batch.digest,
-                "sender": batch.sender,
-                "at": batch.at.isoformat(),
-                "message_ids": batch.message_ids,
-            },
-            now=now,
-        )
+    audit.record_by_itself(
+        "permit.batch",
+        (
+            (
+                batch.order_number,
+                {
+                    "order": batch.order_number,
+                    "epoch": batch.epoch,
+                    "digest": batch.digest,
+                    "sender": batch.sender,
+                    "at": batch.at.isoformat(),
+                    "message_ids": batch.message_ids,
+                },
+            )
+            for batch in batches
+        ),
+        now=now,
+    )
     PermitBatch.objects.filter(pk__in=[batch.pk for batch in batches]).update(logged=True)
     return len(batches)

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -64,16 +63,21 @@ class Worker:
 
     def sweep(self) -> None:
         """Do once whatever is due, and note when it was looked for."""
-        began_at: list[datetime] = []
-        note = SweepStep("sweep.note", lambda _: sweep_note.write(self._settings.folder, *began_at))
-        for step in (SweepStep("sweep.begin", began_at.append), *self._steps, note):
-            close_old_connections()
+        began_at = self._clock.now()
+        note = SweepStep("sweep.note", lambda _: sweep_note.write(self._settings.folder, began_at))
+        close_old_connections()
+        for step in (*self._steps, note):
             try:
                 step.run(self._clock.now())
-            except CountermandError as error:
-                _LOG.exception("sweep.refused step=%s code=%s", step.name, error.code)
-            except Exception:  # noqa: BLE001  (one step's fault must not keep the others from theirs)
-                _LOG.exception("sweep.failed step=%s", step.name)
+            except Exception as fault:  # noqa: BLE001  (one step's fault keeps no other from its)
+                self._log_fault(step, fault)
+                close_old_connections()  # perhaps it was the database that went away
+
+    def _log_fault(self, step: SweepStep, fault: Exception) -> None:
+        if isinstance(fault, CountermandError):
+            _LOG.error("sweep.refused step=%s code=%s", step.name, fault.code, exc_info=fault)
+        else:
+            _LOG.error("sweep.failed step=%s", step.name, exc_info=fault)
 
     def _ask_for_end(self, _number: int, _frame: FrameType | None) -> None:
         self._wants_end = True
