@@ -112,13 +112,11 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="cm-bulk-"))
     try:
         figures = readers(folder)
-        more, missing = bulk_base.measured(
-            folder, people=PEOPLE, rounds=ROUNDS, load_rounds=LOAD_ROUNDS
-        )
+        more = bulk_base.measured(folder, people=PEOPLE, rounds=ROUNDS, load_rounds=LOAD_ROUNDS)
     finally:
         shutil.rmtree(folder)
     sizes = {"csv_rows": CSV_ROWS, "people": PEOPLE, "devices": more.pop("devices")}
-    print(json.dumps({**figures, **more, "missing": missing, "sizes": sizes, "quick": QUICK}))
+    print(json.dumps({**figures, **more, "sizes": sizes, "quick": QUICK}))
 
 
 if __name__ == "__main__":

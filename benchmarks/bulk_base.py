@@ -8,19 +8,15 @@ from __future__ import annotations
 import os
 import statistics
 from datetime import datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
-from benchmarks import bulk_load
+from benchmarks import bulk_doors, bulk_load
 from benchmarks.bulk_load import NOW, timed
 from benchmarks.ledger_house import LedgerHouse, durable_house
 
-_ELSEWHERE: Final = "not measured here; python -m benchmarks.door_entries prints what is near it"
-_AT_DOORS: Final = ("reevaluation_ratio", "gate_table_ratio", "changed_10k_ratio")
 # One full pass: each device with what is known of it, judged as the door would at the deadline.
 _EVALUATION: Final = """
     SELECT count(*) FILTER (WHERE shut), count(*) FROM (
@@ -41,13 +37,8 @@ _EVALUATION: Final = """
 """
 
 
-def measured(
-    folder: Path, *, people: int, rounds: int, load_rounds: int
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Measure loading, planning and doors; return the figures, and why some are missing.
-
-    The world is made anew and taken away.
-    """
+def measured(folder: Path, *, people: int, rounds: int, load_rounds: int) -> dict[str, Any]:
+    """Measure loading, planning and doors in a world that is made anew and taken away."""
     with durable_house() as house:
         _use(house)
         devices = bulk_load.write_files(folder, people)
@@ -55,8 +46,7 @@ def measured(
         figures |= bulk_load.measured(house, folder, rounds=load_rounds)
         house.connection.execute("ANALYZE")
         figures |= _planned(house, rounds)
-        doors, missing = _at_doors(house, rounds)
-        return figures | doors, missing
+        return figures | bulk_doors.measured(house, now=NOW, rounds=rounds)
 
 
 def _planned(house: LedgerHouse, rounds: int) -> dict[str, Any]:
@@ -73,16 +63,6 @@ def _planned(house: LedgerHouse, rounds: int) -> dict[str, Any]:
     print(f"plan: {plan_s:.3f} s, one evaluation: {evaluation_s:.3f} s, shut: {shut}")
     ratios = [one / other for one, other in zip(plans, evaluations, strict=True)]
     return {"plan_ratio_evaluation": round(statistics.median(ratios), 2)}
-
-
-def _at_doors(house: LedgerHouse, rounds: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """Measure writing and handing over what doors are told, where that can be measured."""
-    figures: dict[str, Any] = dict.fromkeys(_AT_DOORS)
-    if find_spec("benchmarks.bulk_doors") is None:
-        return figures, dict.fromkeys(_AT_DOORS, _ELSEWHERE)
-    doors = import_module("benchmarks.bulk_doors")
-    figures |= doors.measured(house, now=NOW, rounds=rounds)
-    return figures, {}
 
 
 def _use(house: LedgerHouse) -> None:
