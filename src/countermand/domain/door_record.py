@@ -9,7 +9,6 @@ entry would refuse.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from collections.abc import Iterable, Iterator
@@ -85,7 +84,12 @@ def body_of_numbers(order: bytes, presence: int, flags: int, instants: Iterable[
 
 def seal(key: bytes, door: bytes, body: bytes) -> bytes:
     """Return the keyed checksum of one entry of one door."""
-    return hmac.digest(key, door + body, hashlib.sha256)[:SEAL_BYTES]
+    return hmac.digest(key, door + body, "sha256")[:SEAL_BYTES]
+
+
+def order_and_presence(record: bytes) -> tuple[bytes, int]:
+    """Return the order of one record and its presence, as `EntryNumbers` has them."""
+    return record[:ORDER_BYTES], record[ORDER_BYTES]
 
 
 def records(stored: bytes) -> Iterator[SealedEntry]:

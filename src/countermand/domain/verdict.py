@@ -61,6 +61,8 @@ class Reason(StrEnum):
     LOCK_NOTICE_TOO_LATE = "lock_notice_too_late"
     PAUSED_ON_DEVICE = "paused_on_device"
 
+    __hash__ = str.__hash__  # that of an enumeration is worked out anew each time
+
 
 _RANK: Final = {reason: rank for rank, reason in enumerate(Reason)}
 
@@ -140,7 +142,10 @@ class Verdict:
     reason: Reason
 
 
-_NO_RULE: Final = OrderRule(Reason.STATE_NOT_VALID, 0)
+NO_RULE: Final = OrderRule(Reason.STATE_NOT_VALID, 0)
+# Looked up in an enumeration, a reason costs more than the check that gives it.
+_PAUSED_ON_DEVICE: Final = Reason.PAUSED_ON_DEVICE
+_NOT_PRESENT: Final = Reason.NOT_PRESENT
 
 
 def decide(
@@ -165,13 +170,13 @@ def judge(
     """
     if len(entries) == 1:  # nearly always
         [entry] = entries
-        reason = _first_reason_to_stay_open(entry, rules.get(entry.order, _NO_RULE), now)
-        return entry.order, reason or Reason.PAUSED_ON_DEVICE
+        reason = _first_reason_to_stay_open(entry, rules.get(entry.order, NO_RULE), now)
+        return entry.order, reason or _PAUSED_ON_DEVICE
     nearest = (b"", Reason.NO_ENTRY)
     for entry in sorted(entries):
-        reason = _first_reason_to_stay_open(entry, rules.get(entry.order, _NO_RULE), now)
+        reason = _first_reason_to_stay_open(entry, rules.get(entry.order, NO_RULE), now)
         if reason is None:
-            return entry.order, Reason.PAUSED_ON_DEVICE
+            return entry.order, _PAUSED_ON_DEVICE
         if _RANK[reason] > _RANK[nearest[1]]:
             nearest = (entry.order, reason)
     return nearest
@@ -235,8 +240,22 @@ def microseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
+def open_at_any_time(presence: int, rule: OrderRule) -> Reason | None:
+    """Return why a door under this rule is open whatever the time is, None if time decides.
+
+    These are the first checks of all; a gate asks for them alone before it reads an entry's times.
+    """
+    if rule.open_because is not None:
+        return rule.open_because
+    return None if presence == _PRESENT else _NOT_PRESENT
+
+
 def _first_reason_to_stay_open(entry: EntryNumbers, rule: OrderRule, now: int) -> Reason | None:
-    return rule.open_because or _from_evidence(entry, now) or _from_notice(entry, rule, now)
+    return (
+        open_at_any_time(entry.presence, rule)
+        or _from_evidence(entry, now)
+        or _from_notice(entry, rule, now)
+    )
 
 
 def _from_order(state: OrderStateFacts) -> Reason | None:
@@ -253,8 +272,6 @@ def _from_order(state: OrderStateFacts) -> Reason | None:
 
 def _from_evidence(entry: EntryNumbers, now: int) -> Reason | None:
     evidence_at = entry.evidence_at
-    if entry.presence != _PRESENT:
-        return Reason.NOT_PRESENT
     if not entry.flags & _MAY_CLOSE:
         return Reason.IDENTIFIER_UNSURE
     if evidence_at == NEVER or not evidence_at <= now < entry.fresh_until:

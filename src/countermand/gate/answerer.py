@@ -18,9 +18,17 @@ from countermand.domain.door_record import (
     RECORD_BYTES,
     all_genuine,
     numbers_in,
+    order_and_presence,
     without_forged,
 )
-from countermand.domain.verdict import Reason, judge, microseconds, order_text
+from countermand.domain.verdict import (
+    NO_RULE,
+    Reason,
+    judge,
+    microseconds,
+    open_at_any_time,
+    order_text,
+)
 from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.order_states import OrderStates
@@ -61,6 +69,7 @@ UNKNOWN: Final = Answer(
     paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="unknown"
 )
 _MOST_ANSWERS: Final = 4096
+_PAUSED: Final = Reason.PAUSED_ON_DEVICE
 KNOWN: Final = Answer(paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="known")
 
 
@@ -123,18 +132,24 @@ class Answerer:
             return NOBODY
 
     def _judged(self, key: bytes, stored: bytes) -> Answer:
+        rules = self.states.rules()
+        if len(stored) == RECORD_BYTES:  # nearly always; and most of these need no time
+            order, presence = order_and_presence(stored)
+            reason = open_at_any_time(presence, rules.get(order, NO_RULE))
+            if reason is not None:
+                return self._worded((order, reason))
         now = self._now
         if now is None:
             now = microseconds(self.clock.now())
             self._now = now if self._in_turns else None
-        said = judge(numbers_in(stored), self.states.rules(), now)
-        while said[1] is Reason.PAUSED_ON_DEVICE:
+        said = judge(numbers_in(stored), rules, now)
+        while said[1] is _PAUSED:
             order = said[0]
             if all_genuine(stored, order, entry_key=self._entry_key, door=key):
                 break
             self.counts.add("doubts", kind="seal_broken")
             stored = without_forged(stored, order, entry_key=self._entry_key, door=key)
-            said = judge(numbers_in(stored), self.states.rules(), now)
+            said = judge(numbers_in(stored), rules, now)
         return self._worded(said)
 
     def _worded(self, said: tuple[bytes, Reason]) -> Answer:
@@ -142,7 +157,7 @@ class Answerer:
         if answer is None:
             order, reason = said
             answer = Answer(
-                paused=reason is Reason.PAUSED_ON_DEVICE,
+                paused=reason is _PAUSED,
                 order_number=order_text(order) or None,
                 reason=reason,
                 device_known="known",

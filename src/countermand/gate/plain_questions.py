@@ -28,18 +28,19 @@ _URI, _METHOD, _LOGIN = b"x-original-uri", b"x-original-method", b"x-remote-user
 _MOST_FRAMES: Final = 64
 # So no query is longer than the careful reading takes.
 _LONGEST: Final = LONGEST_QUERY
-_LINES: Final = rb"(?:[!-9;-~]++:[ -~]*+\r\n)"
+# No possessive quantifiers: Python before 3.11.5 loses matches by them (gh-106052).
+_LINES: Final = rb"(?:[!-9;-~]+:[ -~]*\r\n)"
 _SHAPE: Final = re.compile(
-    rb"(?P<before>GET /auth HTTP/1\.1\r\n" + _LINES + rb"*?(?i:x-original-uri): )(?P<uri>[!-~]++)"
-    rb"(?P<between>\r\n(?i:x-original-method): (?P<method>(?!OPTIONS\r)[A-Z]++)"
-    rb"\r\n(?i:x-remote-user): )(?P<login>[!-~]++)"
-    rb"(?P<after>\r\n" + _LINES + rb"*+\r\n)"
+    rb"(?P<before>GET /auth HTTP/1\.1\r\n" + _LINES + rb"*?(?i:x-original-uri): )(?P<uri>[!-~]+)"
+    rb"(?P<between>\r\n(?i:x-original-method): (?P<method>(?!OPTIONS\r)[A-Z]+)"
+    rb"\r\n(?i:x-remote-user): )(?P<login>[!-~]+)"
+    rb"(?P<after>\r\n" + _LINES + rb"*\r\n)"
 )
 # The first device id that a query names, as phones write it. What could be text in hexadecimal
 # digits is left to the careful reading, and so is a name with a backslash.
 _VALUES: Final = (
-    rb"/Microsoft-Server-ActiveSync\?(?:(?!(?i:deviceid)=)[!-%%'-~]*+&)*+DeviceId="
-    rb"(?!(?:[2-7][0-9A-Fa-f]){6,}+(?![0-9A-Za-z]))([0-9A-Za-z]++)(?:&[!-~]*+)?%b([!-\[\]-~]++)%b"
+    rb"/Microsoft-Server-ActiveSync\?(?:(?!(?i:deviceid)=)[!-%%'-~]*&)*?DeviceId="
+    rb"(?!(?:[2-7][0-9A-Fa-f]){6,}(?![0-9A-Za-z]))([0-9A-Za-z]+)(?:&[!-~]*)?%b([!-\[\]-~]+)%b"
 )
 
 

@@ -67,7 +67,9 @@ class Table:
         self._soon: Callable[[Callable[[], None]], object] | None = None
         self._at_first: Callable[[], None] = _nothing
         self._reading: Any = None
-        self._get: Callable[[bytes], bytes | None] | None = None
+        # The records of one door behind each other, None if it has none (most have). Within a turn
+        # this is the database's own function.
+        self.stored: Callable[[bytes], bytes | None] = self._alone
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._open(folder)
@@ -105,25 +107,25 @@ class Table:
         read of a turn.
         """
         self._soon, self._at_first = soon, at_first
+        self.stored = self._first
 
-    def stored(self, door: bytes) -> bytes | None:
-        """Return the records of one door behind each other, None if it has none (most have)."""
-        get = self._get
-        return self._first(door) if get is None else get(door)
+    def _alone(self, door: bytes) -> bytes | None:
+        """Read where reads are not shared."""
+        with self._env.begin(db=self._doors) as reading:
+            return reading.get(door)
 
     def _first(self, door: bytes) -> bytes | None:
-        """Read at the beginning of a turn, or where reads are not shared."""
+        """Read at the beginning of a turn."""
         if self._soon is None:
-            with self._env.begin(db=self._doors) as reading:
-                return reading.get(door)
+            return self._alone(door)
         self._at_first()
         self._reading = self._env.begin(db=self._doors)
-        self._get = get = self._reading.get
+        self.stored = self._reading.get
         self._soon(self._let_go)
-        return cast("bytes | None", get(door))
+        return self.stored(door)
 
     def _let_go(self) -> None:
-        self._get = None
+        self.stored = self._alone if self._soon is None else self._first
         if self._reading is not None:
             self._reading.abort()
             self._reading = None
