@@ -92,7 +92,9 @@ def test_every_page_is_sound_and_speaks_both_languages(tmp_path: Path, state: Pu
         forms = page.all("form")
         assert [(form["method"], form["action"]) for form in forms] == [("post", "check")] * 2
         labelled = {str(label["for"]) for label in page.all("label")}
-        assert labelled == {str(field["id"]) for field in page.all("input")}
+        shown = [field for field in page.all("input") if field.get("type") != "hidden"]
+        assert labelled == {str(field["id"]) for field in shown}
+        assert [field["value"] for field in page.all("input") if field not in shown] == ["en", "hi"]
         assert not page.all("img")
         assert not re.search(r"\{[a-z_]+\}|\[\[|style=|http", text)
 

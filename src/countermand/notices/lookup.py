@@ -139,7 +139,8 @@ def write(folder: Path, notices: Sequence[PublicNotice], *, house: House, now: d
     not among `notices` are taken away last. Raises OSError when the disk refuses; every page is
     then either the old one or the new one.
     """
-    _put(folder / "lookup.css", (_PAGES / "lookup.css").read_text(encoding="utf-8"))
+    for name in ("lookup.css", "lookup.svg"):
+        _put(folder / name, (_PAGES / name).read_text(encoding="utf-8"))
     for notice in notices:
         write_notice(folder, notice, house=house, now=now)
     _put(folder / "no-such-notice.html", _missing_page(house))
@@ -395,10 +396,14 @@ def render(
     written: datetime | None,
     is_index: bool = False,
     is_missing: bool = False,
+    languages: Sequence[str] = (),
     **texts: Any,
 ) -> str:
-    """Fill one template of the look-up page; `texts` are what it alone needs."""
-    languages = word_store.languages()
+    """Fill one template of the look-up page; `texts` are what it alone needs.
+
+    `languages` says in which order they stand on it, where that is another one than everywhere.
+    """
+    languages = languages or word_store.languages()
     return (
         _environment()
         .get_template(template)

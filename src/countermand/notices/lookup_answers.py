@@ -80,20 +80,24 @@ def answer_page(
     house: House,
     asked: Asked | None = None,
     noted: Noted | None = None,
+    language: str = "",
 ) -> str:
     """Return the page that answers a check, a report, or an answer.
 
-    `number` is one that has a page, or ""; what is `asked` stands below as buttons.
+    `number` is one that has a page, or ""; what is `asked` stands below as buttons. `language` is
+    the one in which somebody wrote to us, and comes first if we have it.
     """
+    languages = word_store.languages_from(language)
     texts = [
-        _text(verdict, language, house, asked, noted, is_first=place == 0)
-        for place, language in enumerate(word_store.languages())
+        _text(verdict, each, house, asked, noted, is_first=place == 0)
+        for place, each in enumerate(languages)
     ]
     return lookup.render(
         "answer.html",
         title=texts[0].title,
         house=house,
         written=None,
+        languages=languages,
         pages=texts,
         number=number,
         look=_LOOKS[verdict],

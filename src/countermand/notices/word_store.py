@@ -52,6 +52,11 @@ def languages() -> tuple[str, ...]:
     return tuple(sorted(folder.name for folder in WORDS_FOLDER.iterdir() if folder.is_dir()))
 
 
+def languages_from(first: str) -> tuple[str, ...]:
+    """Return the same languages, `first` before the others where it is among them."""
+    return tuple(sorted(languages(), key=lambda language: language != first))
+
+
 @lru_cache(maxsize=64)
 def mail_source(language: str, name: str) -> MailSource:
     """Return one mail such as `notice` or `correction.mistake`. Raises LanguageWithoutWords."""

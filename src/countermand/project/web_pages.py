@@ -135,7 +135,7 @@ def check(request: HttpRequest) -> HttpResponse:
                 asked = own_answers.asked_at(number, address, key=key, now=now)
     except DatabaseError:
         verdict = Verdict.CANNOT_SAY
-    return _answered(settings, number, Reaction(verdict, asked=asked))
+    return _answered(settings, request, Reaction(verdict, asked=asked))
 
 
 @csrf_exempt  # what proves the person comes in the body, and no foreign page has it
@@ -159,11 +159,11 @@ def answer(request: HttpRequest) -> HttpResponse:
         )
     except (DatabaseError, KeyMissing):
         reaction = Reaction(Verdict.CANNOT_SAY)
-    return _answered(settings, number, reaction)
+    return _answered(settings, request, reaction)
 
 
-def _answered(settings: Settings, number: str, reaction: Reaction) -> HttpResponse:
-    written = _as_written(number[:_LONGEST_TYPED])
+def _answered(settings: Settings, request: HttpRequest, reaction: Reaction) -> HttpResponse:
+    written = _as_written(request.POST.get("number", "")[:_LONGEST_TYPED])
     known = _NAME.fullmatch(written) and (settings.folder.lookup / f"{written}.html").is_file()
     page = lookup_answers.answer_page(
         reaction.verdict,
@@ -171,6 +171,7 @@ def _answered(settings: Settings, number: str, reaction: Reaction) -> HttpRespon
         house=wording.house_of(settings),
         asked=reaction.asked,
         noted=reaction.noted,
+        language=request.POST.get("language", ""),
     )
     status = _STATUS.get(reaction.verdict, 200)
     return _guarded(HttpResponse(page, status=status), "no-store")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -111,6 +112,10 @@ def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
     assert answer["Cache-Control"] == "no-store"
     assert "form-action 'self'" in answer["Content-Security-Policy"]
     assert web.get("/check", typed).status_code == 405
+    for language, order in (("hi", ["hi", "en"]), ("en", ["en", "hi"]), ("<script>", ["en", "hi"])):
+        said = web.post("/check", typed | {"language": language}).content.decode()
+        assert re.findall(r'<section id="(\w+)"', said) == order  # what one wrote in comes first
+        assert f'<html lang="{order[0]}">' in said
     assert "Thank you" in web.post("/check", typed | {"do": "report"}).content.decode()
     wrong = web.post("/check", typed | {"code": "<script>"}).content.decode()
     assert "There is no such mail from us" in wrong
