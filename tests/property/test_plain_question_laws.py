@@ -1,29 +1,10 @@
 """Reading without a parser gives exactly the parser's answer, or leaves the question to it."""
 
-import asyncio
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from countermand.domain.device_key import door_key
-from countermand.domain.door_record import KNOWN_DEVICE, SealedEntry, body_of, seal
-from countermand.domain.published_states import PublishedOrder
-from countermand.domain.verdict import EntryFacts, order_bytes, rule_of
-from countermand.gate.answerer import Answerer
-from countermand.gate.counts import Counts
-from countermand.gate.doors import WANTED_HEADERS, Doors
-from countermand.gate.protocol import Connection, Learn, Listener
-
-NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
-ORDER = "CM-7Q4K"
-KEY = b"k" * 32
-TOKEN = "of-the-gate"
-ASHA, RAVI = "asha@amber.example", "ravi@amber.example"
-PAUSED, OPEN = "AB45C9B0D3E4F506", "7f3a9b0d3e4f5061"
+from tests.plain_answers import ASHA, OPEN, PAUSED, RAVI, answered, read_carefully, same
 
 PLAIN = (
     b"GET /auth HTTP/1.1\r\n"
@@ -33,95 +14,6 @@ PLAIN = (
     b"X-Remote-User: %b\r\n"
     b"Host: countermand_gate\r\n\r\n"
 )
-
-
-class World:
-    """A clock that stands, one order in force, and a table: Asha's phone is paused, Ravi's open."""
-
-    def __init__(self) -> None:
-        self.order_in_force = PublishedOrder(
-            number=ORDER, phase="enforcing", enforcement="gate", exercise=False, epoch=1
-        )
-        shutting = EntryFacts(
-            order_number=ORDER,
-            presence="present",
-            evidence_at=NOW - timedelta(hours=5),
-            fresh_until=NOW + timedelta(hours=5),
-            may_close=True,
-            closes_at=NOW,
-            noticed_at=NOW - timedelta(hours=72),
-            lock_accepted_at=NOW - timedelta(hours=1),
-            attested_at=None,
-            override_until=None,
-        )
-        self.doors = {
-            door_key(login, device.lower()): facts
-            for login, device, facts in (
-                (ASHA, PAUSED, shutting),
-                (ASHA, OPEN, KNOWN_DEVICE),
-                (RAVI, PAUSED, KNOWN_DEVICE),
-                (RAVI, OPEN, shutting),
-            )
-        }
-
-    def now(self) -> datetime:
-        return NOW
-
-    def rules(self) -> Any:
-        return {order_bytes(ORDER): rule_of(self.order_in_force.facts(valid=True))}
-
-    def order(self, number: str) -> PublishedOrder:
-        del number
-        return self.order_in_force
-
-    def stored(self, door: bytes) -> bytes | None:
-        facts = self.doors.get(door)
-        if facts is None:
-            return None
-        body = body_of(facts)
-        return SealedEntry(body, seal(KEY, door, body)).to_bytes()
-
-
-class Wire(asyncio.Transport):
-    """Keeps what was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        self.written += bytes(data)
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-def answered(pieces: Iterable[bytes], *, plainly: bool) -> tuple[bytes, bool, dict[Any, int]]:
-    """Return what one connection got, whether it was closed, and what was counted."""
-    world, counts, wire = World(), Counts(), Wire()
-    states: Any = world
-    answerer = Answerer(table=world, states=states, clock=world, entry_key=KEY, counts=counts)
-    doors = Doors(answerer, token=TOKEN, lookup_address="orders.example")
-    learn: Learn | None = doors.plain.learn if plainly else None
-    connection = Connection(Listener(doors.respond, WANTED_HEADERS, learn=learn))
-    connection.connection_made(wire)
-    for piece in pieces:
-        if wire.closed:
-            break
-        connection.data_received(piece)
-    counted = {(name, labels): n for name, labels, n in counts.take_changes()}
-    return wire.written, wire.closed, counted
-
-
-def same(pieces: list[bytes]) -> None:
-    assert answered(pieces, plainly=True) == answered(pieces, plainly=False)
-
 
 devices = st.one_of(
     st.sampled_from([PAUSED, PAUSED.lower(), OPEN, OPEN.upper(), "", "50484f4e452d", "a%41", "Ä"]),
@@ -246,29 +138,13 @@ def test_a_byte_put_anywhere_changes_nothing_else(
 
 
 def test_what_our_proxy_sends_is_read_without_the_parser() -> None:
-    world, wire = World(), Wire()
-    states: Any = world
-    answerer = Answerer(table=world, states=states, clock=world, entry_key=KEY, counts=Counts())
-    doors = Doors(answerer, token=TOKEN, lookup_address="orders.example")
-    listener = Listener(doors.respond, WANTED_HEADERS, learn=doors.plain.learn)
-    connection = Connection(listener)
-    connection.connection_made(wire)
-    connection.data_received(PLAIN % (OPEN.encode(), ASHA.encode()))
+    answers, carefully = read_carefully(
+        PLAIN % (device.encode(), login.encode())
+        for device, login in ((OPEN, ASHA), (OPEN, ASHA), (PAUSED, RAVI), (PAUSED, ASHA))
+    )
 
-    def never(_: object) -> Any:
-        raise AssertionError("read carefully")
-
-    listener.respond = never
-    connection.data_received(PLAIN % (OPEN.encode(), ASHA.encode()))
-    connection.data_received(PLAIN % (PAUSED.encode(), RAVI.encode()))
-    connection.data_received(PLAIN % (PAUSED.encode(), ASHA.encode()))
-
-    assert [each[:3] for each in wire.written.split(b"HTTP/1.1 ")[1:]] == [
-        b"204",
-        b"204",
-        b"204",
-        b"403",
-    ]
+    assert [each[:3] for each in answers] == [b"204", b"204", b"204", b"403"]
+    assert carefully == 1
 
 
 def test_whoever_shows_another_token_leaves_nothing_to_learn_from() -> None:

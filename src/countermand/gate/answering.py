@@ -62,7 +62,7 @@ class Answering:
             upstream=self._upstream,
             unknown=self.unknown,
         )
-        self.doors = Listener(fronts.respond, doors.WANTED_HEADERS, learn=fronts.plain.learn)
+        self.doors = Listener(fronts.respond, doors.WANTED_HEADERS, learn=fronts.learn)
 
     def begin(self) -> None:
         """Share reads within a turn of the running loop, and hear the bell before the first."""

@@ -12,15 +12,17 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
-from countermand.domain.device_key import door_key
+from countermand.domain.device_key import door_key, plain_door_key
 from countermand.domain.verdict import Reason
-from countermand.gate.answerer import UNKNOWN, Answer, Answerer, Door
+from countermand.gate import plain_logins
+from countermand.gate.answerer import NOBODY, UNKNOWN, Answer, Answerer, Door
 from countermand.gate.counts import Counter
-from countermand.gate.door_kinds import DoorKind, of_login
+from countermand.gate.door_kinds import WEBMAIL_DEVICE, DoorKind, of_login
 from countermand.gate.fronts import dovecot, forward_auth
 from countermand.gate.fronts.words import refusal_line
+from countermand.gate.plain_logins import PlainLogins
 from countermand.gate.plain_questions import PlainQuestions
-from countermand.gate.protocol import Request, Response
+from countermand.gate.protocol import PlainAnswer, Request, Response
 from countermand.gate.unknown_clients import DEVICE_PASSWORD, EAS_DEVICE_ID, UnknownClients
 from countermand.gate.upstream import Upstream
 
@@ -33,6 +35,8 @@ _POLICY_GO_ON: Final = Response(HTTPStatus.OK, dovecot.GO_ON)
 _NOT_HERE: Final = Response(HTTPStatus.NOT_FOUND)
 _MOST_REFUSALS: Final = 1024
 _MOST_OUTCOMES: Final = 4096
+_MOST_LOGIN_KINDS: Final = 256
+_WEBMAIL: Final = WEBMAIL_DEVICE.encode()
 
 
 class Doors:
@@ -60,7 +64,18 @@ class Doors:
         self._counters: dict[tuple[DoorKind, bool, str], Counter] = {}
         self._refusals: dict[tuple[str, bool], Response] = {}
         self._outcomes: dict[Answer, tuple[Counter, bytes]] = {}
-        self.plain = PlainQuestions(self._token, self.answer_key)
+        self._login_kinds: dict[tuple[bytes, bytes, bytes], tuple[DoorKind, bool]] = {}
+        self._plain = PlainQuestions(self._token, self.answer_key)
+        self._plain_logins = PlainLogins(self._token, self.answer_login)
+
+    def learn(self, data: bytes, request: Request) -> PlainAnswer | None:
+        """Return what answers questions like this one without a parser, None where nothing can."""
+        if request.target == forward_auth.PATH:
+            return self._plain.learn(data, request)
+        # Somebody else's policy server is shown every question whole.
+        if request.target == plain_logins.TARGET and self._upstream is None:
+            return self._plain_logins.learn(data, request)
+        return None
 
     def respond(self, request: Request) -> Response | asyncio.Future[Response]:
         """Answer one question."""
@@ -103,7 +118,7 @@ class Doors:
         given = self._answerer.answer_key(key)
         outcome = self._outcomes.get(given)
         if outcome is None:
-            if given.device_known != "known":
+            if given is UNKNOWN:
                 return None
             outcome = self._outcome(given)
         counter, wire = outcome
@@ -112,12 +127,32 @@ class Doors:
 
     def _outcome(self, given: Answer) -> tuple[Counter, bytes]:
         """Return what counts an answer to a plain question, and how it goes out."""
-        counter = self._counter(DoorKind.ACTIVESYNC_KNOWN, given.reason, paused=given.paused)
+        known = given.device_known == "known"
+        kind = DoorKind.ACTIVESYNC_KNOWN if known else DoorKind.ACTIVESYNC_UNKNOWN
+        counter = self._counter(kind, given.reason, paused=given.paused)
         response = self._refusal(given, is_policy=False) if given.paused else _GO_ON
         if len(self._outcomes) >= _MOST_OUTCOMES:
             self._outcomes.clear()
         self._outcomes[given] = counter, response.wire
         return counter, response.wire
+
+    def answer_login(
+        self, login: bytes, device: bytes, protocol: bytes, mechanism: bytes
+    ) -> bytes | None:
+        """Answer a plain question about this login as it goes out, None where it is not known."""
+        given = self._answerer.answer_key(plain_door_key(login, device)) if device else NOBODY
+        folded = device.lower()
+        alike = protocol, mechanism, folded if folded == _WEBMAIL else device[:1]
+        if alike not in self._login_kinds:
+            if len(self._login_kinds) >= _MOST_LOGIN_KINDS:
+                self._login_kinds.clear()
+            named = dovecot.protocol_of(protocol.decode())
+            kind = of_login(named, folded.decode(), mechanism.decode())
+            self._login_kinds[alike] = kind, dovecot.sends(named)
+        kind, sends = self._login_kinds[alike]
+        if given is UNKNOWN and kind is DoorKind.DEVICE_PASSWORD:
+            return None
+        return self._answer_to_login(given, kind, sends=sends).wire
 
     def _policy(self, request: Request, query: bytes) -> Response | asyncio.Future[Response]:
         if not self._is_answerable(request):
@@ -143,7 +178,10 @@ class Doors:
         kind = of_login(asked.protocol, asked.door.device, asked.mechanism)
         if given is UNKNOWN and kind is DoorKind.DEVICE_PASSWORD:
             self._see(asked.door, DEVICE_PASSWORD)
-        if given.paused and asked.sends and self._answerer.sends_while_paused(given.order_number):
+        return self._answer_to_login(given, kind, sends=asked.sends)
+
+    def _answer_to_login(self, given: Answer, kind: DoorKind, *, sends: bool) -> Response:
+        if given.paused and sends and self._answerer.sends_while_paused(given.order_number):
             self._count(kind, "sending_allowed", paused=False)
             return _POLICY_GO_ON
         self._count(kind, given.reason, paused=given.paused)

@@ -34,7 +34,7 @@ class PolicyQuestion:
     @property
     def sends(self) -> bool:
         """Tell whether this login is for sending mail, not for reading it."""
-        return self.protocol in _SENDING
+        return sends(self.protocol)
 
 
 def question(body: bytes) -> PolicyQuestion | None:
@@ -51,10 +51,20 @@ def question(body: bytes) -> PolicyQuestion | None:
         return None
     return PolicyQuestion(
         door=Door(login=normal_login(login), device=normal_device(device)),
-        protocol=protocol if protocol in _PROTOCOLS else "other",
+        protocol=protocol_of(protocol),
         mechanism=mechanism,
         is_early=raw.get("passed") == "",
     )
+
+
+def protocol_of(named: str) -> str:
+    """Return a protocol that we know of, "other" for any other."""
+    return named if named in _PROTOCOLS else "other"
+
+
+def sends(protocol: str) -> bool:
+    """Tell whether a login by this protocol is for sending mail, not for reading it."""
+    return protocol in _SENDING
 
 
 def refused(line: str) -> bytes:
