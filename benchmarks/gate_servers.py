@@ -194,6 +194,20 @@ def nginx(place: Path, gate_server: Server) -> Iterator[dict[str, Server]]:
         process.wait()
 
 
+@contextmanager
+def constant() -> Iterator[Server]:
+    """What answers 204 without looking, on the gate's core and the same event loop."""
+    [port] = free_ports(1)
+    command = ["taskset", "-c", str(GATE_CORE), sys.executable, "-m", "benchmarks.gate_constant"]
+    process = subprocess.Popen([*command, str(port)])
+    try:
+        _await_port(port)
+        yield Server(port, (process.pid,))
+    finally:
+        process.kill()
+        process.wait()
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A peer that may still be loading its devices."""

@@ -219,11 +219,12 @@ def sample(devices: int) -> list[Phone]:
 
 def write_script(path: Path, requests: list[bytes]) -> None:
     """Write a script that has wrk send these requests in turn, starting anywhere."""
-    quoted = ",\n".join(
-        '"' + each.decode("ascii").replace("\r\n", "\\r\\n") + '"' for each in requests
-    )
+    # Read as they are: as literals of the script they cost a third of a second in every run.
+    content = path.with_suffix(".requests")
+    content.write_bytes(b"\0".join(requests))
     path.write_text(
-        f"local all = {{\n{quoted}\n}}\nlocal at = 0\n"
-        "function request() at = at % #all + 1; return all[at] end\n",
+        f'local file = io.open("{content}", "rb")\nlocal all = {{}}\nlocal at = 0\n'
+        'for each in string.gmatch(file:read("*a"), "[^%z]+") do all[#all + 1] = each end\n'
+        "file:close()\nfunction request() at = at % #all + 1; return all[at] end\n",
         encoding="ascii",
     )
