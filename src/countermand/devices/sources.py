@@ -5,7 +5,7 @@ No secret is in these tables; an option says where a secret stands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from countermand.audit import actions as audit
-from countermand.devices.models import Device, ExportJob, Question, SeenEvent, Source
+from countermand.devices.models import ExportJob, Question, SeenEvent, Source
 from countermand.domain.errors import CountermandError, gettext_noop
 
 LONGEST_PAUSE: Final = timedelta(hours=6)
@@ -231,9 +231,3 @@ def forget(now: datetime) -> None:
     SeenEvent.objects.filter(seen_at__lt=now - EVENTS_ARE_KEPT).delete()
     Question.objects.filter(asked_at__lt=now - timedelta(days=90)).delete()
     ExportJob.objects.filter(asked_at__lt=now - timedelta(days=90)).delete()
-
-
-def known_ids(source: str, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return which of these devices are known from a source."""
-    rows = Device.objects.filter(source=source, source_device_id__in=list(ids))
-    return tuple(rows.values_list("source_device_id", flat=True))

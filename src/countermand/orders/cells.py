@@ -55,11 +55,6 @@ class Cell:
         decides = self.weightiest
         return Presence.UNKNOWN if decides is None else decides.presence
 
-    @property
-    def was_checked(self) -> bool:
-        """Whether any source ever said anything about every ordered app on this device."""
-        return all(app in self.device.apps for app in self.apps)
-
     def worth_telling(self) -> tuple[Sighting, ...]:
         """Return what a mail names: the apps that are there, else the one that decides."""
         present = tuple(

@@ -284,8 +284,3 @@ def need_of(order: Order, revision: Revision, now: datetime) -> policy.Need:
         deadline - now,
         refuse_until_answered=bool(revision.plan["asks_strictly"]),
     )
-
-
-def need_facts(need: policy.Need) -> dict[str, int]:
-    """Return what was needed, as the log keeps it."""
-    return {"needed": need.count, "needed_outside_it": need.outside_it}

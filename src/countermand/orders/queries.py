@@ -103,11 +103,6 @@ _COPIED = tuple(
 )
 
 
-def known_numbers() -> list[str]:
-    """Return the numbers of all orders."""
-    return sorted(Order.objects.values_list("number", flat=True))
-
-
 def view(number: str) -> OrderView:
     """Return one order, or say that there is none."""
     return _views([_order(number)])[0]
@@ -136,12 +131,6 @@ def signed_identifiers() -> tuple[SignedIdentifier, ...]:
         for each in listed or ()
     )
     return tuple(dict.fromkeys(signed))
-
-
-def apps_of(number: str) -> tuple[str, ...]:
-    """Return the catalogue ids that one order names."""
-    named = NamedApp.objects.filter(order_id=number).order_by("app_id")
-    return tuple(named.values_list("app_id", flat=True))
 
 
 def newest_revision(number: str) -> RevisionView:

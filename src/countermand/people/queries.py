@@ -249,11 +249,6 @@ def ids_by_address() -> Mapping[str, int]:
     return ids
 
 
-def ids_by_uid() -> dict[str, int]:
-    """Return the id behind every key of the directory."""
-    return dict(Person.objects.values_list("uid", "pk"))
-
-
 def stamp() -> str:
     """Return a text that changes whenever anything of any person does; costs one small row."""
     return str(DirectoryChanges.objects.values_list("changes", flat=True).first() or 0)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from countermand import config
 from countermand.catalogue.queries import catalogue
 from countermand.connectors.android_management.fetch import AndroidManagementServer
 from countermand.connectors.kinds import open_files
@@ -22,15 +21,17 @@ from countermand.devices import actions, sources
 from countermand.devices.actions import LoadOptions
 from countermand.devices.models import Device, DeviceAlias, Observation
 from countermand.domain.errors import CountermandError, FaultsFound
-from countermand.orders import queries as orders
-from countermand.project import source_runs
 from countermand.project.source_runs import Runner
 from countermand.testing.http_double import ADDRESS, Asked, HttpDouble, Reply, TestAuthority
 from countermand.testing.mdm_doubles import AppleDevice, FleetDouble, JamfDouble, NanoMdmDouble
 from countermand.wire.hosts import AllowedHosts
-from countermand.wire.http import AnswerNotUnderstood, Http, Waiting
+from countermand.wire.http import AnswerNotUnderstood, Http
 
-pytestmark = [pytest.mark.django_db, pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.enable_socket,
+    pytest.mark.usefixtures("one_order"),
+]
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "inventory"
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -210,30 +211,6 @@ def test_a_row_of_a_plain_file_that_cannot_be_read_makes_no_app_absent(
 
 
 # -- over HTTP ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
-    return TestAuthority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(autouse=True)
-def one_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An order names TikTok; how orders are written is for other tests."""
-    monkeypatch.setattr(
-        source_runs,
-        "wanted_apps",
-        lambda: catalogue().wanted(["tiktok"], orders.signed_identifiers()),
-    )
-
-
-@pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    settings = config.load({"COUNTERMAND_DATA": str(tmp_path / "data")})
-    settings.folder.stop.mkdir(parents=True)
-    waiting = Waiting(sleep=lambda _s: None, jitter=lambda: 0.0)
-    environ = {"JAMF": "invented", "FLEET": "fleet-token", "NANO": "nano-key", "HOOK": "hook-key"}
-    return Runner(settings, environ, waiting)
 
 
 def rows(name: str, key: str) -> list[dict[str, Any]]:

@@ -13,26 +13,26 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 
-from countermand import config
-from countermand.catalogue.queries import catalogue
 from countermand.connectors.webhooks import MOST_BYTES
 from countermand.devices import hints, sources
 from countermand.devices.hints import FEED
 from countermand.devices.models import Device, Hint, Observation
-from countermand.orders import queries as orders
 from countermand.project import source_hints, source_runs
 from countermand.project.source_runs import Runner
 from countermand.testing.cloud_doubles import GoogleDouble, pushed
 from countermand.testing.http_double import HttpDouble, TestAuthority
 from countermand.testing.mdm_doubles import FleetDouble, JamfDouble
 from countermand.wire.google_identity import PublishedKeys
-from countermand.wire.http import Waiting
 
-pytestmark = [pytest.mark.django_db, pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.enable_socket,
+    pytest.mark.usefixtures("one_order"),
+]
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "inventory"
 BUNDLE = "com.zhiliaoapp.musically"
-KEY = "a-key-of-ours"
+KEY = "hook-key"
 ENTERPRISE = "enterprises/LC00example"
 PHONE = f"{ENTERPRISE}/devices/3f1d2c4b5a697887"
 SUBSCRIPTION = "projects/example-emm/subscriptions/countermand"
@@ -50,34 +50,16 @@ def now() -> datetime:
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
-    return TestAuthority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def signer() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture(autouse=True)
-def one_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An order names TikTok; how orders are written is for other tests."""
-    monkeypatch.setattr(
-        source_runs,
-        "wanted_apps",
-        lambda: catalogue().wanted(["tiktok"], orders.signed_identifiers()),
-    )
-    monkeypatch.setattr(source_hints, "_KEYS", PublishedKeys(time.monotonic))
-
-
-@pytest.fixture
-def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+def own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The view reads the surroundings of its process."""
     monkeypatch.setenv("COUNTERMAND_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("HOOK", KEY)
-    settings = config.load({"COUNTERMAND_DATA": str(tmp_path / "data")})
-    settings.folder.stop.mkdir(parents=True)
-    waiting = Waiting(sleep=lambda _s: None, jitter=lambda: 0.0)
-    return Runner(settings, {"JAMF": "invented", "FLEET": "fleet-token", "HOOK": KEY}, waiting)
+    monkeypatch.setattr(source_hints, "_KEYS", PublishedKeys(time.monotonic))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from countermand import config, wiring
+from countermand import wiring
 from countermand.catalogue.queries import catalogue
 from countermand.connectors import servers
 from countermand.connectors.names import SourceKind
@@ -27,10 +27,14 @@ from countermand.project.source_runs import Runner
 from countermand.testing.http_double import HttpDouble, TestAuthority
 from countermand.testing.mdm_doubles import AppleDevice, JamfDouble, NanoMdmDouble
 from countermand.wire.hosts import HostNotAllowed
-from countermand.wire.http import SourceRefused, SourceUnavailable, Waiting
+from countermand.wire.http import SourceRefused, SourceUnavailable
 from countermand.wire.secrets import NoReference, SecretNotReadable
 
-pytestmark = [pytest.mark.django_db, pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.enable_socket,
+    pytest.mark.usefixtures("one_order"),
+]
 
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "inventory"
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -43,29 +47,6 @@ def rows(name: str) -> list[dict[str, Any]]:
         "results"
     ]
     return found
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
-    return TestAuthority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(autouse=True)
-def one_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An order names TikTok; how orders are written is for other tests."""
-    monkeypatch.setattr(
-        source_runs,
-        "wanted_apps",
-        lambda: catalogue().wanted(["tiktok"], orders.signed_identifiers()),
-    )
-
-
-@pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    settings = config.load({"COUNTERMAND_DATA": str(tmp_path / "data")})
-    settings.folder.stop.mkdir(parents=True)
-    waiting = Waiting(sleep=lambda _s: None, jitter=lambda: 0.0)
-    return Runner(settings, {"JAMF": SECRET, "NANO": "nano-key", "HOOK": "hook-key"}, waiting)
 
 
 @pytest.fixture
