@@ -118,6 +118,9 @@ def test_a_change_touches_the_record_of_its_own_order_alone(tmp_path: Path) -> N
     assert table.stored(key) == record("", b"\0")
     assert table.place().count == 1
     assert table.place().folded == 0
+    table.apply([FeedRow(key, "", None)], version=4, row_id=1)
+    assert table.stored(key) is None
+    assert table.place().count == 0
     table.close()
 
 
