@@ -1,6 +1,6 @@
 """Doors learn differences only, under dense versions, and every opening survives a compilation."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ import pytest
 from countermand.data_folder import DataFolder
 from countermand.domain.device_key import door_key
 from countermand.domain.door_record import body_of, seal
+from countermand.domain.verdict import EntryFacts
 from countermand.enforcement import entry_writes, queries
 from countermand.enforcement.actions import (
+    Claims,
+    DoorFacts,
     Publisher,
     clear,
     clear_override,
@@ -103,6 +106,54 @@ def test_a_name_that_two_devices_show_shuts_no_door(publisher: Publisher) -> Non
     row = DoorEntry.objects.get()
     assert not row.may_close
     assert_sealed(publisher, row)
+
+
+def test_a_statement_tells_doors_the_same_as_the_same_facts_one_by_one(
+    publisher: Publisher,
+) -> None:
+    facts = [
+        door("phone-a"),
+        door("Phone-B", login="ASHA@Amber.Example", device_id=2),
+        door("phone-c", login="आशा@amber.example", device_id=3),
+        door("phone-d", login="\uff32avi@amber.example", device_id=4, presence="absent"),
+        door("70686F6E652D65", device_id=5, attested_at=now()),  # "phone-e" in hexadecimal
+        door("फ़ोन", device_id=6),
+        door("shared", login="ÅSA@amber.example", device_id=7),
+        door("SHARED", login="åsa@amber.example", device_id=8),
+        door("", device_id=9),
+    ]
+
+    one_by_one = compile_entries(ORDER, facts, publisher=publisher, now=now())
+    told = list(DoorEntry.objects.order_by("login", "device_key").values())
+    again = compile_entries(ORDER, as_statement(facts), publisher=publisher, now=now())
+    clear(ORDER, publisher=publisher, now=now())
+    compile_entries(ORDER, as_statement(facts), publisher=publisher, now=now())
+
+    assert (one_by_one.doubtful, one_by_one.without_key) == (1, 1)
+    assert (again.doubtful, again.without_key) == (1, 1)
+    assert (again.written, again.removed) == (0, 0)
+    anew = list(DoorEntry.objects.order_by("login", "device_key").values())
+    assert [row | {"version": 0} for row in anew] == [row | {"version": 0} for row in told]
+    assert len(told) == 7
+
+
+def as_statement(facts: list[DoorFacts]) -> Claims:
+    """Return the same as rows that the database is to fold."""
+    named = ("address", "value", "place", "device_id", "person_id", "presence", "may_close")
+    instants = [field.name for field in fields(EntryFacts) if field.name.endswith(("_at", "until"))]
+    names = [*named, *instants]
+    rows: list[str] = []
+    given: dict[str, Any] = {}
+    for place, each in enumerate(facts):
+        entry = [getattr(each.entry, name) for name in names[5:]]
+        values = [each.login, each.device, place, each.device_id, each.person_id, *entry]
+        given |= {f"{name}_{place}": value for name, value in zip(names, values, strict=True)}
+        casts = ["::timestamptz" if name in instants else "" for name in names]
+        rows.append(
+            ", ".join(f"%({n}_{place})s{cast}" for n, cast in zip(names, casts, strict=True))
+        )
+    listed = "), (".join(rows)
+    return Claims(f"SELECT * FROM (VALUES ({listed})) AS told ({', '.join(names)})", given)
 
 
 def test_a_device_without_any_name_is_counted_and_left_out(publisher: Publisher) -> None:
