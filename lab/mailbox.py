@@ -6,6 +6,8 @@ import imaplib
 import poplib
 import smtplib
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from typing import Final
 
@@ -42,6 +44,26 @@ class _From(imaplib.IMAP4):
 def imap(port: int, *, come_from: str = HERE) -> imaplib.IMAP4:
     """Connect over IMAP from one address of this machine."""
     return _From(port, come_from)
+
+
+@contextmanager
+def session(port: int, name: str, password: str) -> Iterator[imaplib.IMAP4]:
+    """An IMAP session with its inbox open; it is only hung up, never logged out."""
+    connection = imap(port)
+    try:
+        connection.login(name, password)
+        connection.select()
+        yield connection
+    finally:
+        connection.shutdown()
+
+
+def is_open(connection: imaplib.IMAP4) -> bool:
+    """Tell whether the server still keeps a session."""
+    try:
+        return connection.noop()[0] == "OK"
+    except (imaplib.IMAP4.abort, OSError):
+        return False
 
 
 def make_ready(port: int, name: str, password: str) -> None:

@@ -1,9 +1,7 @@
 """The same story under Dovecot 2.4, which can end the sessions of one device alone."""
 
-import imaplib
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -120,35 +118,19 @@ def test_a_slow_and_a_dead_gate_let_people_in(odd: OddGate) -> None:
         assert imap(other) == "OK"
 
 
-@contextmanager
-def session(dovecot: Dovecot, device: str, person: Person = ASHA) -> Iterator[imaplib.IMAP4]:
-    connection = mailbox.imap(dovecot.port)
-    connection.login(person.login, person.devices[device])
-    connection.select()
-    yield connection
-    connection.shutdown()
-
-
-def is_open(connection: imaplib.IMAP4) -> bool:
-    try:
-        return connection.noop()[0] == "OK"
-    except (imaplib.IMAP4.abort, OSError):
-        return False
-
-
 def test_ending_one_device_s_sessions_leaves_the_person_s_other_devices_alone(
     odd: OddGate, dovecot: Dovecot
 ) -> None:
     odd.be(200, b'{"status":0}')
     phone = OpenSession(ASHA.login, PHONE)
     with (
-        session(dovecot, PHONE) as closing,
-        session(dovecot, LAPTOP) as staying,
-        session(dovecot, TABLET, RAVI) as colleague,
+        mailbox.session(dovecot.port, ASHA.login, ASHA.devices[PHONE]) as closing,
+        mailbox.session(dovecot.port, ASHA.login, ASHA.devices[LAPTOP]) as staying,
+        mailbox.session(dovecot.port, RAVI.login, RAVI.devices[TABLET]) as colleague,
     ):
         said = Doveadm((f"http://{HERE}:{dovecot.admin}",), ADMIN_KEY).end([phone])
 
         assert said == {phone: Ended.ENDED}
-        until("the end of one session", lambda: not is_open(closing))
-        assert is_open(staying)
-        assert is_open(colleague)
+        until("the end of one session", lambda: not mailbox.is_open(closing))
+        assert mailbox.is_open(staying)
+        assert mailbox.is_open(colleague)

@@ -3,7 +3,6 @@
 The recipes are files of deploy/, run as they are shipped under Dovecot 2.3 and Debian's slapd.
 """
 
-import imaplib
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -148,12 +147,5 @@ def test_a_proxy_that_checks_asks_the_gate_itself(gate: RealGate) -> None:
         laptop = OpenSession(ASHA.login, LAPTOP)
         server = Doveadm((f"http://{HERE}:{behind.admin}",), ADMIN_KEY)
         assert server.end([laptop]) == {laptop: Ended.ENDED}
-        until("the end of the session", lambda: not _is_open(connection))
+        until("the end of the session", lambda: not mailbox.is_open(connection))
         connection.shutdown()
-
-
-def _is_open(connection: imaplib.IMAP4) -> bool:
-    try:
-        return connection.noop()[0] == "OK"
-    except (imaplib.IMAP4.abort, OSError):
-        return False

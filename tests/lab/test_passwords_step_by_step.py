@@ -3,10 +3,9 @@
 Countermand as `up` starts it writes what a real Dovecot reads, and asks it to end sessions.
 """
 
-import imaplib
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,24 +84,6 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         yield Site(stage, dovecot, knows_devices=request.param == "2.4")
 
 
-@contextmanager
-def session(site: Site, person: Person, password: str) -> Iterator[imaplib.IMAP4]:
-    connection = mailbox.imap(site.dovecot.port)
-    try:
-        connection.login(person.login, password)
-        connection.select()
-        yield connection
-    finally:
-        connection.shutdown()
-
-
-def is_open(connection: imaplib.IMAP4) -> bool:
-    try:
-        return connection.noop()[0] == "OK"
-    except (imaplib.IMAP4.abort, OSError):
-        return False
-
-
 @pytest.mark.timeout(900)  # `up` starts slowly on a busy machine
 def test_nobody_is_locked_out_on_the_way_and_a_revoked_password_ends_its_sessions(
     site: Site,
@@ -140,19 +121,19 @@ def test_nobody_is_locked_out_on_the_way_and_a_revoked_password_ends_its_session
 
     # Revoked: no new session, and the open one ends; a colleague notices nothing.
     with (
-        session(site, IT, phone["password"]) as lost,
-        session(site, IT, laptop["password"]) as kept,
-        session(site, OTHER, OTHER.password) as colleague,
+        mailbox.session(site.dovecot.port, IT.login, phone["password"]) as lost,
+        mailbox.session(site.dovecot.port, IT.login, laptop["password"]) as kept,
+        mailbox.session(site.dovecot.port, OTHER.login, OTHER.password) as colleague,
     ):
         site.stage.countermand("device", "password", "revoke", phone["device"], actor=OPERATOR)
         assert not site.logs_in(IT, phone["password"])
-        until("the end of the session", lambda: not is_open(lost))
-        assert is_open(colleague)
+        until("the end of the session", lambda: not mailbox.is_open(lost))
+        assert mailbox.is_open(colleague)
         # 2.3 knows no devices: the person's other one is ended, too, and comes back by itself.
         if site.knows_devices:
-            assert is_open(kept)
+            assert mailbox.is_open(kept)
         else:
-            until("the end of the other one", lambda: not is_open(kept))
+            until("the end of the other one", lambda: not mailbox.is_open(kept))
         assert site.logs_in(IT, laptop["password"])
 
         # Asked a second time when the files are surely there, and never again.
@@ -160,8 +141,8 @@ def test_nobody_is_locked_out_on_the_way_and_a_revoked_password_ends_its_session
         site.stage.await_sweep()
         site.stage.set_clock(site.stage.now() + timedelta(minutes=3), rate=1.0)
         site.stage.await_sweep()
-        with session(site, IT, laptop["password"]) as later:
+        with mailbox.session(site.dovecot.port, IT.login, laptop["password"]) as later:
             site.stage.await_sweep()
             site.stage.await_sweep()
-            assert is_open(later)
-        assert is_open(colleague)
+            assert mailbox.is_open(later)
+        assert mailbox.is_open(colleague)

@@ -3,8 +3,6 @@
 No gate runs: what Dovecot does with a dead one has tests of its own.
 """
 
-import imaplib
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from countermand.domain.device_password import SHARDS
 from countermand.enforcement import password_files
 from countermand.enforcement.password_files import DeviceLine
 from countermand.ports import Ended, OpenSession
+from lab import mailbox
 from lab.dovecot import ADMIN_KEY, PASSDBS, Dovecot, dovecot_that_asks
 from lab.ground import HERE, until
 from lab.people import ASHA, RAVI
@@ -25,17 +24,6 @@ OTHER_WORD = "x9ab-m2qx-9wsa-cc4h-t3nv"
 WEBMAIL = "127.0.0.9"
 NO_GATE = 1
 SHARING = "service imap {\n  client_limit = 10\n  service_count = 0\n  process_limit = 1\n}\n"
-
-
-class From(imaplib.IMAP4):
-    """A client that connects from an address of its own."""
-
-    def __init__(self, address: str, port: int) -> None:
-        self._address = address
-        super().__init__(HERE, port)
-
-    def _create_socket(self, timeout: float | None) -> socket.socket:
-        return socket.create_connection((HERE, self.port), 20, source_address=(self._address, 0))
 
 
 @contextmanager
@@ -70,14 +58,7 @@ def server(folder: Path) -> Iterator[Dovecot]:
 
 
 def logs_in(server: Dovecot, login: str, password: str, address: str = "127.0.0.1") -> bool:
-    client = From(address, server.port)
-    try:
-        client.login(login, password)
-    except imaplib.IMAP4.error:
-        return False
-    finally:
-        client.shutdown()
-    return True
+    return mailbox.login(server.port, login, password, come_from=address) == "OK"
 
 
 def test_a_device_password_opens_and_what_is_near_it_does_not(server: Dovecot) -> None:
@@ -133,24 +114,6 @@ def test_the_passwd_file_form_needs_no_script(tmp_path: Path) -> None:
         path.unlink()
 
 
-@contextmanager
-def session_of(server: Dovecot, login: str, password: str) -> Iterator[imaplib.IMAP4]:
-    client = From("127.0.0.1", server.port)
-    try:
-        client.login(login, password)
-        client.select()
-        yield client
-    finally:
-        client.shutdown()
-
-
-def is_open(client: imaplib.IMAP4) -> bool:
-    try:
-        return client.noop()[0] == "OK"
-    except (imaplib.IMAP4.abort, OSError):
-        return False
-
-
 def doveadm(server: Dovecot, key: str = ADMIN_KEY) -> Doveadm:
     return Doveadm((f"http://{HERE}:{server.admin}",), key)
 
@@ -160,16 +123,16 @@ def test_the_refused_person_s_sessions_end_and_a_colleague_s_do_not(server: Dove
     nobody = OpenSession("nobody@example.org", "phone-22222222")
 
     with (
-        session_of(server, ASHA.login, WORD) as refused,
-        session_of(server, RAVI.login, RAVI.password) as colleague,
+        mailbox.session(server.port, ASHA.login, WORD) as refused,
+        mailbox.session(server.port, RAVI.login, RAVI.password) as colleague,
     ):
         assert doveadm(server).end([phone, nobody]) == {
             phone: Ended.ENDED,
             nobody: Ended.NOT_OPEN,
         }
         # Dovecot has said that it ends the session; it does so a moment later.
-        until("the end of the session", lambda: not is_open(refused))
-        assert is_open(colleague)
+        until("the end of the session", lambda: not mailbox.is_open(refused))
+        assert mailbox.is_open(colleague)
     assert doveadm(server).end([phone]) == {phone: Ended.NOT_OPEN}
 
 
@@ -178,10 +141,10 @@ def test_without_the_right_key_or_a_server_nobody_knows(server: Dovecot) -> None
     nobody = OpenSession("nobody@example.org", "phone-22222222")
     one_is_dead = Doveadm(("http://127.0.0.1:1", f"http://{HERE}:{server.admin}"), ADMIN_KEY)
 
-    with session_of(server, RAVI.login, RAVI.password) as colleague:
+    with mailbox.session(server.port, RAVI.login, RAVI.password) as colleague:
         assert doveadm(server, "another-key").end([tablet]) == {tablet: Ended.FAILED}
         assert one_is_dead.end([nobody]) == {nobody: Ended.FAILED}
-        assert is_open(colleague)
+        assert mailbox.is_open(colleague)
 
 
 def test_a_process_that_serves_two_people_is_left_alone(folder: Path) -> None:
@@ -189,9 +152,9 @@ def test_a_process_that_serves_two_people_is_left_alone(folder: Path) -> None:
 
     with (
         dovecot(folder, more=SHARING) as server,
-        session_of(server, ASHA.login, WORD) as refused,
-        session_of(server, RAVI.login, RAVI.password) as colleague,
+        mailbox.session(server.port, ASHA.login, WORD) as refused,
+        mailbox.session(server.port, RAVI.login, RAVI.password) as colleague,
     ):
         assert doveadm(server).end([phone]) == {phone: Ended.SHARED}
-        assert is_open(refused)
-        assert is_open(colleague)
+        assert mailbox.is_open(refused)
+        assert mailbox.is_open(colleague)

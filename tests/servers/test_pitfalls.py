@@ -2,11 +2,10 @@
 
 import base64
 import http.client
-import imaplib
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,7 +14,7 @@ from lab.dovecot import Dovecot, dovecot_that_asks
 from lab.gates import Entry, OddGate, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
 from lab.nginx import DOWN_LOG, address, nginx_that_asks
-from lab.people import ASHA, LAPTOP, PHONE, RAVI, TABLET, Person
+from lab.people import ASHA, LAPTOP, PHONE, RAVI, TABLET
 from lab.phone import Phone
 from lab.sogo import LONGEST_HANGING_S, sogo
 
@@ -344,7 +343,10 @@ def test_doveadm_ends_the_sessions_of_one_person_and_nobody_elses(
     odd: OddGate, dovecot: Dovecot
 ) -> None:
     odd.be(200, b'{"status":0}')
-    with session(dovecot, ASHA, LAPTOP) as hers, session(dovecot, RAVI, TABLET) as his:
+    with (
+        mailbox.session(dovecot.port, ASHA.login, ASHA.devices[LAPTOP]) as hers,
+        mailbox.session(dovecot.port, RAVI.login, RAVI.devices[TABLET]) as his,
+    ):
         said = dovecot.doveadm(
             ["kick", {"mask": [ASHA.login]}, "hers"],
             ["kick", {"mask": ["nobody@example.org"]}, "nobody"],
@@ -352,23 +354,8 @@ def test_doveadm_ends_the_sessions_of_one_person_and_nobody_elses(
 
         assert said[0] == ["doveadmResponse", [{"result": ASHA.login}], "hers"]
         assert said[1] == ["error", {"type": "exitCode", "exitCode": 68}, "nobody"]
-        until("the end of her session", lambda: not is_open(hers))
-        assert is_open(his)
-
-
-@contextmanager
-def session(dovecot: Dovecot, person: Person, device: str) -> Iterator[imaplib.IMAP4]:
-    connection = mailbox.imap(dovecot.port)
-    connection.login(person.login, person.devices[device])
-    yield connection
-    connection.shutdown()
-
-
-def is_open(connection: imaplib.IMAP4) -> bool:
-    try:
-        return connection.noop()[0] == "OK"
-    except (imaplib.IMAP4.abort, OSError):
-        return False
+        until("the end of her session", lambda: not mailbox.is_open(hers))
+        assert mailbox.is_open(his)
 
 
 def test_the_token_is_all_that_makes_a_mail_server_of_a_stranger(
