@@ -190,12 +190,12 @@ def write_people(folder: Path, people: Iterable[Person], mode_of: int) -> None:
     os.chown(folder / "mail", mode_of, mode_of)
 
 
-def recipe(name: str, changes: Mapping[str, str]) -> str:
-    """Return the passdbs of a file of deploy/, with the script and `changes` put in.
+def recipe(name: str, changes: Mapping[str, str], *, of: str = "2.3") -> str:
+    """Return the passdbs of a file of deploy/ (`of` a version), with the script and `changes`.
 
     A `{folder}` in what is put in stands for the folder of the Dovecot that will read it.
     """
-    text = (DEPLOY / "dovecot-2.3" / name).read_text(encoding="utf-8")
+    text = (DEPLOY / f"dovecot-{of}" / name).read_text(encoding="utf-8")
     text = text.replace("{", "{{").replace("}", "}}")
     text = text.replace("/etc/dovecot/device-passwords.lua", "{folder}/device-passwords.lua")
     for before, after in changes.items():

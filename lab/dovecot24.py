@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,15 @@ from lab.ground import LabBroke, held_port, need, running, ship
 from lab.people import PEOPLE, Person
 
 ROOT: Final = Path(os.environ.get("COUNTERMAND_LAB_TRIXIE", "build/lab-trixie")).absolute()
-_PACKAGES: Final = ("dovecot-core", "dovecot-imapd", "dovecot-lmtpd", "dovecot-auth-lua")
+_PACKAGES: Final = (
+    "dovecot-core",
+    "dovecot-imapd",
+    "dovecot-lmtpd",
+    "dovecot-auth-lua",
+    "dovecot-ldap",
+)
+# The last of them to be asked for: a root of an earlier time is without it.
+_NEWEST: Final = "usr/share/doc/dovecot-ldap"
 _CONFIG: Final = """
 dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
@@ -50,18 +58,7 @@ mail_uid = {user_id}
 mail_gid = {user_id}
 auth_verbose = yes
 !include {inside}/{asks}
-passdb lua {{
-  lua_file = {inside}/device-passwords.lua
-}}
-passdb passwd-file {{
-  passwd_file_path = {inside}/users
-  fields {{
-    allow_nets = {from_webmail}
-    user_device = webmail
-    userdb_user_device = webmail
-    nodelay = y
-  }}
-}}
+{passdbs}
 userdb prefetch {{
 }}
 userdb static {{
@@ -81,14 +78,30 @@ service doveadm {{
   }}
 }}
 doveadm_api_key = {key}
+{more}
+"""
+PASSDBS24: Final = """
+passdb lua {{
+  lua_file = {folder}/device-passwords.lua
+}}
+passdb passwd-file {{
+  passwd_file_path = {folder}/users
+  fields {{
+    allow_nets = {from_webmail}
+    user_device = webmail
+    userdb_user_device = webmail
+    nodelay = y
+  }}
+}}
 """
 
 
 def make_root() -> None:
     """Make the root unless it is there; a half-made one is never taken for one."""
-    if (ROOT / "usr/sbin/dovecot").exists():
+    if (ROOT / _NEWEST).exists():
         return
     need("debootstrap")
+    shutil.rmtree(ROOT, ignore_errors=True)
     draft = ROOT.with_name(f"{ROOT.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.parent.mkdir(parents=True, exist_ok=True)
@@ -105,14 +118,20 @@ def make_root() -> None:
 def dovecot24_that_asks(
     gate_port: int,
     *,
+    passdbs: str = PASSDBS24,
+    more: str = "",
     people: Iterable[Person] = PEOPLE,
+    changes: Mapping[str, str] | None = None,
     patient: bool = True,
     shipped: str = ASKS_GATE,
     keyed: bool = False,
 ) -> Iterator[Dovecot]:
-    """Start Dovecot 2.4 whose gate is on `gate_port`; `keyed` as with 2.3."""
+    """Start Dovecot 2.4 whose gate is on `gate_port`; `keyed` and `changes` as with 2.3.
+
+    A `{folder}` in `passdbs` is its own folder, as it sees it.
+    """
     need("chroot")
-    if not (ROOT / "usr/sbin/dovecot").exists():
+    if not (ROOT / _NEWEST).exists():
         raise LabBroke(f"{ROOT} is not there: make lab makes it")
     folder = Path(tempfile.mkdtemp(prefix="lab-", dir=ROOT))
     folder.chmod(0o755)
@@ -120,7 +139,7 @@ def dovecot24_that_asks(
     reader = pwd.getpwnam("mail").pw_uid  # the same number in every Debian
     try:
         with held_port() as imap, held_port() as admin:
-            ship(f"dovecot-2.4/{shipped}", folder, gate_port, patient=patient)
+            ship(f"dovecot-2.4/{shipped}", folder, gate_port, changes, patient=patient)
             password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
             in_script = password_list | (keyed_script(inside) if keyed else {})
             ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)
@@ -131,7 +150,10 @@ def dovecot24_that_asks(
                 imap=imap,
                 admin=admin,
                 key=ADMIN_KEY,
-                from_webmail=FROM_ANYWHERE if keyed else FROM_WEBMAIL,
+                passdbs=passdbs.format(
+                    folder=inside, from_webmail=FROM_ANYWHERE if keyed else FROM_WEBMAIL
+                ),
+                more=more,
                 asks=shipped,
             )
             (folder / "dovecot.conf").write_text(text, encoding="utf-8")

@@ -77,3 +77,11 @@ def dovecot_ldap(folder: Path, directory: Server) -> Path:
     path = folder / "dovecot-ldap.conf.ext"
     path.write_text(_DOVECOT.format(host=HERE, port=directory.port, base=_BASE), encoding="utf-8")
     return path
+
+
+def in_dovecot_24(directory: Server) -> dict[str, str]:
+    """Return what to change in the recipe for Dovecot 2.4 so that it asks this directory."""
+    return {
+        "ldap://10.0.0.6": f"ldap://{HERE}:{directory.port}",
+        "ou=people,dc=example,dc=org": _BASE,
+    }

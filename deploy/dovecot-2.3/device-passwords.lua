@@ -93,8 +93,10 @@ function auth_password_verify(request, password)
   end
   local device, known = device_of(path, request, password)
   if device then
-    return dovecot.auth.PASSDB_RESULT_OK,
-      { user_device = device, userdb_user_device = device, nodelay = "y" }
+    -- forward_user_device: where this is an IMAP proxy, the back end hears it, too.
+    return dovecot.auth.PASSDB_RESULT_OK, {
+      user_device = device, userdb_user_device = device,
+      forward_user_device = device, nodelay = "y" }
   end
   local from = request.rip or request.remote_ip or ""
   if keyed and not webmail[from] and is_limited(shard, request.user) then

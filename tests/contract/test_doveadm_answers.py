@@ -77,6 +77,16 @@ def test_2_4_ends_the_sessions_of_one_device() -> None:
     assert server.kicked == [{"passdbField": "user_device", "mask": ["phone-x4t9m2qa"]}]
 
 
+def test_2_4_that_found_no_such_session_has_ended_none() -> None:
+    nobody = ["doveadmResponse", [{"count": "0"}]]  # as 2.4.1 answers, with no error
+    with serving(Server(OF_2_4, [ASHA, BESIDE], nobody)) as doveadm:
+        assert doveadm.end([PHONE]) == {PHONE: Ended.NOT_OPEN}
+
+    one = ["doveadmResponse", [{"count": "1"}]]
+    with serving(Server(OF_2_4, [ASHA, BESIDE], one)) as doveadm:
+        assert doveadm.end([PHONE]) == {PHONE: Ended.ENDED}
+
+
 def test_2_3_ends_the_sessions_of_one_person() -> None:
     server = Server(OF_2_3, [RAVI, ASHA], ENDED)
     with serving(server) as doveadm:

@@ -144,6 +144,8 @@ def _one_person(session: OpenSession) -> dict[str, Any]:
 
 def _outcome(answer: Any) -> Ended:
     match answer:
+        case ["doveadmResponse", [{"count": "0" | 0}], str()]:  # of 2.4: no such session
+            return Ended.NOT_OPEN
         case ["doveadmResponse", *_, str()]:
             return Ended.ENDED
         case ["error", {"exitCode": code}, str()] if code == _NOBODY_LOGGED_IN:
