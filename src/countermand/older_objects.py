@@ -9,13 +9,25 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+# What such a loop makes goes away by itself, nearly all of it: looking for the rest at every
+# seven hundredth object, as usual, costs a quarter of the time again.
+_OBJECTS_BETWEEN_LOOKS: Final = 100_000
 
 
 @contextmanager
 def at_rest() -> Iterator[None]:
-    """Leave all objects of this moment out of collections until the end; new ones are collected."""
+    """Leave all objects of this moment out of collections until the end.
+
+    New ones are collected, but looked for seldom.
+    """
+    usual, *others = gc.get_threshold()
     gc.freeze()
+    # Nobody who looks seldom already, or not at all, is made to look more often.
+    gc.set_threshold(usual and max(usual, _OBJECTS_BETWEEN_LOOKS), *others)
     try:
         yield
     finally:
+        gc.set_threshold(usual, *others)
         gc.unfreeze()

@@ -1,6 +1,6 @@
 """One run of one source, set by set: it is laid out beside what is known, and differences written.
 
-The next twenty thousand devices are read while those before them are written.
+The next ten thousand devices are read while those before them are written.
 
 Called inside a transaction that the caller may still roll back. A device that the run does not
 list is marked as gone, never deleted; what is known of an app changes only by stronger evidence.

@@ -20,7 +20,7 @@ from countermand.copy_text import NULL, array, escaped, is_odd, moment
 from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import Alias, AliasKind, DeviceReport
 
-BATCH: Final = 20_000  # devices that are read while those before them are written
+BATCH: Final = 10_000  # devices that are read while those before them are written
 _TABLES: Final = """
     DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next, devices_listed;
     CREATE TEMPORARY TABLE devices_said (
