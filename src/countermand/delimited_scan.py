@@ -97,11 +97,15 @@ class _Scan:
         self.lines_in_batch = len(lines)
         keys = self._keys(lines)
         strange = list(filterfalse(self.unwanted.__contains__, keys))
-        suspects = [each for each in _places(keys, strange) if not self._is_unwanted(lines[each])]
+        suspects = [
+            each
+            for each in _places(keys, strange)
+            if keys[each] in self.wanted or not self._is_unwanted(lines[each])
+        ]
         if len(suspects) > len(lines) // 2:
             yield from self._all_records(text)
             return
-        if _has_open_quotes(text, lines, suspects):
+        if _has_open_quotes(lines, suspects):
             odd = (number for number, line in enumerate(lines) if line.count(_QUOTE) % 2)
             suspects = sorted({*suspects, *odd})
         yield from self._read(lines, suspects)
@@ -221,15 +225,14 @@ def _places(keys: list[bytes], strange: Iterable[bytes]) -> Iterator[int]:
         yield place
 
 
-def _has_open_quotes(text: bytes, lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
+def _has_open_quotes(lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
     """Tell whether a suspect, or the end, follows an odd number of quotation marks."""
-    start = begins = 0
+    start = 0
     for number in suspects:
-        ends = begins + sum(map(len, lines[start:number]))
-        if _count(text[begins:ends], _QUOTE) % 2:
+        if _count(b"".join(lines[start:number]), _QUOTE) % 2:
             return True
-        start, begins = number, ends
-    return _count(text[begins:], _QUOTE) % 2 == 1
+        start = number
+    return _count(b"".join(lines[start:]), _QUOTE) % 2 == 1
 
 
 def _count(text: bytes, mark: bytes) -> int:
