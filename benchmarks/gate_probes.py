@@ -43,7 +43,15 @@ class Line:
 
     def is_refused(self, question: bytes) -> bool:
         """Ask, and tell whether the answer refuses."""
+        self.ask(question)
+        return self.hears_refusal()
+
+    def ask(self, question: bytes) -> None:
+        """Ask, and do not wait for the answer."""
         self._socket.sendall(question)
+
+    def hears_refusal(self) -> bool:
+        """Wait for the answer, and tell whether it refuses."""
         return self._socket.recv(_PIECE).startswith(_REFUSED)
 
     def close(self) -> None:
@@ -184,10 +192,11 @@ def _stop(
 
 
 def _until_all(lines: list[Line], phone: Phone, *, refused: bool) -> None:
-    question = phone.question()
-    for each in lines:
-        while each.is_refused(question) is not refused:
-            pass
+    question, waiting = phone.question(), lines
+    while waiting:
+        for each in waiting:
+            each.ask(question)
+        waiting = [each for each in waiting if each.hears_refusal() is not refused]
 
 
 @contextmanager
