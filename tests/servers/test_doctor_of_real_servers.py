@@ -26,6 +26,7 @@ from lab.phone import Phone
 
 OFFICE, ABROAD = "127.0.0.9", "127.0.0.8"
 NO = "Mail is paused on this device."
+_PASSWORD = "d29yZDp3b3Jk"  # as a Basic header carries it
 NO_GROUPS = {"is_limited": "is_of_no_group"}  # a script from before groups were limited
 OPEN_TO_ALL = PASSDBS.replace("allow_nets={from_webmail} ", "")
 
@@ -217,6 +218,14 @@ def test_a_cache_in_which_all_devices_are_one_is_named(odd: OddGate, settings: S
         assert "one in the cache" in said_of_nginx(nginx, settings)
 
 
+def shows_its_password(server: Server) -> None:
+    """Ask for webmail as a client does that has a password."""
+    connection = http.client.HTTPConnection(HERE, server.port, timeout=60)
+    connection.request("POST", "/mail/", headers={"Authorization": f"Basic {_PASSWORD}"})
+    connection.getresponse().read()
+    connection.close()
+
+
 def test_an_nginx_that_hands_passwords_to_the_gate_is_named(
     odd: OddGate, settings: Settings
 ) -> None:
@@ -226,12 +235,9 @@ def test_an_nginx_that_hands_passwords_to_the_gate_is_named(
     }
     with nginx_that_asks(odd.port, changes=shown, patient=False) as nginx:
         odd.be(204)
-        connection = http.client.HTTPConnection(HERE, nginx.port, timeout=60)
-        connection.request("POST", "/mail/", headers={"Authorization": "Basic d29yZDp3b3Jk"})
-        connection.getresponse().read()
-        connection.close()
+        shows_its_password(nginx)
 
-        assert "Basic d29yZDp3b3Jk" in odd.asked[0]
+        assert f"Basic {_PASSWORD}" in odd.asked[0]
         assert "password of every phone" in said_of_nginx(nginx, settings)
 
 
@@ -241,10 +247,7 @@ def test_an_nginx_that_shows_the_gate_no_token_is_named_and_hands_on_no_password
     shown = {'proxy_set_header Authorization "Bearer a-token-for-the-tests";': ""}
     with nginx_that_asks(odd.port, changes=shown, patient=False) as nginx:
         odd.be(204)
-        connection = http.client.HTTPConnection(HERE, nginx.port, timeout=60)
-        connection.request("POST", "/mail/", headers={"Authorization": "Basic d29yZDp3b3Jk"})
-        connection.getresponse().read()
-        connection.close()
+        shows_its_password(nginx)
 
-        assert "d29yZDp3b3Jk" not in odd.asked[0]
+        assert _PASSWORD not in odd.asked[0]
         assert "carries no token" in said_of_nginx(nginx, settings)
