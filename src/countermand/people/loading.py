@@ -13,6 +13,7 @@ from typing import Any, Final, LiteralString
 
 from django.db import connection
 
+from countermand import older_objects
 from countermand.copy_text import array, escaped, is_odd, moment
 from countermand.domain.directory import PersonRecord
 from countermand.people.queries import NOWHERE
@@ -151,7 +152,7 @@ def lay_out(records: Iterable[PersonRecord]) -> None:
         cursor.execute(_LOCK)
         cursor.execute("DROP TABLE IF EXISTS people_told, people_keys")
         cursor.execute(_TABLE)
-        with cursor.copy(_COPY) as copy:
+        with older_objects.at_rest(), cursor.copy(_COPY) as copy:
             for place, record in enumerate(records):
                 copy.write(_line(place, record))
         for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _KEYS):
