@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from demo.production import Wish, produce
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Leave by the usual way, on which everything that was started is stopped."""
+    raise SystemExit(128 + number)
 
 
 def main() -> int:
@@ -25,6 +32,7 @@ def main() -> int:
     parser.add_argument("--chaos", action="store_true")
     parser.add_argument("--folder", type=Path, default=Path("build/demo"))
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
     return produce(
         Wish(
             people=given.people,

@@ -84,6 +84,12 @@ class Doors:
         self._token = token
         self._link: http.client.HTTPConnection | None = None
 
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
     def is_paused(self, phone: Phone, *, base64_query: bool = False) -> bool:
         """Ask as nginx asks before ActiveSync; True when the phone is told 403."""
         if base64_query:
@@ -131,7 +137,7 @@ class Doors:
                 response = link.getresponse()
                 return response.status, response.read()
             except (OSError, http.client.HTTPException):
-                self._link = None
+                self.close()
                 if time.monotonic() > limit:
                     raise
                 time.sleep(0.1)
