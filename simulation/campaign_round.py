@@ -462,9 +462,10 @@ def run_worker(stage: Stage, point: tuple[Patch, Strike] | None, without: str) -
     if point is not None:
         point[0](point[1])
     told = clock.for_data(stage.data)
+    steps = wiring.moving_orders(stage.settings)
     while True:
-        wiring.complete_stops(stage.settings, told.now())
-        wiring.advance_orders(stage.settings, told.now())
+        for step in steps:
+            step.run(told.now())
         time.sleep(0.03)
 
 

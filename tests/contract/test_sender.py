@@ -29,10 +29,11 @@ from countermand.domain.exposure import Exposure
 from countermand.ports import StopRow
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
-from countermand.sender.courier import PERMIT_HOLDS_S, Courier
+from countermand.sender.courier import Courier
 from countermand.sender.ledger_line import ThreadLine
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
+from countermand.sender.session import PERMIT_HOLDS_S
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
 from countermand.stop.fence import Fence, FenceUnreadable, FenceView

@@ -41,7 +41,9 @@ class Line:
 async def committed(line: Line, ids: range, *, given_back: Sequence[int] = ()) -> list[bool]:
     """Ask for permits, give some mails back at once, and return the answers in order."""
     committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=3)
-    answers = [committer.ask(each) for each in ids]
+    answers = [asyncio.get_running_loop().create_future() for _ in ids]
+    for each, answer in zip(ids, answers, strict=True):
+        committer.ask(each, answer.set_result)
     committer.give_back(given_back)
     running = asyncio.create_task(committer.run())
     try:

@@ -17,6 +17,7 @@ from countermand.domain.delivery import LedgerUnavailable, PermitAnswer, PermitR
 from countermand.sender.journal import note
 from countermand.sender.ledger_line import LedgerLine
 
+Known = Callable[[bool], None]
 _RETRY_S: Final = 0.2
 _MANY: Final = 1000
 
@@ -25,7 +26,7 @@ _MANY: Final = 1000
 class _Waiting:
     """What the next commit takes along."""
 
-    permits: dict[int, asyncio.Future[bool]] = field(default_factory=dict)
+    permits: dict[int, Known] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
     aborted: list[int] = field(default_factory=list)
 
@@ -68,15 +69,13 @@ class Committer:
         self._idle.set()
         self.is_in_trouble = False
 
-    def ask(self, notice_id: int) -> asyncio.Future[bool]:
-        """Ask for a permit; the future says True once the intent to send is durable.
+    def ask(self, notice_id: int, known: Known) -> None:
+        """Ask for a permit; `known` is called with True once the intent to send is durable.
 
         False means that nothing may be written; the mail has to be given back.
         """
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.permits[notice_id] = answer
+        self._waiting.permits[notice_id] = known
         self._ring()
-        return answer
 
     def tell(self, reply: Reply) -> None:
         """Have a reply recorded with the next commit."""
@@ -88,8 +87,8 @@ class Committer:
         given = list(notice_ids)
         if given:
             for notice_id in given:
-                if (answer := self._waiting.permits.pop(notice_id, None)) is not None:
-                    _set(answer, granted=False)
+                if (known := self._waiting.permits.pop(notice_id, None)) is not None:
+                    known(False)  # noqa: FBT003 - the one thing that is said
             self._waiting.aborted += given
             self._ring()
 
@@ -129,7 +128,8 @@ class Committer:
             await self._put_off(taken, error)
             return
         self.is_in_trouble = False
-        self._spread(taken, answers)
+        # In the next turn: first the database gets what waits by now, then connections go on.
+        asyncio.get_running_loop().call_soon(self._spread, taken, answers)
 
     async def _put_off(self, taken: _Waiting, error: LedgerUnavailable) -> None:
         # Whether it was committed is not known. No dot is written for these permits: whoever
@@ -139,20 +139,15 @@ class Committer:
         self.is_in_trouble = True
         self._waiting.replies = taken.replies + self._waiting.replies
         self._waiting.aborted = taken.aborted + self._waiting.aborted
-        for answer in taken.permits.values():
-            _set(answer, granted=False)
+        for known in taken.permits.values():
+            known(False)  # noqa: FBT003 - the one thing that is said
         await asyncio.sleep(_RETRY_S)
 
     def _spread(self, taken: _Waiting, answers: Iterable[PermitAnswer]) -> None:
         refused: dict[PermitRefusal, int] = {}
         for answer in answers:
-            _set(taken.permits[answer.notice_id], granted=answer.refusal is None)
+            taken.permits[answer.notice_id](answer.refusal is None)
             if answer.refusal is not None:
                 refused[answer.refusal] = refused.get(answer.refusal, 0) + 1
         for reason, count in refused.items():
             note("permit.refused", reason=reason.value, count=count)
-
-
-def _set(answer: asyncio.Future[bool], *, granted: bool) -> None:
-    if not answer.done():
-        answer.set_result(granted)

@@ -50,7 +50,7 @@ class EnvelopeReplies(NamedTuple):
         return _before_dot(notice_id, ReplyKind.DEFERRED if temporary else ReplyKind.REFUSED, about)
 
 
-def commands(ready: Ready, extensions: frozenset[str]) -> tuple[bytes, bytes, bytes]:
+def commands(ready: Ready, extensions: frozenset[str]) -> bytes:
     """Return MAIL, RCPT and DATA for one mail; one recipient per mail, so one answer each."""
     mail, rcpt = f"MAIL FROM:<{ready.mail.mail_from}>", f"RCPT TO:<{ready.mail.recipient}>"
     if ready.mail.needs_smtputf8:
@@ -58,7 +58,7 @@ def commands(ready: Ready, extensions: frozenset[str]) -> tuple[bytes, bytes, by
     if "DSN" in extensions:
         mail += f" RET=HDRS ENVID={_xtext(ready.mail.envelope_id)}"
         rcpt += " NOTIFY=FAILURE,DELAY"
-    return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
+    return f"{mail}\r\n{rcpt}\r\nDATA\r\n".encode()
 
 
 def _xtext(text: str) -> str:

@@ -12,12 +12,15 @@ import contextlib
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
 from countermand.sender.tls import Tls, TlsRefused
 
 _LONGEST_REPLY: Final = 65536
 _CODE_DIGITS: Final = 3
+_MANY: Final = 1000
+_CODES: Final = {b"%03d" % code: code for code in range(1000)}
 GOING_DOWN: Final = 421
 
 
@@ -26,15 +29,20 @@ class LinkLost(Exception):
 
 
 class ServerReply(NamedTuple):
-    """A reply of the relay, all its lines."""
+    """A reply of the relay, all its lines as they came; most are never read as text."""
 
     code: int
-    lines: tuple[str, ...]
+    raw: tuple[bytes, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the relay said, without codes."""
+        return tuple(_words(line) for line in self.raw)
 
     @property
     def text(self) -> str:
         """The last line as it came, code included."""
-        return f"{self.code} {self.lines[-1]}"
+        return f"{self.code} {_words(self.raw[-1])}"
 
 
 class Link:
@@ -44,7 +52,8 @@ class Link:
         """Take over a connected socket."""
         self._socket = connected
         self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
+        self._buffer = b""
+        self._hears: Callable[[], None] | None = None
         self._ended = False
         self._tls: Tls | None = None
         self._raw = bytearray()  # what came during a handshake
@@ -163,6 +172,34 @@ class Link:
         finally:
             self._loop.remove_writer(self._socket.fileno())
 
+    def listen(self, hears: Callable[[], None] | None) -> None:
+        """Call `hears` whenever something came, in the very turn in which it came; or no more."""
+        self._hears = hears
+
+    def when_writable(self, writes: Callable[[], None]) -> None:
+        """Call `writes` once, when the operating system takes bytes again."""
+
+        def is_ready() -> None:
+            self._loop.remove_writer(self._socket.fileno())
+            writes()
+
+        self._loop.add_writer(self._socket.fileno(), is_ready)
+
+    def whole_replies(self) -> list[ServerReply]:
+        """Take the whole replies that came, none if none did.
+
+        Raises LinkLost when nothing can come any more, but not before what came was taken.
+        """
+        found: list[ServerReply] = []
+        try:
+            self._take_replies(found, _MANY)
+        except LinkLost:
+            if not found:
+                raise
+        if self._ended and not found:
+            raise LinkLost("the relay closed the connection")
+        return found
+
     async def reply(self, *, within_s: float) -> ServerReply:
         """Wait for the next whole reply. Raises LinkLost, also when the time is over."""
         return (await self.replies(1, within_s=within_s))[0]
@@ -194,12 +231,14 @@ class Link:
         self._wake()
 
     def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
+        if self._hears is not None:
+            self._hears()
+        elif self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
     def spoke_unasked(self) -> bool:
         """Look, at this instant, whether anything came that nobody asked for, such as a 421."""
-        self._read()
+        self._receive()
         return bool(self._buffer) or self._ended
 
     def abort(self) -> None:
@@ -210,13 +249,19 @@ class Link:
             linger_for_nothing = struct.pack("ii", 1, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_nothing)
         self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
 
     def _read(self) -> None:
+        if self._receive():
+            self._wake()
+
+    def _receive(self) -> bool:
+        """Take what came; say whether anything did, the end included."""
         try:
             came = self._socket.recv(65536)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError:
             came = b""
         if came:
@@ -224,7 +269,7 @@ class Link:
         elif not self._ended:
             self._ended = True
             self._loop.remove_reader(self._socket.fileno())
-        self._wake()
+        return True
 
     def _understand(self, came: bytes) -> None:
         if self._shakes_hands:
@@ -241,51 +286,32 @@ class Link:
                 self._ended = True
                 self._loop.remove_reader(self._socket.fileno())
 
-    def _take_replies(self, found: list[ServerReply], count: int) -> bool:
-        """Take whole replies out of what came; say whether `count` are there."""
-        while len(found) < count:
-            reply = self._whole_reply()
-            if reply is None:
-                return False
-            found.append(reply)
-            if reply.code == GOING_DOWN:
-                return True
-        return True
+    def _take_replies(self, found: list[ServerReply], most: int) -> bool:
+        """Move whole replies to `found`; say whether `most` are there, or a goodbye.
 
-    def _whole_reply(self) -> ServerReply | None:
-        end = self._buffer.find(b"\n")
-        if end < 0:
-            if len(self._buffer) > _LONGEST_REPLY:
-                raise LinkLost("a reply without an end")
-            return None
-        line = self._buffer[:end]
-        if line[_CODE_DIGITS : _CODE_DIGITS + 1] == b"-":
-            return self._long_reply()
-        del self._buffer[: end + 1]
-        return ServerReply(_code(line), (_words(line),))
-
-    def _long_reply(self) -> ServerReply | None:
-        lines: list[str] = []
-        at = 0
-        while (end := self._buffer.find(b"\n", at)) >= 0:
-            line = self._buffer[at:end]
-            at = end + 1
-            code = _code(line)
-            lines.append(_words(line))
+        Raises LinkLost at what is no reply; the whole ones before it are in `found` all the same.
+        """
+        if not self._buffer:
+            return False
+        *lines, rest = self._buffer.split(b"\n")
+        first = 0  # the first line of the reply that is being read
+        why = "a reply without an end" if len(self._buffer) > _LONGEST_REPLY else ""
+        for number, line in enumerate(lines, 1):
+            code = _CODES.get(line[:_CODE_DIGITS])
+            if code is None:
+                why = "a reply that is none"
+                break
             if line[_CODE_DIGITS : _CODE_DIGITS + 1] != b"-":
-                del self._buffer[:at]
-                return ServerReply(code, tuple(lines))
-        if len(self._buffer) > _LONGEST_REPLY:
-            raise LinkLost("a reply without an end")
-        return None
+                found.append(ServerReply(code, tuple(lines[first:number])))
+                first, why = number, ""
+                if len(found) == most or code == GOING_DOWN:
+                    most = len(found)
+                    break
+        self._buffer = b"\n".join((*lines[first:], rest))
+        if why:
+            raise LinkLost(why)
+        return len(found) == most
 
 
-def _code(line: bytearray) -> int:
-    code = line[:_CODE_DIGITS]
-    if not (len(code) == _CODE_DIGITS and code.isdigit()):
-        raise LinkLost("a reply that is none")
-    return int(code)
-
-
-def _words(line: bytearray) -> str:
+def _words(line: bytes) -> str:
     return line[_CODE_DIGITS + 1 :].rstrip(b"\r").decode("utf-8", "replace")

@@ -22,11 +22,12 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
-from countermand.sender.courier import PERMIT_HOLDS_S, Courier
+from countermand.sender.courier import Courier
 from countermand.sender.journal import note
 from countermand.sender.ledger_line import LedgerLine
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
+from countermand.sender.session import PERMIT_HOLDS_S
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
 from countermand.stop import senders
