@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 ON_THIS_MACHINE = ["127.0.0.1"]
 FOLDERS_WITH_SERVERS = tuple(
-    f"tests/{name}/" for name in ("apps", "contract", "journeys", "servers", "lab")
+    f"tests/{name}/" for name in ("apps", "browser", "contract", "journeys", "servers", "lab")
 )
 
 # No deadline: a slow machine is not a wrong answer.

@@ -20,6 +20,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
         *("dovecot-pop3d", "dovecot-submissiond", "dovecot-ldap", "slapd", "ldap-utils"),
         *("postfix", "sogo", "sogo-activesync", "memcached"),
     ),
+    "browser": ("chromium", "fonts-noto-core"),
     "lab": (
         *("nginx-light", "dovecot-core", "dovecot-imapd", "dovecot-auth-lua"),
         *("dovecot-ldap", "slapd"),

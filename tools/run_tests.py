@@ -46,6 +46,7 @@ GROUPS = (
     Group("apps", ("tests/apps",), 180, django=True),
     Group("contract", ("tests/contract",), 120),
     Group("servers", ("tests/servers",), 240),
+    Group("browser", ("tests/browser",), 120),
     Group("story", ("tests/journeys",), 180),
     Group("lab", ("tests/lab",), 600, by_name_only=True),
 )
