@@ -4,9 +4,10 @@ The promise: exactly those records come out that `csv.reader` would give with a 
 other row only the key is looked at. Memory does not grow with the file.
 
 A line is passed over when its key is complete before its first quotation mark and known as
-unwanted; every other line is read by `csv`. Lines are counted as records only where the quotation
-marks so far are even; where they are not, `csv` says how far the record goes. Bytes are read as
-UTF-8, and a key that is none ends the reading, since it might have been a wanted one.
+unwanted; every other line is read by `csv`. A line counts as a record where its own first quotation
+mark opens a field, or the quotation marks before it are even; where they are not, `csv` says how
+far the record goes. Bytes are read as UTF-8, and a key that is none ends the reading, since it
+might have been a wanted one.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, filterfalse, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     import _csv
 
-_BATCH_BYTES: Final = 1 << 18
+_BATCH_BYTES: Final = 1 << 17
 _MOST_KNOWN: Final = 50_000
 _LONGEST_KNOWN: Final = 200  # bytes; longer keys are asked about each time
 _QUOTE: Final = b'"'
@@ -77,6 +79,7 @@ class _Scan:
     longest_line: int
     line: int  # on which the batch begins
     lines_in_batch: int = 0
+    unread: bytes = b""  # of a line that was read, behind a carriage return
     unwanted: set[bytes] = field(default_factory=set)
     wanted: set[bytes] = field(default_factory=set)
 
@@ -84,7 +87,8 @@ class _Scan:
         """Read some whole lines; a batch always begins with a record."""
         self.line += self.lines_in_batch
         self.lines_in_batch = 0
-        text = self.stream.read(_BATCH_BYTES)
+        text = self.unread + self.stream.read(_BATCH_BYTES)
+        self.unread = b""
         if text and not text.endswith(b"\n"):
             text += self._next_line(after=text)
         return text
@@ -95,43 +99,33 @@ class _Scan:
             return
         lines = io.BytesIO(text).readlines()
         self.lines_in_batch = len(lines)
-        keys = self._keys(lines)
-        strange = list(filterfalse(self.unwanted.__contains__, keys))
         suspects = [
-            each
-            for each in _places(keys, strange)
-            if keys[each] in self.wanted or not self._is_unwanted(lines[each])
+            number
+            for number in _places(lines, self._strange(lines))
+            if not self._is_unwanted(lines[number])
         ]
         if len(suspects) > len(lines) // 2:
             yield from self._all_records(text)
             return
-        if _has_open_quotes(lines, suspects):
+        if _QUOTE in text and self._has_open_quotes(lines, suspects):
             odd = (number for number, line in enumerate(lines) if line.count(_QUOTE) % 2)
             suspects = sorted({*suspects, *odd})
         yield from self._read(lines, suspects)
 
-    def _keys(self, lines: Sequence[bytes]) -> list[bytes]:
-        """Cut the keys out as if no field before them were quoted, where that is so."""
-        mark, place = self.key.delimiter.encode(), self.key.place
-        cuts = place + 1
-        # A quotation mark sorts before all letters and digits: the least line shows whether any
-        # line may begin with one.
-        if place > 1 or (place and min(lines) < _BEHIND_QUOTE):
-            return self._careful_keys(lines)
-        try:
-            return [line.split(mark, cuts)[place] for line in lines]
-        except IndexError:  # a line with too few fields
-            return self._careful_keys(lines)
-
-    def _careful_keys(self, lines: Sequence[bytes]) -> list[bytes]:
-        """Cut the keys out; one behind or with a quotation mark comes out as nobody's key."""
-        mark, place = self.key.delimiter.encode(), self.key.place
+    def _strange(self, lines: Sequence[bytes]) -> list[bytes]:
+        """Return the lines whose key is not known as unwanted, or cannot be told yet."""
+        mark, place, unwanted = self.key.delimiter.encode(), self.key.place, self.unwanted
         cuts, whole = place + 1, place + 2
+        # A quotation mark sorts before all letters and digits: the least line shows whether any
+        # line may begin with one. Without one there the keys are cut out as they stand.
+        if not place or (place == 1 and min(lines) >= _BEHIND_QUOTE):
+            with suppress(IndexError):  # a line with too few fields
+                return [line for line in lines if line.split(mark, cuts)[place] not in unwanted]
         return [
-            cells[place]
-            if len(cells := line.split(_QUOTE, 1)[0].split(mark, cuts)) == whole
-            else _QUOTE
+            line
             for line in lines
+            if len(cells := line.split(_QUOTE, 1)[0].split(mark, cuts)) != whole
+            or cells[place] not in unwanted
         ]
 
     def _is_unwanted(self, line: bytes) -> bool:
@@ -147,6 +141,25 @@ class _Scan:
                 known.clear()
             known.add(cells[place])
         return not is_wanted
+
+    def _has_open_quotes(self, lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
+        """Tell whether a suspect, or the end, may follow an odd number of quotation marks."""
+        start = 0
+        for number in (*suspects, len(lines) - 1):
+            is_shown = self._begins_outside(lines[number])
+            if not is_shown and _count(b"".join(lines[start:number]), _QUOTE) % 2:
+                return True
+            start = number
+        return lines[-1].count(_QUOTE) % 2 == 1
+
+    def _begins_outside(self, line: bytes) -> bool:
+        """Tell whether a line shows by itself that it begins outside of a quoted field.
+
+        Inside of one, the first quotation mark ends the field or is doubled.
+        """
+        behind = line.find(_QUOTE) + 1
+        ends = (self.key.delimiter.encode(), _QUOTE, b"\r", b"\n")
+        return 0 < behind < len(line) and not line.startswith(ends, behind)
 
     def _read(
         self, lines: Sequence[bytes], suspects: Sequence[int]
@@ -198,10 +211,11 @@ class _Scan:
         return csv.reader(whole, delimiter=self.key.delimiter, strict=True)
 
     def _lines_after(self) -> Iterator[str]:
-        while more := self._next_line():
-            lines = _text_lines(more)
-            self.lines_in_batch += len(lines)
-            yield from lines
+        while more := self.unread or self._next_line():
+            line = _text_lines(more)[0]
+            self.unread = more[len(line.encode()) :]
+            self.lines_in_batch += 1
+            yield line
 
     def _next_line(self, *, after: bytes = b"") -> bytes:
         """Read a line, or what is left of it behind `after`, which was not counted yet."""
@@ -217,22 +231,12 @@ class _Scan:
         return self.key.is_wanted(fields[place].strip())
 
 
-def _places(keys: list[bytes], strange: Iterable[bytes]) -> Iterator[int]:
-    """Return where in `keys` the strange ones stand, which come in the same order."""
+def _places(lines: list[bytes], some: Iterable[bytes]) -> Iterator[int]:
+    """Return where in `lines` some of them stand, which come in the same order."""
     place = -1
-    for key in strange:
-        place = keys.index(key, place + 1)
+    for line in some:
+        place = lines.index(line, place + 1)
         yield place
-
-
-def _has_open_quotes(lines: Sequence[bytes], suspects: Sequence[int]) -> bool:
-    """Tell whether a suspect, or the end, follows an odd number of quotation marks."""
-    start = 0
-    for number in suspects:
-        if _count(b"".join(lines[start:number]), _QUOTE) % 2:
-            return True
-        start = number
-    return _count(b"".join(lines[start:]), _QUOTE) % 2 == 1
 
 
 def _count(text: bytes, mark: bytes) -> int:

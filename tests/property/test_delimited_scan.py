@@ -52,6 +52,7 @@ def test_the_scan_finds_what_csv_finds(
 
 
 @given(table=TABLES, size=st.integers(1, 40), place=st.integers(0, 2))
+@example(table=[["\n", "\r", "TikTok"]], size=1, place=0)  # lines end at the return alone, too
 def test_batches_may_end_anywhere(table: list[list[str]], size: int, place: int) -> None:
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator="\n").writerows(table)
@@ -74,6 +75,35 @@ def test_a_row_inside_a_quoted_field_is_no_row() -> None:
     text = b'a,Maps,"his phone\nb,TikTok,x\n"\n'
 
     assert by_scan(text, 1) == []
+
+
+FAKES = st.lists(
+    st.sampled_from(
+        ["b,TikTok,x", 'b,TikTok,"y"', 'b,TikTok,""', '"', '"b",TikTok', "", "c,Maps,x"]
+    ),
+    max_size=4,
+)
+
+
+@given(
+    fields=st.lists(st.tuples(st.sampled_from(["Maps", "TikTok"]), FAKES), max_size=12),
+    quoting=WRITERS,
+    size=st.integers(1, 400),
+)
+@example(fields=[("Maps", ["", 'b,TikTok,"y"', ""])], quoting=csv.QUOTE_MINIMAL, size=400)
+def test_whatever_a_field_is_made_to_look_like_it_is_no_row(
+    fields: list[tuple[str, list[str]]], quoting: Literal[0, 1, 2, 3], size: int
+) -> None:
+    file = io.StringIO(newline="")
+    rows = [["a", name, "\n".join(fakes), "Example, Inc."] for name, fakes in fields]
+    csv.writer(file, quoting=quoting, lineterminator="\n").writerows(rows)
+    text = file.getvalue().encode()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited_scan, "_BATCH_BYTES", size)
+        found = by_scan(text, 1)
+
+    assert found == by_csv(text, 1)
 
 
 def test_a_line_without_end_is_refused_and_not_read_into_memory() -> None:
