@@ -44,8 +44,9 @@ setup: $(SYNCED) ## get everything that is needed, into .tools/ and .venv/
 	@"$(PYTHON)" tools/bootstrap_uv.py
 
 # First from what was fetched before: quick, and a missing network is no reason to fail.
-$(SYNCED): $(UV) uv.lock pyproject.toml
+$(SYNCED): $(UV) uv.lock pyproject.toml tools/compile_programs.py
 	@"$(UV)" sync --quiet --locked --offline 2>/dev/null || "$(UV)" sync --quiet --locked
+	@$(RUN) tools/compile_programs.py
 	@touch $@
 
 .PHONY: demo
