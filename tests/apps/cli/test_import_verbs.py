@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.fresh_database import FreshDatabase
+from tests.verb_server import VerbServer
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures" / "inventory"
 BAD = Path(__file__).parent.parent.parent.parent / "examples" / "bad" / "imports"
@@ -47,22 +46,9 @@ class Answer:
 
 Run = Callable[..., list[Answer]]
 
-# One process for all command lines of a test: most of the time of each would be its start.
-PROGRAM = """
-import contextlib, io, json, sys
-from countermand.cli.entry import main
-answers = []
-for arguments in json.loads(sys.argv[1]):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(arguments)
-    answers.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(answers))
-"""
-
 
 @pytest.fixture
-def run(database: FreshDatabase, tmp_path: Path) -> Run:
+def run(database: FreshDatabase, tmp_path: Path, verb_server: VerbServer) -> Run:
     data = tmp_path / "data folder"
     environ = {
         **{key: value for key, value in os.environ.items() if not key.startswith("COUNTERMAND_")},
@@ -75,15 +61,8 @@ def run(database: FreshDatabase, tmp_path: Path) -> Run:
     (data / "stop").mkdir(parents=True)
 
     def run(*lines: tuple[str, ...], before: str = "") -> list[Answer]:
-        answer = subprocess.run(
-            [sys.executable, "-c", before + PROGRAM, json.dumps(lines)],
-            env=environ,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert answer.returncode == 0, answer.stderr
-        return [Answer(*each) for each in json.loads(answer.stdout)]
+        answers = verb_server.ask(lines, before=before, environment=environ)
+        return [Answer(*each) for each in answers]
 
     return run
 
