@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from scim2_models import Email, GroupMembership, Meta, Reference
+from scim2_models import Email, GroupMembership, InvalidValueException, Meta, Reference
 
 from countermand import person_facts
 from countermand.domain.address import folded_address
@@ -14,14 +15,19 @@ from countermand.people.provisioning import Group as GroupEntry
 from countermand.people.queries import NOWHERE
 from countermand.scim.service import PERSON, EnterpriseUser, Group, Manager, Member, User
 
+MOST_EMAILS: Final = 100
+_MOST_DIGITS: Final = 15
 _NOT_KEPT: Final = frozenset({"id", "meta", "groups"})
 
 
 def told(user: User, *, language: str, zone: str) -> Told:
     """Return what a directory says of one person; `language` and `zone` hold where it says none."""
     login = (user.user_name or "").strip()
+    if not login:
+        raise InvalidValueException(detail="userName is needed.")
     enterprise = user[EnterpriseUser] or EnterpriseUser()
-    addresses = _addresses(user, login)
+    mailboxes = _emails(user)
+    addresses = _addresses(mailboxes, login)
     country = _country(user)
     manager = enterprise.manager.value if enterprise.manager else None
     record = PersonRecord(
@@ -29,7 +35,7 @@ def told(user: User, *, language: str, zone: str) -> Told:
         name=_name(user, login)[:200],
         address=addresses[0],
         other_addresses=tuple(addresses[1:]),
-        second_mailboxes=tuple(each for each in addresses[1:] if each in _emails(user)),
+        second_mailboxes=tuple(each for each in addresses[1:] if each in mailboxes),
         language=_language(user) or language,
         country=country,
         zone=person_facts.zone_name(user.timezone or "")
@@ -48,20 +54,28 @@ def told(user: User, *, language: str, zone: str) -> Told:
             if name not in _NOT_KEPT
         },
         is_active=user.active is not False,
-        manager_id=int(manager) if manager and manager.isdecimal() else None,
+        manager_id=key_of(manager or ""),
     )
 
 
-def _addresses(user: User, login: str) -> list[str]:
+def key_of(text: str) -> int | None:
+    """Read the key of a person or a group; None if it is none of ours."""
+    is_key = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if is_key else None
+
+
+def _addresses(mailboxes: Sequence[str], login: str) -> list[str]:
     """Return all addresses, the one that mails go to first; nobody is left without any."""
-    found = [*_emails(user), folded_address(login)]
+    found = [*mailboxes, folded_address(login)]
     return list(dict.fromkeys(each for each in found if each)) or [
         f"{login.lower().replace('@', '-')[:200]}{NOWHERE}"
     ]
 
 
 def _emails(user: User) -> list[str]:
-    """Return where mails arrive, best first."""
+    """Return where mails arrive, best first. Raises InvalidValueException."""
+    if len(user.emails or []) > MOST_EMAILS:
+        raise InvalidValueException(detail=f"emails: {MOST_EMAILS} at most.")
     emails = sorted(user.emails or [], key=_rank)
     folded = (folded_address(email.value or "") for email in emails)
     return [each for each in folded if each]

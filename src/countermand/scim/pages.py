@@ -38,6 +38,7 @@ from countermand import clock, config
 from countermand.people import provisioning
 from countermand.people.provisioning import AlreadyThere, DirectoryTokenNotKnown, NotThere
 from countermand.scim import mapping
+from countermand.scim.bodies import body_of, changes_of, checked_text
 from countermand.scim.service import CONFIG, MOST_RESULTS, PERSON, PROVIDER, Group, User
 
 _TYPE: Final = "application/scim+json"
@@ -47,7 +48,6 @@ _BY_KEY: Final = re.compile(
     r' +eq +"(?P<value>[^"\\]{1,320})"',
     re.IGNORECASE,
 )
-_MOST_DIGITS: Final = 15
 Answer = Callable[..., HttpResponse]
 ResourceT = TypeVar("ResourceT", bound="Resource[Any]")
 
@@ -97,24 +97,15 @@ def _json(content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Htt
     return response
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
-    try:
-        read = json.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidSyntaxException from error
-    if not isinstance(read, dict):
-        raise InvalidSyntaxException
-    return read
-
-
 def _base(request: HttpRequest) -> str:
     return request.build_absolute_uri("/scim/v2")
 
 
 def _key(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+    key = mapping.key_of(text)
+    if key is None:
         raise NotThere(key=text[:60])
-    return int(text)
+    return key
 
 
 def _only(request: HttpRequest, *methods: str) -> None:
@@ -209,7 +200,7 @@ def users(request: HttpRequest) -> HttpResponse:
     """List people, or take on a new one."""
     _only(request, "GET", "POST")
     if request.method == "POST":
-        user = PERSON.model_validate(_body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        user = PERSON.model_validate(body_of(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
         return _said(
             _put(user, request, None), request, Context.RESOURCE_CREATION_RESPONSE,
             HTTPStatus.CREATED,
@@ -221,7 +212,7 @@ def users(request: HttpRequest) -> HttpResponse:
 def search_users(request: HttpRequest) -> HttpResponse:
     """List people as a request body asks for it."""
     _only(request, "POST")
-    return _listed_users(_body(request), _base(request))
+    return _listed_users(body_of(request), _base(request))
 
 
 def _listed_users(query: Mapping[str, Any], base: str) -> HttpResponse:
@@ -244,7 +235,7 @@ def user(request: HttpRequest, key: str) -> HttpResponse:
     match request.method:
         case "PUT":
             context = Context.RESOURCE_REPLACEMENT_REQUEST
-            given = PERSON.model_validate(_body(request), scim_ctx=context)
+            given = PERSON.model_validate(body_of(request), scim_ctx=context)
             given.replace(known)
             changed = _put(given, request, person_id)
             return _said(changed, request, Context.RESOURCE_REPLACEMENT_RESPONSE)
@@ -271,25 +262,10 @@ def _now() -> datetime:
 
 
 def _patch(model: type[ResourceT], known: ResourceT, request: HttpRequest) -> None:
-    body = _body(request)
-    for operation in body.get("Operations") or []:
-        _mend(operation)
     patch = PatchOp[model].model_validate(  # type: ignore[valid-type]
-        body, scim_ctx=Context.RESOURCE_PATCH_REQUEST
+        changes_of(request), scim_ctx=Context.RESOURCE_PATCH_REQUEST
     )
     patch.patch(known)
-
-
-def _mend(operation: Any) -> None:
-    """Read "True" and "False" as Entra writes them in older configurations."""
-    words = {"true": True, "false": False}
-    if not isinstance(operation, dict):
-        return
-    value = operation.get("value")
-    if isinstance(value, str) and str(operation.get("path", "")).lower() == "active":
-        operation["value"] = words.get(value.lower(), value)
-    if isinstance(value, dict) and isinstance(value.get("active"), str):
-        value["active"] = words.get(value["active"].lower(), value["active"])
 
 
 # -- groups ------------------------------------------------------------------------------------
@@ -301,7 +277,7 @@ def groups(request: HttpRequest) -> HttpResponse:
     _only(request, "GET", "POST")
     base = _base(request)
     if request.method == "POST":
-        group = Group.model_validate(_body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+        group = Group.model_validate(body_of(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
         made = _put_group(group, base, None)
         return _said(made, request, Context.RESOURCE_CREATION_RESPONSE, HTTPStatus.CREATED)
     return _listed_groups(request.GET, base)
@@ -311,7 +287,7 @@ def groups(request: HttpRequest) -> HttpResponse:
 def search_groups(request: HttpRequest) -> HttpResponse:
     """List groups as a request body asks for it."""
     _only(request, "POST")
-    return _listed_groups(_body(request), _base(request))
+    return _listed_groups(body_of(request), _base(request))
 
 
 def _listed_groups(query: Mapping[str, Any], base: str) -> HttpResponse:
@@ -329,7 +305,7 @@ def group(request: HttpRequest, key: str) -> HttpResponse:
     match request.method:
         case "PUT":
             context = Context.RESOURCE_REPLACEMENT_REQUEST
-            given = Group.model_validate(_body(request), scim_ctx=context)
+            given = Group.model_validate(body_of(request), scim_ctx=context)
             given.replace(known)
             changed = _put_group(given, base, number)
             return _said(changed, request, Context.RESOURCE_REPLACEMENT_RESPONSE)
@@ -348,13 +324,10 @@ def _put_group(group: Group, base: str, key: int | None) -> Group:
     name = " ".join((group.display_name or "").split())
     if not name or len(name) > 100:  # noqa: PLR2004 - what a scope can name
         raise MutabilityException(detail="displayName is needed, of at most 100 characters.")
-    members = {
-        int(each.value)
-        for each in group.members or []
-        if each.value and each.value.isdecimal() and len(each.value) <= _MOST_DIGITS
-    }
+    named = (mapping.key_of(each.value or "") for each in group.members or [])
+    members = {key for key in named if key is not None}
     entry = provisioning.put_group(
-        name, external_id=group.external_id or "", members=members, key=key, now=_now()
+        name, external_id=(group.external_id or "")[:200], members=members, key=key, now=_now()
     )
     return mapping.group_of(entry, base)
 
@@ -363,7 +336,7 @@ def _put_group(group: Group, base: str, key: int | None) -> Group:
 def search(request: HttpRequest) -> HttpResponse:
     """List people and groups together, as a request body asks for it."""
     _only(request, "POST")
-    query, base = _body(request), _base(request)
+    query, base = body_of(request), _base(request)
     rows, _ = _narrowed(query)
     people = [mapping.user_of(each, base) for each in provisioning.read(rows)]
     named = provisioning.read_groups(_narrowed_groups(query))
@@ -375,7 +348,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def _filter(query: Mapping[str, Any]) -> str:
-    return str(query.get("filter") or "").strip()
+    return checked_text(str(query.get("filter") or "").strip())
 
 
 def _narrowed(query: Mapping[str, Any]) -> tuple[QuerySet[Any], bool]:

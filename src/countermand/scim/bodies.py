@@ -1,0 +1,71 @@
+"""What a directory sends, before anything of it is believed: bounded, and text that can be kept.
+
+A directory holds a token and is still only as good as its export: what cannot be kept is refused
+in SCIM's own words, and what was known stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.http import HttpRequest
+from scim2_models import InvalidSyntaxException, InvalidValueException
+
+DEEPEST: Final = 32
+MOST_OPERATIONS: Final = 1_000
+_WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+
+
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    """Return the object that a request carries. Raises SCIMException."""
+    try:
+        read = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidSyntaxException from error
+    if not isinstance(read, dict):
+        raise InvalidSyntaxException
+    _check(read, DEEPEST)
+    return read
+
+
+def changes_of(request: HttpRequest) -> dict[str, Any]:
+    """Return a list of changes as it is meant. Raises SCIMException."""
+    body = body_of(request)
+    operations = body.get("Operations") or []
+    if not isinstance(operations, list) or len(operations) > MOST_OPERATIONS:
+        raise InvalidSyntaxException(detail=f"Operations: a list of {MOST_OPERATIONS} at most.")
+    for operation in operations:
+        _mend(operation)
+    return body
+
+
+def checked_text(text: str) -> str:
+    """Return a text that a database can hold. Raises InvalidValueException."""
+    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidValueException(detail="A text holds a character that is none.")
+    return text
+
+
+def _check(value: Any, levels: int) -> None:
+    if isinstance(value, str):
+        checked_text(value)
+        return
+    if not isinstance(value, dict | list):
+        return
+    if levels == 0:
+        raise InvalidSyntaxException(detail="nested too deep")
+    for each in value.values() if isinstance(value, dict) else value:
+        _check(each, levels - 1)
+
+
+def _mend(operation: Any) -> None:
+    """Read "True" and "False" as Entra writes them in older configurations."""
+    if not isinstance(operation, dict):
+        return
+    value = operation.get("value")
+    if isinstance(value, str) and str(operation.get("path", "")).lower() == "active":
+        operation["value"] = _WORDS.get(value.lower(), value)
+    if isinstance(value, dict) and isinstance(value.get("active"), str):
+        value["active"] = _WORDS.get(value["active"].lower(), value["active"])
