@@ -27,7 +27,8 @@ class Page:
 
     `list_name` groups the pages of one list; `is_last` closes it; `total` is how many devices the
     source says there are. A message (`is_message`) is no part of a list. `look_again` names
-    devices about which the document is a hint and no proof.
+    devices about which the document is a hint and no proof. `unread` says which of several
+    messages cannot be read; the others count.
     """
 
     records: Sequence[Record] = ()
@@ -36,6 +37,7 @@ class Page:
     total: int | None = None
     is_message: bool = False
     look_again: tuple[str, ...] = ()
+    unread: tuple[Fault, ...] = ()
 
 
 class DocumentReader(Protocol):
@@ -114,6 +116,7 @@ class PagedSource:
 
     def _note(self, page: Page) -> None:
         self.look_again.update(page.look_again)
+        self.rejected += [RejectedRow("", fault.code, (fault,)) for fault in page.unread]
         if page.is_message:
             self.is_listing = False
             return

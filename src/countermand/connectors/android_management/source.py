@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 from countermand.domain.address import folded_address
 from countermand.domain.app_id import Matcher, Platform
+from countermand.domain.errors import Fault
 from countermand.domain.inventory import (
     AliasKind,
     DeviceReport,
@@ -59,9 +60,7 @@ class AndroidManagementReader:
             return Page(records=tuple(self._device_of(message)), is_message=True)
         pulled = document.records("receivedMessages")
         if pulled is not None:
-            messages = [Record(each.file, each.place, _object(each, "message")) for each in pulled]
-            devices = [device for each in messages for device in self._device_of(each)]
-            return Page(records=tuple(devices), is_message=True)
+            return self._pulled(pulled)
         if document.value == {}:  # Google leaves out a list that is empty
             return Page(list_name="devices")
         refuse_error(document, list_key="devices")
@@ -108,6 +107,18 @@ class AndroidManagementReader:
             ),
             is_gone=record.text("state") == "DELETED",
         )
+
+    def _pulled(self, received: Sequence[Record]) -> Page:
+        """Read messages that waited together; one that cannot be read keeps no other back."""
+        devices: list[Record] = []
+        unread: list[Fault] = []
+        for each in received:
+            try:
+                message = Record(each.file, f"{each.place}.message", _object(each, "message"))
+                devices += self._device_of(message)
+            except Faulty as faulty:
+                unread.append(faulty.fault)
+        return Page(records=devices, is_message=True, unread=tuple(unread))
 
     def _device_of(self, message: Record) -> Iterator[Record]:
         """Yield the device in a message; one that was read already is passed over."""
