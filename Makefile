@@ -79,8 +79,10 @@ lab: $(SYNCED) ## try what deploy/ ships under more real servers (QUICK=1: only 
 
 .PHONY: fuzz
 fuzz: $(SYNCED) ## throw 5,000 damaged inputs at every reader of foreign bytes (ARGS goes to pytest)
-	@HYPOTHESIS_PROFILE=night $(RUN) -m pytest -q -p no:django --timeout=3600 \
-	  tests/property/test_foreign_byte_laws.py $(ARGS)
+	@HYPOTHESIS_PROFILE=night $(RUN) -m pytest -q -p no:django --timeout=7200 \
+	  $(addprefix tests/property/test_,foreign_byte_laws.py foreign_file_laws.py \
+	    door_key_laws.py gate_question_laws.py plain_login_laws.py plain_question_laws.py) $(ARGS)
+	@HYPOTHESIS_PROFILE=night $(RUN) -m pytest -q --timeout=7200 tests/apps/scim/test_bad_bodies.py
 
 .PHONY: model
 model: $(SYNCED) ## look at every interleaving of the permit design (WITHOUT=fence|permit|barrier)

@@ -1,5 +1,7 @@
 """Rows in the text form that PostgreSQL's COPY reads: whatever stands in a field comes out again.
 
+All but NUL, which PostgreSQL cannot hold: it comes out as a blank.
+
 Written by hand, since a million rows go through it: a field without anything odd is taken as it is.
 """
 
@@ -13,7 +15,7 @@ from typing import Final
 NULL: Final = r"\N"
 # What COPY or an array takes for something else: separators, escapes, and control characters.
 is_odd: Final = re.compile(r'[\\"\x00-\x1f]').search
-_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0": " "})
 
 
 def escaped(text: str) -> str:

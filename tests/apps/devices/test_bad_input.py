@@ -162,6 +162,19 @@ def test_an_id_in_other_letters_is_the_same_device(tmp_path: Path) -> None:
     assert Observation.objects.filter(presence="present").count() >= 3
 
 
+def test_what_a_database_cannot_hold_is_kept_as_a_blank(tmp_path: Path) -> None:
+    devices, apps = tmp_path / "devices.csv", tmp_path / "apps.csv"
+    header = b"device_id,platform,device_name,os_version,serial,coverage\n"
+    devices.write_bytes(header + b"d1,ios,My\0phone,1\0,S\0X,full\n")
+    apps.write_bytes(f"device_id,app_id,app_name\nd1,{BUNDLE},Tik\0Tok\n".encode())
+
+    load(SourceKind.CSV, [devices, apps])
+
+    assert Device.objects.get().name == "My phone"
+    assert DeviceAlias.objects.get().value == "S X"
+    assert Observation.objects.get().presence == "present"
+
+
 def test_an_id_of_zeros_names_nobody(tmp_path: Path) -> None:
     files = intune(tmp_path)
     lines = files[0].read_text(encoding="utf-8-sig").splitlines(keepends=True)

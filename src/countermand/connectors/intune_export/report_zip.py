@@ -6,6 +6,7 @@ What the zip says about its own sizes is not believed: the bytes are counted whi
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +20,9 @@ MOST_BYTES: Final = 16 * 1024**3
 MOST_RATIO: Final = 200
 _SMALL_ENOUGH: Final = 10 * 1024**2
 MOST_MEMBERS: Final = 100
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# A damaged directory ends in whatever its fields happen to be.
+_NO_ZIP: Final = (OSError, zipfile.BadZipFile, RuntimeError, ValueError, struct.error)
 
 
 def opened(path: Path) -> ByteSource | Fault:
@@ -26,13 +30,15 @@ def opened(path: Path) -> ByteSource | Fault:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
+    except _NO_ZIP as error:
         return file_fault("file.bad_zip", str(path), why=str(error) or type(error).__name__)
     tables = [each for each in members if each.filename.lower().endswith(".csv")]
     if len(members) > MOST_MEMBERS or len(tables) != 1:
         return file_fault("file.bad_zip", str(path), why=f"{len(tables)} CSV files in it")
     if tables[0].flag_bits & 0x1:
         return file_fault("file.bad_zip", str(path), why="it has a password")
+    if tables[0].compress_type not in _METHODS:
+        return file_fault("file.bad_zip", str(path), why="it is packed in an unusual way")
     name = tables[0].filename
     return ByteSource(name=f"{path}/{name}", open=lambda: _member(path, name))
 
@@ -41,7 +47,7 @@ def _member(path: Path, name: str) -> BinaryIO:
     try:
         archive = zipfile.ZipFile(path)
         stream = archive.open(name)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+    except (*_NO_ZIP, KeyError) as error:
         raise OSError(str(error)) from error
     compressed = archive.getinfo(name).compress_size
     limit = min(MOST_BYTES, max(_SMALL_ENOUGH, compressed * MOST_RATIO))

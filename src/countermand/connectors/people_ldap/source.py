@@ -7,6 +7,7 @@ over a protected connection alone, unless the server is on this machine.
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from countermand.domain.inventory import RejectedRow
 
 PAGE: Final = 500
 _SWITCHED_OFF: Final = 2  # a bit of userAccountControl
+_MOST_DIGITS: Final = 18
 _TIMEOUT_S: Final = 30
 _KEYS: Final = ("entryUUID", "objectGUID")
 _PEOPLE: Final = (
@@ -217,7 +219,12 @@ def _folded(name: str) -> str:
 def _all(found: Attributes, name: str) -> list[str]:
     folded = name.lower()
     values = next((v for k, v in found.items() if k.lower() == folded), ())
-    return [value.decode("utf-8", "replace").strip() for value in values]
+    return [_printable(value.decode("utf-8", "replace")).strip() for value in values]
+
+
+def _printable(text: str) -> str:
+    """Return a text without control characters: a directory may hold any bytes."""
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
 
 
 def _first(found: Attributes, name: str) -> str:
@@ -243,7 +250,7 @@ def _addresses(found: Attributes) -> list[str]:
 
 def _is_off(found: Attributes) -> bool:
     word = _first(found, "userAccountControl")
-    return word.isdecimal() and bool(int(word) & _SWITCHED_OFF)
+    return word.isdecimal() and bool(int(word[:_MOST_DIGITS]) & _SWITCHED_OFF)
 
 
 def _broken(url: str, error: LDAPException) -> Fault:
