@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import socket
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from benchmarks import gate_servers, gate_world
+from benchmarks import gate_lines, gate_servers, gate_world
+from benchmarks.gate_lines import Line, Watcher
 from benchmarks.gate_servers import Server
 from benchmarks.gate_world import ORDERS, TOKEN, Phone
 from benchmarks.pairing import percentile
@@ -24,40 +26,10 @@ from countermand.gate.table import Table
 from countermand.stop.press import press
 
 _WORKERS: Final = 2
-# The kernel deals them out by chance: with so few that none is left without one.
-_LINES_OF_EACH: Final = 4
 _SHUT: Final = Phone(0)
 _SHUT_EVERY: Final = 33
 _CHANGES_PER_S: Final = 1_000
 _PER_COMMIT: Final = 10
-_REFUSED: Final = b"HTTP/1.1 403"
-_PIECE: Final = 4096
-
-
-class Line:
-    """One connection that stays."""
-
-    def __init__(self, port: int) -> None:
-        """Connect."""
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def is_refused(self, question: bytes) -> bool:
-        """Ask, and tell whether the answer refuses."""
-        self.ask(question)
-        return self.hears_refusal()
-
-    def ask(self, question: bytes) -> None:
-        """Ask, and do not wait for the answer."""
-        self._socket.sendall(question)
-
-    def hears_refusal(self) -> bool:
-        """Wait for the answer, and tell whether it refuses."""
-        return self._socket.recv(_PIECE).startswith(_REFUSED)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
 
 
 def starts(folder: DataFolder, times: int) -> dict[str, float]:
@@ -67,7 +39,7 @@ def starts(folder: DataFolder, times: int) -> dict[str, float]:
         began = time.perf_counter()
         with gate_servers.starting_gate(folder, core=None, workers=1) as process:
             said = gate_servers.await_ready(folder, process)
-            line = Line(said["port"])
+            line = Line.to(said["port"])
             if not line.is_refused(_SHUT.question()):
                 raise RuntimeError("a gate that has just started lets a phone in")
             took.append(time.perf_counter() - began)
@@ -80,30 +52,14 @@ def memory(folder: DataFolder) -> dict[str, float]:
     held: list[float] = []
     phones = gate_world.sample(gate_world.sample(1)[0].number + 1_000_000)[:15_000]
     for workers in (1, 1 + _WORKERS):
-        with gate_servers.gate(folder, workers=workers) as server:
-            lines = _lines(server, workers)
+        with (
+            gate_servers.gate(folder, workers=workers) as server,
+            gate_lines.to_each_process(server, workers) as lines,
+        ):
             for number, phone in enumerate(phones):
                 lines[number % len(lines)].is_refused(phone.question())
             held.append(gate_servers.pss_mib(server.pids[0]))
-            for each in lines:
-                each.close()
     return {"mib_per_extra_worker": (held[1] - held[0]) / _WORKERS}
-
-
-def _lines(server: Server, workers: int) -> list[Line]:
-    """Return connections, at least one to each process."""
-    lines: list[Line] = []
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        lines += [Line(server.port) for _ in range(workers * _LINES_OF_EACH)]
-        for each in lines:
-            each.is_refused(_SHUT.question())
-        time.sleep(1.1 if workers > 1 else 0)  # they say once a second how many they have
-        said: dict[str, Any] = gate_servers.ask_control(server, "/ready")
-        busy = [said["connections"], *(each["connections"] for each in said["workers"])]
-        if len(busy) == workers and min(busy) > 0:
-            return lines
-    raise RuntimeError("not every process of the gate answers")
 
 
 def changes(folder: DataFolder, times: int) -> dict[str, float]:
@@ -113,15 +69,18 @@ def changes(folder: DataFolder, times: int) -> dict[str, float]:
     """
     took: list[float] = []
     table = Table(folder.gate / "table")
-    with gate_servers.gate(folder, workers=_WORKERS) as server:
-        lines = _lines(server, _WORKERS)
+    os.sync()  # what ran before has left much to be written
+    with (
+        gate_servers.gate(folder, workers=_WORKERS) as server,
+        gate_lines.to_each_process(server, _WORKERS) as lines,
+    ):
         for turn in range(times):
             opened = turn % 2 == 0
             row = gate_world.shut_record(folder, _SHUT, attested=opened)
             place = table.place()
             began = time.perf_counter()
             table.apply([row], version=place.version + 1, row_id=1)
-            _until_all(lines, _SHUT, refused=not opened)
+            gate_lines.until_all(lines, _SHUT, refused=not opened)
             took.append((time.perf_counter() - began) * 1000)
         table.apply(
             [gate_world.shut_record(folder, _SHUT, attested=False)],
@@ -138,46 +97,57 @@ def changes(folder: DataFolder, times: int) -> dict[str, float]:
 def stops(many: DataFolder, few: DataFolder, times: int) -> dict[str, float]:
     """Return how long a take-back takes until every process lets in, in ms, for both sizes.
 
-    From the press, through the fence on the disk, to the last process's answer. Each is of
-    another order, since a take-back is for ever; both sizes take turns.
+    From the press, through the fence on the disk, to the last process's answer; a watcher asks all
+    the while. Each is of another order, since a take-back is for ever; both sizes take turns.
     """
-    took: dict[str, list[float]] = {"1k": [], "1m": []}
-    disk: list[float] = []
-    after: list[float] = []
+    took: dict[str, list[_Stop]] = {"1k": [], "1m": []}
+    os.sync()
     with (
         gate_servers.gate(few, workers=_WORKERS) as small,
         gate_servers.gate(many, workers=_WORKERS) as large,
+        gate_lines.watched(small, _WORKERS) as small_watcher,
+        gate_lines.watched(large, _WORKERS) as large_watcher,
     ):
-        sides = {"1k": (small, _lines(small, _WORKERS)), "1m": (large, _lines(large, _WORKERS))}
+        sides = {"1k": (few, small, small_watcher), "1m": (many, large, large_watcher)}
         # Some of the drawn numbers are the same, and an order ends once.
         phones = {gate_world.order_of(Phone(turn)): Phone(turn) for turn in range(1, ORDERS)}
         for phone in islice(phones.values(), times):
-            for name, (server, lines) in sides.items():
-                folder = few if name == "1k" else many
-                took_ms, durable_ms = _stop(folder, server, lines, phone)
-                took[name].append(took_ms)
-                disk.append(durable_ms)
-                after.append(took_ms - durable_ms)
+            for name, side in sides.items():
+                took[name].append(_stop(*side, phone))
+    both = [*took["1k"], *took["1m"]]
+    visible = {name: [each.visible_ms for each in of] for name, of in took.items()}
+    median = {name: statistics.median(of) for name, of in visible.items()}
     return {
-        "countermand_on_disk_p50_ms": statistics.median(disk),
-        "countermand_on_disk_p99_ms": percentile(disk, 0.99),
-        "countermand_after_disk_p50_ms": statistics.median(after),
-        "countermand_after_disk_p99_ms": percentile(after, 0.99),
-        "countermand_visible_p50_ms": statistics.median([*took["1k"], *took["1m"]]),
-        "countermand_visible_p99_ms_1k": percentile(took["1k"], 0.99),
-        "countermand_visible_p99_ms_1m": percentile(took["1m"], 0.99),
-        "countermand_ratio_1m_to_1k": statistics.median(took["1m"]) / statistics.median(took["1k"]),
+        **_spread("countermand_on_disk", [each.durable_ms for each in both]),
+        **_spread("countermand_after_disk", [each.visible_ms - each.durable_ms for each in both]),
+        **_spread("countermand_acknowledged", [each.acknowledged_ms for each in both]),
+        "countermand_visible_p50_ms": statistics.median(each.visible_ms for each in both),
+        "countermand_visible_p99_ms_1k": percentile(visible["1k"], 0.99),
+        "countermand_visible_p99_ms_1m": percentile(visible["1m"], 0.99),
+        "countermand_ratio_1m_to_1k": median["1m"] / median["1k"],
     }
 
 
-def _stop(
-    folder: DataFolder, server: Server, lines: list[Line], phone: Phone
-) -> tuple[float, float]:
-    """Take an order back as a person does; returns how long all of it and the disk took, in ms."""
-    for each in lines:
-        if not each.is_refused(phone.question()):
-            raise RuntimeError("a phone is let in before the take-back")
-    began = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """One take-back, in ms from the press: on the disk, open everywhere, and said to be so."""
+
+    durable_ms: float
+    visible_ms: float
+    acknowledged_ms: float
+
+
+def _spread(name: str, values: list[float]) -> dict[str, float]:
+    return {
+        f"{name}_p50_ms": statistics.median(values),
+        f"{name}_p99_ms": percentile(values, 0.99),
+    }
+
+
+def _stop(folder: DataFolder, server: Server, watcher: Watcher, phone: Phone) -> _Stop:
+    """Take an order back as a person does."""
+    watcher.watch(phone)
+    began = time.monotonic()
     pressed = press(
         folder,
         gate_world.order_of(phone),
@@ -190,16 +160,8 @@ def _stop(
     )
     if not all(each.acknowledged for each in pressed.gates):
         raise RuntimeError(f"a gate did not take the stop over: {pressed.gates}")
-    _until_all(lines, phone, refused=False)
-    return (time.perf_counter() - began) * 1000, pressed.durable_ms
-
-
-def _until_all(lines: list[Line], phone: Phone, *, refused: bool) -> None:
-    question, waiting = phone.question(), lines
-    while waiting:
-        for each in waiting:
-            each.ask(question)
-        waiting = [each for each in waiting if each.hears_refusal() is not refused]
+    visible_ms = (watcher.opened_at() - began) * 1000
+    return _Stop(pressed.durable_ms, visible_ms, pressed.took_ms)
 
 
 @contextmanager

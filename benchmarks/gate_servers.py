@@ -71,7 +71,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Return the seconds of work that it has done."""
-        return sum(_cpu_s(pid) for each in self.pids for pid in _family(each))
+        return sum(_cpu_s(pid) for each in self.pids for pid in family(each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Peer:
         """Wait until it answers."""
         if self.process.stdout is None or not self.process.stdout.readline():
             raise RuntimeError("a peer did not start")
-        for each in (family for store in self.besides for family in _family(store)):
+        for each in (family for store in self.besides for family in family(store)):
             os.sched_setaffinity(each, {GATE_CORE})
         return Server(self.port, (self.process.pid, *self.besides))
 
@@ -331,20 +331,21 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """Return a process and all that descend from it."""
     found = [pid]
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:
         return found
     for child in children:
-        found += _family(int(child))
+        found += family(int(child))
     return found
 
 
 def pss_mib(pid: int) -> float:
     """Return the memory of a process and its children, what is shared counted in shares."""
     text = "".join(
-        Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii") for each in _family(pid)
+        Path(f"/proc/{each}/smaps_rollup").read_text(encoding="ascii") for each in family(pid)
     )
     return sum(int(kib) for kib in re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)) / 1024

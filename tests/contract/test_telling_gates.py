@@ -68,6 +68,30 @@ def test_where_the_token_is_refused_the_code_is_shown() -> None:
     assert b"Authorization" not in asked[1]
 
 
+def test_a_gate_on_this_machine_is_told_before_any_thread_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held_back: list[threading.Thread] = []
+
+    def hold_back(self: threading.Thread) -> None:
+        held_back.append(self)
+
+    monkeypatch.setattr(threading.Thread, "start", hold_back)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        telling = Telling([f"http://127.0.0.1:{server.getsockname()[1]}"], [with_token(FENCE, "t")])
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(PATIENCE_S)
+            told = connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for each in held_back:
+            each.run()
+        [said] = telling._answers.values()
+
+    assert Fence.from_json(told.partition(b"\r\n\r\n")[2]) == FENCE
+    assert said.acknowledged
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

@@ -143,18 +143,21 @@ class OrderStates:
             self._refresh()
             self._good_until_ms = good_until_ms
 
-    def stop(self, fences: Iterable[Fence], *, unreadable: Iterable[str] = ()) -> None:
+    def stop(self, fences: Iterable[Fence], *, unreadable: Iterable[str] = ()) -> bool:
         """Take stops over; what was stopped once is never forgotten, only outgrown.
 
-        `unreadable` are numbers whose stop is there and cannot be read: they shut nothing.
+        `unreadable` are numbers whose stop is there and cannot be read: they shut nothing. Returns
+        whether anything of it was not known.
         """
         with self._changing:
             changed = {fence.number for fence in fences if self._merge(fence)}
             spoiled = frozenset(unreadable)
             changed |= self._unreadable ^ spoiled
+            is_more = bool(changed) or self._nothing_readable
             self._unreadable = spoiled
             self._nothing_readable = False
             self._refresh_some(changed)
+            return is_more
 
     def add_stop(self, fence: Fence) -> bool:
         """Take one more stop over; returns whether it says more than was known."""
