@@ -179,3 +179,20 @@ def test_the_glossary_names_the_words_that_stay_inside() -> None:
     assert {"permit", "fence", "barrier", "epoch", "hit list"} <= set(inside["en"])
     assert {"exposure", "verdict", "attestation"} <= set(inside["en"])
     assert all(inside["hi"])
+
+
+def test_a_test_that_a_page_names_is_there() -> None:
+    named = {
+        (page.name, *match)
+        for page in PAGES
+        for match in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text(page))
+    }
+
+    missing = [
+        (page, file, test)
+        for page, file, test in sorted(named)
+        if not (ROOT / file).is_file() or f"def {test}(" not in text(ROOT / file)
+    ]
+
+    assert len(named) > 10
+    assert missing == []
