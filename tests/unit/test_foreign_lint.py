@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import unicodedata
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -311,3 +312,50 @@ def test_the_verb_needs_no_installation_and_says_so_by_its_exit_code(
 
     assert {each["code"] for each in answer["broken"]} >= {"copy.pressing", "copy.link_elsewhere"}
     assert all(each["instead"] for each in answer["broken"])
+
+
+def test_a_mail_that_wants_something_done_is_asked_for_a_time_and_a_consequence() -> None:
+    report = judged(
+        built(
+            "Asha Verma, your account will be suspended unless you complete the training.",
+            Subject="Action required: training by Friday",
+        )
+    )
+
+    assert report.is_demand
+    assert report.state(11) is State.BROKEN
+    assert "deadline_incomplete" in {each.key for each in report.broken}
+    assert "consequence_missing" not in {each.key for each in report.broken}
+
+
+CLAIM = "आशा वर्मा जी, यह मेल फ़र्ज़ी नहीं है। कृपया ऐप हटा दें।"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        unicodedata.normalize("NFC", CLAIM),
+        unicodedata.normalize("NFD", CLAIM),
+        CLAIM.replace("फ़", "\u095e").replace("ज़", "\u095b"),
+    ],
+    ids=["NFC", "NFD", "composed"],
+)
+def test_a_claim_to_be_genuine_is_found_in_hindi_however_its_letters_are_sent(sent: str) -> None:
+    report = judged(built(sent))
+
+    assert report.state(12) is State.BROKEN
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["यह मेल असली है।", "This is a genuine email.", "This e-mail is authentic."],
+)
+def test_no_mail_may_say_of_itself_that_it_is_genuine(text: str) -> None:
+    assert judged(built(text)).state(12) is State.BROKEN
+
+
+@pytest.mark.parametrize(
+    "text", ["यह मेल असली है या नहीं, ऐसे जाँचें।", "How to check that this mail is real:"]
+)
+def test_how_to_check_a_mail_is_no_claim(text: str) -> None:
+    assert judged(built(text)).state(12) is State.KEPT

@@ -17,14 +17,17 @@ PRESSING: Final = re.compile(
     r"!|\burgent\w*|\bimmediate(?:ly)?\b|\bat once\b|\bas soon as possible\b|\basap\b"
     r"|\bfinal (?:warning|notice|reminder)\b|\blast (?:chance|warning)\b|\bwithout delay\b"
     r"|\bonly \d+ (?:hours?|minutes?) left\b|\bact now\b|\bfailure to\b"
+    r"|\bwill be (?:suspended|terminated|deactivated|closed down)\b"
     r"|अर्जेंट|तुरंत|तत्काल|फ़ौरन|फौरन|आख़िरी मौक़ा|आखिरी मौका|अंतिम चेतावनी|जल्द से जल्द",
     _FLAGS,
 )
 SHOUTING: Final = re.compile(r"\b[A-Z]{4,}(?: [A-Z]{4,})+\b")
 CLAIMS: Final = re.compile(
     r"\bnot (?:a |an )?(?:phishing|scam|spam|fake|fraud)\w*"
-    r"|(?<!that )\bthis (?:mail|email|message) is (?:genuine|legitimate|safe|real)\b"
-    r"|यह (?:मेल |सूचना )?(?:धोखा|फ़िशिंग|फिशिंग|स्पैम) नहीं",
+    r"|(?<!that )\bthis (?:mail|e-?mail|message) is (?:genuine|legitimate|authentic|safe|real)\b"
+    r"|\bthis is (?:a |an )?(?:genuine|legitimate|authentic|real) (?:mail|e-?mail|message)\b"
+    r"|यह (?:मेल |ईमेल |सूचना )?(?:धोखा|फ़िशिंग|फिशिंग|स्पैम|फ़र्ज़ी|फर्जी|नकली) नहीं"
+    r"|यह (?:मेल|ईमेल|संदेश|सूचना) (?:बिल्कुल |पूरी तरह )?(?:असली|सच्ची|प्रामाणिक) है(?! या नहीं)",
     _FLAGS,
 )
 LINK: Final = re.compile(r"https?:|www\.|mailto:|\bclick here\b|यहाँ क्लिक करें", _FLAGS)
@@ -101,8 +104,13 @@ DEMAND: Final = _one_of(
     r"\buninstall\b",
     r"\bdelete\b",
     r"\bhave to\b",
+    r"(?<!not )\bneed to\b",
+    r"\baction (?:is )?(?:required|needed)\b",
+    r"\bunless you\b",
+    r"\bstop using\b",
+    r"\b(?:please|kindly) (?:complete|confirm|install|update|switch|change|return|sign|register)\b",
     r"\bno longer (?:permitted|allowed)\b",
-    r"हटा दें|हटाना|हटाएँ|अनिवार्य|ज़रूरी है|डिलीट|बंद कर दें",
+    r"हटा दें|हटाना|हटाएँ|अनिवार्य|ज़रूरी है|डिलीट|बंद कर दें|करना होगा|अपडेट कर|इंस्टॉल कर",
 )
 NOBODY_NAMED: Final = _one_of(
     r"^(?:dear|hello|hi|hey|greetings)?,? ?(?:all|everyone|everybody|team|colleagues?|users?"
@@ -132,7 +140,9 @@ SAYS: Final[Mapping[str, Mapping[str, re.Pattern[str]]]] = MappingProxyType(
                 ),
                 "consequence_missing": _one_of(
                     r"\bif the app is still\b|\bif (?:it is|you) (?:not|do not|don.t|have not)\b"
-                    r"|\botherwise\b|\bafter that\b|\bpauses?\b|\bwill (?:lose|stop|be blocked)\b"
+                    r"|\botherwise\b|\bafter that\b|\bpauses?\b|\bunless you\b"
+                    r"|\bwill (?:lose|stop|be (?:blocked|suspended|closed))\b"
+                    r"|\bto (?:keep|retain) [^.\n]{0,60}\b(?:access|mail|email)\b"
                     r"|\bnothing happens\b"
                 ),
                 "mail_not_bounded": _one_of(
@@ -166,6 +176,7 @@ SAYS: Final[Mapping[str, Mapping[str, re.Pattern[str]]]] = MappingProxyType(
                 ),
                 "consequence_missing": _one_of(
                     r"रुक(?:ती|ेगी| जाएगी| सकती)|रोक सकता|न हटे तो|अपने-आप कुछ नहीं"
+                    r"|नहीं तो|वरना|बंद (?:हो|कर दी) जाएगी"
                 ),
                 "mail_not_bounded": _one_of(
                     r"नहीं मिटाया जाता|नहीं मिटाती|कंपनी-मेल नहीं रोकती|न मिटाई जाएगी|कुछ नहीं मिटे"

@@ -204,10 +204,13 @@ def _deadline(mail: SeenMail) -> Iterator[Broken]:
     complete = [line for line in lines if _is_complete(line)]
     if complete:
         yield from _too_soon(mail, complete)
-    elif copy_words.DAY.search(mail.text) or copy_words.HOUR.search(mail.text):
+    elif any(part.search(f"{mail.subject}\n{mail.text}") for part in _PARTS_OF_A_MOMENT):
         yield Broken("deadline_incomplete")
     else:
         yield Broken("deadline_missing")
+
+
+_PARTS_OF_A_MOMENT: Final = (copy_words.WEEKDAY, copy_words.DAY, copy_words.HOUR)
 
 
 def _is_complete(line: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email
 import html
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import decode_header
@@ -125,11 +126,11 @@ def read(content: bytes, *, file: str) -> SeenMail:
         raise MailNotReadable(file=file, why=gettext_noop("it has no header of a mail."))
     found = _Parts()
     found.gather(message, file)
-    plain = "\n".join(found.plain)[:_LONGEST_TEXT] if found.plain else None
-    page = read_page("\n".join(found.pages)) if found.pages else None
+    plain = _one_form("\n".join(found.plain)[:_LONGEST_TEXT]) if found.plain else None
+    page = read_page(_one_form("\n".join(found.pages))) if found.pages else None
     name, address = parseaddr(_header(message, "From"))
     return SeenMail(
-        subject=_header(message, "Subject"),
+        subject=_one_form(_header(message, "Subject")),
         sender_name=name,
         sender_address=address,
         text=plain if plain is not None else (page.text if page else ""),
@@ -141,6 +142,11 @@ def read(content: bytes, *, file: str) -> SeenMail:
         sent_at=_date(message),
         attachments=tuple(found.attachments),
     )
+
+
+def _one_form(text: str) -> str:
+    """Return a text with each letter in one form: फ़ and its like are sent in two."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _check_bounds(content: bytes, file: str) -> None:
