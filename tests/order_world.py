@@ -84,8 +84,13 @@ class World:
         person = Person.objects.create(
             uid=uid,
             name=uid.title(),
-            address=f"{uid}@example.org",
-            **{"groups": ["all-staff"], "country": "IN", "zone": "Asia/Kolkata", **facts},
+            **{
+                "address": f"{uid}@example.org",
+                "groups": ["all-staff"],
+                "country": "IN",
+                "zone": "Asia/Kolkata",
+                **facts,
+            },
         )
         self.people[uid] = person
         if role is not None:

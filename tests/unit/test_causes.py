@@ -8,6 +8,7 @@ from countermand import i18n
 from countermand.domain import causes
 
 GIVEN: dict[str, dict[str, object]] = {
+    "cause.undelivered": {"undelivered": 4, "answered": 100},
     "cause.bounced": {"bounced": 4, "accepted": 100},
     "cause.uncertain": {"uncertain": 3, "mails": 90},
     "cause.doubted": {"doubted": 5, "accepted": 100},

@@ -16,6 +16,10 @@ from countermand.domain.errors import gettext_noop
 
 CAUSES: Final = MappingProxyType(
     {
+        "cause.undelivered": gettext_noop(
+            "{undelivered} of {answered} notices were refused by a mail server or came back."
+        ),
+        # As it was written before refusals counted; it still stands in older fences.
         "cause.bounced": gettext_noop("{bounced} of {accepted} notices came back undelivered."),
         "cause.uncertain": gettext_noop(
             "For {uncertain} of {mails} notices nobody knows if they arrived."

@@ -42,11 +42,25 @@ class Health:
     refused: int
     uncertain: int
 
+    @property
+    def undelivered(self) -> int:
+        """How many a server refused outright or sent back: to people it is the same."""
+        return self.bounced + self.refused
+
+    @property
+    def answered(self) -> int:
+        """How many a server has said yes or no to."""
+        return self.accepted + self.refused
+
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """How far the corrections of an order have come; `to_call` lists people for a telephone."""
+    """How far the corrections of an order have come; `to_call` lists people for a telephone.
 
+    `people` counts everybody for whom one is written down, whoever wrote it.
+    """
+
+    people: int
     sent: int
     waiting: int
     to_call: tuple[int, ...]
@@ -213,6 +227,7 @@ def corrections(order_number: str) -> Corrections:
     to_call = set(rows.filter(state__in=stuck).values_list("person_id", flat=True))
     to_call -= set(sent.values_list("person_id", flat=True))
     return Corrections(
+        people=rows.values("person_id").distinct().count(),
         sent=sent.values("person_id").distinct().count(),
         waiting=rows.exclude(state__in=[*ACCEPTED, *stuck]).count(),
         to_call=tuple(sorted(to_call)),

@@ -1,4 +1,4 @@
-"""Signs that something is wrong with a mailing: bounces, silence, people who think it forged.
+"""Signs that something is wrong with a mailing: what servers refuse or send back, silence, doubt.
 
 While notices leave, each sweep asks; what is found pauses the order, with its cause.
 """
@@ -28,9 +28,9 @@ def cause_to_pause(number: str) -> str:
     if order.phase not in _PHASES:
         return ""
     health = ledger.health(number)
-    bounced = health.bounced - order.known_bounces
-    if _is_too_many(bounced, health.accepted, _BOUNCED_PER_CENT):
-        return causes.line("cause.bounced", bounced=bounced, accepted=health.accepted)
+    undelivered = health.undelivered - order.known_bounces
+    if _is_too_many(undelivered, health.answered, _BOUNCED_PER_CENT):
+        return causes.line("cause.undelivered", undelivered=undelivered, answered=health.answered)
     uncertain = health.uncertain - order.known_uncertain
     if _is_too_many(uncertain, health.mails, _UNCERTAIN_PER_CENT):
         return causes.line("cause.uncertain", uncertain=uncertain, mails=health.mails)
@@ -43,7 +43,7 @@ def cause_to_pause(number: str) -> str:
 def let_pass(order: Order) -> None:
     """A person has looked at what made the program pause: it does not pause for the same again."""
     health = ledger.health(order.number)
-    order.known_bounces = health.bounced
+    order.known_bounces = health.undelivered
     order.known_uncertain = health.uncertain
     order.known_doubts = checking.doubts(order.number)
 

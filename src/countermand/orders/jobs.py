@@ -135,11 +135,8 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
     )
     if booked is None:
         return {"known": False}
-    written = 0
     if booked.phase == Phase.CORRECTING:
-        written = corrections.write_owed(
-            fence.number, owing=desk.ledger, context=desk.context, now=now
-        )
+        corrections.write_owed(fence.number, owing=desk.ledger, context=desk.context, now=now)
     publishing.publish(desk.settings, now=now)
     reach = ledger.reach(fence.number)
     return {
@@ -147,7 +144,7 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         "got_it": reach.got_it,
         "may_have": reach.may_have,
         "not_sent": reach.not_sent,
-        "corrections": written,
+        "corrections": ledger.corrections(fence.number).people,
         "fetched_back": booked.fetched.fetched,
         "queue": "none" if desk.queue is None else booked.fetched.why or "reached",
     }

@@ -1,12 +1,16 @@
 """Pause, resume and take-back, with mails in every state, cut off anywhere."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
+from countermand import i18n
+from countermand.domain import causes
 from countermand.domain.approvals import CauseMissing, SameHand
 from countermand.domain.delivery import ReplyKind, StopKind
 from countermand.domain.lifecycle import StepNotAllowed
+from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import actions as notices
 from countermand.notices.models import Notice
 from countermand.orders import actions, jobs
@@ -276,7 +280,7 @@ def test_many_bounces_pause_the_order_by_itself_with_the_cause_in_words(world: W
 
     order = world.order(number)
     assert (order.phase, order.paused_by) == ("paused", None)
-    assert "cause.bounced accepted=" in order.pause_cause
+    assert "cause.undelivered answered=" in order.pause_cause
     world.resume(number)
     assert world.order(number).phase == "canary"
 
@@ -320,3 +324,108 @@ def test_one_slow_server_holds_nobody_up(world: World) -> None:
     world.sweep(31 * MINUTE)
 
     assert world.order(number).phase == "sending"
+
+
+def test_many_refusals_pause_the_order_by_itself_with_the_cause_in_words(world: World) -> None:
+    world.staff(40)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(3, kind=ReplyKind.REFUSED)
+    world.send()
+
+    world.sweep(MINUTE)
+
+    order = world.order(number)
+    assert (order.phase, order.paused_by) == ("paused", None)
+    told = causes.told(order.pause_cause, i18n.translate("en"))
+    sent = Notice.objects.filter(order_number=number).count()
+    assert told == f"3 of {sent} notices were refused by a mail server or came back."
+    world.resume(number)
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "canary"
+
+
+def test_two_refusals_pause_nothing(world: World) -> None:
+    world.staff(40)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(2, kind=ReplyKind.REFUSED)
+    world.send()
+
+    world.sweep(MINUTE)
+
+    assert world.order(number).phase == "canary"
+
+
+def test_answers_that_are_lost_again_and_again_pause_the_order(world: World) -> None:
+    world.staff(40)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    for _ in range(MOST_ATTEMPTS):
+        world.send(3, kind=ReplyKind.LOST)
+        assert world.order(number).phase == "canary"
+        Notice.objects.filter(state="maybe").update(due_at=world.now)
+        Notice.objects.filter(state="pending").update(due_at=world.now + HOUR)
+
+    world.sweep()
+
+    order = world.order(number)
+    assert (order.phase, order.paused_by) == ("paused", None)
+    assert order.pause_cause.startswith("cause.uncertain ")
+    assert Notice.objects.filter(state="maybe", exposure=1).count() == 3
+
+
+def test_a_wave_is_of_one_country_and_the_smallest_goes_first(world: World) -> None:
+    world.staff(30)
+    for n in range(8):
+        world.person(f"abroad{n}", country="IE", zone="Europe/Dublin")
+        world.device(f"abroad{n}")
+    rollout = {
+        "hold": "10min",
+        "first_group": "1%",
+        "soak": "30min",
+        "go": "automatic",
+        "wave_size": "50%",
+        "wave_every": "30min",
+        "waves_by": "country",
+    }
+    number = world.sending(rollout=rollout)
+
+    country = {person.pk: person.country for person in world.people.values()}
+    waves: dict[int, set[str]] = {}
+    for notice in Notice.objects.filter(order_number=number, wave__gt=0):
+        waves.setdefault(notice.wave, set()).add(country[notice.person_id])
+    assert [waves[wave] for wave in sorted(waves)][:2] == [{"IE"}, {"IN"}]
+    assert all(len(found) == 1 for found in waves.values())
+
+
+def test_no_relay_and_no_domain_gets_more_a_minute_than_it_may(world: World) -> None:
+    world.settings = replace(world.settings, mails_per_minute={"*": 10, "slow.example": 2})
+    world.staff(20)
+    for n in range(4):
+        world.person(f"slow{n}", address=f"slow{n}@slow.example")
+        world.device(f"slow{n}")
+
+    number = world.sending()
+
+    due = sorted(Notice.objects.filter(order_number=number).values_list("due_at", "address"))
+    for names, most in ((".example", 2), ("", 10)):
+        instants = [at for at, address in due if address.endswith(names)]
+        for first, beyond in zip(instants, instants[most:], strict=False):
+            assert beyond - first >= MINUTE
+    world.send()
+    world.press(number, StopKind.TAKE_BACK)
+    owed = Notice.objects.filter(order_number=number, kind="correction")
+    assert set(owed.values_list("due_at", flat=True)) == {world.now}
+
+
+def test_whoever_presses_hears_of_all_corrections_though_the_worker_wrote_them(
+    world: World,
+) -> None:
+    world.staff(8)
+    number = world.sent_to_first_group()
+
+    first = world.press(number, StopKind.TAKE_BACK)
+    again = world.press(number, StopKind.TAKE_BACK)
+
+    assert first["corrections"] == again["corrections"] == first["got_it"] > 0
