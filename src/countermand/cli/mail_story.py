@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -50,6 +50,8 @@ HEARD: Final = MappingProxyType(
         "pulled_unread": gettext_noop("taken out of the mailbox unread"),
     }
 )
+# What these kinds note down beside adds nothing for a reader.
+_SAID_WHOLE: Final = frozenset({"check_code", "pulled_unread"})
 _REACH: Final = ("none", "possible", "certain")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS: Final = (
@@ -108,13 +110,16 @@ def _events(mails: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
         for key, words in _MOMENTS.items():
             if mail[key] is not None:
                 happened.append((mail[key], place, (*about, _(words))))
-        for heard in mail["heard"]:
-            words = f"{_(HEARD[heard['kind']])} {heard['detail']}".strip()
-            happened.append((heard["at"], place, (*about, words)))
+        happened.extend((heard["at"], place, (*about, _heard(heard))) for heard in mail["heard"])
         if mail["state"] in _STANDS_STILL:
             happened.append((mail["due_at"], place, (*about, _(MAIL_STATES[mail["state"]]))))
     happened.sort(key=lambda each: (each[0], each[1]))
     return [(order_pages.instant(at), *cells) for at, _place, cells in happened]
+
+
+def _heard(each: Mapping[str, Any]) -> str:
+    words = _(HEARD[each["kind"]])
+    return words if each["kind"] in _SAID_WHOLE else f"{words} {each['detail']}".strip()
 
 
 _MOMENTS: Final = MappingProxyType(
@@ -194,8 +199,7 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
     writer.writerow(_COLUMNS)
     for line in lines:
         heard = "; ".join(
-            f"{order_pages.instant(each['at'])} {_(HEARD[each['kind']])} {each['detail']}".strip()
-            for each in line["heard"]
+            f"{order_pages.instant(each['at'])} {_heard(each)}" for each in line["heard"]
         )
         shown = {
             **line,

@@ -125,9 +125,18 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
         answer = order_pages.to_call(number)
 
     def render(console: Console) -> None:
-        rows = [(each["name"], each["address"]) for each in answer]
+        rows = [
+            (
+                each["name"],
+                each["address"],
+                _(order_words.KINDS[each["kind"]]),
+                f"{_(mail_story.MAIL_STATES[each['state']])} {each['detail']}".strip(),
+            )
+            for each in answer
+        ]
         title = _("To be called by a person")
-        console.print(output.table(title, [_("name"), _("address")], rows))
+        columns = [_("name"), _("address"), _("mail"), _("why")]
+        console.print(output.table(title, columns, rows))
 
     output.emit(answer, as_json=as_json, render=render)
 

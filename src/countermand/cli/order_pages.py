@@ -246,9 +246,11 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
             "by_kind": ledger.by_kind(number),
         },
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
-        "to_call": _people(corrections.to_call),
+        "to_call": to_call(number),
         "paused_devices": len(doors.closed_devices(number, now=now)),
-        "mail_stops_by": closings.closes_truly_by(
+        "mail_stops_by": None
+        if view.taken_back_at is not None or view.phase == "closed"
+        else closings.closes_truly_by(
             number, sweep_every_s=settings.sweep_every_s, longest_sync_s=settings.longest_sync_s
         ),
         "sessions": closings.standing(number),
@@ -314,25 +316,37 @@ def _names(ids: Sequence[int | None]) -> dict[int | None, str]:
     return {person_id: person.name for person_id, person in known.items()}
 
 
-def _people(ids: Sequence[int]) -> list[dict[str, str]]:
-    from countermand.people import queries as people
-
-    known = people.by_ids(ids)
-    return [{"name": known[i].name, "address": known[i].address} for i in ids if i in known]
-
-
 def _was_handed_over(view: OrderView) -> bool:
     is_over = view.taken_back_at is not None or view.phase == "closed"
     return view.enforcement == "handed-over" and is_over
 
 
 def to_call(number: str) -> list[dict[str, str]]:
-    """Return whom no mail of this order could reach, or no correction."""
+    """Return whom no mail of this order could reach, or no correction, and what kept it away.
+
+    Once it is taken back only the corrections count: whom no notice reached knows of nothing.
+    """
     from countermand.notices import mail_story
     from countermand.notices import queries as ledger
+    from countermand.orders import queries
+    from countermand.people import queries as people
 
-    people = {*ledger.corrections(number).to_call, *mail_story.unreached(number)}
-    return _people(tuple(sorted(people)))
+    is_over = queries.view(number).taken_back_at is not None
+    unreached = () if is_over else mail_story.unreached(number)
+    ids = sorted({*ledger.corrections(number).to_call, *unreached})
+    last = mail_story.last_undelivered(number, ids)
+    known = people.by_ids(ids)
+    return [
+        {
+            "name": known[each].name,
+            "address": known[each].address,
+            "kind": last[each].kind,
+            "state": last[each].state,
+            "detail": last[each].heard[-1].detail if last[each].heard else last[each].last_reply,
+        }
+        for each in ids
+        if each in known
+    ]
 
 
 def _approvals(number: str, digest: str) -> list[dict[str, Any]]:
@@ -406,6 +420,8 @@ def _next(answer: Mapping[str, Any]) -> str:
     instants = {
         name: instant(answer[name]) for name in ("hold_until", "soak_until", "first_deadline_at")
     }
+    if answer["to_call"] and answer["phase"] in {"corrected", "closed"}:
+        return order_words.whom_to_call(answer["number"])
     return order_words.what_comes_next(
         answer["phase"], number=answer["number"], review_on=answer["review_on"], **instants
     )

@@ -157,6 +157,12 @@ def what_comes_next(phase: str, **facts: str) -> str:
     return _("Nothing more is to be done.") if words is None else _(words).format(**facts)
 
 
+def whom_to_call(number: str) -> str:
+    """Return what is left to do when some people could not be reached by mail."""
+    line = _("Next: somebody calls whom no mail could reach: countermand notice list {number}")
+    return f"{line.format(number=number)} --to-call"
+
+
 def event(name: str, facts: Mapping[str, Any]) -> str:
     """Return what happened, in the language in use; an event without words keeps its name."""
     words = _EVENTS.get(name)

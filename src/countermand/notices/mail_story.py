@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -68,6 +68,14 @@ def unreached(order_number: str) -> tuple[int, ...]:
     other = rows.filter(person_id=OuterRef("person_id")).exclude(state__in=_CAME_BACK)
     found = rows.filter(state__in=_CAME_BACK).exclude(Exists(other))
     return tuple(found.order_by("person_id").values_list("person_id", flat=True).distinct())
+
+
+def last_undelivered(order_number: str, people: Collection[int]) -> dict[int, MailStory]:
+    """Return the last mail of an order to each of these people that did not get through."""
+    rows = Notice.objects.filter(
+        order_number=order_number, person_id__in=people, state__in=_CAME_BACK
+    )
+    return {mail.person_id: mail for mail in _told(rows.order_by("due_at", "pk"))}
 
 
 def _told(rows: QuerySet[Notice]) -> Iterator[MailStory]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from countermand.cli import entry, mail_story
-from countermand.domain.delivery import EvidenceKind, NoticeState
+from countermand.domain.delivery import EvidenceKind, NoticeState, ReplyKind, StopKind
 from countermand.domain.findings import Finding
 from countermand.notices import evidence
 from countermand.notices.models import Notice
@@ -89,8 +89,46 @@ def test_whom_no_mail_could_reach_is_to_be_called(
     one = heard(world, EvidenceKind.DSN_FAILED, "5.1.1 no such mailbox")
 
     listed = json.loads(given(capsys, "notice", "list", number, "--to-call", "--json"))
+    shown = given(capsys, "notice", "list", number, "--to-call")
 
     assert [each["address"] for each in listed] == [one.address]
+    assert (listed[0]["kind"], listed[0]["detail"]) == ("notice", "5.1.1 no such mailbox")
+    assert "came back 5.1.1" in " ".join(shown.split())
+
+
+def test_after_a_take_back_nobody_is_called_who_never_heard_of_the_notice(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COUNTERMAND_DATA", str(world.settings.data))
+    monkeypatch.setenv("DATABASE_URL", world.settings.database_url)
+    monkeypatch.setenv("COUNTERMAND_TOKEN", "token-of-author")
+    world.staff(6)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(1, kind=ReplyKind.REFUSED)
+    world.send()
+    world.press(number, StopKind.TAKE_BACK)
+    [refused] = world.send(1, kind=ReplyKind.REFUSED)
+    world.send()
+    world.sweep(MINUTE)
+
+    listed = json.loads(given(capsys, "notice", "list", number, "--to-call", "--json"))
+    shown = given(capsys, "order", "show", number)
+
+    assert [(each["address"], each["kind"]) for each in listed] == [(refused, "correction")]
+    assert f"countermand notice list {number} --to-call" in " ".join(shown.split())
+    assert "mail has stopped by" not in shown
+
+
+def test_a_code_that_was_entered_is_told_in_words(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = heard(world, EvidenceKind.CHECK_CODE, "seen")
+
+    shown = given(capsys, "notice", "story", one.address)
+
+    assert "its check code was entered" in shown
+    assert "seen" not in shown
 
 
 def test_every_state_and_every_kind_of_evidence_has_words_of_its_own() -> None:
