@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -98,6 +99,19 @@ def test_whoever_has_no_known_device_is_told_so_and_reads_another_fact() -> None
 
     assert "We know of no device of yours." in text
     assert "In our staff directory you belong to: Payments." in text
+    assert "ends in" not in text
+
+
+@pytest.mark.parametrize("language", ["en", "hi"])
+def test_whoever_has_neither_device_nor_unit_reads_the_end_of_their_own_number(
+    language: str,
+) -> None:
+    person = dataclasses.replace(ASHA, unit="", number="e-20417")
+
+    facts = notice_values(person, [], FACTS, language)
+
+    assert "…0417" in str(facts)
+    assert "20417" not in str(facts)
 
 
 @pytest.mark.parametrize(

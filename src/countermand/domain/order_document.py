@@ -120,7 +120,7 @@ def _read_all(document: Fields, catalogue: CatalogueView, now: datetime) -> Orde
         title=document.texts("title", longest=LONGEST_TITLE),
         reason=document.texts("reason"),
         evidence=read_evidence(document),
-        hearing=read_hearing(document),
+        hearing=read_hearing(document, now=now),
         deadline=deadline or _NOT_UNDERSTOOD,
         emergency=emergency,
         steps=read_steps(document, enforcement),

@@ -101,6 +101,10 @@ _TABLE: Final[MappingProxyType[str, tuple[str, str]]] = MappingProxyType(
             gettext_noop("An answer needs the day it came and the day the maker was asked."),
             gettext_noop("Fill asked_at, answered_at and answer, or leave the answer out."),
         ),
+        "order.hearing_out_of_order": (
+            gettext_noop("The maker cannot have answered before it was asked, or after today."),
+            gettext_noop("Look at the days of asked_at and answered_at: mails will name them."),
+        ),
         "order.deadline_missing": (
             gettext_noop("There is no deadline."),
             gettext_noop("Write: deadline: {{at: 2026-12-10T17:00, clock: each-person}}"),

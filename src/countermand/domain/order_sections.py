@@ -44,6 +44,8 @@ MINIMUM_NOTICE: Final = USUAL_POLICY.short_notice
 EMERGENCY_NOTICE: Final = timedelta(hours=2)
 SHORTEST_HOLD: Final = timedelta(minutes=10)
 LOCK_NOTICE_LEAD: Final = timedelta(minutes=30)
+# Where the day begins first, clocks are so far ahead.
+_FIRST_TO_WAKE: Final = timedelta(hours=14)
 _DAY_ONLY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _EVERYTHING: Final = "*"
@@ -203,8 +205,8 @@ def _check_step(fields: Fields, before: timedelta, send: Send, enforcement: Enfo
         fields.fault("order.lock_notice_too_late", "at")
 
 
-def read_hearing(document: Fields) -> Hearing:
-    """Read whether the maker was asked; one of the two must be filled."""
+def read_hearing(document: Fields, *, now: datetime) -> Hearing:
+    """Read whether the maker was asked; one of the two must be filled, and have happened."""
     fields = document.part("hearing")
     hearing = Hearing(
         asked_at=fields.day_or_none("asked_at"),
@@ -221,6 +223,10 @@ def read_hearing(document: Fields) -> Hearing:
         hearing.answer is not None and hearing.asked_at is None
     ):
         fields.fault("order.hearing_answer_odd", "answer")
+    today = (now + _FIRST_TO_WAKE).date()
+    asked, answered = hearing.asked_at or today, hearing.answered_at or today
+    if not asked <= answered <= today:
+        fields.fault("order.hearing_out_of_order", "asked_at")
     return hearing
 
 

@@ -52,7 +52,8 @@ SHORTENERS: Final = frozenset(
 NOBODY_READS: Final = re.compile(r"(?:no|do-?not|donot)[-_.]?reply", _FLAGS)
 # A device by the last characters of its number, or the person's own unit or staff number.
 KNOWN_FACT: Final = re.compile(
-    r"[…*•x]{1,4} ?[0-9A-F]{4}\b|\bending in [0-9A-Z]{3,6}\b|\bserial\b|\bstaff (?:number|id)\b"
+    r"[…*•x]{1,4} ?[0-9A-F]{4}\b|\b(?:ending|ends) in …?[0-9A-Z]{3,6}\b"
+    r"|\bserial\b|\bstaff (?:number|id)\b"
     r"|\bemployee (?:number|id)\b|\byou belong to\b|\byour (?:unit|department|team) is\b"
     r"|कर्मचारी[- ](?:संख्या|नंबर)|आपका विभाग|आपका कोई डिवाइस हमें पता नहीं"
     r"|\bwe know of no device of yours\b",

@@ -53,6 +53,7 @@ Values = dict[str, str | list[str]]
 
 # Mails that only make sense where this program pauses mail.
 _DOOR_MAILS: Final = frozenset({NoticeKind.LOCK, NoticeKind.RESTORED})
+_SHOWN_OF_A_NUMBER: Final = 4
 _DOORS: Final = frozenset({Enforcement.GATE, Enforcement.CLOUD})
 
 
@@ -88,12 +89,16 @@ class Signatory:
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """The person whom a mail is for; `zone` is an IANA name, `unit` may be empty."""
+    """The person whom a mail is for; `zone` is an IANA name, `unit` may be empty.
+
+    `number` is their key in the staff directory, of which the end is shown where no unit is known.
+    """
 
     name: str
     zone: str
     local_name: str = ""
     unit: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +313,8 @@ def _devices(person: Addressee, devices: Sequence[KnownDevice], language: str) -
     known = [say["device.no_device"]]
     if person.unit:
         known.append(say["device.unit"].format(unit=person.unit))
+    elif person.number:
+        known.append(say["device.staff_number"].format(ending=person.number[-_SHOWN_OF_A_NUMBER:]))
     return known
 
 

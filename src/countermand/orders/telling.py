@@ -82,7 +82,11 @@ def signatory(person: PersonView | None) -> Signatory:
 def addressee(person: PersonView) -> Addressee:
     """Return a person as the words need them."""
     return Addressee(
-        name=person.name, zone=person.zone, local_name=person.local_name, unit=person.unit
+        name=person.name,
+        zone=person.zone,
+        local_name=person.local_name,
+        unit=person.unit,
+        number=person.uid,
     )
 
 
