@@ -158,12 +158,12 @@ def postpone(order_number: str, by: timedelta, *, now: datetime) -> int:
 
 
 def give_up(notice_ids: Sequence[int]) -> list[int]:
-    """Let mails that have not begun to leave never leave; returns those that are given up.
+    """Let mails that no server has taken never leave; returns those that are given up.
 
     One that a sender has in hand meanwhile is not among them.
     """
     rows = Notice.objects.select_for_update().filter(
-        pk__in=notice_ids, state=NoticeState.PENDING.value, exposure=Exposure.NONE, attempts=0
+        pk__in=notice_ids, state=NoticeState.PENDING.value, exposure=Exposure.NONE
     )
     found = list(rows.values_list("pk", flat=True))
     Notice.objects.filter(pk__in=found).update(state=NoticeState.SKIPPED.value)

@@ -107,9 +107,11 @@ def by_kind(order_number: str) -> dict[str, int]:
     return {row["kind"]: row["mails"] for row in found}
 
 
-def first_accepted_at(order_number: str) -> datetime | None:
-    """Return when the first mail of an order was accepted."""
+def first_accepted_at(order_number: str, *, kind: NoticeKind | None = None) -> datetime | None:
+    """Return when the first mail of an order was accepted; of one kind, if that is given."""
     rows = Notice.objects.filter(order_number=order_number)
+    if kind is not None:
+        rows = rows.filter(kind=kind.value)
     found: datetime | None = rows.aggregate(at=Min("accepted_at"))["at"]
     return found
 
@@ -153,15 +155,28 @@ class Waiting:
     due_at: datetime
 
 
-def waiting(order_number: str, *, kind: NoticeKind) -> list[Waiting]:
-    """Return the mails of a kind of which nothing has ever left."""
+def waiting(
+    order_number: str,
+    *,
+    kind: NoticeKind,
+    due_by: datetime | None = None,
+    dated_by: datetime | None = None,
+) -> list[Waiting]:
+    """Return the mails of a kind that wait and that no server has taken, whatever was tried.
+
+    With `due_by` those that may leave until then, with `dated_by` those that bear such a date.
+    """
     rows = Notice.objects.filter(
         order_number=order_number,
         kind=kind.value,
+        is_waiting=True,
         state=NoticeState.PENDING.value,
         exposure=Exposure.NONE,
-        attempts=0,
     )
+    if due_by is not None:
+        rows = rows.filter(due_at__lte=due_by)
+    if dated_by is not None:
+        rows = rows.filter(dated_at__lte=dated_by)
     return [Waiting(*row) for row in rows.values_list("pk", "person_id", "step", "due_at")]
 
 

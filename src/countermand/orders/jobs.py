@@ -29,6 +29,7 @@ from countermand.orders import (
     late,
     publishing,
     relay_queue,
+    renewing,
     running,
     stops,
 )
@@ -392,6 +393,12 @@ _STEPS: Final = (
         lambda order, now: _is_over(order.soak_until, now),
     ),
     _Step("tell_late_joiners", TOLD_BEYOND_FIRST_GROUP, _tell_late_joiners),
+    _Step(
+        "renew_what_was_kept",
+        frozenset(renewing.MAY_BE_LATE),
+        lambda turn: renewing.renew_what_was_kept(turn.number, context=turn.context, now=turn.now),
+        renewing.is_near,
+    ),
     _Step(
         "all_sent",
         frozenset({Phase.SENDING}),

@@ -1,4 +1,6 @@
-"""No mail names a time that has come too near: after a pause, what waits is written anew.
+"""No mail names a time that has come too near: what had to wait too long is written anew.
+
+After a pause at once; and while a relay is away or puts mails off, before they leave after all.
 
 A mail is frozen at birth, so the old row is given up unsent and a new one takes its place.
 """
@@ -6,16 +8,57 @@ A mail is frozen at birth, so the old row is given up unsent and a new one takes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
 
 from countermand.domain.delivery import NoticeKind
+from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP, Phase
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.order_sections import MINIMUM_NOTICE
 from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
-from countermand.orders import telling
+from countermand.notices.queries import Waiting
+from countermand.orders import stepping, telling
 from countermand.orders.cells import PersonCells, cells_of
+from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.planning import PlanContext, least_notice, promised_deadline
+
+MAY_BE_LATE: Final = TOLD_BEYOND_FIRST_GROUP | {Phase.CANARY}
+# So long a mail may wait for its turn at a busy relay without being written anew.
+_A_WHILE: Final = timedelta(hours=1)
+# Looked at before its turn comes again, and before a sender is quicker.
+_AHEAD: Final = timedelta(minutes=2)
+
+
+def is_near(order: Order, now: datetime) -> bool:
+    """Tell whether a mail that waits may name a time too near; mostly it cannot."""
+    at = order.first_deadline_at
+    return at is not None and now > at - MINIMUM_NOTICE + _A_WHILE
+
+
+def renew_what_was_kept(number: str, *, context: PlanContext, now: datetime) -> int:
+    """Write anew what a relay kept waiting until its deadline came too near; returns how many."""
+    kept = _kept(number, now)
+    return _renew_kept(number, context=context, now=now) if kept else 0
+
+
+def _kept(number: str, now: datetime) -> list[Waiting]:
+    return ledger.waiting(
+        number, kind=NoticeKind.NOTICE, due_by=now + _AHEAD, dated_by=now - _A_WHILE
+    )
+
+
+@transaction.atomic(durable=True)
+def _renew_kept(number: str, *, context: PlanContext, now: datetime) -> int:
+    order = stepping.locked(number)
+    if order.phase not in MAY_BE_LATE:
+        return 0
+    document = document_of(stepping.current(order))
+    least = least_notice(document) - _A_WHILE
+    return _renew_short(order, document, _kept(number, now), least, context=context, now=now)
 
 
 def renew_deadlines(
@@ -26,13 +69,26 @@ def renew_deadlines(
     The old row is given up unsent, a mail being frozen at birth; the new one names a deadline that
     leaves the promised notice, and so does the record of the person.
     """
+    waiting = ledger.waiting(order.number, kind=NoticeKind.NOTICE)
     least = least_notice(document)
-    rows = {
-        (row.person_id, row.step): row
-        for row in ledger.waiting(order.number, kind=NoticeKind.NOTICE)
-    }
+    return _renew_short(order, document, waiting, least, context=context, now=now)
+
+
+def _renew_short(
+    order: Order,
+    document: OrderDocument,
+    waiting: Iterable[Waiting],
+    least: timedelta,
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> int:
+    rows = {(row.person_id, row.step): row for row in waiting}
     told: dict[tuple[int, int], list[ToldDevice]] = {}
-    for device in ToldDevice.objects.filter(order=order):
+    named = ToldDevice.objects.filter(
+        order=order, person_id__in={person_id for person_id, _ in rows}
+    )
+    for device in named:
         told.setdefault((device.person_id, device.step), []).append(device)
     listed = {
         row.person_id: row

@@ -44,7 +44,11 @@ def corrections_of(found: list[PreviewMail]) -> list[PreviewMail]:
 
 
 def statement_of(number: str, *, language: str, context: PlanContext) -> str:
-    """Return the statement with its figures. Raises StatementNotReleased before staff were told."""
+    """Return the statement with its figures. Raises StatementNotReleased before staff were told.
+
+    Staff are being told from the first correction on that a server has taken: one mailbox that is
+    full does not keep the press waiting.
+    """
     order, revision = _newest(number)
     reach = ledger.reach(number)
     return statement.fill(
@@ -57,7 +61,8 @@ def statement_of(number: str, *, language: str, context: PlanContext) -> str:
             corrected=ledger.corrections(number).sent,
             first_notice_at=ledger.first_accepted_at(number),
             taken_back_at=order.taken_back_at or order.created_at,
-            corrections_began_at=order.statement_at,
+            corrections_began_at=order.statement_at
+            or ledger.first_accepted_at(number, kind=NoticeKind.CORRECTION),
         ),
         house=context.house,
         language=language,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from countermand.domain.delivery import StopKind
+import pytest
+
+from countermand.domain.delivery import ReplyKind, StopKind
+from countermand.notices import moments
 from countermand.notices.models import Notice
 from countermand.orders.models import Affected, ToldDevice
 from tests.order_world import DAY, World
@@ -60,3 +63,45 @@ def test_after_a_short_pause_everything_stays_as_it_was_written(world: World) ->
 
     assert not Notice.objects.filter(order_number=number, step=1).exists()
     assert not Notice.objects.filter(order_number=number, state="skipped").exists()
+
+
+@pytest.mark.parametrize("kept_by", ["a_relay_that_is_away", "a_relay_that_puts_off"])
+def test_what_a_relay_kept_for_days_names_a_later_deadline_when_it_leaves(
+    world: World, kept_by: str
+) -> None:
+    world.staff(12)
+    number = world.sending()
+    if kept_by == "a_relay_that_puts_off":
+        world.send(2, kind=ReplyKind.DEFERRED)
+    late = set(
+        Notice.objects.filter(order_number=number, state="pending").values_list(
+            "person_id", flat=True
+        )
+    )
+    for _ in range(24):
+        world.sweep(timedelta(hours=6))
+    left_at = world.now
+    for _ in range(3):
+        world.send()
+        world.sweep(timedelta(minutes=33))
+
+    told = Notice.objects.filter(order_number=number, kind="notice", state="sent")
+    assert late <= set(told.values_list("person_id", flat=True))
+    people = {row.person_id: row for row in Affected.objects.filter(order_id=number)}
+    for row in told.filter(person_id__in=late):
+        deadline = people[row.person_id].own_deadline_at
+        assert deadline is not None
+        assert deadline - left_at >= PROMISED - timedelta(hours=1)
+        assert row.values["deadline"] == moments.moment(
+            deadline, world.zone_of(row.person_id), row.language
+        )
+
+
+def test_what_waits_an_hour_for_its_turn_is_left_as_it_is(world: World) -> None:
+    world.staff(12)
+    number = world.sending()
+    before = set(Notice.objects.filter(order_number=number).values_list("pk", flat=True))
+
+    world.sweep(timedelta(minutes=50))
+
+    assert set(Notice.objects.filter(order_number=number).values_list("pk", flat=True)) == before

@@ -13,6 +13,7 @@ import pytest
 
 from countermand.cli import entry
 from countermand.cli.exit_codes import ExitCode
+from countermand.domain.delivery import ReplyKind
 from tests.order_world import MINUTE, World, order_text
 
 INSIDE = re.compile(
@@ -181,18 +182,25 @@ def test_who_was_sent_what_is_listed_with_their_own_deadline(terminal: Terminal)
 
 def test_there_is_no_statement_before_staff_were_told(terminal: Terminal) -> None:
     terminal.world.staff(8)
-    number = terminal.world.sent_to_first_group()
+    words = {"en": "We told {people_corrected}.", "hi": "{people_corrected} को बताया।"}
+    number = terminal.world.sent_to_first_group(
+        statement=dict.fromkeys(("mistake", "reason_gone", "replaced"), words)
+    )
     code, _ = terminal.give("statement", "show", number)
     assert code == ExitCode.REFUSED
 
     terminal.give("take-back", number, "--because", "mistake", who="operator")
+    code, _ = terminal.give("statement", "show", number)
+    assert code == ExitCode.REFUSED
     # The terminal goes by this machine's clock, far ahead of the clock of the tests.
     terminal.world.now = datetime(2100, 1, 1, tzinfo=UTC)
-    terminal.world.send()
+    terminal.world.send(1, kind=ReplyKind.DEFERRED)
+    told = len(terminal.world.send())
     terminal.world.sweep(MINUTE)
 
+    assert terminal.world.order(number).phase == "correcting"
     said = terminal.ask("statement", "show", number)["statement"]
-    assert said
+    assert said == f"We told {told}."
 
 
 def test_a_take_back_at_the_terminal_says_who_got_it(terminal: Terminal) -> None:
