@@ -186,6 +186,8 @@ def log_permit_batches(*, now: datetime) -> int:
         .filter(logged=False)
         .order_by("pk")[:_BATCHES_AT_ONCE]
     )
+    if not batches:
+        return 0
     audit.record_by_itself(
         "permit.batch",
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Final
@@ -126,16 +126,16 @@ def actor(person_id: int) -> Actor:
 
 
 def _actor(person: Person) -> Actor:
-    return _with_roles(person, RoleGrant.objects.filter(person=person))
+    grants = RoleGrant.objects.filter(person=person).values_list("role", "outside_it")
+    return _actor_of(person.pk, person.name, list(grants))
 
 
-def _with_roles(person: Person, grants: Iterable[RoleGrant]) -> Actor:
-    held = list(grants)
+def _actor_of(person_id: int, name: str, grants: Sequence[tuple[str, bool]]) -> Actor:
     return Actor(
-        person_id=person.pk,
-        name=person.name,
-        roles=frozenset(Role(grant.role) for grant in held),
-        outside_it=any(grant.outside_it for grant in held),
+        person_id=person_id,
+        name=name,
+        roles=frozenset(Role(role) for role, _ in grants),
+        outside_it=any(outside_it for _, outside_it in grants),
     )
 
 
@@ -152,17 +152,21 @@ def units_among(person_ids: Iterable[int]) -> frozenset[str]:
 
 
 def live_tokens(now: datetime) -> dict[str, Actor]:
-    """Return all tokens that prove somebody, by SHA-256 (hex), for the stop register."""
-    rows = (
-        AccessToken.objects.select_related("person")
-        .filter(revoked_at__isnull=True)
-        .filter(Q(person__left_on__isnull=True) | Q(person__left_on__gt=now.date()))
+    """Return all tokens that prove somebody, by SHA-256 (hex), for the stop register.
+
+    Every sweep asks: only what an actor is made of is read.
+    """
+    rows = AccessToken.objects.filter(revoked_at__isnull=True).filter(
+        Q(person__left_on__isnull=True) | Q(person__left_on__gt=now.date())
     )
-    shown = list(rows)
-    grants: dict[int, list[RoleGrant]] = {}
-    for grant in RoleGrant.objects.filter(person__in={row.person.pk for row in shown}):
-        grants.setdefault(grant.person_id, []).append(grant)
-    return {row.sha256: _with_roles(row.person, grants.get(row.person.pk, ())) for row in shown}
+    shown = list(rows.values_list("sha256", "person_id", "person__name"))
+    grants: dict[int, list[tuple[str, bool]]] = {}
+    held = RoleGrant.objects.filter(person_id__in={person for _, person, _ in shown})
+    for person, role, outside_it in held.values_list("person_id", "role", "outside_it"):
+        grants.setdefault(person, []).append((role, outside_it))
+    return {
+        sha256: _actor_of(person, name, grants.get(person, ())) for sha256, person, name in shown
+    }
 
 
 def everyone(today: date) -> Iterator[PersonView]:
