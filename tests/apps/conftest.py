@@ -56,6 +56,26 @@ def _quick_folder() -> Path | None:
 
 
 @pytest.fixture(scope="session")
+def quick_rooms() -> Iterator[Path]:
+    """The folder of all folders of tests."""
+    folder = Path(tempfile.mkdtemp(prefix="cm-rooms-", dir=_quick_folder()))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def tmp_path(quick_rooms: Path) -> Iterator[Path]:
+    """A folder for this test alone, in memory if possible (in place of pytest's own).
+
+    What Countermand writes it writes durably; no test here cuts the power, so none has to wait
+    for the disk.
+    """
+    folder = Path(tempfile.mkdtemp(dir=quick_rooms))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """The server of this run; not durable, since nothing in it outlives the run."""
     # Not pytest's own folder: as root that one is closed to the user that PostgreSQL runs as.
