@@ -23,7 +23,6 @@ from lab.people import PEOPLE, Person
 
 ADMIN_KEY: Final = "key-of-the-lab"
 FROM_WEBMAIL: Final = "127.0.0.1/32"  # where the main password may come from
-FROM_ANYWHERE: Final = "127.0.0.0/8"
 PASSWORDS: Final = "passwords"  # the folder that Countermand writes, where a Dovecot reads it
 WEBMAIL: Final = "127.0.0.9"  # where the webmail is, as far as the script is concerned
 
@@ -133,6 +132,14 @@ passdb {{
   driver = passwd-file
   args = username_format=%u {folder}/users
   override_fields = allow_nets={from_webmail} {webmail}
+}}
+"""
+# One more, as long as main passwords are limited group by group.
+FROM_PHONES: Final = """
+passdb {{
+  driver = passwd-file
+  args = username_format=%u {folder}/users
+  override_fields = nodelay=y
 }}
 """
 
@@ -254,9 +261,9 @@ def dovecot_that_asks(
                 user_id=reader.pw_uid,
                 key=ADMIN_KEY,
                 protocols="imap lmtp pop3 submission" if everything else "imap",
-                passdbs=passdbs.format(
+                passdbs=(passdbs + FROM_PHONES * keyed).format(
                     folder=folder,
-                    from_webmail=FROM_ANYWHERE if keyed else from_webmail,
+                    from_webmail=f"{WEBMAIL}/32" if keyed else from_webmail,
                     webmail=_WEBMAIL,
                 ),
                 more=more,

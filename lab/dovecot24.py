@@ -19,8 +19,8 @@ from typing import Final
 from lab.dovecot import (
     ADMIN_KEY,
     ASKS_GATE,
-    FROM_ANYWHERE,
     FROM_WEBMAIL,
+    WEBMAIL,
     Dovecot,
     keyed_script,
     write_people,
@@ -35,9 +35,10 @@ _PACKAGES: Final = (
     "dovecot-lmtpd",
     "dovecot-auth-lua",
     "dovecot-ldap",
+    "dovecot-pop3d",
 )
 # The last of them to be asked for: a root of an earlier time is without it.
-_NEWEST: Final = "usr/share/doc/dovecot-ldap"
+_NEWEST: Final = "usr/share/doc/dovecot-pop3d"
 _CONFIG: Final = """
 dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
@@ -46,6 +47,7 @@ state_dir = {inside}/state
 log_path = {inside}/dovecot.log
 protocols {{
   imap = yes
+  pop3 = yes
 }}
 listen = 127.0.0.1
 ssl = no
@@ -72,6 +74,14 @@ service imap-login {{
     port = 0
   }}
 }}
+service pop3-login {{
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
 service doveadm {{
   inet_listener http {{
     port = {admin}
@@ -80,20 +90,43 @@ service doveadm {{
 doveadm_api_key = {key}
 {more}
 """
-PASSDBS24: Final = """
+_MAIN_PASSWORD24: Final = """
 passdb lua {{
   lua_file = {folder}/device-passwords.lua
 }}
 passdb passwd-file {{
   passwd_file_path = {folder}/users
+  result_success = continue-ok
   fields {{
     allow_nets = {from_webmail}
     user_device = webmail
     userdb_user_device = webmail
+  }}
+}}
+"""
+# One more, as long as main passwords are limited group by group.
+_FROM_PHONES24: Final = """
+passdb phones {{
+  driver = passwd-file
+  passwd_file_path = {folder}/users
+  result_success = continue-ok
+  skip = authenticated
+}}
+"""
+# The last of all.
+_RIGHT_PASSWORD24: Final = """
+passdb right-password {{
+  driver = static
+  skip = unauthenticated
+  fields {{
+    nopassword = y
     nodelay = y
   }}
 }}
 """
+# As the files of deploy/ advise.
+PASSDBS24: Final = _MAIN_PASSWORD24 + _RIGHT_PASSWORD24
+LIMITED_BY_GROUPS24: Final = _MAIN_PASSWORD24 + _FROM_PHONES24 + _RIGHT_PASSWORD24
 
 
 def make_root() -> None:
@@ -138,7 +171,7 @@ def dovecot24_that_asks(
     inside = f"/{folder.name}"
     reader = pwd.getpwnam("mail").pw_uid  # the same number in every Debian
     try:
-        with held_port() as imap, held_port() as admin:
+        with held_port() as imap, held_port() as pop3, held_port() as admin:
             ship(f"dovecot-2.4/{shipped}", folder, gate_port, changes, patient=patient)
             password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
             in_script = password_list | (keyed_script(inside) if keyed else {})
@@ -148,18 +181,19 @@ def dovecot24_that_asks(
                 inside=inside,
                 user_id=reader,
                 imap=imap,
+                pop3=pop3,
                 admin=admin,
                 key=ADMIN_KEY,
-                passdbs=passdbs.format(
-                    folder=inside, from_webmail=FROM_ANYWHERE if keyed else FROM_WEBMAIL
+                passdbs=(LIMITED_BY_GROUPS24 if keyed else passdbs).format(
+                    folder=inside, from_webmail=f"{WEBMAIL}/32" if keyed else FROM_WEBMAIL
                 ),
                 more=more,
                 asks=shipped,
             )
             (folder / "dovecot.conf").write_text(text, encoding="utf-8")
             command = ["chroot", str(ROOT), "dovecot", "-F", "-c", f"{inside}/dovecot.conf"]
-            with running(command, [imap, admin], folder / "dovecot.log"):
-                yield Dovecot(folder, imap, admin)
+            with running(command, [imap, pop3, admin], folder / "dovecot.log"):
+                yield Dovecot(folder, imap, admin, pop3=pop3)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -25,6 +25,16 @@ def login(port: int, name: str, password: str, *, come_from: str = HERE) -> str:
             return _words(refusal)
 
 
+def token_login(port: int, name: str, token: str) -> str:
+    """Log in over IMAP by OAuth; return OK, or the words of the refusal."""
+    with imap(port) as connection:
+        shown = f"user={name}\x01auth=Bearer {token}\x01\x01".encode()
+        try:
+            return str(connection.authenticate("XOAUTH2", lambda _: shown)[0])
+        except imaplib.IMAP4.error as refusal:
+            return _words(refusal)
+
+
 def _words(refusal: Exception) -> str:
     said = refusal.args[0]
     return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)

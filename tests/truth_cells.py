@@ -6,6 +6,7 @@ removed it"}. Each combination is a device of its own, so that one gate knows th
 
 from __future__ import annotations
 
+import urllib.request
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
@@ -73,6 +74,12 @@ def active_sync(server: Server, device: str, *, packed: bool) -> bool:
     status = phone.folder_sync().status
     assert status in {200, 403}
     return status == 403
+
+
+def webmail(server: Server, device: str) -> str:
+    """Read in a browser, whatever it says about itself: the webmail knows no device."""
+    with urllib.request.urlopen(f"{address(server)}/mail/?DeviceId={device}", timeout=60) as answer:
+        return str(answer.read().decode())
 
 
 def by_login(said: str) -> bool:

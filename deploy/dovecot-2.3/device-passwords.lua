@@ -16,8 +16,15 @@
 --     override_fields = allow_nets=127.0.0.1/32 user_device=webmail userdb_user_device=webmail nodelay=y
 --   }
 --
--- Until everybody has device passwords, leave allow_nets out: whoever stands in `limited` is kept
--- from the second passdb by this script, group by group (countermand device stage).
+-- Until everybody has device passwords, one passdb more takes the main password straight from a
+-- phone. Whoever stands in `limited` is kept from it by this script, group by group (countermand
+-- device stage). It must not say `webmail`, or such logins are counted as the webmail's own:
+--
+--   passdb {
+--     driver = passwd-file
+--     args = username_format=%u /etc/dovecot/users
+--     override_fields = nodelay=y
+--   }
 --
 -- nodelay: somebody who is refused by the gate has typed the right password. Without it, the
 -- refusals of one phone would slow down everybody who comes from the same address.

@@ -9,7 +9,7 @@ from lab.dovecot24 import dovecot24_that_asks
 from lab.gates import RealGate, real_gate
 from lab.people import ASHA
 from lab.proxies import PROXIES, groupware
-from tests.truth_cells import CELLS, PERSON, REFUSED, active_sync, by_login
+from tests.truth_cells import CELLS, PERSON, REFUSED, active_sync, by_login, webmail
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,16 @@ def test_exactly_one_family_of_cases_is_refused_behind_a_proxy(gate: RealGate, p
             refused = [cell for cell in CELLS if active_sync(server, cell.device, packed=packed)]
 
             assert refused == [REFUSED]
+        assert {webmail(server, cell.device) for cell in CELLS} == {"mail"}
 
 
 def test_exactly_one_family_of_cases_is_refused_under_dovecot_24(gate: RealGate) -> None:
     with dovecot24_that_asks(gate.port, people=[PERSON]) as dovecot:
-        refused = [
-            cell
-            for cell in CELLS
-            if by_login(mailbox.login(dovecot.port, ASHA.login, PERSON.devices[cell.device]))
-        ]
+        for logs_in, port in ((mailbox.login, dovecot.port), (mailbox.pop3_login, dovecot.pop3)):
+            refused = [
+                cell
+                for cell in CELLS
+                if by_login(logs_in(port, ASHA.login, PERSON.devices[cell.device]))
+            ]
 
-    assert refused == [REFUSED]
+            assert refused == [REFUSED]

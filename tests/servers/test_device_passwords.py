@@ -15,7 +15,7 @@ from countermand.enforcement import password_files
 from countermand.enforcement.password_files import DeviceLine
 from countermand.ports import Ended, OpenSession
 from lab import mailbox
-from lab.dovecot import ADMIN_KEY, PASSDBS, Dovecot, dovecot_that_asks
+from lab.dovecot import ADMIN_KEY, FROM_PHONES, PASSDBS, Dovecot, dovecot_that_asks
 from lab.ground import HERE, until
 from lab.people import ASHA, RAVI
 
@@ -32,7 +32,13 @@ def dovecot(folder: Path, *, more: str = "") -> Iterator[Dovecot]:
         'folder = "/etc/dovecot/device-passwords"': f'folder = "{folder}"',
         '{ ["127.0.0.1"] = true, ["::1"] = true }': f'{{ ["{WEBMAIL}"] = true }}',
     }
-    with dovecot_that_asks(NO_GATE, from_webmail="127.0.0.0/8", script=script, more=more) as made:
+    with dovecot_that_asks(
+        NO_GATE,
+        passdbs=PASSDBS + FROM_PHONES,
+        from_webmail=f"{WEBMAIL}/32",
+        script=script,
+        more=more,
+    ) as made:
         yield made
 
 

@@ -17,7 +17,7 @@ from countermand.config import Settings, load
 from countermand.project.findings import Finding, State
 from countermand.project.front_checkup import Fronts, examine_fronts
 from lab import mailbox
-from lab.dovecot import ASKS_ANOTHER_FIRST, PASSDBS, Dovecot, dovecot_that_asks
+from lab.dovecot import ASKS_ANOTHER_FIRST, FROM_PHONES, PASSDBS, Dovecot, dovecot_that_asks
 from lab.gates import OddGate, odd_gate
 from lab.ground import HERE, Server, held_port, until
 from lab.nginx import FAIL_STATIC, address, nginx_that_asks
@@ -28,7 +28,7 @@ OFFICE, ABROAD = "127.0.0.9", "127.0.0.8"
 NO = "Mail is paused on this device."
 _PASSWORD = "d29yZDp3b3Jk"  # as a Basic header carries it
 NO_GROUPS = {"is_limited": "is_of_no_group"}  # a script from before groups were limited
-OPEN_TO_ALL = PASSDBS.replace("allow_nets={from_webmail} ", "")
+OPEN_TO_ALL = PASSDBS + FROM_PHONES
 
 
 @pytest.fixture(scope="module")
