@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from countermand.project.front_files import Around, Kind, faults, kind_of
+from countermand.project.front_faults import Around
+from countermand.project.front_files import Kind, faults, kind_of
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 LUA = "/etc/dovecot/device-passwords.lua"
@@ -34,11 +35,50 @@ passdb passwd-file {{
   passwd_file_path = /etc/dovecot/users
   fields {{
     allow_nets = 127.0.0.1/32
-    nodelay = y
+    user_device = webmail
   }}
+  result_success = continue-ok
+}}
+passdb right-password {{
+  driver = static
+  fields {{
+    nodelay = y
+    nopassword = y
+  }}
+  skip = unauthenticated
 }}
 """
 )
+# What Dovecot 2.4 prints of the same questions.
+AS_PRINTED_BY_24 = (
+    DOVECOT_24.partition("auth_policy_server_url")[0]
+    + """
+auth_policy {
+  check_after_auth = yes
+  check_before_auth = no
+  hash_nonce = # hidden, use -P to show it
+  reject_on_fail = no
+  report_after_auth = no
+  request_attributes {
+    device = %{passdb:user_device | default('')}
+    login = %{requested_username}
+    mechanism = %{mechanism}
+  }
+  server_api_header = Authorization: Bearer a-token-for-the-tests
+  server_url = http://127.0.0.1:8481/policy
+  http_client_request_absolute_timeout = 2s
+}
+"""
+    + DOVECOT_24[DOVECOT_24.index("\npassdb lua") :]
+)
+# As long as main passwords are limited group by group.
+FROM_PHONES = """
+passdb {
+  driver = passwd-file
+  args = username_format=%u /etc/dovecot/users
+  override_fields = nodelay=y
+}
+"""
 PROTECTED = """
     location = /Microsoft-Server-ActiveSync {
         auth_request /countermand-question;
@@ -84,9 +124,10 @@ def test_what_is_shipped_is_well(kind: Kind) -> None:
     assert found(WELL[kind]) == ""
 
 
-def test_what_is_shipped_for_the_newer_dovecot_is_well() -> None:
-    assert kind_of(DOVECOT_24) is Kind.DOVECOT
-    assert found(DOVECOT_24) == ""
+@pytest.mark.parametrize("text", [DOVECOT_24, AS_PRINTED_BY_24], ids=["written", "printed"])
+def test_what_is_shipped_for_the_newer_dovecot_is_well(text: str) -> None:
+    assert kind_of(text) is Kind.DOVECOT
+    assert found(text) == ""
 
 
 def changed(text: str, before: str, after: str) -> str:
@@ -105,6 +146,8 @@ def changed(text: str, before: str, after: str) -> str:
         ("device=%{passdb:user_device}", "", "which device asks"),
         ("auth_policy_server_url", "#auth_policy_server_url", "asks no gate"),
         ("allow_nets=127.0.0.1/32 ", "", "good from everywhere"),
+        ("allow_nets=127.0.0.1/32 ", "", "counts as the webmail's"),
+        (" mechanism=%m", "", "OAuth is not counted"),
         (" nodelay=y", "", "slows down everybody"),
         ("blocking=yes", "blocking=yes cache_key=%u", "remembers a wrong device password"),
     ],
@@ -115,6 +158,27 @@ def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str
     assert sentence in found(changed(DOVECOT, before, after), lua=lua)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("reject_on_fail = no", "reject_on_fail = yes", "lets nobody in"),
+        ("absolute_timeout = 2s", "absolute_timeout = 9s", "waits 9000 ms"),
+        ("check_before_auth = no", "check_before_auth = yes", "more or less often"),
+        ("device = %{passdb:user_device | default('')}", "", "which device asks"),
+        ("mechanism = %{mechanism}", "", "OAuth is not counted"),
+        ("server_url = http://127.0.0.1:8481/policy", "", "asks no gate"),
+        ("nodelay = y", "", "slows down everybody"),
+        ("skip = unauthenticated", "", "guesses passwords is not slowed down"),
+        ("user_device = webmail", "nodelay = y", "guesses passwords is not slowed down"),
+        ("allow_nets = 127.0.0.1/32", "", "counts as the webmail's"),
+    ],
+)
+def test_each_fault_that_a_newer_dovecot_prints_is_named(
+    before: str, after: str, sentence: str
+) -> None:
+    assert sentence in found(changed(AS_PRINTED_BY_24, before, after))
+
+
 def test_a_script_without_nodelay_is_named() -> None:
     lua = changed(SCRIPTS[LUA], ', nodelay = "y"', "")
     assert "nodelay" in lua  # in a comment
@@ -123,15 +187,13 @@ def test_a_script_without_nodelay_is_named() -> None:
 
 
 def test_where_main_passwords_are_limited_group_by_group_nothing_is_wrong() -> None:
-    without_nets = changed(DOVECOT, "allow_nets=127.0.0.1/32 ", "")
+    whole = DOVECOT + FROM_PHONES
 
-    assert faults(without_nets, Around(scripts=SCRIPTS, limits_somebody=True)) == []
+    assert faults(whole, Around(scripts=SCRIPTS, limits_somebody=True)) == []
 
 
 def test_before_the_first_group_is_limited_it_is_said_and_no_mistake() -> None:
-    without_nets = changed(DOVECOT, "allow_nets=127.0.0.1/32 ", "")
-
-    [said] = faults(without_nets, Around(scripts=SCRIPTS))
+    [said] = faults(DOVECOT + FROM_PHONES, Around(scripts=SCRIPTS))
 
     assert "is limited yet" in said.sentence
     assert said.may_wait
@@ -175,11 +237,27 @@ def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
         ("proxy_read_timeout 1s;", "proxy_read_timeout 1m;", "60000 ms"),
         ("error_page 500 = @active-sync;", "", "something else listens"),
         ("$http_x_remote_user|", "$http_x_remote_user|$args|", "one in the cache"),
+        ("|$http_x_original_uri", "|$query_string", "one in the cache"),
+        ("$http_x_remote_user|", "", "Several people or devices are one"),
+        ("|$http_x_original_uri", "|$uri", "Several people or devices are one"),
+        ("204 403 59s", "204 403 10m", "lasts longer than a minute"),
+        (
+            "proxy_cache countermand;",
+            "proxy_cache countermand; proxy_cache_use_stale error;",
+            "lasts longer than a minute",
+        ),
+        ("proxy_cache_bypass 1;", "", "a take-back is felt late"),
         ("auth_request /countermand-question;", "", "asks no gate"),
     ],
 )
 def test_each_fault_of_an_nginx_is_named(before: str, after: str, sentence: str) -> None:
     assert sentence in found(changed(NGINX, before, after))
+
+
+def test_a_cache_of_other_things_is_none_of_our_business() -> None:
+    others = "server { listen 8080; proxy_cache pictures; proxy_cache_key $uri$is_args$args; } }"
+
+    assert found(NGINX.removesuffix("}") + others) == ""
 
 
 def test_an_nginx_that_hands_passwords_on_is_named() -> None:

@@ -17,12 +17,14 @@ from typing import Final
 from countermand.config import Settings
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
-from countermand.project.front_files import Around, Kind, faults, kind_of
+from countermand.project.front_faults import Around
+from countermand.project.front_files import Kind, faults, kind_of
 from countermand.project.front_probes import probe
 
 _PATIENCE_S: Final = 10
 _LARGEST_FILE: Final = 1024 * 1024
-_OURS: Final = ("auth_policy_server_url", "countermand")
+# Dovecot 2.4 prints the first of these as a block.
+_OURS: Final = ("auth_policy_server_url", "auth_policy {", "countermand")
 _SCRIPT: Final = re.compile(r"(?:file|lua_file)\s*=\s*([^\s]+\.lua)")
 _PRINTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.DOVECOT: ("doveconf", "-n"),

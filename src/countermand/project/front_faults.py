@@ -1,0 +1,79 @@
+"""What is found in the configuration of a mail server, and the blocks that one consists of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+LONGEST_WAIT_MS: Final = 2000
+_LUA_COMMENT: Final = re.compile(r"--[^\n]*")
+_DURATION: Final = re.compile(r"(\d+)\s*(ms|msecs?|s|secs?|m|mins?|h|hours?)?")
+_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a configuration says and should not, and what to write instead.
+
+    `may_wait` says that it is a step on the way, not a mistake.
+    """
+
+    sentence: str
+    remedy: str
+    may_wait: bool = False
+
+
+@dataclass(slots=True)
+class Block:
+    """One block of a configuration: its words, its settings, and the blocks in it."""
+
+    words: tuple[str, ...] = ()
+    settings: list[tuple[str, str]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the last value of a setting."""
+        return next((value for key, value in reversed(self.settings) if key == name), default)
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a setting."""
+        return [value for key, value in self.settings if key == name]
+
+    def named(self, word: str) -> list[Block]:
+        """Return the blocks directly inside that begin with this word."""
+        return [each for each in self.blocks if each.words[:1] == (word,)]
+
+    def walk(self) -> Iterator[Block]:
+        """Yield every block inside, at any depth."""
+        for each in self.blocks:
+            yield each
+            yield from each.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What belongs to a configuration: the texts of its scripts by path, and all of its files.
+
+    `passes_on` says that the gate puts Dovecot's questions to another policy server first,
+    `limits_somebody` that some main passwords are good at the webmail alone by now.
+    """
+
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    files: str = ""
+    passes_on: bool = False
+    limits_somebody: bool = False
+
+    def code(self, path: str) -> str:
+        """Return what a script says without its comments."""
+        return _LUA_COMMENT.sub("", self.scripts.get(path, ""))
+
+
+def milliseconds(text: str, *, bare: str = "s") -> int | None:
+    """Read a duration as mail servers write one (`bare`: what a number alone means), or nothing."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        return None
+    unit = found[2] or bare
+    return int(found[1]) * _MS["ms" if unit.startswith("ms") else unit[0]]

@@ -1,0 +1,155 @@
+"""What an nginx's configuration says about the gate: doors, the question, what is remembered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from countermand.i18n import gettext as _
+from countermand.project.front_faults import LONGEST_WAIT_MS, Block, Fault, milliseconds
+
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|[^\s{};"\']+')
+_IN_TROUBLE: Final = ("500", "502", "504")
+# Empty in the question of auth_request, which is where keys are made of them.
+_EMPTY_THERE: Final = re.compile(r"\$\{?(?:args|query_string)\b")
+_PERSON: Final = re.compile(r"\$\{?(?:remote_user|http_x_remote_user)\b")
+_REQUEST: Final = re.compile(r"\$\{?(?:request_uri|http_x_original_uri)\b")
+_LONGEST_MEMORY_MS: Final = 60_000
+_LONGEST_USE_MS: Final = 1_000
+
+
+def nginx_faults(text: str) -> Iterator[Fault]:
+    """Yield what is wrong in what `nginx -T` printed, or in a file."""
+    top = _read(text)
+    blocks = list(top.walk())
+    places = [each for each in blocks if each.words[:1] == ("location",)]
+    asking = [each for each in places if _asks(each)]
+    if not asking:
+        yield Fault(
+            _("nginx asks no gate."),
+            _("Take over the files of deploy/nginx, and the lines of its README."),
+        )
+        return
+    yield from _doors(places, asking)
+    names = {place.get("auth_request") for place in asking}
+    questions = [each for each in places if each.words[-1] in names]
+    for each in questions:
+        yield from _question(each)
+    for each in (*questions, *_between(questions, blocks)):
+        yield from _memory(each)
+
+
+def _read(text: str) -> Block:
+    plain = "\n".join(
+        line.partition(" #")[0] for line in text.splitlines() if line.strip()[:1] != "#"
+    )
+    top = Block()
+    stack = [top]
+    words: list[str] = []
+    for word in _WORD.findall(plain):
+        if word == "{":
+            inner = Block(words=tuple(words))
+            stack[-1].blocks.append(inner)
+            stack.append(inner)
+        elif word == "}":
+            if len(stack) > 1:
+                stack.pop()
+        elif word == ";":
+            if words:
+                stack[-1].settings.append((words[0], " ".join(words[1:])))
+        else:
+            words.append(word)
+            continue
+        words = []
+    return top
+
+
+def _asks(place: Block) -> bool:
+    return place.get("auth_request", "off") != "off"
+
+
+def _doors(places: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fault]:
+    for each in places:
+        name = " ".join(each.words)
+        if "Microsoft-Server-ActiveSync" in name and not _asks(each):
+            yield Fault(
+                _("ActiveSync is reached without a question ({place}).").format(place=name),
+                _("Put auth_request into this location."),
+            )
+    lacking = [
+        " ".join(each.words)
+        for each in asking
+        if not any("500" in value.split()[:-1] for value in each.all("error_page"))
+    ]
+    if lacking:
+        yield Fault(
+            _(
+                "Phones get 500 when something else listens where the gate should be: {places}."
+            ).format(places=", ".join(lacking)),
+            _("Put error_page 500 into the location that asks; deploy/README.md shows it."),
+        )
+
+
+def _question(place: Block) -> Iterator[Fault]:
+    caught = {status for value in place.all("error_page") for status in value.split()[:-1]}
+    if place.get("proxy_intercept_errors", "off") != "on" or not caught.issuperset(_IN_TROUBLE):
+        yield Fault(
+            _("Phones get 500 when the gate does not answer or is in trouble."),
+            _("Take over countermand-doors.conf whole; every status but 403 lets people in there."),
+        )
+    sent = dict(value.partition(" ")[::2] for value in place.all("proxy_set_header"))
+    if "Authorization" not in sent:
+        hands_on = place.get("proxy_pass_request_headers", "on") == "on"
+        yield Fault(
+            _("The password of every phone goes to the gate.")
+            if hands_on
+            else _(
+                "The question carries no token: the gate does not answer it, and all are let in."
+            ),
+            _("Set the header Authorization to the gate's token in the question."),
+        )
+    wait = milliseconds(place.get("proxy_read_timeout", "60s"))
+    if wait is not None and wait > LONGEST_WAIT_MS:
+        yield Fault(
+            _("A phone waits {wait} ms for a gate that does not answer.").format(wait=wait),
+            _("Set {name} to {value}.").format(name="proxy_read_timeout", value="1s"),
+        )
+
+
+def _between(questions: Sequence[Block], blocks: Sequence[Block]) -> Iterator[Block]:
+    """Yield the servers of this nginx that stand between the question and the gate."""
+    asked = {urlsplit(each.get("proxy_pass")).netloc for each in questions}
+    for each in blocks:
+        if each.words[:1] == ("upstream",) and each.words[-1] in asked:
+            asked |= {server.split()[0] for server in each.all("server")}
+    for each in blocks:
+        if each.words == ("server",) and asked & {at.split()[0] for at in each.all("listen")}:
+            yield each
+
+
+def _memory(place: Block) -> Iterator[Fault]:
+    """Yield what is wrong with a cache of the gate's answers, if this block has one."""
+    lines = [pair for each in (place, *place.walk()) for pair in each.settings]
+    said = dict(lines)
+    if said.get("proxy_cache", "off") == "off":
+        return
+    key = said.get("proxy_cache_key", "")
+    whole = _("Use the whole request in proxy_cache_key, as deploy/nginx does.")
+    if _EMPTY_THERE.search(key):
+        yield Fault(_("All devices of a person are one in the cache: $args is empty there."), whole)
+    elif not (_PERSON.search(key) and _REQUEST.search(key)):
+        yield Fault(_("Several people or devices are one in the cache."), whole)
+    kept = [milliseconds(value.split()[-1]) for name, value in lines if name == "proxy_cache_valid"]
+    longest = max((each for each in kept if each is not None), default=0)
+    cure = _("Take over countermand-gate-cached.conf whole.")
+    if longest > _LONGEST_MEMORY_MS or said.get("proxy_cache_use_stale", "off") != "off":
+        yield Fault(
+            _("A remembered refusal lasts longer than a minute after the gate's last word."), cure
+        )
+    if longest > _LONGEST_USE_MS and not said.get("proxy_cache_bypass"):
+        yield Fault(
+            _("A remembered refusal is used while the gate answers: a take-back is felt late."),
+            cure,
+        )
