@@ -11,7 +11,7 @@ from countermand import config
 from countermand.clock import Clock, SystemClock, ToldClock, for_data
 from countermand.data_folder import DataFolder
 from countermand.domain.errors import CountermandError
-from countermand.gate import doors, log_lines
+from countermand.gate import doors, log_lines, table_trial
 from countermand.gate.answerer import Answerer
 from countermand.gate.bell import Bell
 from countermand.gate.counts import Counts
@@ -43,7 +43,10 @@ class Answering:
         self.fences.look(time.since_boot_ms())
         self.snapshot = folder.gate / "states.json"
         self._snapshot_shown: tuple[int, ...] = ()
-        self.table = Table(folder.gate / "table")
+        table = folder.gate / "table"
+        if table_trial.set_aside_if_unreadable(table):
+            self.counts.add("doubts", kind="table_unreadable")
+        self.table = Table(table)
         result = self.states.recall(self.snapshot)
         if result is not None:
             self.counts.add("states_received", outcome=f"from_disk_{result.value}")

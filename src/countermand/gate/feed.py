@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import lmdb
 import psycopg
 
 from countermand.gate import feed_rows, log_lines
@@ -193,7 +194,13 @@ class EntriesFollower(Follower):
             # Each batch is put on the disk, where its entries lie far apart: all at once is less.
             self._read_all(connection, why="many entries changed")
             return
-        self._read_above(connection)
+        try:
+            self._read_above(connection)
+        except lmdb.Error as error:
+            # Pages that the disk has spoiled: written anew they are sound, and nothing is missing.
+            self._source.counts.add("doubts", kind="table_damaged")
+            self._read_all(connection, why=f"the table is damaged: {error}")
+            return
         gap = self._table.place().version < head
         if gap or self._tally_is_due():
             self._tallied_at_ms = self._time.since_boot_ms()

@@ -227,7 +227,7 @@ class OrderStates:
         """Take over what `remember` wrote, None if there is nothing.
 
         On the same start of the machine it is good as long as it was; after another start only
-        the time of day can tell, and a doubt opens.
+        the time of day can tell, and a doubt opens. What cannot be read is no state.
         """
         try:
             raw = read_json(path)
@@ -236,7 +236,7 @@ class OrderStates:
             arrived = _signed_set(raw)
             kept_until_ms = int(raw["good_until_ms"])
             same_start = raw["boot_id"] == self._time.boot_id() != ""
-        except (FileDamaged, KeyError, TypeError, ValueError, NotBase64):
+        except (FileDamaged, OSError, KeyError, TypeError, ValueError, NotBase64):
             return Received.NOT_UNDERSTOOD
         result = self.receive(arrived, at_once=False)
         if same_start and self._states is not None:

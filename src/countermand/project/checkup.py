@@ -9,7 +9,6 @@ import os
 import socket
 import stat
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from countermand.i18n import language_in_use, told
 from countermand.project import installation, ports, postgres_home, sweep_note
 from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
+from countermand.project.gate_checkup import examine_gates
 from countermand.stop import fence
 
 _PATIENCE_S: Final = 3.0
@@ -47,7 +47,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),
-        "gates": lambda: _gates(settings),
+        "gates": lambda: examine_gates(settings),
         "lookup": lambda: _lookup(settings),
     }
     for name, check in checks.items():
@@ -229,24 +229,6 @@ def _relay(settings: Settings) -> Finding:
             _("Look whether it runs, or mend the setting COUNTERMAND_RELAY."),
         )
     return Finding("relay", State.GOOD, _("{relay} answers.").format(relay=settings.relay))
-
-
-def _gates(settings: Settings) -> Finding:
-    if not settings.gates:
-        return Finding("gates", State.NOTE, _("No mail gate is known."))
-    for url in settings.gates:
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=_PATIENCE_S).close()  # noqa: S310
-        except OSError:
-            return Finding(
-                "gates",
-                State.BAD,
-                _("The mail gate at {url} does not answer.").format(url=url),
-                _("Look whether it runs; its log says why it ended."),
-            )
-    return Finding(
-        "gates", State.GOOD, _("All answer: {urls}").format(urls=" ".join(settings.gates))
-    )
 
 
 def _lookup(settings: Settings) -> Finding:

@@ -164,6 +164,43 @@ def test_what_a_gate_knew_it_knows_after_a_kill_without_any_database(
         again.until("open", lambda: not again.is_paused("phone-7f3a"))
 
 
+def shown(gate: RunningGate) -> str:
+    return gate.ask("GET", "/metrics", control=True)[1].decode()
+
+
+def test_a_table_that_lost_its_end_opens_is_counted_and_is_filled_anew(
+    gate: RunningGate, folder: DataFolder
+) -> None:
+    gate.kill()
+    table = folder.gate / "table" / "data.mdb"
+    table.write_bytes(table.read_bytes()[: 3 * 4096])
+
+    with running_gate(folder) as cut_off:
+        assert cut_off.active_sync(PHONE) == 204
+        assert 'doubts_total{kind="table_unreadable"} 1' in shown(cut_off)
+    with running_gate(folder, database_url=database_url()) as again:
+        again.until("shut", lambda: again.active_sync(PHONE) == 403)
+
+
+@pytest.mark.parametrize("spoil", ["text", "a folder"])
+def test_states_that_cannot_be_read_open_are_counted_and_come_again(
+    gate: RunningGate, folder: DataFolder, spoil: str
+) -> None:
+    gate.until("known", lambda: gate.control("GET", "/ready")[1]["follows_states"])
+    gate.kill()
+    states = folder.gate / "states.json"
+    states.unlink()
+    states.mkdir() if spoil == "a folder" else states.write_text("{no")
+
+    with running_gate(folder) as cut_off:
+        assert cut_off.active_sync(PHONE) == 204
+        outcome = 'states_received_total{outcome="from_disk_not_understood"}'
+        assert outcome in shown(cut_off)
+        assert cut_off.control("GET", "/ready")[1]["states_good_for_s"] == 0
+    with running_gate(folder, database_url=database_url()) as again:
+        again.until("shut", lambda: again.active_sync(PHONE) == 403)
+
+
 def test_a_stop_on_disk_is_read_before_the_first_answer(
     gate: RunningGate, folder: DataFolder
 ) -> None:

@@ -1,10 +1,11 @@
 """Reading all entries at once says the same as reading them one change after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import psycopg
 import pytest
 from django.db import connection
@@ -17,6 +18,9 @@ from countermand.enforcement.actions import DoorFacts, compile_entries
 from countermand.enforcement.models import DoorEntry, FeedHead
 from countermand.enforcement.queries import facts_of
 from countermand.gate import feed_rows
+from countermand.gate.counts import Counts
+from countermand.gate.feed import EntriesFollower, Source
+from countermand.gate.machine_time import ThisMachine
 from countermand.gate.table import FeedRow, Table
 from tests.apps.gate.test_gate_process import database_url
 from tests.gate_world import ASHA, ORDER, door, make_folder, now, publisher
@@ -144,3 +148,24 @@ def test_how_many_wait_is_counted_up_to_a_bound(entries: None) -> None:
 
 def _all(rows: list[FeedRow | None]) -> list[FeedRow]:
     return [each for each in rows if each is not None]
+
+
+class SpoiltTable(Table):
+    """A table whose pages the disk has spoiled: nothing can be changed in it."""
+
+    def apply(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
+        del rows, version, row_id
+        raise lmdb.CorruptedError("Located page was wrong type")
+
+
+def test_a_damaged_table_is_read_anew_and_counted(entries: None, tmp_path: Path) -> None:
+    counts, table = Counts(), SpoiltTable(tmp_path / "table")
+    source = Source(url=database_url, poll_s=1.0, counts=counts)
+    follower = EntriesFollower(source, table=table, time=ThisMachine())
+
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        follower.look(connection)
+
+    assert table.place().count == 7
+    assert counts.get("doubts", kind="table_damaged") == 1
+    table.close()

@@ -1,8 +1,12 @@
 """The doctor names what is not well, and changes nothing."""
 
+import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,7 @@ from countermand import config
 from countermand.data_folder import DataFolder
 from countermand.project import installation, sweep_note
 from countermand.project.checkup import examine
-from countermand.project.findings import State
+from countermand.project.findings import Finding, State
 
 
 def bad(data: Path, **environ: str) -> dict[str, str]:
@@ -74,3 +78,78 @@ def test_a_worker_that_stands_still_is_named(folder: DataFolder) -> None:
     os.utime(folder.run / "worker.swept", (long_ago, long_ago))
 
     assert "no door closes" in bad(folder.path)["worker"]
+
+
+WELL = {
+    "states_sequence": 7,
+    "states_good_for_s": 800.0,
+    "states_age_s": 20.0,
+}
+
+
+@contextmanager
+def gate_that_says(ready: object, metrics: str = "") -> Iterator[str]:
+    answers = {"/ready": json.dumps(ready).encode(), "/metrics": metrics.encode()}
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answers[self.path])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def said_of_gates(folder: DataFolder, *gates: str) -> Finding:
+    environ = {"COUNTERMAND_DATA": str(folder.path), "COUNTERMAND_GATES": ",".join(gates)}
+    [found] = [each for each in examine(config.load(environ), environ) if each.name == "gates"]
+    return found
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("changed", "state", "words"),
+    [
+        ({}, State.GOOD, "All answer"),
+        ({"states_good_for_s": 0.0}, State.BAD, "too old: it refuses nobody"),
+        ({"states_age_s": 400.2}, State.BAD, "heard nothing of orders for 400 s"),
+        ({"states_sequence": 0, "states_good_for_s": 0.0}, State.GOOD, "All answer"),
+    ],
+)
+def test_a_gate_that_may_refuse_nobody_is_named(
+    folder: DataFolder, changed: dict[str, object], state: State, words: str
+) -> None:
+    with gate_that_says(WELL) as well, gate_that_says(WELL | changed) as other:
+        found = said_of_gates(folder, well, other)
+
+    assert found.state is state
+    assert words in found.sentence
+    assert other in found.sentence
+
+
+@pytest.mark.enable_socket
+def test_a_gate_that_is_gone_or_none_is_named(folder: DataFolder) -> None:
+    assert "does not answer" in said_of_gates(folder, "http://127.0.0.1:1").sentence
+    with gate_that_says([]) as none:
+        assert "does not answer" in said_of_gates(folder, none).sentence
+
+
+@pytest.mark.enable_socket
+def test_what_a_gate_doubted_is_shown_in_words(folder: DataFolder) -> None:
+    metrics = (
+        'countermand_gate_doubts_total{kind="table_unreadable"} 1\n'
+        'countermand_gate_doubts_total{kind="stranger"} 12\n'
+        'countermand_gate_doubts_total{kind="fault"} 0\n'
+    )
+    with gate_that_says(WELL, metrics) as doubting:
+        found = said_of_gates(folder, doubting)
+
+    assert found.state is State.NOTE
+    assert "could not be read (1); questions without the right token (12)" in found.sentence
+    assert "fault" not in found.sentence

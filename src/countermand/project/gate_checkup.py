@@ -1,0 +1,101 @@
+"""What the doctor says about gates: whether each answers, may refuse at all, and what it doubted.
+
+Every doubt of a gate opens a door, so nobody is kept out by one, and nobody would notice either.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from countermand.config import Settings
+from countermand.domain.errors import gettext_noop
+from countermand.i18n import gettext as _
+from countermand.project.findings import Finding, State
+
+_PATIENCE_S: Final = 3.0
+_LONGEST_SILENCE_S: Final = 120.0  # orders are told every half minute
+_NAME: Final = "gates"
+_DOUBTS: Final = re.compile(
+    r'^countermand_gate_doubts_total\{kind="(\w+)"\} ([1-9]\d*)$', re.MULTILINE
+)
+_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "table_unreadable": gettext_noop("what it had kept of doors could not be read"),
+        "table_damaged": gettext_noop("what it had kept of doors was damaged"),
+        "seal_broken": gettext_noop("somebody else had changed what is known of a door"),
+        "entry_not_understood": gettext_noop("the database holds an entry that nobody understands"),
+        "fault": gettext_noop("a fault of the gate itself"),
+        "stranger": gettext_noop("questions without the right token"),
+        "question_not_understood": gettext_noop("questions that are none"),
+        "question_too_long": gettext_noop("questions that are too long"),
+    }
+)
+
+
+def examine_gates(settings: Settings) -> Finding:
+    """Ask every gate; return the worst of what is found."""
+    if not settings.gates:
+        return Finding(_NAME, State.NOTE, _("No mail gate is known."))
+    found = [each for url in settings.gates for each in _examine(url)]
+    worst = (each for state in (State.BAD, State.NOTE) for each in found if each.state is state)
+    urls = " ".join(settings.gates)
+    return next(worst, Finding(_NAME, State.GOOD, _("All answer: {urls}").format(urls=urls)))
+
+
+def _examine(url: str) -> Iterator[Finding]:
+    try:
+        ready, metrics = json.loads(_text(f"{url}/ready")), _text(f"{url}/metrics")
+        yield from _situation(url, ready)
+    except (OSError, ValueError, KeyError, TypeError):
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _("The mail gate at {url} does not answer.").format(url=url),
+            _("Look whether it runs; its log says why it ended."),
+        )
+        return
+    doubts = [
+        f"{_(_WORDS[kind]) if kind in _WORDS else kind} ({count})"
+        for kind, count in _DOUBTS.findall(metrics)
+    ]
+    if doubts:
+        sentence = _("The mail gate at {url} has let people in because of doubts: {doubts}.")
+        yield Finding(
+            _NAME,
+            State.NOTE,
+            sentence.format(url=url, doubts="; ".join(doubts)),
+            _("docs/reference/gate.md says what each of them means; its log says when."),
+        )
+
+
+def _situation(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
+    if not ready["states_sequence"]:  # one that has just begun
+        return
+    if ready["states_good_for_s"] <= 0:
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _("What the mail gate at {url} knows of orders is too old: it refuses nobody.").format(
+                url=url
+            ),
+            _("Look whether the worker runs, and whether the gate reaches the database."),
+        )
+    elif ready["states_age_s"] > _LONGEST_SILENCE_S:
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _("The mail gate at {url} has heard nothing of orders for {seconds} s.").format(
+                url=url, seconds=round(ready["states_age_s"])
+            ),
+            _("Look whether the worker runs, and whether the gate reaches the database."),
+        )
+
+
+def _text(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:  # noqa: S310 - our own gate
+        return str(answer.read().decode("utf-8", "replace"))
