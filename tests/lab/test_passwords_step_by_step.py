@@ -4,6 +4,8 @@ Countermand as `up` starts it writes what a real Dovecot reads, and asks it to e
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -59,8 +61,11 @@ class Site:
 DOVECOTS = {"2.3": dovecot_that_asks, "2.4": dovecot24_that_asks}
 
 
-# One in a process: the command line stays with the database that it saw first. Both passed alone.
-@pytest.fixture(params=[os.environ.get("COUNTERMAND_LAB_DOVECOT", "2.4")])
+# One in a process: the command line stays with the database that it saw first.
+WHICH = "COUNTERMAND_LAB_DOVECOT"
+
+
+@pytest.fixture(params=[os.environ.get(WHICH, "2.4")])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with ExitStack() as stack:
         nobody = stack.enter_context(held_port())
@@ -146,3 +151,19 @@ def test_nobody_is_locked_out_on_the_way_and_a_revoked_password_ends_its_session
             site.stage.await_sweep()
             assert mailbox.is_open(later)
         assert mailbox.is_open(colleague)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(WHICH in os.environ, reason="this is the other process")
+def test_the_same_holds_under_dovecot_23() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "--timeout=900", __file__]
+    ended = subprocess.run(
+        command,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, WHICH: "2.3"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    assert ended.returncode == 0, ended.stdout[-3000:]

@@ -259,7 +259,9 @@ def _say(stop: Stop, pressed: Pressed) -> None:
     for gate in pressed.gates:
         if not gate.acknowledged:
             line = _("Not reached: {url}; mail is open there by {at} at the latest.")
-            _tell(line.format(url=gate.url, at=_latest(stop).strftime("%Y-%m-%d %H:%M UTC")))
+            # Told to the minute, and never a second too early.
+            latest = _latest(stop) + timedelta(minutes=1)
+            _tell(line.format(url=gate.url, at=latest.strftime("%Y-%m-%d %H:%M UTC")))
     sys.stdout.flush()
 
 

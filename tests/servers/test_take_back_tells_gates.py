@@ -1,0 +1,124 @@
+"""`take-back` with the database down tells every gate that is named, and says which one knows.
+
+Two gates run with folders of their own, as on other machines; a third is dead. Phones read mail
+through the real nginx before each.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from countermand.cli import stop_verbs, stop_words
+from countermand.data_folder import DataFolder
+from countermand.stop import register
+from countermand.stop.register import KnownActor, KnownOrder, Register
+from lab.gates import ORDER, Entry, RealGate, all_that_shuts, real_gate
+from lab.ground import HERE, TOKEN, Server, held_port
+from lab.nginx import address, nginx_that_asks
+from lab.people import ASHA, PHONE
+from lab.phone import Phone
+from tests.servers.test_stop_verbs import token_hash
+
+VALID_FOR = timedelta(minutes=15)
+
+
+@dataclass
+class Site:
+    """Gates that run, an nginx before each, a gate that does not answer, and where one stops."""
+
+    gates: list[RealGate]
+    fronts: list[Server]
+    dead: str
+    folder: DataFolder
+
+    def statuses(self) -> list[int]:
+        return [
+            Phone(address(front), ASHA.login, ASHA.password, PHONE).folder_sync().status
+            for front in self.fronts
+        ]
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"http://{HERE}:{gate.control_port}" for gate in self.gates]
+
+    def take_back(self, *more: str) -> int:
+        environ = {
+            "COUNTERMAND_DATA": str(self.folder.path),
+            "COUNTERMAND_TOKEN": "token-of-operator",
+            "COUNTERMAND_GATES": ",".join([*self.urls, self.dead]),
+            "COUNTERMAND_GATE_TOKEN": TOKEN,
+            "DATABASE_URL": f"postgresql://nobody@{HERE}:1/nowhere",
+        }
+        return stop_verbs.run(["take-back", ORDER, "--because", "mistake", *more], environ)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    folder = DataFolder(tmp_path)
+    for each in (folder.fences, folder.senders, folder.stop):
+        each.mkdir(parents=True)
+    operator = KnownActor(person_id=1, name="Operator", roles=("operator",))
+    known = Register(
+        orders={ORDER: KnownOrder(epoch=1, phase="enforcing")},
+        tokens={token_hash("token-of-operator"): operator},
+    )
+    register.write(folder, known)
+    with ExitStack() as stack:
+        entry = Entry(ASHA.login, PHONE, all_that_shuts())
+        gates = [stack.enter_context(real_gate([entry])) for _ in range(2)]
+        fronts = [stack.enter_context(nginx_that_asks(gate.port)) for gate in gates]
+        dead = f"http://{HERE}:{stack.enter_context(held_port())}"
+        yield Site(gates, fronts, dead, folder)
+
+
+def test_every_gate_is_told_and_the_rest_is_named_with_a_time(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert site.statuses() == [403, 403]
+    pressed_at = datetime.now(UTC)  # noqa: TID251  (the command reads the real clock)
+
+    code = site.take_back()
+
+    assert site.statuses() == [200, 200]
+    said = capsys.readouterr().out
+    assert code == stop_words.NOT_PROVEN_YET
+    assert "Mail gates that know: 2 of 3." in said
+    for url in site.urls:
+        assert f"Knows: {url} (" in said
+    [line] = [line for line in said.splitlines() if site.dead in line]
+    named = re.fullmatch(r"Not reached: (\S+); mail is open there by (.+) UTC at the latest\.", line)
+    assert named is not None
+    latest = datetime.strptime(f"{named[2]}+0000", "%Y-%m-%d %H:%M%z")
+    # Not before what the gates were last told has expired.
+    assert pressed_at + VALID_FOR <= latest <= pressed_at + VALID_FOR * 2
+    assert "as soon as the database answers" in said
+
+
+def test_the_same_is_said_in_hindi_and_to_scripts(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.take_back("--lang", "hi")
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if site.dead in line]
+    assert "\u0900" <= line.strip()[0] <= "\u097f"
+    site.take_back("--json")
+    said = json.loads(capsys.readouterr().out)
+    assert {each["url"]: each["knows"] for each in said["gates"]} == {
+        **dict.fromkeys(site.urls, True),
+        site.dead: False,
+    }
+    assert datetime.fromisoformat(said["open_by_at_the_latest"]).tzinfo is not None
+
+
+def test_a_gate_that_was_dead_opens_when_it_is_back(site: Site) -> None:
+    site.gates[0].kill()
+
+    site.take_back()
+
+    assert site.statuses() == [200, 200]
