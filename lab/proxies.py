@@ -32,7 +32,10 @@ def program(name: str) -> str:
 
 @dataclass
 class Groupware:
-    """Something that says "mail", keeps what it got, and can be told to be in trouble."""
+    """Something that says "mail", keeps what it got, and can be told to be in trouble.
+
+    With a status of 0 it hangs up in the place of an answer.
+    """
 
     port: int = 0
     status: int = 200
@@ -46,6 +49,9 @@ class _Mail(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.groupware.got.append(f"{self.requestline}\n{self.headers}\n{content!r}")
+        if self.groupware.status == 0:
+            self.close_connection = True
+            return
         self.send_response(self.groupware.status)
         self.send_header("Content-Length", "4")
         self.end_headers()

@@ -176,3 +176,12 @@ def test_the_groupwares_own_troubles_stay_its_own(before_odd: Site, status: int)
 
     assert before_odd.raw("POST", "/Microsoft-Server-ActiveSync?Cmd=Sync")[0] == status
     assert len(before_odd.groupware.got) == 1
+
+
+def test_a_groupware_that_hangs_up_is_not_asked_twice(before_odd: Site) -> None:
+    before_odd.groupware.status = 0
+
+    said = before_odd.raw("POST", "/Microsoft-Server-ActiveSync?Cmd=SendMail", b"a letter")
+
+    assert said[0] in {502, 503}
+    assert len(before_odd.groupware.got) == 1  # or the letter would leave twice
