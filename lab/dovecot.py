@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import pwd
+import re
 import signal
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
@@ -218,6 +219,11 @@ def keyed_script(folder: Path | str) -> dict[str, str]:
         'folder = "/etc/dovecot/device-passwords"': f'folder = "{folder}/{PASSWORDS}"',
         '{ ["127.0.0.1"] = true, ["::1"] = true }': f'{{ ["{WEBMAIL}"] = true }}',
     }
+
+
+def with_commented_lines(recipe: str) -> str:
+    """Return a recipe with the settings that it has commented out, as somebody takes them in."""
+    return re.sub(r"^#(passdb|  \w|\}\})", r"\1", recipe, flags=re.MULTILINE)
 
 
 @contextmanager

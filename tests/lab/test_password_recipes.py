@@ -11,7 +11,7 @@ import pytest
 from countermand.connectors.doveadm.sessions import Doveadm
 from countermand.ports import Ended, OpenSession
 from lab import mailbox
-from lab.dovecot import ADMIN_KEY, Dovecot, dovecot_that_asks, recipe
+from lab.dovecot import ADMIN_KEY, Dovecot, dovecot_that_asks, recipe, with_commented_lines
 from lab.gates import Entry, OddGate, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, open_folder, until
 from lab.people import ASHA, LAPTOP, PHONE, RAVI
@@ -62,6 +62,28 @@ def test_beside_a_directory_devices_have_passwords_of_their_own(gate: RealGate) 
         assert outside.startswith("[AUTHENTICATIONFAILED]")
         # What stands in the file alone is no password of the directory.
         assert imap(dovecot, ASHA.login, ASHA.password, "127.0.0.7") != "OK"
+
+
+def test_beside_a_directory_main_passwords_are_told_apart_as_long_as_phones_use_them() -> None:
+    with ExitStack() as stack:
+        directory = stack.enter_context(slapd())
+        folder = stack.enter_context(open_folder("recipe"))
+        config = {"/etc/dovecot/dovecot-ldap.conf.ext": str(dovecot_ldap(folder, directory))}
+        passdbs = recipe("passdbs-ldap.conf", config)
+        odd = stack.enter_context(odd_gate())
+        dovecot = stack.enter_context(
+            dovecot_that_asks(odd.port, passdbs=with_commented_lines(passdbs))
+        )
+        main = f"in-the-directory-{ASHA.password}"
+        for address, word, device in (
+            (HERE, main, "webmail"),
+            (OUTSIDE, main, ""),
+            (OUTSIDE, ASHA.devices[PHONE], PHONE),
+        ):
+            odd.be(200, b'{"status":0}')
+            assert imap(dovecot, ASHA.login, word, address) == "OK"
+            assert f'"device":"{device}"' in odd.asked[0]
+        assert imap(dovecot, ASHA.login, "a guess", "127.0.0.7") != "OK"
 
 
 def test_with_a_dead_directory_device_passwords_are_good(gate: RealGate) -> None:

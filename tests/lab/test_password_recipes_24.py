@@ -13,9 +13,9 @@ from countermand.enforcement import password_files
 from countermand.enforcement.password_files import DeviceLine
 from countermand.ports import Ended, OpenSession
 from lab import mailbox
-from lab.dovecot import ADMIN_KEY, Dovecot, recipe
+from lab.dovecot import ADMIN_KEY, Dovecot, recipe, with_commented_lines
 from lab.dovecot24 import PASSDBS24, ROOT, dovecot24_that_asks
-from lab.gates import Entry, RealGate, all_that_shuts, real_gate
+from lab.gates import Entry, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, until
 from lab.people import ASHA, LAPTOP, PHONE, RAVI
 from lab.slapd import in_dovecot_24, slapd
@@ -58,6 +58,26 @@ def test_beside_a_directory_devices_have_passwords_of_their_own(gate: RealGate) 
         outside = imap(dovecot, ASHA.login, f"in-the-directory-{ASHA.password}", OUTSIDE)
         assert outside.startswith("[AUTHENTICATIONFAILED]")
         assert imap(dovecot, ASHA.login, ASHA.password, "127.0.0.7") != "OK"
+
+
+def test_beside_a_directory_main_passwords_are_told_apart_as_long_as_phones_use_them() -> None:
+    with ExitStack() as stack:
+        directory = stack.enter_context(slapd())
+        passdbs = recipe("passdbs-ldap.conf", in_dovecot_24(directory), of="2.4")
+        odd = stack.enter_context(odd_gate())
+        dovecot = stack.enter_context(
+            dovecot24_that_asks(odd.port, passdbs=with_commented_lines(passdbs))
+        )
+        main = f"in-the-directory-{ASHA.password}"
+        for address, word, device in (
+            (HERE, main, "webmail"),
+            (OUTSIDE, main, ""),
+            (OUTSIDE, ASHA.devices[PHONE], PHONE),
+        ):
+            odd.be(200, b'{"status":0}')
+            assert imap(dovecot, ASHA.login, word, address) == "OK"
+            assert f'"device":"{device}"' in odd.asked[0]
+        assert imap(dovecot, ASHA.login, "a guess", "127.0.0.7") != "OK"
 
 
 def test_with_a_dead_directory_device_passwords_are_good(gate: RealGate) -> None:
