@@ -159,6 +159,28 @@ class LosesAnswers(MemoryLedger):
         return answers
 
 
+class CountsDoubt(MemoryLedger):
+    """Knows how many mails were in doubt at the worst: permitted, and no answer recorded."""
+
+    most_in_doubt = 0
+
+    def exchange(
+        self,
+        *,
+        sender: str,
+        permits: Sequence[int],
+        replies: Sequence[Reply],
+        aborted: Sequence[int],
+        now: datetime,
+    ) -> Sequence[PermitAnswer]:
+        answers = MemoryLedger.exchange(
+            self, sender=sender, permits=permits, replies=replies, aborted=aborted, now=now
+        )
+        states = [each.row.state for each in self.notices.values()]
+        self.most_in_doubt = max(self.most_in_doubt, states.count(NoticeState.PERMITTED))
+        return answers
+
+
 def a_house(people: int, ledger: MemoryLedger | None = None) -> MemoryHouse:
     house = MemoryHouse(ledger)
     house.ledger.templates[1] = Template(1, "Notice", "Hello", "<p>Hello</p>")
@@ -203,6 +225,26 @@ def test_everybody_gets_exactly_one_mail(
 
             recipients = [line["to"] for line in post.record]
             assert sorted(recipients) == sorted(f"p{n}@example.org" for n in range(1, 21))
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("window", [1, 2, 8])
+@pytest.mark.parametrize("without", [frozenset(), frozenset({"PIPELINING"})])
+def test_no_commit_leaves_more_in_doubt_than_the_window_and_one(
+    tmp_path: Path, window: int, without: frozenset[str]
+) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, without=without) as post:
+            ledger = CountsDoubt(tick=time.monotonic)
+            post.house = a_house(30, ledger)
+            post.window = window
+            post.double.obey({"do": "defer", "to": "p7@example.org", "at": "dot", "times": 1})
+            post.double.obey({"do": "refuse", "to": "p9@example.org"})
+
+            await post.work_until(lambda: post.states().count(NoticeState.SENT) == 28)
+
+            assert 1 < ledger.most_in_doubt <= window + 1
 
     asyncio.run(story())
 

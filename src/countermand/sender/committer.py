@@ -56,8 +56,8 @@ class Committer:
     ) -> None:
         """Use `ledger` alone, and let a commit carry `most_permits` at most.
 
-        With half the connections in one commit, the other half works meanwhile; with all of them,
-        database and connections would only ever wait for each other.
+        With half of what connections may ask for in one commit, the other half is worked on
+        meanwhile; with all of it, database and connections would only ever wait for each other.
         """
         self._most_permits = most_permits
         self._ledger = ledger

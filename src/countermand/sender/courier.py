@@ -31,7 +31,7 @@ class Courier:
         window: int,
         permit_holds_s: float = PERMIT_HOLDS_S,
     ) -> None:
-        """Ask for at most `window` permits beyond the mail whose reply is awaited."""
+        """Let at most `window` + 1 mails wait between their permit and the relay's answer."""
         self._permit_holds_s = permit_holds_s
         self._name = name
         self._relay = relay

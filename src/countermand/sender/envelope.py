@@ -70,12 +70,13 @@ def _xtext(text: str) -> str:
 
 def answer_to_dot(notice_id: int, reply: ServerReply) -> Reply:
     """Return what is recorded of the relay's answer to a whole mail."""
+    text = reply.text
     if reply.code in OK:
-        queued = _QUEUE_ID.search(reply.text)
+        queued = _QUEUE_ID.search(text)
         queue_id = queued[1] if queued else None
-        return Reply(notice_id, ReplyKind.ACCEPTED, True, reply.text, queue_id)  # noqa: FBT003
+        return Reply(notice_id, ReplyKind.ACCEPTED, True, text, queue_id)  # noqa: FBT003
     kind = ReplyKind.DEFERRED if reply.code in _TRY_LATER else ReplyKind.REFUSED
-    return Reply(notice_id, kind, True, reply.text, None)  # noqa: FBT003
+    return Reply(notice_id, kind, True, text, None)  # noqa: FBT003
 
 
 def before_dot(notice_id: int, kind: ReplyKind, text: str) -> Reply:

@@ -252,7 +252,7 @@ def _claimed(found: pq.abc.PGresult, row: int) -> ClaimedNotice:
         _text(value(row, 4)),
         _text(value(row, 5)),
         int(value(row, 6) or b"0"),
-        json.loads(value(row, 7) or b"{}"),
+        json.loads(_text(value(row, 7)) or "{}"),
         _text(value(row, 8)),
         _text(value(row, 9)),
         _moment(value(row, 10) or b""),

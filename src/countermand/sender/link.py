@@ -293,7 +293,8 @@ class Link:
         """
         if not self._buffer:
             return False
-        *lines, rest = self._buffer.split(b"\n")
+        lines = self._buffer.split(b"\n")
+        rest = lines.pop()
         first = 0  # the first line of the reply that is being read
         why = "a reply without an end" if len(self._buffer) > _LONGEST_REPLY else ""
         for number, line in enumerate(lines, 1):
@@ -307,7 +308,7 @@ class Link:
                 if len(found) == most or code == GOING_DOWN:
                     most = len(found)
                     break
-        self._buffer = b"\n".join((*lines[first:], rest))
+        self._buffer = b"\n".join((*lines[first:], rest)) if first < len(lines) else rest
         if why:
             raise LinkLost(why)
         return len(found) == most

@@ -87,7 +87,7 @@ class SenderService:
             make_line(),
             sender=plan.name,
             now=now,
-            most_permits=max(1, plan.connections // 2),
+            most_permits=max(1, plan.connections * (plan.window + 1) // 2),
         )
         self._supply = Supply(
             make_line(),

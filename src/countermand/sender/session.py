@@ -1,13 +1,16 @@
 """One connection's work: body, permit, a look at the fence, and only then the dot.
 
-    write  . of mail n  +  MAIL RCPT DATA of mail n+1         one packet; the permit of n+1 is asked
-    hear   250 for n, 250 250 354 for n+1
+    write  . of mail n  +  MAIL RCPT DATA of mail n+1         one packet
+    hear   250 for n, 250 250 354 for n+1                     the permit of n+2 is asked
     write  the body of n+1, without the dot                   meanwhile its permit is committed
     wait   for the permit; look for an unasked 421; look at the fence; then the next such packet
 
 The body is never ended without a durable permit, and never once the order's fence can be seen.
-A connection whose mail may not be ended is cut off: a lone dot is never used to get out. After a
-kill at any instant at most (window + 1) mails of a connection are in doubt.
+A connection whose mail may not be ended is cut off: a lone dot is never used to get out.
+
+A permit is asked as soon as fewer than (window + 1) mails of this connection stand between asking
+and an answer of the relay. A commit that carries a permit carries every answer told before it was
+asked, so after a kill at any instant at most (window + 1) mails of a connection are in doubt.
 
 Mail after mail is worked on in the very turn of the event loop in which something came: a reply,
 a permit, room to write. Only where a flow of mails begins and ends is anything awaited.
@@ -19,6 +22,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from countermand.domain.delivery import Reply, ReplyKind
@@ -71,7 +75,7 @@ class Session:
         window: int,
         permit_holds_s: float,
     ) -> None:
-        """Ask for at most `window` permits beyond the mail whose reply is awaited."""
+        """Let at most `window` + 1 mails wait between their permit and the relay's answer."""
         self._link = link
         self._extensions = extensions
         self._is_pipelined = "PIPELINING" in extensions
@@ -202,6 +206,7 @@ class Session:
         self._supply.pace.hand_over(answer.queue_id)
         if reply.code == GOING_DOWN:
             raise SessionOver
+        self._ask_for_permits()
 
     def _judge_envelope(self) -> None:
         """Take the answers to the envelope: the relay waits for the body now, or it is refused."""
@@ -281,10 +286,13 @@ class Session:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - asked_s > self._permit_holds_s
 
     def _ask_for_permits(self) -> None:
-        if self._present is not None and self._window > 1:
-            self._fill_ahead(self._window - 1)
-        for in_hand in (self._present, *self._ahead):
-            if in_hand is not None and in_hand.asked_s is None:
+        """Ask for as many as leave (window + 1) mails in doubt, the unanswered one among them."""
+        if self._present is None:
+            return
+        most = self._window + (self._dotted is None)
+        self._fill_ahead(most - 1)
+        for in_hand in islice((self._present, *self._ahead), most):
+            if in_hand.asked_s is None:
                 in_hand.asked_s = time.clock_gettime(time.CLOCK_BOOTTIME)
                 self._ask_for_permit(in_hand)
 
