@@ -60,10 +60,11 @@ def untrue(
 ) -> list[tuple[str, str]]:
     """Return (address, sentence) for every sentence of a correction that is not true."""
     found: list[tuple[str, str]] = []
+    standing = _first_notices(mails, back.standing[0]) if back.standing else []
     for mail in mails:
         if mail.order_number != back.number or mail.kind != "correction":
             continue
-        world = _world(back, staff[mail.to], mail, mails, own)
+        world = _world(back, staff[mail.to], mail, standing, own)
         found += [(mail.to, bad) for bad in untrue_sentences(mail.body_text, mail.language, world)]
     return found
 
@@ -78,7 +79,7 @@ def _world(
     back: TakeBack,
     person: Staff,
     mail: AcceptedMail,
-    mails: list[AcceptedMail],
+    notices_of_standing: list[AcceptedMail],
     own: frozenset[str],
 ) -> World:
     in_force: dict[str, dict[str, datetime | None]] = {app: {} for app in back.apps}
@@ -87,7 +88,7 @@ def _world(
         number, apps, deadline = back.standing
         pausing = frozenset({number})
         own_deadline = _told_deadline(
-            number, mail.to, ZoneInfo(person.zone), mails
+            mail.to, ZoneInfo(person.zone), notices_of_standing
         ) or _own_deadline(deadline, person)
         for app in apps:
             in_force[app] = {number: own_deadline}
@@ -119,11 +120,12 @@ def _own_deadline(deadline: datetime, person: Staff) -> datetime:
     return datetime.combine(day, deadline.time(), tzinfo=zone)
 
 
-def _told_deadline(
-    number: str, address: str, zone: ZoneInfo, mails: list[AcceptedMail]
-) -> datetime | None:
-    """What the first notice of `number` told somebody who joined after everybody was told."""
-    notices = [m for m in mails if m.order_number == number and m.kind == "notice"]
+def _first_notices(mails: list[AcceptedMail], number: str) -> list[AcceptedMail]:
+    return [m for m in mails if m.order_number == number and m.kind == "notice"]
+
+
+def _told_deadline(address: str, zone: ZoneInfo, notices: list[AcceptedMail]) -> datetime | None:
+    """What their first notice told somebody who joined after everybody was told."""
     own = [mail for mail in notices if mail.to == address]
     if not own or own[0].told_at < notices[0].told_at + _EVERYBODY_TOLD:
         return None

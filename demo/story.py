@@ -84,17 +84,19 @@ class Story:
         return answer
 
     def phase(self, number: str) -> str:
-        """The phase of an order, by the list of orders: it is asked for many times."""
+        """The phase of an order, by the list of orders."""
         lines = self.stage.countermand("order", "list", actor=AUDITOR).json
         return str(next(line["phase"] for line in lines if line["number"] == number))
 
     def wait_for_phase(self, number: str, *phases: str, limit_s: float = 120) -> None:
-        """Wait until the order is in one of `phases`."""
+        """Wait until the order is in one of `phases`.
+
+        The list for stops may be a moment ahead of the database, so that one is asked as well.
+        """
         self.stage.wait_until(
             f"{number} is {' or '.join(phases)}",
-            lambda: self.phase(number) in phases,
+            lambda: self.stage.shown_phase(number) in phases and self.phase(number) in phases,
             limit_s=limit_s,
-            every_s=0.1,
         )
 
     def doors(self) -> Doors:
