@@ -220,7 +220,7 @@ class Peer:
         """Wait until it answers."""
         if self.process.stdout is None or not self.process.stdout.readline():
             raise RuntimeError("a peer did not start")
-        for each in (family for store in self.besides for family in family(store)):
+        for each in (process for store in self.besides for process in family(store)):
             os.sched_setaffinity(each, {GATE_CORE})
         return Server(self.port, (self.process.pid, *self.besides))
 

@@ -35,7 +35,7 @@ _SHUT_EVERY: Final = 33
 _UNDER_AN_ORDER: Final = 5
 _QUESTIONS: Final = 40_000
 _DEVICES_OF_ONE: Final = 5
-_FORM: Final = "6"  # raise it when what is written here changes
+FORM: Final = "6"  # raise it when what is written here changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def order_of(phone: Phone) -> str:
 def furnish(place: Path, devices: int) -> DataFolder:
     """Return a data folder with so many devices; one made by an earlier run is used again."""
     folder = DataFolder(place)
-    done = place / f"done-{_FORM}-{devices}"
+    done = place / f"done-{FORM}-{devices}"
     if not done.exists():
         shutil.rmtree(place, ignore_errors=True)
         for each in folder.folders:

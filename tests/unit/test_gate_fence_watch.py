@@ -97,6 +97,7 @@ def test_a_second_stop_within_one_tick_is_seen_at_the_next_look_too(
     fences.write(tmp_path, paused("CM-7Q4K", 1))
     ticking.tick()
     watch.look(50)
+    watch.look(51)
     fences.write(tmp_path, taken_back("CM-9XTY"))  # and the stamp stays as it was
 
     assert watch.look(100)

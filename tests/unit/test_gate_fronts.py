@@ -280,6 +280,17 @@ def test_both_headers_of_proxies_are_understood(doors: Doors, header: str) -> No
     assert refused.headers == (f"X-Countermand-Order: {ORDER}",)
 
 
+def test_nginx_is_refused_without_words_so_that_it_keeps_the_connection(doors: Doors) -> None:
+    uri = f"/Microsoft-Server-ActiveSync?Cmd=Ping&DeviceId={PAUSED[1]}"
+
+    to_nginx = web(doors, authorization=basic(ASHA), x_original_uri=uri)
+    to_others = web(doors, authorization=basic(ASHA), x_forwarded_uri=uri)
+
+    assert (to_nginx.status, to_nginx.body) == (403, b"")
+    assert b"\r\nContent-Length: 0\r\n" in to_nginx.wire
+    assert to_others.body.startswith(b"Mail is paused on this device.")
+
+
 def test_envoy_puts_the_question_behind_our_path(doors: Doors) -> None:
     target = f"/auth/Microsoft-Server-ActiveSync?Cmd=Sync&DeviceId={PAUSED[1]}"
 

@@ -6,7 +6,7 @@ wrong on the way is counted and answered with an open door.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -23,6 +23,8 @@ from countermand.domain.door_record import (
 )
 from countermand.domain.verdict import (
     NO_RULE,
+    ORDER_BYTES,
+    OrderRule,
     Reason,
     judge,
     microseconds,
@@ -69,6 +71,9 @@ UNKNOWN: Final = Answer(
     paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="unknown"
 )
 _MOST_ANSWERS: Final = 4096
+_MOST_ALIKE: Final = 4096
+# A record's order and presence, where it begins.
+_ALIKE_BYTES: Final = ORDER_BYTES + 1
 _PAUSED: Final = Reason.PAUSED_ON_DEVICE
 KNOWN: Final = Answer(paused=False, order_number=None, reason=Reason.NO_ENTRY, device_known="known")
 
@@ -94,11 +99,24 @@ class Answerer:
         self._answers: dict[tuple[bytes, Reason], Answer] = {}
         self._in_turns = False
         self._now: int | None = None
+        self._rules: Mapping[bytes, OrderRule] = {}
+        # What is answered for every door whose only record begins so, whatever the time is.
+        self._alike: dict[bytes, Answer] = {}
 
     def begin_turn(self) -> None:
-        """Begin a turn of the event loop; all doors of one turn are judged by one instant."""
+        """Begin a turn of the event loop; all doors of one turn are judged by one instant.
+
+        So are they by the orders as they stood when it began. A stop that is told meanwhile is
+        acknowledged in a later turn.
+        """
         self._in_turns = True
         self._now = None
+        self._take_rules()
+
+    def _take_rules(self) -> None:
+        rules = self.states.rules()
+        if rules is not self._rules:
+            self._rules, self._alike = rules, {}
 
     def answer(self, doors: Iterable[Door]) -> Answer:
         """Answer for one question; it is paused if it is for any of the doors that it names.
@@ -123,21 +141,34 @@ class Answerer:
             stored = self.table.stored(key)
             if stored is None:
                 return UNKNOWN
-            if len(stored) == RECORD_BYTES and stored.startswith(NO_ORDER):
-                return KNOWN
+            if not self._in_turns:
+                self._take_rules()
+            if len(stored) == RECORD_BYTES:  # nearly always; and most of these need no time
+                alike = self._alike.get(stored[:_ALIKE_BYTES]) or self._at_any_time(stored)
+                if alike is not None:
+                    return alike
             return self._judged(key, stored)
         except Exception as error:  # noqa: BLE001 - a fault of ours must never keep mail from anybody
             self.counts.add("doubts", kind="fault")
             log_lines.error("question.failed", error=type(error).__name__, consequence="open")
             return NOBODY
 
+    def _at_any_time(self, stored: bytes) -> Answer | None:
+        """Answer by order and presence alone, None where more of a record has to be read."""
+        order, presence = order_and_presence(stored)
+        answer = KNOWN
+        if order != NO_ORDER:
+            reason = open_at_any_time(presence, self._rules.get(order, NO_RULE))
+            if reason is None:
+                return None
+            answer = self._worded((order, reason))
+        if len(self._alike) >= _MOST_ALIKE:
+            self._alike.clear()
+        self._alike[stored[:_ALIKE_BYTES]] = answer
+        return answer
+
     def _judged(self, key: bytes, stored: bytes) -> Answer:
-        rules = self.states.rules()
-        if len(stored) == RECORD_BYTES:  # nearly always; and most of these need no time
-            order, presence = order_and_presence(stored)
-            reason = open_at_any_time(presence, rules.get(order, NO_RULE))
-            if reason is not None:
-                return self._worded((order, reason))
+        rules = self._rules
         now = self._now
         if now is None:
             now = microseconds(self.clock.now())

@@ -6,6 +6,7 @@ Stops are read before anything else, then what lies on disk, and only then a que
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from countermand import config
 from countermand.clock import Clock, SystemClock, ToldClock, for_data
@@ -22,7 +23,9 @@ from countermand.gate.order_states import OrderStates
 from countermand.gate.protocol import Listener
 from countermand.gate.table import Table
 from countermand.gate.unknown_clients import UnknownClients
-from countermand.gate.upstream import Address, Upstream
+
+if TYPE_CHECKING:
+    from countermand.gate.upstream import Upstream
 
 
 class Answering:
@@ -72,8 +75,8 @@ class Answering:
         self.table.share_reads(asyncio.get_running_loop().call_soon, self._begin_turn)
 
     def _begin_turn(self) -> None:
-        self.answerer.begin_turn()
         self.hear()
+        self.answerer.begin_turn()
 
     def hear(self) -> None:
         """Take over what another process of this gate rang for, if it did."""
@@ -115,6 +118,9 @@ class Answering:
 def _upstream(settings: config.Settings, counts: Counts) -> Upstream | None:
     if not settings.policy_upstream:
         return None
+    # Few gates have one, and every start would wait for it.
+    from countermand.gate.upstream import Address, Upstream  # noqa: PLC0415
+
     address = Address.parse(settings.policy_upstream, settings.policy_upstream_header)
     return Upstream(address, counts)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,7 +73,7 @@ class Boot:
     @classmethod
     def now(cls, now: datetime) -> Self:
         """Return a new run that begins at `now`."""
-        return cls(secrets.token_hex(8), now)
+        return cls(os.urandom(8).hex(), now)
 
 
 @dataclass(slots=True)

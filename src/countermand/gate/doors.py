@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Iterable
+from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from countermand.domain.device_key import door_key, plain_door_key
 from countermand.domain.verdict import Reason
@@ -24,7 +25,9 @@ from countermand.gate.plain_logins import PlainLogins
 from countermand.gate.plain_questions import PlainQuestions
 from countermand.gate.protocol import PlainAnswer, Request, Response
 from countermand.gate.unknown_clients import DEVICE_PASSWORD, EAS_DEVICE_ID, UnknownClients
-from countermand.gate.upstream import Upstream
+
+if TYPE_CHECKING:
+    from countermand.gate.upstream import Upstream
 
 WANTED_HEADERS: Final = forward_auth.WANTED_HEADERS
 _TOKEN_HEADER: Final = b"x-countermand-token"
@@ -37,6 +40,15 @@ _MOST_REFUSALS: Final = 1024
 _MOST_OUTCOMES: Final = 4096
 _MOST_LOGIN_KINDS: Final = 256
 _WEBMAIL: Final = WEBMAIL_DEVICE.encode()
+
+
+class _Form(Enum):
+    """How a refusal is said."""
+
+    POLICY = auto()
+    WORDED = auto()
+    # nginx never shows what a refusal says, and closes the connection rather than read it.
+    BARE = auto()
 
 
 class Doors:
@@ -62,7 +74,7 @@ class Doors:
         self._lookup_address = lookup_address
         self._upstream = upstream
         self._counters: dict[tuple[DoorKind, bool, str], Counter] = {}
-        self._refusals: dict[tuple[str, bool], Response] = {}
+        self._refusals: dict[tuple[str, _Form], Response] = {}
         self._outcomes: dict[Answer, tuple[Counter, bytes]] = {}
         self._login_kinds: dict[tuple[bytes, bytes, bytes], tuple[DoorKind, bool]] = {}
         self._plain = PlainQuestions(self._token, self.answer_key)
@@ -111,7 +123,10 @@ class Doors:
             if given is UNKNOWN:
                 self._see(asked.doors[-1], EAS_DEVICE_ID)
         self._count(kind, given.reason, paused=given.paused)
-        return self._refusal(given, is_policy=False) if given.paused else _GO_ON
+        if not given.paused:
+            return _GO_ON
+        form = _Form.BARE if forward_auth.NGINX_URI in request.headers else _Form.WORDED
+        return self._refusal(given, form)
 
     def answer_key(self, key: bytes) -> bytes | None:
         """Answer a plain question about this door as it goes out, None where it is not known."""
@@ -130,7 +145,7 @@ class Doors:
         known = given.device_known == "known"
         kind = DoorKind.ACTIVESYNC_KNOWN if known else DoorKind.ACTIVESYNC_UNKNOWN
         counter = self._counter(kind, given.reason, paused=given.paused)
-        response = self._refusal(given, is_policy=False) if given.paused else _GO_ON
+        response = self._refusal(given, _Form.BARE) if given.paused else _GO_ON
         if len(self._outcomes) >= _MOST_OUTCOMES:
             self._outcomes.clear()
         self._outcomes[given] = counter, response.wire
@@ -185,31 +200,21 @@ class Doors:
             self._count(kind, "sending_allowed", paused=False)
             return _POLICY_GO_ON
         self._count(kind, given.reason, paused=given.paused)
-        return self._refusal(given, is_policy=True) if given.paused else _POLICY_GO_ON
+        return self._refusal(given, _Form.POLICY) if given.paused else _POLICY_GO_ON
 
     def _see(self, door: Door, kind: str) -> None:
         key = door_key(door.login, door.device)
         self._unknown.see(key, kind, lambda: door, self._answerer.now)
 
-    def _refusal(self, given: Answer, *, is_policy: bool) -> Response:
+    def _refusal(self, given: Answer, form: _Form) -> Response:
         """Return the refusal of one order, worded once."""
         number = given.order_number or ""
-        worded = self._refusals.get((number, is_policy))
+        worded = self._refusals.get((number, form))
         if worded is None:
-            line = refusal_line(self._lookup_address, number)
-            worded = (
-                Response(HTTPStatus.OK, dovecot.refused(line))
-                if is_policy
-                else Response(
-                    HTTPStatus.FORBIDDEN,
-                    line.encode(),
-                    "text/plain; charset=utf-8",
-                    (f"X-Countermand-Order: {number}",),
-                )
-            )
+            worded = _worded(form, refusal_line(self._lookup_address, number), number)
             if len(self._refusals) >= _MOST_REFUSALS:
                 self._refusals.clear()
-            self._refusals[number, is_policy] = worded
+            self._refusals[number, form] = worded
         return worded
 
     def _count(self, kind: DoorKind, reason: Reason | str, *, paused: bool) -> None:
@@ -237,6 +242,17 @@ class Doors:
             return True
         self._answerer.counts.add("doubts", kind="stranger")
         return False
+
+
+def _worded(form: _Form, line: str, number: str) -> Response:
+    if form is _Form.POLICY:
+        return Response(HTTPStatus.OK, dovecot.refused(line))
+    return Response(
+        HTTPStatus.FORBIDDEN,
+        b"" if form is _Form.BARE else line.encode(),
+        "text/plain; charset=utf-8",
+        (f"X-Countermand-Order: {number}",),
+    )
 
 
 def _device_of(request: Request) -> Door | None:

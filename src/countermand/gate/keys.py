@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ def make(folder: Path) -> None:
     """Make the keys that are not there yet; what is there stays."""
     for name in (PRIVATE, PRIVATE_NEXT, ENTRY_KEY):
         if not (folder / name).exists():
-            write_private(folder / name, secrets.token_bytes(_KEY_BYTES).hex().encode() + b"\n")
+            write_private(folder / name, os.urandom(_KEY_BYTES).hex().encode() + b"\n")
     publics = (
         PublisherKey.load(folder, name).private.public_key() for name in (PRIVATE, PRIVATE_NEXT)
     )

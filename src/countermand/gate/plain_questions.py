@@ -51,7 +51,7 @@ class PlainQuestions:
         """Read for whoever shows `token`; `answer_key` answers for a door, or leaves it."""
         self._bearer = b"Bearer " + token
         self._answer_key = answer_key
-        self._frames: dict[tuple[bytes, bytes, bytes], Frame] = {}
+        self._frames: dict[tuple[bytes, bytes, bytes], PlainAnswer] = {}
 
     def learn(self, data: bytes, request: Request) -> PlainAnswer | None:
         """Return what answers questions of the same frame, None where `data` has no plain one.
@@ -64,8 +64,8 @@ class PlainQuestions:
         parts = shape["before"], shape["between"], shape["after"]
         frame = self._frames.get(parts)
         if frame is None and len(self._frames) < _MOST_FRAMES:
-            frame = self._frames[parts] = Frame(*parts, self._answer_key)
-        return None if frame is None else frame.answer
+            frame = self._frames[parts] = _answering(*parts, self._answer_key)
+        return frame
 
     def _is_plain(self, shape: re.Match[bytes], request: Request) -> bool:
         """Tell whether the parser found in it just what the shape says, and the token."""
@@ -88,25 +88,18 @@ class PlainQuestions:
         )
 
 
-class Frame:
-    """All bytes of a question but two values."""
+def _answering(before: bytes, between: bytes, after: bytes, answer_key: AnswerKey) -> PlainAnswer:
+    """Return what answers questions that hold all of these bytes, and two values between them."""
+    length = len(before)
+    values_in = re.compile(_VALUES % (re.escape(between), re.escape(after))).fullmatch
 
-    __slots__ = ("_answer_key", "_before", "_length", "_values")
-
-    def __init__(self, before: bytes, between: bytes, after: bytes, answer_key: AnswerKey) -> None:
-        """Take what stands before, between and after the values."""
-        self._before = before
-        self._length = len(before)
-        self._values = re.compile(_VALUES % (re.escape(between), re.escape(after))).fullmatch
-        self._answer_key = answer_key
-
-    def answer(self, data: bytes) -> bytes | None:
-        """Return the answer as it goes out, None where this is to be read carefully."""
-        length = self._length
-        if not compare_digest(data[:length], self._before):
+    def answer(data: bytes) -> bytes | None:
+        if not compare_digest(data[:length], before):
             return None
-        values = self._values(data, length, _LONGEST)
+        values = values_in(data, length, _LONGEST)
         if values is None:
             return None
         device, login = values.groups()
-        return self._answer_key(plain_door_key(login, device))
+        return answer_key(plain_door_key(login, device))
+
+    return answer

@@ -91,7 +91,7 @@ def test_a_question_in_base64_meets_the_same_device_and_both_languages(gate: Run
     raw = bytes([141, 9, 9, 4, len(PHONE)]) + PHONE.encode() + bytes([0, 1]) + b"P"
     uri = f"/Microsoft-Server-ActiveSync?{base64.b64encode(raw).decode()}"
 
-    status, said = gate.ask("GET", "/auth", X_Original_URI=uri, X_Remote_User=ASHA)
+    status, said = gate.ask("GET", "/auth", X_Forwarded_Uri=uri, X_Remote_User=ASHA)
 
     assert status == 403
     assert "Mail is paused on this device. इस डिवाइस पर मेल रुकी है।" in said.decode()

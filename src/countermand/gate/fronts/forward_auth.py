@@ -2,6 +2,9 @@
 
     204 go on | 403 mail is paused on this device, with the order's number in a header
 
+The refusal is worded, but for nginx (`X-Original-URI`): it words its own, and where ours has words
+it closes the connection instead of reading them, so that each refusal cost a new one.
+
 The phone's own request comes in headers (`X-Original-URI`, `X-Forwarded-Uri`) or behind our own
 path; the person in `X-Remote-User` or in a Basic header whose password is dropped before anything
 else is done. A phone may add headers of its own, so all that are there count: adding one can only
@@ -28,7 +31,8 @@ from countermand.gate.fronts.active_sync import LONGEST_QUERY, device_of, is_act
 from countermand.gate.protocol import Headers, Request
 
 PATH: Final = b"/auth"
-URI_HEADERS: Final = (b"x-original-uri", b"x-forwarded-uri")
+NGINX_URI: Final = b"x-original-uri"
+URI_HEADERS: Final = (NGINX_URI, b"x-forwarded-uri")
 METHOD_HEADERS: Final = (b"x-original-method", b"x-forwarded-method")
 USER_HEADERS: Final = (b"x-remote-user", b"remote-user")
 AUTHORIZATION: Final = b"authorization"
