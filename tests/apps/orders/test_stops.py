@@ -406,11 +406,23 @@ def test_no_relay_and_no_domain_gets_more_a_minute_than_it_may(world: World) -> 
         world.person(f"slow{n}", address=f"slow{n}@slow.example")
         world.device(f"slow{n}")
 
-    number = world.sending()
+    rollout = {
+        "hold": "10min",
+        "first_group": "1%",
+        "soak": "30min",
+        "go": "automatic",
+        "wave_size": "100%",
+        "wave_every": "30min",
+    }
+    number = world.sent_to_first_group(rollout=rollout)
+    world.now += 5 * MINUTE
+    world.send()
+    world.sweep(31 * MINUTE)
 
     due = sorted(Notice.objects.filter(order_number=number).values_list("due_at", "address"))
     for names, most in ((".example", 2), ("", 10)):
         instants = [at for at, address in due if address.endswith(names)]
+        assert len(instants) > most
         for first, beyond in zip(instants, instants[most:], strict=False):
             assert beyond - first >= MINUTE
     world.send()
