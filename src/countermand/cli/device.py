@@ -1,4 +1,4 @@
-"""`countermand device`: passwords of single devices, and how far each group has come with them."""
+"""`countermand device`: what is known of single devices, and passwords of their own for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from countermand.cli import output
+from countermand.cli import device_evidence, output
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.domain.device_stages import Stage
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     settings = {"help_option_names": ["-h", "--help"]}
     group = typer.Typer(
         no_args_is_help=True,
-        help=_("Give single devices a password of their own, step by step."),
+        help=_("Look at single devices, and give each a password of its own, step by step."),
         context_settings=settings,
     )
     passwords = typer.Typer(
@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
     for name, verb, said, rest in verbs:
         passwords.command(name, help=output.taught(said, f"device password {name}{rest}"))(verb)
     group.add_typer(passwords, name="password")
+    device_evidence.register(group)
     said = _("Count who stands where on the way to device passwords.")
     group.command("stages", help=output.taught(said, "device stages"))(stages)
     said = _("Move a group on (or back); * is everybody.")

@@ -14,12 +14,15 @@ from typing import Final
 from django.db import transaction
 from django.db.models import F
 
-from countermand.devices.models import Hint, Source
+from countermand.audit import actions as audit
+from countermand.devices.models import Device, Hint, Source
 
 MOST_WAITING: Final = 2_000
 MOST_AT_ONCE: Final = 100
 FEED: Final = ""  # in place of a device: read the source's feed of events
 _LONGEST: Final = 200
+# Kinds of sources that can be asked about single devices; the others tell of all at once.
+LOOK_AT_ONE: Final = frozenset({"android_management", "fleet", "jamf", "nanomdm", "workspace"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,27 @@ def note(source: str, device_ids: Iterable[str], *, due_at: datetime) -> int:
         return 0
     Hint.objects.bulk_create(Hint(source=row, source_device_id=each, due_at=due_at) for each in new)
     return len(new)
+
+
+def can_look(source: str) -> bool:
+    """Whether a source can be asked about a single device."""
+    return source.partition(":")[0] in LOOK_AT_ONE
+
+
+@transaction.atomic
+def look_again(
+    device_ids: Collection[int], *, actor_id: int | None, now: datetime
+) -> tuple[str, ...]:
+    """Let the sources of these devices look at them now; return the sources that can and will."""
+    rows = Device.objects.filter(pk__in=list(device_ids), gone_at__isnull=True).order_by("source")
+    asked = []
+    for row in rows:
+        if can_look(row.source) and Source.objects.filter(name=row.source).exists():
+            note(row.source, [row.source_device_id], due_at=now)
+            facts = {"device": row.pk, "source": row.source}
+            audit.record("device.look_asked", actor_id=actor_id, facts=facts, now=now)
+            asked.append(row.source)
+    return tuple(dict.fromkeys(asked))
 
 
 def due(now: datetime) -> tuple[Due, ...]:

@@ -98,12 +98,15 @@ class ToAsk:
     has_name: bool = False
 
 
-def to_ask(source: str) -> tuple[ToAsk, ...]:
-    """Return the devices of a source with what they were asked last."""
+def to_ask(source: str, *, only: Collection[str] | None = None) -> tuple[ToAsk, ...]:
+    """Return the devices of a source, or some of them, with what they were asked last."""
     questions: dict[tuple[str, str], list[Question]] = {}
-    for row in Question.objects.filter(source=source).order_by("asked_at", "pk"):
-        questions.setdefault((row.enrollment_id, row.about), []).append(row)
+    put = Question.objects.filter(source=source)
     here = Device.objects.filter(source=source, gone_at__isnull=True)
+    if only is not None:
+        put, here = put.filter(enrollment_id__in=only), here.filter(source_device_id__in=only)
+    for row in put.order_by("asked_at", "pk"):
+        questions.setdefault((row.enrollment_id, row.about), []).append(row)
     named = frozenset(
         DeviceAlias.objects.filter(
             device__in=here, kind=AliasKind.EAS_DEVICE_ID, confirmed_by_id__isnull=True

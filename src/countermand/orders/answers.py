@@ -14,6 +14,7 @@ from typing import ClassVar
 from django.db import transaction
 
 from countermand.devices import actions as devices
+from countermand.devices import hints
 from countermand.devices.sightings import SeenDevice
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.presence import OPENING_ANSWERS, Answer
@@ -128,6 +129,8 @@ def keep(
         )
     if answer not in OPENING_ANSWERS:
         return 0
+    # Once it is kept: no answer waits for a source, nor is lost with one.
+    transaction.on_commit(lambda: hints.look_again([device.id], actor_id=None, now=now))
     return sum(
         _open(each, device.id, publisher=publisher, context=context, now=now) for each in numbers
     )

@@ -7,7 +7,7 @@ more slowly. A device is asked at once when an order names an app that it was no
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -52,6 +52,23 @@ def ask(
         if unnamed:
             _ask_for_names(source, server, unnamed, now)
     return len({*unnamed, *(each for ids in by_platform.values() for each in ids)})
+
+
+def ask_now(
+    source: str,
+    server: NanoMdmServer,
+    apps: Sequence[WantedApp],
+    ids: Collection[str],
+    *,
+    now: datetime,
+) -> None:
+    """Ask these devices about the ordered apps, whatever they were asked before."""
+    by_platform: dict[Platform, list[str]] = {}
+    for device in questions.to_ask(source, only=ids):
+        if any(app.asked_for(device.platform) for app in apps):
+            by_platform.setdefault(device.platform, []).append(device.enrollment_id)
+    for platform, named in by_platform.items():
+        _ask_for_apps(source, server, named, (apps, platform), now)
 
 
 def next_due(source: str, apps: Sequence[WantedApp]) -> datetime | None:

@@ -26,7 +26,7 @@ from countermand.devices.hints import FEED, Due
 from countermand.devices.sources import SourceView
 from countermand.domain.errors import CountermandError, FaultsFound
 from countermand.orders import jobs as orders_jobs
-from countermand.project import source_runs
+from countermand.project import apple_questions, source_runs
 from countermand.project.source_runs import Runner
 from countermand.wire import google_identity
 from countermand.wire.google_identity import PublishedKeys
@@ -128,10 +128,12 @@ def _follow(runner: Runner, due: Due, now: datetime) -> int:
         if FEED in due.looked:
             _read_feed(view.name, server, now)
         ids = _those_worth_a_look(view.name, server, due.looked, now)
+        apps = source_runs.wanted_apps()
+        if server.nanomdm is not None:  # it answers through its hook
+            apple_questions.ask_now(view.name, server.nanomdm, apps, ids, now=now)
         if server.again is None or not ids:
             hints.followed(view.name, [*due.looked], now=now)
             return 0
-        apps = source_runs.wanted_apps()
         try:
             documents = list(server.again(ids, apps)) if apps else []
         except Faulty as faulty:

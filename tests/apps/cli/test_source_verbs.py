@@ -193,6 +193,21 @@ def test_mail_programs_are_listed_confirmed_and_shared_devices_get_a_custodian(
     assert "device.custodian_set" in stored
 
 
+def test_what_each_source_says_of_a_device_is_shown_to_whoever_has_a_role(run: Run) -> None:
+    shown, drawn, asked, nobody = run(
+        ("device", "show", "d1", "--json"),
+        ("device", "show", "d1"),
+        ("device", "check", "d1", "--json"),
+        ("device", "show", "nobody"),
+        before=WHO,
+    )
+
+    assert [row["source"] for row in shown.json["sources"]] == ["csv"]
+    assert drawn.code == 0
+    assert asked.json == {"asked": []}
+    assert nobody.code == 3
+
+
 def test_a_directory_gets_a_token_that_is_shown_once_and_can_be_made_void(
     run: Run, database: FreshDatabase
 ) -> None:

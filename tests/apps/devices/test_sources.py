@@ -16,13 +16,13 @@ from countermand.catalogue.queries import catalogue
 from countermand.connectors import servers
 from countermand.connectors.names import SourceKind
 from countermand.connectors.nanomdm.hook import EventRefused
-from countermand.devices import sources
+from countermand.devices import hints, sources
 from countermand.devices.actions import LoadOptions, LoadState
-from countermand.devices.models import Device, DeviceAlias, Observation, Question
+from countermand.devices.models import Device, DeviceAlias, Hint, Observation, Question
 from countermand.domain.errors import CountermandError
 from countermand.orders import queries as orders
 from countermand.people.models import Person
-from countermand.project import source_runs
+from countermand.project import source_hints, source_runs
 from countermand.project.source_runs import Runner
 from countermand.testing.http_double import HttpDouble, TestAuthority
 from countermand.testing.mdm_doubles import AppleDevice, JamfDouble, NanoMdmDouble
@@ -239,6 +239,26 @@ def test_devices_are_asked_answer_through_the_hook_and_are_left_alone_for_a_day(
     assert presences() == {"D1": "present", "D2": "absent"}
     assert runner.run("nanomdm", now=NOW + timedelta(hours=10)).asked == 0
     assert runner.run("nanomdm", now=NOW + timedelta(hours=21)).asked == 2
+
+
+def test_a_device_that_is_to_be_looked_at_again_is_asked_at_once(
+    runner: Runner, nano: NanoMdmDouble
+) -> None:
+    runner.run("nanomdm", now=NOW)
+    for body, signature in nano.posts(NOW):
+        runner.take_in("nanomdm", body, signature, now=NOW)
+    later = NOW + timedelta(hours=1)
+    nano.devices = {**nano.devices, "D1": AppleDevice("D1", [])}
+    device = Device.objects.get(source_device_id="D1")
+
+    assert hints.look_again([device.pk], actor_id=None, now=later) == ("nanomdm",)
+    assert source_hints.follow(runner, now=lambda: later) == 0
+    for body, signature in nano.posts(later):
+        runner.take_in("nanomdm", body, signature, now=later)
+
+    assert presences() == {"D1": "absent", "D2": "absent"}
+    assert Question.objects.filter(about="apps", enrollment_id="D2").count() == 1
+    assert not Hint.objects.exists()
 
 
 def test_an_answer_that_never_came_is_asked_for_again(runner: Runner, nano: NanoMdmDouble) -> None:

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks as CaptureOnCommit
 
 from countermand.audit.models import Entry
-from countermand.devices.models import Attestation, Device
+from countermand.devices import sources
+from countermand.devices.models import Attestation, Device, Hint
 from countermand.domain import check_code
 from countermand.domain.check_code import Verdict
 from countermand.domain.delivery import StopKind
@@ -79,6 +81,22 @@ def test_each_of_the_six_answers_is_kept_and_four_of_them_open(staff: Staff) -> 
     entries = Entry.objects.filter(event="device.answered")
     assert entries.count() == len(Answer)
     assert not any("p5" in json.dumps(entry.facts).lower() for entry in entries)
+
+
+def test_the_source_of_a_phone_looks_at_it_again_when_its_person_says_it_is_gone(
+    staff: Staff, django_capture_on_commit_callbacks: CaptureOnCommit
+) -> None:
+    phone = staff.phone("p5")
+    Device.objects.filter(pk=phone.pk).update(source="jamf")
+    sources.add("jamf", options={}, every=None, actor_id=None, now=staff.world.now)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        staff.says(staff.proof("p5"), phone.pk, "cannot")
+    assert not Hint.objects.exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        staff.says(staff.proof("p5"), phone.pk, "removed")
+
+    assert [each.source_device_id for each in Hint.objects.all()] == [phone.source_device_id]
 
 
 def test_nobody_answers_for_the_phone_of_somebody_else(staff: Staff) -> None:
