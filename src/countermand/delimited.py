@@ -232,7 +232,7 @@ def _rows(
         if len(fields) > width and any(each.strip() for each in fields[width:]):
             faults.add(_fault(source, "row.too_many_fields", line, count=len(fields)))
             continue
-        if len(max(fields, key=len)) > LONGEST_FIELD:
+        if max(map(len, fields)) > LONGEST_FIELD:
             faults.add(_fault(source, "row.field_too_long", line, limit=LONGEST_FIELD))
             continue
         if len(fields) >= all_places:

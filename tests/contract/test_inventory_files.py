@@ -17,6 +17,7 @@ from countermand.delimited import ByteSource
 from countermand.domain.app_id import (
     IdentifierKey,
     IdentifierKind,
+    Platform,
     SignedIdentifier,
     WantedApp,
 )
@@ -168,6 +169,19 @@ def test_without_a_list_of_apps_nothing_is_known_about_apps(
     source = CsvFiles(written(tmp_path, "d1,,ios,,,full\n"), apps=[tiktok], as_of=NOW)
 
     assert [report.presence(tiktok) for report in source.reports()] == [Presence.UNKNOWN]
+
+
+def test_a_word_that_nobody_understands_is_a_fault_of_every_row_that_has_it(
+    tiktok: WantedApp, tmp_path: Path
+) -> None:
+    platforms = ("tos", "ios", "tos", "ios")
+    rows = (f"d{number},,{platform},,,full\n" for number, platform in enumerate(platforms))
+    source = CsvFiles(written(tmp_path, "".join(rows)), apps=[tiktok], as_of=NOW)
+
+    read = [(report.source_device_id, report.platform) for report in source.reports()]
+
+    assert read == [("d1", Platform.IOS), ("d3", Platform.IOS)]
+    assert [(row.device_id, row.line) for row in source.rejected] == [("d0", 2), ("d2", 4)]
 
 
 def test_an_identifier_counts_on_its_own_platforms_alone(tiktok: WantedApp, tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ class Loader:
             _executed(statements.ADD_NAMES, facts)
         if self._apps:
             self._write_observations(facts)
-        _executed(statements.LIST)
+        if not self._is_first:  # else nobody can be missing from it
+            _executed(statements.LIST)
 
     def _write_observations(self, facts: Mapping[str, Any]) -> None:
         """Write what is new about apps, or stronger than what is known; count all of it."""

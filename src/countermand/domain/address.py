@@ -17,5 +17,7 @@ def folded_address(text: str) -> str | None:
     folded = text.strip().removeprefix("mailto:").lower()
     if len(folded) > LONGEST or not _ADDRESS.fullmatch(folded):
         return None
+    if ".." not in folded and "@." not in folded and not folded.endswith("."):
+        return folded
     domain = folded.partition("@")[2]
     return None if domain.startswith(".") or domain.endswith(".") or ".." in domain else folded

@@ -53,11 +53,11 @@ class Alias:
 def aliases_of(pairs: Iterable[tuple[AliasKind, str]]) -> tuple[Alias, ...]:
     """Return the aliases that name something: empty texts and all-zero ids are nobody's name."""
     kept = [
-        Alias(kind, value.strip())
+        Alias(kind, stripped)
         for kind, value in pairs
-        if value and names_something(value.strip())
+        if value and names_something(stripped := value.strip())
     ]
-    if len(kept) == len({alias.kind for alias in kept}):
+    if len(kept) == len({alias.value for alias in kept}):
         return tuple(kept)
     return tuple(dict.fromkeys(kept))
 
@@ -94,7 +94,7 @@ class MatchedApp:
     publisher: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: of a million devices that takes as long as reading one field
 class DeviceReport:
     """What one run of one source says about one device.
 

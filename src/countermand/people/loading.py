@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice, starmap
 from typing import Any, Final, LiteralString
 
 from django.db import connection
@@ -18,6 +19,7 @@ from countermand.copy_text import array, escaped, is_odd, moment
 from countermand.domain.directory import PersonRecord
 from countermand.people.queries import NOWHERE
 
+_LINES_AT_ONCE: Final = 500
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('import:people'))"
 _TABLE: Final = """
     CREATE TEMPORARY TABLE people_told (
@@ -152,9 +154,10 @@ def lay_out(records: Iterable[PersonRecord]) -> None:
         cursor.execute(_LOCK)
         cursor.execute("DROP TABLE IF EXISTS people_told, people_keys")
         cursor.execute(_TABLE)
+        lines = starmap(_line, enumerate(records))
         with older_objects.at_rest(), cursor.copy(_COPY) as copy:
-            for place, record in enumerate(records):
-                copy.write(_line(place, record))
+            while some := "".join(islice(lines, _LINES_AT_ONCE)):
+                copy.write(some)
         for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _KEYS):
             cursor.execute(statement)
         for statement in _REFERENCES.split(";"):

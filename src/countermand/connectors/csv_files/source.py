@@ -31,6 +31,7 @@ from countermand.domain.inventory import (
     AliasKind,
     DeviceReport,
     MatchedApp,
+    Ownership,
     RejectedRow,
     aliases_of,
     ownership_of,
@@ -56,6 +57,28 @@ class _AppRow:
     seen_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    """What is the same of many devices: it is read once for all that write it alike."""
+
+    platform: Platform
+    os_version: str
+    ownership: Ownership
+    coverage: Coverage
+    asked: frozenset[str] | None
+    reads_mail: bool
+
+
+_TRAITS: Final = ("platform", "os_version", "ownership", "coverage", "asked", "reads_mail")
+_MOST_TRAITS: Final = 1_000
+_LONGEST_TRAITS: Final = 200  # characters in all; longer ones are read each time
+_NAMES: Final = (
+    (AliasKind.EAS_DEVICE_ID, "eas_device_id"),
+    (AliasKind.DEVICE_PASSWORD, "device_password_id"),
+    (AliasKind.SERIAL, "serial"),
+)
+
+
 class CsvFiles:
     """One load of plain files. After `reports()` is used up, the other members are complete."""
 
@@ -73,6 +96,7 @@ class CsvFiles:
         self._as_of = as_of
         self._found: dict[str, list[_AppRow]] = {}
         self._lines: dict[str, tuple[str, int]] = {}
+        self._traits_known: dict[tuple[str, ...], _Traits] = {}
         self._lost_apps = False
         self._with_lost_apps: set[str] = set()
         self.faults = FaultList()  # of files as a whole: nothing can be loaded
@@ -148,42 +172,52 @@ class CsvFiles:
         else:
             self._lines[device] = (row.file, row.line)
         owners = self._owners(row, faults)
-        last_seen, inventory_at = (
-            self._device_time(row, column, faults) for column in ("last_seen", "inventory_at")
-        )
-        platform = self._platform(row, faults)
-        coverage = self._coverage(row, faults)
+        last_seen = self._device_time(row, "last_seen", faults)
+        inventory_at = self._device_time(row, "inventory_at", faults)
+        traits = self._traits(row, faults)
         if faults:
             self._found.pop(device, None)
             self.rejected.append(RejectedRow(device, why(faults), tuple(faults)))
             return None
-        asked = frozenset(row["asked"].replace(",", " ").split()) or None
         return DeviceReport(
             source_device_id=device,
-            platform=platform,
+            platform=traits.platform,
             owners=owners,
-            aliases=aliases_of(
-                (
-                    (AliasKind.EAS_DEVICE_ID, row["eas_device_id"]),
-                    (AliasKind.DEVICE_PASSWORD, row["device_password_id"]),
-                    (AliasKind.SERIAL, row["serial"]),
-                )
-            ),
-            os_version=row["os_version"][:50],
-            ownership=ownership_of(row["ownership"]),
+            aliases=aliases_of([(kind, row[column]) for kind, column in _NAMES]),
+            os_version=traits.os_version,
+            ownership=traits.ownership,
             name=clean(row["device_name"])[:200],
             last_contact_at=last_seen,
             inventory_at=inventory_at,
-            coverage=coverage,
-            asked=asked,
+            coverage=traits.coverage,
+            asked=traits.asked,
             # Without a file of apps nothing was said about apps, whatever the column says.
             # A row that could not be read may have been about any device, or about this one.
             complete=bool(self._apps_files)
             and not self._lost_apps
             and device not in self._with_lost_apps,
-            reads_mail=row["reads_mail"].lower() not in _NO,
-            matched=self._matched(device, platform),
+            reads_mail=traits.reads_mail,
+            matched=self._matched(device, traits.platform),
         )
+
+    def _traits(self, row: Row, faults: list[Fault]) -> _Traits:
+        texts = tuple([row[column] for column in _TRAITS])
+        known = self._traits_known.get(texts)
+        if known is not None:
+            return known
+        before = len(faults)
+        traits = _Traits(
+            platform=self._platform(row, faults),
+            os_version=row["os_version"][:50],
+            ownership=ownership_of(row["ownership"]),
+            coverage=self._coverage(row, faults),
+            asked=frozenset(row["asked"].replace(",", " ").split()) or None,
+            reads_mail=row["reads_mail"].lower() not in _NO,
+        )
+        is_short = len("".join(texts)) < _LONGEST_TRAITS
+        if len(faults) == before and is_short and len(self._traits_known) < _MOST_TRAITS:
+            self._traits_known[texts] = traits
+        return traits
 
     def _matched(self, device: str, platform: Platform) -> tuple[MatchedApp, ...]:
         all_found = self._found.pop(device, None)
@@ -202,11 +236,11 @@ class CsvFiles:
         return self._matcher.by_name(found.name, found.publisher)
 
     def _owners(self, row: Row, faults: list[Fault]) -> tuple[str, ...]:
-        texts = row["owner_email"].replace(";", " ").split()
-        owners = [folded_address(text) for text in texts]
-        if None in owners:
+        owners = [folded_address(text) for text in row["owner_email"].replace(";", " ").split()]
+        known = tuple([owner for owner in owners if owner])
+        if len(known) < len(owners):
             faults.append(row_fault(row, "row.bad_address", "owner_email"))
-        return tuple([owner for owner in owners if owner])
+        return known
 
     def _device_time(self, row: Row, column: str, faults: list[Fault]) -> datetime | None:
         read, fault = self._time(row, column)
