@@ -342,6 +342,7 @@ def people_acted(model: Model, run: Run) -> None:
         )
 
 
+@pytest.mark.timeout(240)  # hundreds of runs: a minute is short on a busy machine
 @given(
     source=st.sampled_from(["csv", "intune", "fleet:berlin"]),
     told=st.lists(runs, max_size=5),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from countermand.project.embedded_postgres import EmbeddedPostgres
 from tests.fresh_database import FreshDatabase
@@ -75,6 +76,7 @@ print(report.state, report.rows_ok, report.apps)
 """
 
 
+@pytest.mark.timeout(240)  # all samples, and a dump: a minute is short on a busy machine
 def forms(word: str) -> Iterator[bytes]:
     """A word as it could stand somewhere; base64 at each of three offsets, without its edges."""
     plain = word.encode()
