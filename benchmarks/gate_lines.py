@@ -91,8 +91,15 @@ def _answerer(server: Server, line: Line) -> int:
         pid
         for pid in gate_servers.family(server.pids[0])
         for each in Path(f"/proc/{pid}/fd").iterdir()
-        if str(each.readlink()) == held
+        if _points_to(each, held)
     )
+
+
+def _points_to(link: Path, target: str) -> bool:
+    try:
+        return str(link.readlink()) == target
+    except FileNotFoundError:  # closed meanwhile
+        return False
 
 
 def until_all(lines: Sequence[Line], phone: Phone, *, refused: bool, pause_s: float = 0) -> None:
