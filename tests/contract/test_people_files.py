@@ -55,6 +55,7 @@ def test_an_entra_export_is_understood(tmp_path: Path) -> None:
             zone="Asia/Kolkata",
             groups=("all-staff",),
             unit="Payments",
+            knows_no_leave=True,
         )
     ]
 
@@ -69,6 +70,7 @@ def test_a_google_export_is_understood(tmp_path: Path) -> None:
             groups=("all-staff",),
             unit="/Sales/Field",
             manager="lena.brandt@example.org",
+            knows_no_leave=True,
         )
     ]
 
@@ -79,6 +81,7 @@ def test_an_hr_export_is_understood(tmp_path: Path) -> None:
     assert (person.uid, person.name) == ("0042", "O'Neil, Siobhán")
     assert (person.country, person.zone) == ("IE", "Europe/London")
     assert (person.manager, person.absent_until) == ("0007", date(2026, 12, 1))
+    assert not person.knows_no_leave
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

@@ -134,6 +134,7 @@ def test_a_person_is_read_with_language_country_unit_manager_and_assistant(slapd
     assert asha.other_addresses == asha.second_mailboxes == ("a.verma@example.org",)
     assert asha.manager == found["boss@example.org"].uid
     assert asha.delegates == (found["helper@example.org"].uid,)
+    assert asha.knows_no_leave
     assert not source.faults
     assert source.rejected == []
 

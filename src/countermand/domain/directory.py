@@ -16,7 +16,8 @@ class PersonRecord:
 
     `other_addresses` are all further names of this form, `second_mailboxes` those at which mail
     arrives. `manager` and `delegates` are keys or addresses as the file gives them, in lower case;
-    delegates read this person's mail as well.
+    delegates read this person's mail as well. With `knows_no_leave` an empty `absent_until` says
+    nothing: what is known from elsewhere stays.
     """
 
     uid: str
@@ -33,4 +34,5 @@ class PersonRecord:
     manager: str = ""
     delegates: tuple[str, ...] = ()
     absent_until: date | None = None
+    knows_no_leave: bool = False
     left_on: date | None = None

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from countermand.domain.delivery import NoticeState
+from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
+from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices.models import Notice, NoticeEvidence
 
 _CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
+# A correction that a server puts off again and again is tried on for ever; nobody waits for that.
+UNHEARD_CORRECTION: Final = Q(kind=NoticeKind.CORRECTION.value) & (
+    Q(state__in=_CAME_BACK) | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
+)
 _SLICE: Final = 2000
 
 
@@ -73,7 +78,9 @@ def unreached(order_number: str) -> tuple[int, ...]:
 def last_undelivered(order_number: str, people: Collection[int]) -> dict[int, MailStory]:
     """Return the last mail of an order to each of these people that did not get through."""
     rows = Notice.objects.filter(
-        order_number=order_number, person_id__in=people, state__in=_CAME_BACK
+        Q(state__in=_CAME_BACK) | UNHEARD_CORRECTION,
+        order_number=order_number,
+        person_id__in=people,
     )
     return {mail.person_id: mail for mail in _told(rows.order_by("due_at", "pk"))}
 

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
+from countermand.notices.mail_story import UNHEARD_CORRECTION
 from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
 # Accepted and not bounced for so long counts as proof that somebody was told.
@@ -234,12 +235,13 @@ def reach(order_number: str) -> Reach:
 def corrections(order_number: str) -> Corrections:
     """Return how far the corrections have come.
 
-    Whoever was refused or bounced by their server is to be called by a person.
+    Whoever was refused or bounced by their server is to be called by a person, and so is whom a
+    server puts off again and again: the mail is tried on, and nobody waits for it to be told.
     """
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.CORRECTION.value)
     stuck = [NoticeState.REFUSED.value, NoticeState.BOUNCED.value]
     sent = rows.filter(state__in=ACCEPTED)
-    to_call = set(rows.filter(state__in=stuck).values_list("person_id", flat=True))
+    to_call = set(rows.filter(UNHEARD_CORRECTION).values_list("person_id", flat=True))
     to_call -= set(sent.values_list("person_id", flat=True))
     return Corrections(
         people=rows.values("person_id").distinct().count(),

@@ -25,15 +25,15 @@ _TABLE: Final = """
     CREATE TEMPORARY TABLE people_told (
         place bigint, uid text, name text, local_name text, address text, other_addresses text[],
         second_mailboxes text[], language text, country text, zone text, groups text[],
-        unit text, manager text, delegates text[], absent_until date, left_on date,
-        person_id bigint, manager_uid text NOT NULL DEFAULT '',
+        unit text, manager text, delegates text[], absent_until date, knows_no_leave boolean,
+        left_on date, person_id bigint, manager_uid text NOT NULL DEFAULT '',
         delegate_uids text[] NOT NULL DEFAULT '{}'
     ) ON COMMIT DROP
 """
 _COPY: Final = """
     COPY people_told (place, uid, name, local_name, address, other_addresses,
         second_mailboxes, language, country, zone, groups, unit, manager, delegates,
-        absent_until, left_on) FROM STDIN
+        absent_until, knows_no_leave, left_on) FROM STDIN
 """
 _INDEXES: Final = """
     CREATE INDEX ON people_told (uid); CREATE INDEX ON people_told (lower(uid));
@@ -51,6 +51,10 @@ _BY_ADDRESS: Final = """
     WHERE told.person_id IS NULL AND person.address = told.address
         AND lower(person.name) = lower(told.name) AND person.left_on IS NULL
         AND NOT EXISTS (SELECT FROM people_told AS other WHERE other.uid = person.uid)
+"""
+_LEAVE_AS_KNOWN: Final = """
+    UPDATE people_told AS told SET absent_until = person.absent_until
+    FROM people_person AS person WHERE person.id = told.person_id AND told.knows_no_leave
 """
 # A key counts before an address.
 _KEYS: Final = """
@@ -158,7 +162,7 @@ def lay_out(records: Iterable[PersonRecord]) -> None:
         with older_objects.at_rest(), cursor.copy(_COPY) as copy:
             while some := "".join(islice(lines, _LINES_AT_ONCE)):
                 copy.write(some)
-        for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _KEYS):
+        for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _LEAVE_AS_KNOWN, _KEYS):
             cursor.execute(statement)
         for statement in _REFERENCES.split(";"):
             cursor.execute(statement)
@@ -192,7 +196,7 @@ def _line(place: int, record: PersonRecord) -> str:
     return (
         f"{place}\t{uid}\t{name}\t{local_name}\t{address}\t{others}\t{seconds}\t{language}\t"
         f"{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{moment(record.absent_until)}\t"
-        f"{moment(record.left_on)}\n"
+        f"{record.knows_no_leave}\t{moment(record.left_on)}\n"
     )
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from countermand.domain.delivery import EvidenceKind, ReplyKind, StopKind
 from countermand.domain.findings import Finding, QueuedMail, QueueUnavailable
-from countermand.notices import evidence
+from countermand.notices import evidence, mail_story
 from countermand.notices import queries as ledger
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.orders import jobs
@@ -177,3 +177,25 @@ def test_whom_no_correction_can_reach_is_on_the_list_to_call(world: World) -> No
     evidence.take([bounced], ledger=world.ledger, now=world.now)
 
     assert ledger.corrections(number).to_call == (one.person_id,)
+
+
+def test_whose_correction_is_put_off_again_and_again_is_called_while_it_is_tried_on(
+    world: World,
+) -> None:
+    number = told(world)
+    take_back(world, number)
+    one = Notice.objects.filter(order_number=number, kind="correction").order_by("pk")[0]
+    others = Notice.objects.filter(order_number=number, kind="correction").exclude(pk=one.pk)
+
+    for tried in range(1, 4):
+        world.send(1, kind=ReplyKind.DEFERRED)
+        Notice.objects.filter(pk=one.pk).update(due_at=world.now)
+        others.update(due_at=world.now + HOUR)
+        called = ledger.corrections(number).to_call
+        assert called == ((one.person_id,) if tried == 3 else ())
+    assert ledger.corrections(number).waiting == len(others) + 1  # it is tried on
+    assert mail_story.last_undelivered(number, [one.person_id])[one.person_id].state == "pending"
+
+    world.send()
+
+    assert ledger.corrections(number).to_call == ()

@@ -87,6 +87,18 @@ def test_people_are_taken_over_and_unchanged_ones_are_not_written_again() -> Non
     assert queries.person("p4").unit == "Legal"
 
 
+def test_a_directory_that_knows_no_leave_ends_nobodys_leave() -> None:
+    away = replace(record(1), absent_until=date(2026, 12, 1))
+    load(away, record(2))
+
+    silent = [replace(record(n), knows_no_leave=True) for n in (1, 2)]
+    assert load(*silent).unchanged == 2
+    assert queries.person("p1").absent_until == date(2026, 12, 1)
+
+    assert load(record(1), record(2)).changed == 1
+    assert queries.person("p1").absent_until is None
+
+
 def test_whoever_is_missing_has_left_and_may_come_back() -> None:
     load(*(record(n) for n in range(10)))
     load(*(record(n) for n in range(9)))

@@ -95,6 +95,7 @@ class PeopleFiles:
             manager=row["manager"].strip().lower()[:200],
             delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
+            knows_no_leave="absent_until" not in row.values,
             left_on=_day(row, "left_on", faults),
         )
         if faults:

@@ -192,6 +192,7 @@ class LdapPeople:
             country=country,
             zone=person_facts.only_zone_of(country) or self._directory.zone,
             groups=tuple(sorted({EVERYBODY, *member_of})),
+            knows_no_leave=True,
             unit=clean(_first(found, "department") or _first(found, "ou"))[:200],
             manager=self._keys.get(_folded(_first(found, "manager")), "").lower(),
             delegates=tuple(
