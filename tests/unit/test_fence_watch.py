@@ -26,11 +26,15 @@ class Told:
     times: int = 0
     everything: bool = False
 
-    def stop(self, found: Iterable[Fence], *, unreadable: Iterable[str]) -> None:
-        self.stops += found
-        self.unreadable = frozenset(unreadable)
+    def stop(self, found: Iterable[Fence], *, unreadable: Iterable[str]) -> bool:
+        """Keep it, and say whether anything of it was not known, as the states do."""
+        fresh, spoiled = [each for each in found if each not in self.stops], frozenset(unreadable)
+        is_more = bool(fresh) or spoiled != self.unreadable or self.everything
+        self.stops += fresh
+        self.unreadable = spoiled
         self.times += 1
         self.everything = False
+        return is_more
 
     def stop_everything(self) -> None:
         self.everything = True
@@ -140,3 +144,12 @@ def test_an_order_that_was_taken_back_is_read_once(
     assert not watch.look(10_000)
 
     assert told.unreadable == frozenset()
+
+
+def test_a_stop_that_was_told_already_is_no_news(
+    tmp_path: Path, watch: FenceWatch, told: Told
+) -> None:
+    told.stops.append(pause(3))  # by whoever stopped, before the file was looked at
+    fences.write(tmp_path, pause(3))
+
+    assert not watch.look(50)
