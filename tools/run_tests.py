@@ -40,13 +40,13 @@ class Group:
 
 
 GROUPS = (
-    Group("unit", ("tests/test_house_rules.py", "tests/test_documents.py", "tests/unit"), 30),
-    Group("property", ("tests/property",), 120),
+    Group("unit", ("tests/test_house_rules.py", "tests/test_documents.py", "tests/unit"), 45),
+    Group("property", ("tests/property",), 140),
     Group("model", ("simulation",), 120),
-    Group("apps", ("tests/apps",), 180, django=True),
+    Group("apps", ("tests/apps",), 600, django=True),
     Group("contract", ("tests/contract",), 120),
-    Group("servers", ("tests/servers",), 240),
-    Group("browser", ("tests/browser",), 120),
+    Group("servers", ("tests/servers",), 300),
+    Group("browser", ("tests/browser",), 140),
     Group("story", ("tests/journeys",), 180),
     Group("lab", ("tests/lab",), 600, by_name_only=True),
 )
