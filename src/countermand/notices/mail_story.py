@@ -14,10 +14,10 @@ from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices.models import Notice, NoticeEvidence
 
-_CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
+CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
 # A correction that a server puts off again and again is tried on for ever; nobody waits for that.
 UNHEARD_CORRECTION: Final = Q(kind=NoticeKind.CORRECTION.value) & (
-    Q(state__in=_CAME_BACK) | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
+    Q(state__in=CAME_BACK) | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
 )
 _SLICE: Final = 2000
 
@@ -70,15 +70,15 @@ def unreached(order_number: str) -> tuple[int, ...]:
     Whoever was fetched back, or never sent anything, knows of nothing and is not called.
     """
     rows = Notice.objects.filter(order_number=order_number)
-    other = rows.filter(person_id=OuterRef("person_id")).exclude(state__in=_CAME_BACK)
-    found = rows.filter(state__in=_CAME_BACK).exclude(Exists(other))
+    other = rows.filter(person_id=OuterRef("person_id")).exclude(state__in=CAME_BACK)
+    found = rows.filter(state__in=CAME_BACK).exclude(Exists(other))
     return tuple(found.order_by("person_id").values_list("person_id", flat=True).distinct())
 
 
 def last_undelivered(order_number: str, people: Collection[int]) -> dict[int, MailStory]:
     """Return the last mail of an order to each of these people that did not get through."""
     rows = Notice.objects.filter(
-        Q(state__in=_CAME_BACK) | UNHEARD_CORRECTION,
+        Q(state__in=CAME_BACK) | UNHEARD_CORRECTION,
         order_number=order_number,
         person_id__in=people,
     )

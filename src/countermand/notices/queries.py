@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
-from countermand.notices.mail_story import UNHEARD_CORRECTION
+from countermand.notices.mail_story import CAME_BACK, UNHEARD_CORRECTION
 from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
 # Accepted and not bounced for so long counts as proof that somebody was told.
@@ -239,14 +239,13 @@ def corrections(order_number: str) -> Corrections:
     server puts off again and again: the mail is tried on, and nobody waits for it to be told.
     """
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.CORRECTION.value)
-    stuck = [NoticeState.REFUSED.value, NoticeState.BOUNCED.value]
     sent = rows.filter(state__in=ACCEPTED)
     to_call = set(rows.filter(UNHEARD_CORRECTION).values_list("person_id", flat=True))
     to_call -= set(sent.values_list("person_id", flat=True))
     return Corrections(
         people=rows.values("person_id").distinct().count(),
         sent=sent.values("person_id").distinct().count(),
-        waiting=rows.exclude(state__in=[*ACCEPTED, *stuck]).count(),
+        waiting=rows.exclude(state__in=[*ACCEPTED, *CAME_BACK]).count(),
         to_call=tuple(sorted(to_call)),
     )
 
