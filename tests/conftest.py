@@ -6,9 +6,12 @@ machine alone (127.0.0.1 and sockets in the file system).
 
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from countermand import i18n
 
 ON_THIS_MACHINE = ["127.0.0.1"]
 FOLDERS_WITH_SERVERS = tuple(
@@ -36,6 +39,14 @@ settings.load_profile(
 # fault in them fails the tests of the apps and not those of the rules.
 if importlib.util.find_spec("countermand.project.settings") is not None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """Leave no test's language to the next one: a verb called in this process chooses one for it."""
+    i18n.use(i18n.DEFAULT)
+    yield
+    i18n.use(i18n.DEFAULT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,14 +6,8 @@ import json
 
 import pytest
 
-from countermand import i18n
 from countermand.cli import app, entry, stop_verbs, stop_words
 from countermand.cli.exit_codes import ExitCode
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> None:
-    i18n.use("en")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """What the command line does where nothing runs: it says so, and what needs nothing works."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from countermand import i18n
 from countermand.cli.entry import main
 
 
@@ -26,14 +25,13 @@ Run = Callable[..., Answer]
 @pytest.fixture
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+) -> Run:
     for name in ("DATABASE_URL", "LANG", "LC_ALL", "LC_MESSAGES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COUNTERMAND_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
-    language = i18n.language_in_use()
 
     def run(*arguments: str, **environ: str) -> Answer:
         for name, value in environ.items():
@@ -42,8 +40,7 @@ def run(
         captured = capsys.readouterr()
         return Answer(code, captured.out, captured.err)
 
-    yield run
-    i18n.use(language)
+    return run
 
 
 def test_an_organisation_is_invented_without_a_database_and_the_same_again(
