@@ -43,7 +43,7 @@ if importlib.util.find_spec("countermand.project.settings") is not None:
 
 @pytest.fixture(autouse=True)
 def _in_english() -> Iterator[None]:
-    """Leave no test's language to the next one: a verb called in this process chooses one for it."""
+    """Leave no language to the next test: a verb called in this process chooses one for all."""
     i18n.use(i18n.DEFAULT)
     yield
     i18n.use(i18n.DEFAULT)
