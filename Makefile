@@ -9,7 +9,13 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# The machine's own Python where it is new enough, else what the shell finds. One that was compiled
+# by hand, without optimisation, needs half as long again for everything.
+ifndef PYTHON
+PYTHON := $(shell for each in /usr/bin/python3 python3; do \
+  "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+  done; echo "$$each")
+endif
 UV_PYTHON ?= $(PYTHON)
 UV ?= .tools/uv
 RUN := .venv/bin/python
