@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -28,9 +29,11 @@ _MAP_BYTES: Final = 1 << 34
 _MAX_READERS: Final = 510
 _PLACE: Final = b"place"
 _TALLIED_BYTES: Final = 8
-_PARTS: Final = 256  # by the first byte of a key
 _AT_ONCE: Final = 512
 _door: Final = itemgetter(0)
+# What is known of doors by the first byte of their keys, only those that there are: each part is
+# small enough to be sorted in no time, and the thread that answers gets its turn between them.
+_Parts = defaultdict[int, dict[bytes, bytes]]
 
 
 def _nothing() -> None:
@@ -145,7 +148,7 @@ class Table:
 
         Readers see the old until all is there.
         """
-        parts = _parts()
+        parts: _Parts = defaultdict(dict)
         count, folded = 0, 0
         for door, _, record in rows:
             if record is not None:
@@ -164,7 +167,7 @@ class Table:
     def _change(self, writing: Any, rows: Iterable[FeedRow], to: Place) -> None:
         before = _place(writing.get(_PLACE, db=self._about))
         count, folded = before.count, before.folded
-        parts = _parts()
+        parts: _Parts = defaultdict(dict)
         get = writing.get
         for door, number, record in rows:
             changed = parts[door[0]]
@@ -188,22 +191,13 @@ class Table:
         writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
 
 
-def _parts() -> list[dict[bytes, bytes]]:
-    """Return empty parts, by the first byte of a key: small enough to be sorted in no time.
-
-    The thread that answers gets its turn between them.
-    """
-    return [{} for _ in range(_PARTS)]
-
-
-def _in_order(parts: list[dict[bytes, bytes]]) -> Iterator[list[tuple[bytes, bytes]]]:
+def _in_order(parts: _Parts) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield everything in the order of its keys, some at a time, and empty the parts.
 
     In that order a page is found, and written, once for all that lies on it.
     """
-    for doors in parts:
-        entries = sorted(doors.items(), key=_door)
-        doors.clear()
+    for first in sorted(parts):
+        entries = sorted(parts.pop(first).items(), key=_door)
         for start in range(0, len(entries), _AT_ONCE):
             yield entries[start : start + _AT_ONCE]
 
