@@ -107,8 +107,11 @@ def running(
         )
     try:
         for port in ports:
-            _await_answer(server, port, log)
+            _await_answer(server, port)
         yield server
+    except Exception as fault:
+        fault.add_note(f"{log} ends so:\n{_said_in(log)}")
+        raise
     finally:
         end(server)
 
@@ -124,18 +127,23 @@ def end(server: subprocess.Popen[bytes]) -> None:
             server.wait()
 
 
-def _await_answer(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _await_answer(server: subprocess.Popen[bytes], port: int) -> None:
     limit = time.monotonic() + LONGEST_START_S
     while time.monotonic() < limit and server.poll() is None:
         if answers(port):
             return
         time.sleep(_LOOK_EVERY_S)
+    raise LabBroke(f"{server.args!r} does not answer on {port}")
+
+
+def _said_in(log: Path) -> str:
+    """Return the end of what a server wrote, in its log and beside it."""
     said = [
         path.read_text(encoding="utf-8", errors="replace")
         for path in (log, log.with_suffix(".out"))
         if path.exists()
     ]
-    raise LabBroke(f"{server.args!r} does not answer on {port}: " + "\n".join(said)[-3000:])
+    return "\n".join(said)[-3000:]
 
 
 def answers(port: int) -> bool:

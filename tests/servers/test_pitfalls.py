@@ -294,7 +294,7 @@ def test_in_the_first_week_a_refusal_is_written_down_and_not_applied(odd: OddGat
     dry = {"#auth_policy_log_only = yes": "auth_policy_log_only = yes"}
     with dovecot_that_asks(odd.port, changes=dry) as dovecot:
         assert imap(dovecot) == "OK"
-        until("the line of the log", lambda: "olicy" in dovecot.log)
+        until("the refusal in the log", lambda: f"refusal: {NO}" in dovecot.log)
 
 
 def test_a_guess_reaches_no_gate(odd: OddGate, dovecot: Dovecot) -> None:
