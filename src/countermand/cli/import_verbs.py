@@ -338,8 +338,8 @@ def show_devices(console: Console, report: LoadReport) -> None:
         output.say(console, _("No order names an app yet, so nothing about apps was kept."))
     _show_rejected(console, report.rejected)
     for change in report.mass_changes:
-        vanish = _("{count} of {out_of} devices would vanish.")
-        turn = _("On {count} of {out_of} devices, {app} would turn over.")
+        vanish = _("{count} of {out_of} devices would have vanished within a day.")
+        turn = _("On {count} of {out_of} devices, {app} would have turned over within a day.")
         line = vanish if change.what == "gone" else turn
         output.say(console, line, count=change.count, out_of=change.out_of, app=change.app_id)
     _show_state(console, report.state)

@@ -226,6 +226,7 @@ def answer(view: SourceView) -> dict[str, Any]:
         "failed_in_a_row": view.failed_in_a_row,
         "last_error": view.last_error,
         "progress": view.progress,
+        "held": view.held,
     }
 
 
@@ -253,6 +254,13 @@ def _show_all(console: Console, views: tuple[SourceView, ...]) -> None:
         for view in views
     ]
     console.print(output.table("", columns, rows))
+    for view in views:
+        if view.held:
+            line = _(
+                "{name} told of too much change within a day: {count} devices stay as they were. "
+                "If it is right: countermand sources sync {name} --confirm-mass-change"
+            )
+            output.say(console, line, name=view.name, count=view.held)
 
 
 def _period(every: timedelta | None) -> str:

@@ -16,17 +16,17 @@ from typing import Any, ClassVar, Final
 from django.db import connection, transaction
 
 from countermand.audit import actions as audit
-from countermand.devices.loading import Loader, Tally, as_of_last_load
-from countermand.devices.models import Attestation, Device, ImportRun
+from countermand.devices import turnover
+from countermand.devices.loading import SMALL_PART, Loader, SpokenOf, Tally, as_of_last_load
+from countermand.devices.models import Attestation, Device, HeldDevice, ImportRun
+from countermand.devices.turnover import MassChange
 from countermand.domain.app_id import WantedApp
 from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
 from countermand.domain.inventory import RejectedRow
 from countermand.domain.presence import Answer
 from countermand.ports import InventorySource
 
-MOST_CHANGED_SHARE: Final = 0.20
 CLOCKS_DIFFER_BY: Final = timedelta(hours=2)  # another machine's clock, at most
-LEAST_CHANGED: Final = 3  # fewer devices than this are nobody's mass
 
 
 class LoadState(StrEnum):
@@ -45,16 +45,6 @@ class LoadOptions:
     accept_rejects: bool = False
     confirm_mass_change: bool = False
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MassChange:
-    """Why a run is held: how many devices would change, out of how many."""
-
-    what: str  # gone | turned
-    app_id: str  # empty for devices that are gone
-    count: int
-    out_of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +120,10 @@ class _Load:
     refusal: FaultsFound | None = None
     report: LoadReport | None = None
     is_whole: bool = False
+    is_confirmed: bool = False
     apps: Sequence[WantedApp] = field(default_factory=tuple)
+    spoken_of: tuple[SpokenOf, ...] = ()
+    counted: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_inventory(
@@ -178,24 +171,19 @@ def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], N
     run = ImportRun.objects.create(
         source=source.kind, as_of=load.as_of, started_at=load.now, state=LoadState.LOADED
     )
-    loader = Loader(run, apps=load.apps, owners=owners)
+    loader = Loader(
+        run, apps=load.apps, owners=owners, counted_from=turnover.counted_from(load.now)
+    )
     for done in loader.load(source.reports()):
         on_progress(done)
     if source.faults.faults or (source.rejected and not load.options.accept_rejects):
         load.refusal = FaultsFound.of(source.kind, _all_faults(source))
         raise _Undo
-    if source.is_whole and all(row.device_id for row in source.rejected):
-        # An older list would let devices vanish that came since; parts only add evidence.
-        if newest is not None and load.as_of < newest:
-            raise OlderThanLoaded(
-                source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
-            )
-        loader.close(left_as_they_are=(row.device_id for row in source.rejected))
-        load.is_whole = True
-    else:
-        loader.weigh_part(at_least=LEAST_CHANGED)
-    changes = mass_changes(loader.tally)
-    held = bool(changes) and not load.options.confirm_mass_change
+    _end(load, loader, newest)
+    changes, load.counted = turnover.weigh(
+        source.kind, loader.tally, is_whole=load.is_whole, now=load.now
+    )
+    held = bool(changes) and not (load.is_confirmed or load.options.confirm_mass_change)
     state = LoadState.HELD if held else LoadState.LOADED
     if load.options.dry_run:
         state = LoadState.TRIED
@@ -205,7 +193,9 @@ def _load(load: _Load, owners: Mapping[str, int], on_progress: Callable[[int], N
     run.report = _stored(load.report)
     run.complete = load.is_whole
     run.save(update_fields=["report", "complete"])
-    _tell_planner()
+    _go_on_counting(load, loader.tally)
+    if load.is_whole or loader.tally.devices > SMALL_PART:
+        _tell_planner()
     _record(load, load.report)
 
 
@@ -218,18 +208,32 @@ def _tell_planner() -> None:
         cursor.execute("ANALYZE devices_device, devices_devicealias, devices_observation")
 
 
-def mass_changes(tally: Tally) -> tuple[MassChange, ...]:
-    """Return what turns over more than a fifth: devices that vanish, findings that flip."""
-    candidates = [MassChange("gone", "", tally.gone, tally.known_before)]
-    candidates += [
-        MassChange("turned", app_id, tally.turned[app_id], before)
-        for app_id, before in sorted(tally.judged_before.items())
-    ]
-    return tuple(
-        change
-        for change in candidates
-        if change.count >= LEAST_CHANGED and change.count > change.out_of * MOST_CHANGED_SHARE
-    )
+def _end(load: _Load, loader: Loader, newest: datetime | None) -> None:
+    """End a list, from which whoever is missing is gone, or a part, of which nobody is."""
+    source = load.source
+    if not source.is_whole or not all(row.device_id for row in source.rejected):
+        load.spoken_of = loader.end_part()
+        load.is_confirmed = turnover.is_confirmed(source.kind, load.spoken_of)
+        return
+    # An older list would let devices vanish that came since; parts only add evidence.
+    if newest is not None and load.as_of < newest:
+        raise OlderThanLoaded(
+            source=source.kind, as_of=load.as_of.isoformat(), newest=newest.isoformat()
+        )
+    loader.close(left_as_they_are=(row.device_id for row in source.rejected))
+    load.is_whole = True
+
+
+def _go_on_counting(load: _Load, tally: Tally) -> None:
+    """Count what was taken over; from here on where a person said that it is right."""
+    source = load.source.kind
+    turnover.release(source, None if load.is_whole else load.spoken_of)
+    if load.options.confirm_mass_change:
+        turnover.start_anew(source)
+        return
+    if not load.is_confirmed:
+        turnover.add(source, tally, now=load.now)
+    turnover.remember(source, load.counted, now=load.now)
 
 
 def _all_faults(source: InventorySource) -> list[Fault]:
@@ -284,11 +288,18 @@ def _record(load: _Load, report: LoadReport) -> None:
 
 
 def _record_undone(load: _Load) -> None:
-    """Keep that a run was held or refused; a dry run leaves no trace."""
+    """Keep that a run was held or refused; a dry run leaves no trace.
+
+    Of events that are held one after the other, the log tells once an hour.
+    """
     if load.options.dry_run:
         return
     with transaction.atomic():
         if load.report is not None:
+            turnover.remember(load.source.kind, load.counted, now=load.now)
+            is_news = turnover.hold(load.source.kind, load.spoken_of, now=load.now)
+            if load.spoken_of and not is_news:
+                return
             stored = _stored(load.report)
             _record(load, load.report)
         else:
@@ -301,6 +312,30 @@ def _record_undone(load: _Load) -> None:
             state=LoadState.HELD if load.report is not None else LoadState.REFUSED,
             report=stored,
         )
+
+
+@transaction.atomic
+def confirm_held(source: str, *, actor_id: int | None, now: datetime) -> tuple[str, ...]:
+    """Keep a person's word that what is held of a source is right; return whom to ask again.
+
+    What the source let go is gone; what it said of apps is asked for anew, as that may be long ago,
+    and the answers pass the guard.
+    """
+    _lock(source)
+    held = HeldDevice.objects.filter(source=source, is_gone=True, confirmed_at__isnull=True)
+    let_go = list(held.values_list("source_device_id", flat=True))
+    here = Device.objects.filter(source=source, gone_at__isnull=True)
+    here.filter(source_device_id__in=let_go).update(gone_at=now)
+    held.delete()
+    again = turnover.confirm(source, now=now)
+    turnover.start_anew(source)
+    audit.record(
+        "inventory.held_confirmed",
+        actor_id=actor_id,
+        facts={"source": source, "gone": len(let_go), "asked_again": len(again)},
+        now=now,
+    )
+    return again
 
 
 @transaction.atomic

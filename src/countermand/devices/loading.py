@@ -22,12 +22,13 @@ from django.db import connection
 from countermand import older_objects
 from countermand.devices import loading_statements as statements
 from countermand.devices import said_rows
-from countermand.devices.models import Device, ImportRun, Observation
+from countermand.devices.models import Device, ImportRun
 from countermand.devices.said_rows import Batch, SaidRows
 from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import DeviceReport
 from countermand.domain.presence import Presence, rhythm_of
 
+SMALL_PART: Final = 1_000  # devices
 _KNOWING: Final = frozenset({Presence.PRESENT, Presence.ABSENT})
 
 
@@ -44,33 +45,49 @@ class Tally:
     presence: dict[str, Counter[str]] = field(default_factory=dict)
     judged_before: Counter[str] = field(default_factory=Counter)
     turned: Counter[str] = field(default_factory=Counter)
+    newly_turned: Counter[str] = field(default_factory=Counter)  # not counted within a day already
+    arrived: int = 0  # new, or here again
 
     @property
     def devices(self) -> int:
         """How many devices the run lists."""
         return self.new + self.changed + self.unchanged
 
-    def most_turned(self) -> int:
-        """How many devices vanished, or turned over for one app, whichever is more."""
-        return max([self.gone, *self.turned.values()])
+
+@dataclass(frozen=True, slots=True)
+class SpokenOf:
+    """A device of which a small part of a source spoke; `is_judged`: it said what is there."""
+
+    device_id: str
+    is_gone: bool
+    is_judged: bool
 
 
 class Loader:
-    """Takes the reports of one run: `load` first, then `close` or `weigh_part`."""
+    """Takes the reports of one run: `load` first, then `close` or `end_part`."""
 
     def __init__(
-        self, run: ImportRun, *, apps: Sequence[WantedApp], owners: Mapping[str, int]
+        self,
+        run: ImportRun,
+        *,
+        apps: Sequence[WantedApp],
+        owners: Mapping[str, int],
+        counted_from: datetime,
     ) -> None:
-        """Load into `run`; `owners` maps folded addresses to people."""
+        """Load into `run`; `owners` maps folded addresses to people.
+
+        Findings that turned since `counted_from` are counted by the guard already.
+        """
         self._run = run
         self._apps = apps
         self._said = SaidRows(apps, owners, source=run.source, collected_at=run.as_of)
-        self._here_before = 0
         self._is_first = False
         self._facts: Final[dict[str, Any]] = {
             "source": run.source,
             "as_of": run.as_of,
             "run": run.pk,
+            "now": run.started_at,
+            "counted_from": counted_from,
             "cycle_s": rhythm_of(run.source).refresh_cycle.total_seconds(),
         }
         self.tally = Tally(presence={app.app_id: Counter() for app in apps})
@@ -81,7 +98,6 @@ class Loader:
         self._said.open()
         mine = Device.objects.filter(source=self._run.source)
         self._is_first = not mine.exists()
-        self._here_before = self._count_here()
         with older_objects.at_rest():
             for batch in self._batches(iter(reports)):
                 self._write(batch)
@@ -109,7 +125,8 @@ class Loader:
 
     def close(self, *, left_as_they_are: Iterable[str]) -> None:
         """Mark as gone what the run does not list, except devices whose row was left out."""
-        if self._here_before > self.tally.known_before:
+        here_before = self._count_here() - self.tally.arrived + self.tally.gone
+        if here_before > self.tally.known_before:
             left = {"left": list(left_as_they_are)}
             _executed(statements.WHOLE)
             missing = _executed(statements.MARK_GONE, self._facts | left)
@@ -118,22 +135,15 @@ class Loader:
             self.tally.known_before += missing
         self._said.close()
 
-    def weigh_part(self, *, at_least: int) -> None:
-        """Hold what a part turned over against all that is known, not against itself alone.
-
-        Only where `at_least` so many turned over: all that is known is long to count.
-        """
+    def end_part(self) -> tuple[SpokenOf, ...]:
+        """Return the devices that a small part spoke of, nothing of a large one."""
+        spoken: tuple[SpokenOf, ...] = ()
+        if self.tally.devices <= SMALL_PART:
+            with connection.cursor() as cursor:
+                cursor.execute(statements.SPOKEN_OF)
+                spoken = tuple(SpokenOf(*row) for row in cursor.fetchall())
         self._said.close()
-        if self.tally.most_turned() < at_least:
-            return
-        ours = Observation.objects.filter(
-            device__source=self._run.source, presence__in=[each.value for each in _KNOWING]
-        )
-        for app_id in self.tally.judged_before:
-            self.tally.judged_before[app_id] = max(
-                self.tally.judged_before[app_id], ours.filter(app_id=app_id).count()
-            )
-        self.tally.known_before = max(self.tally.known_before, self._count_here() + self.tally.gone)
+        return spoken
 
     def _count_here(self) -> int:
         return Device.objects.filter(source=self._run.source, gone_at__isnull=True).count()
@@ -142,8 +152,11 @@ class Loader:
         """Write devices that are new or differ, their names, and what is known of apps."""
         facts = self._facts | {"turn": turn, "may_be_known": may_be_known}
         _executed(statements.NEXT, facts)
-        new, changed, unchanged, unowned, was_here, gone = _one(statements.TALLY_OF_DEVICES)
+        new, changed, unchanged, unowned, was_here, gone, arrived = _one(
+            statements.TALLY_OF_DEVICES
+        )
         self.tally.gone += gone
+        self.tally.arrived += arrived
         self.tally.new += new
         self.tally.changed += changed
         self.tally.unchanged += unchanged
@@ -166,11 +179,12 @@ class Loader:
         with connection.cursor() as cursor:
             cursor.execute(statements.OBSERVATIONS, facts)
             rows = cursor.fetchall()
-        for app_id, before, now, count in rows:
+        for app_id, before, now, count, newly in rows:
             self.tally.presence[app_id][now] += count
             if before in _KNOWING:
                 self.tally.judged_before[app_id] += count
                 self.tally.turned[app_id] += count if now != before else 0
+                self.tally.newly_turned[app_id] += newly
 
 
 def _executed(statement: str, facts: Mapping[str, Any] | None = None) -> int:

@@ -72,7 +72,8 @@ TALLY_OF_DEVICES: Final = """
         count(*) FILTER (WHERE is_first AND NOT is_new AND NOT differs),
         count(*) FILTER (WHERE is_first AND person_id IS NULL),
         count(*) FILTER (WHERE is_first AND was_here),
-        count(*) FILTER (WHERE was_here AND is_gone)
+        count(*) FILTER (WHERE was_here AND is_gone),
+        count(*) FILTER (WHERE NOT was_here AND NOT is_gone)
     FROM devices_next
 """
 # A custodian may have been named since: the row as it stands now is asked.
@@ -114,6 +115,14 @@ ADD_NAMES: Final = """
     WHERE NOT EXISTS (
         SELECT FROM devices_devicealias AS old
         WHERE old.device_id = named.id AND old.kind = named.kind AND old.value = named.value)
+"""
+# Whether a device's apps were spoken of decides whether what is held about it is answered by it.
+SPOKEN_OF: Final = """
+    SELECT said.source_device_id, said.is_gone,
+        EXISTS (SELECT FROM devices_sight AS sight
+            WHERE sight.sight = said.sight AND sight.presence IN ('present', 'absent'))
+        OR EXISTS (SELECT FROM devices_found AS found WHERE found.place = said.place)
+    FROM devices_said AS said ORDER BY said.place
 """
 # All devices of the source are compared: never one by one.
 WHOLE: Final = "SELECT set_config('enable_nestloop', 'off', true)"
@@ -159,6 +168,10 @@ _STANDS: Final = f"""
                 AND (old.inventory_at IS NOT NULL OR old.collected_at = %(as_of)s))))
     END
 """
+_NEWLY_TURNED: Final = """
+    (new.stands AND new.before IN ('present', 'absent') AND new.presence <> new.before
+        AND coalesce(new.turned_at < %(counted_from)s, true))
+"""
 # A device that was let go says nothing about apps: it has no sight.
 OBSERVATIONS: Final = f"""
     WITH new AS (
@@ -175,7 +188,7 @@ OBSERVATIONS: Final = f"""
             ON found.place = next.place AND found.app_id = sight.app_id
     ), weighed AS MATERIALIZED (
         SELECT new.*, old.id AS old_id, coalesce(old.presence, 'unknown') AS before,
-            {_STANDS} AS stands
+            old.turned_at, {_STANDS} AS stands
         FROM new LEFT JOIN LATERAL (
             SELECT * FROM devices_observation AS one
             WHERE one.device_id = new.device_id AND one.app_id = new.app_id OFFSET 0
@@ -188,9 +201,11 @@ OBSERVATIONS: Final = f"""
     ), changed AS (
         UPDATE devices_observation AS old SET
             ({", ".join(_WRITTEN)}) = ROW({", ".join(f"new.{name}" for name in _WRITTEN)}),
-            collected_at = %(as_of)s, run_id = %(run)s
+            collected_at = %(as_of)s, run_id = %(run)s,
+            turned_at = CASE WHEN {_NEWLY_TURNED} THEN %(now)s ELSE old.turned_at END
         FROM weighed AS new WHERE old.id = new.old_id AND new.stands
     )
-    SELECT app_id, before, CASE WHEN stands THEN presence ELSE before END AS now, count(*)
-    FROM weighed GROUP BY app_id, before, now
+    SELECT app_id, before, CASE WHEN stands THEN presence ELSE before END AS now, count(*),
+        count(*) FILTER (WHERE {_NEWLY_TURNED})
+    FROM weighed AS new GROUP BY app_id, before, now
 """  # noqa: S608

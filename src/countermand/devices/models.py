@@ -68,6 +68,14 @@ class ImportRun(models.Model):
                 name="run_state_is_known",
             )
         ]
+        indexes: ClassVar = [
+            models.Index(
+                "source",
+                models.F("as_of").desc(),
+                condition=models.Q(state="loaded", complete=True),
+                name="newest_whole_run",
+            )
+        ]
 
 
 class Observation(models.Model):
@@ -83,6 +91,7 @@ class Observation(models.Model):
     may_close = models.BooleanField(default=False)  # confirmed identifier, no known collision
     inventory_at = models.DateTimeField(null=True)  # when the list was taken, if the source says
     collected_at = models.DateTimeField()
+    turned_at = models.DateTimeField(null=True)  # when its last turn was counted by the guard
     run = models.ForeignKey(ImportRun, on_delete=models.PROTECT)
 
     class Meta:
@@ -130,6 +139,49 @@ class Source(models.Model):
     last_error = models.CharField(max_length=100, blank=True, default="")  # code of an error
     progress = models.PositiveIntegerField(default=0)  # devices read by the run under way
     asked_about = models.CharField(max_length=64, blank=True, default="")  # digest of the apps
+
+
+class Turnover(models.Model):
+    """How many devices of a source vanished, or turned over for an app, within one hour."""
+
+    source = models.CharField(max_length=50)
+    app_id = models.CharField(max_length=60, blank=True, default="")  # empty: devices that vanished
+    hour = models.DateTimeField()
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "app_id", "hour"], name="one_row_an_hour")
+        ]
+
+
+class KnownCount(models.Model):
+    """How much is known of a source, counted a moment ago: it is long to count for each event."""
+
+    source = models.CharField(max_length=50)
+    app_id = models.CharField(max_length=60, blank=True, default="")  # empty: its devices
+    count = models.BigIntegerField()
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "app_id"], name="one_count_a_source_and_app")
+        ]
+
+
+class HeldDevice(models.Model):
+    """A device of which a source said more change than may be, until a person decides about it."""
+
+    source = models.CharField(max_length=50)
+    source_device_id = models.CharField(max_length=200)
+    is_gone = models.BooleanField(default=False)  # the source let it go, and may not say so again
+    held_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)  # a person decided: its next word is believed
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "source_device_id"], name="held_once")
+        ]
 
 
 class Hint(models.Model):

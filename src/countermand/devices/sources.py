@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from countermand.audit import actions as audit
+from countermand.devices import turnover
 from countermand.devices.models import ExportJob, Question, SeenEvent, Source
 from countermand.domain.errors import CountermandError, gettext_noop
 
@@ -58,6 +59,7 @@ class SourceView:
     failed_in_a_row: int
     last_error: str
     progress: int
+    held: int = 0  # devices about which a person has to decide
 
     @property
     def kind(self) -> str:
@@ -177,6 +179,7 @@ def _view(row: Source) -> SourceView:
         failed_in_a_row=row.failed_in_a_row,
         last_error=row.last_error,
         progress=row.progress,
+        held=turnover.waiting(row.name),
     )
 
 

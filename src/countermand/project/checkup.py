@@ -44,6 +44,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "running": lambda: _running(settings),
         "database": lambda: _database(settings),
         "worker": lambda: _worker(settings),
+        "inventories": lambda: _inventories(settings),
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),
@@ -178,6 +179,28 @@ def _worker(settings: Settings) -> Finding:
         )
     sentence = _("The worker looked for due work {seconds} s ago.")
     return Finding("worker", State.GOOD, sentence.format(seconds=ago_s))
+
+
+def _inventories(settings: Settings) -> Finding:
+    if not settings.database_url:
+        return Finding("inventories", State.NOTE, _("No database is known."))
+    with psycopg.connect(settings.database_url, connect_timeout=int(_PATIENCE_S)) as connection:
+        rows = connection.execute(
+            "SELECT name, count(held.id) FROM devices_source AS one LEFT JOIN devices_helddevice AS"
+            " held ON held.source = one.name AND held.confirmed_at IS NULL"
+            " GROUP BY name, last_error HAVING last_error = 'devices.held' OR count(held.id) > 0"
+            " ORDER BY name"
+        ).fetchall()
+    if not rows:
+        return Finding("inventories", State.GOOD, _("No source waits for a decision."))
+    return Finding(
+        "inventories",
+        State.BAD,
+        _("Too much would change at once, so it is held: {sources}.").format(
+            sources=", ".join(f"{name} ({devices})" if devices else name for name, devices in rows)
+        ),
+        _("If it is right: countermand sources sync NAME --confirm-mass-change. Else mend it."),
+    )
 
 
 def _clock(settings: Settings) -> Finding:

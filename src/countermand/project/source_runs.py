@@ -28,7 +28,7 @@ from countermand.connectors.nanomdm import hook
 from countermand.connectors.nanomdm.questions import Question
 from countermand.connectors.nanomdm.source import NanoMdmReader
 from countermand.connectors.servers import OpenServer
-from countermand.devices import actions, questions, sources
+from countermand.devices import actions, questions, sources, turnover
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.sources import SourceView
 from countermand.domain.app_id import WantedApp
@@ -135,8 +135,12 @@ class Runner:
         apps = wanted_apps()
         if server.nanomdm is not None:
             dry_run = load.options.dry_run
+            again: tuple[str, ...] = ()
+            if load.options.confirm_mass_change and not dry_run:
+                again = actions.confirm_held(view.name, actor_id=load.actor_id, now=now)
+                apple_questions.ask_now(view.name, server.nanomdm, apps, again, now=now)
             asked = apple_questions.ask(view.name, server.nanomdm, apps, now=now, dry_run=dry_run)
-            return Ran(asked=asked, again_at=apple_questions.next_due(view.name, apps))
+            return Ran(asked=asked + len(again), again_at=apple_questions.next_due(view.name, apps))
         if server.pull is not None and not load.options.dry_run:
             self._drain(view, server, now, load)
         return Ran(report=load.take(server.source(apps, now), now))
@@ -167,6 +171,7 @@ class Runner:
                 _LOG.error("source.broke source=%s error=%s", view.name, type(error).__name__)
                 sources.failed(view.name, f"broke.{type(error).__name__}", now=now())
         sources.forget(now())
+        turnover.forget(now())
         return ran
 
     def take_in(self, name: str, body: bytes, signature: str, *, now: datetime) -> bool:
@@ -183,7 +188,10 @@ class Runner:
                 return False
             reader = NanoMdmReader(_Questions(name))
             source = PagedSource(reader, [event], wanted_apps(), now, source=name)
-            load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
+            taken = load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
+            if taken.state is LoadState.HELD:  # its question stays open
+                _LOG.warning("source.held source=%s", name)
+                return True
             _note_answer(name, reader, event, now)
         orders_jobs.after_import(self.settings, now=now)
         return True

@@ -10,7 +10,7 @@ import pytest
 from countermand.testing.http_double import HttpDouble, TestAuthority
 from countermand.testing.mdm_doubles import JamfDouble
 from tests.apps.cli import test_import_verbs as verbs
-from tests.apps.cli.test_import_verbs import FIXTURES, NAME_TIKTOK, Run, everything_stored
+from tests.apps.cli.test_import_verbs import FIXTURES, NAME_TIKTOK, Answer, Run, everything_stored
 from tests.fresh_database import FreshDatabase
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(240)]
@@ -101,16 +101,23 @@ def test_a_run_that_would_lose_most_is_held_until_a_person_says_so(run: Run, jam
     run(jamf[2], ("sources", "sync", "jamf"), before=NAME_TIKTOK)
     jamf[0].mobile = jamf[0].mobile[:0]
 
-    held, status, confirmed = run(
+    held, status, doctor, confirmed, later = run(
         ("sources", "sync", "jamf", "--json"),
         ("sources", "status", "--json"),
+        ("doctor", "--json"),
         ("sources", "sync", "jamf", "--confirm-mass-change", "--json"),
+        ("doctor", "--json"),
     )
+
+    def told(answer: Answer) -> str:
+        states = {each["name"]: each["state"] for each in answer.json["checks"]}
+        return str(states["inventories"])
 
     assert held.code == 1
     assert held.json["state"] == "held"
     assert status.json[0]["last_error"] == "devices.held"
     assert (confirmed.code, confirmed.json["devices"]["gone"]) == (0, 3)
+    assert (told(doctor), told(later)) == ("bad", "good")
 
 
 def test_what_a_source_refuses_is_said_in_words_and_kept(run: Run, jamf: Jamf) -> None:

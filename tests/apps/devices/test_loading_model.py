@@ -150,12 +150,14 @@ class Model:
     custodians: dict[str, int] = field(default_factory=dict)
     names: dict[tuple[str, str, str], tuple[datetime, int | None]] = field(default_factory=dict)
     seen: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    turned: set[tuple[str, str]] = field(default_factory=set)
 
     def load(self, run: Run, number: int) -> dict[str, Any]:
         tally: dict[str, Any] = dict.fromkeys(
             ("known_before", "new", "changed", "unchanged", "gone", "without_owner"), 0
         )
         tally |= {"judged_before": Counter[str](), "turned": Counter[str]()}
+        tally |= {"newly_turned": Counter[str](), "arrived": 0}
         tally["presence"] = {app.app_id: Counter[str]() for app in APPS}
         listed: set[str] = set()
         for report in run.reports:
@@ -201,6 +203,7 @@ class Model:
             values |= {name: row[name] for name, fact in facts.items() if fact in report.unsaid}
         was_here = row is not None and row["gone_at"] is None
         tally["gone"] += report.is_gone and was_here
+        tally["arrived"] += not report.is_gone and not was_here
         if is_first:
             tally["without_owner"] += values["person_id"] is None
             tally["known_before"] += was_here
@@ -235,6 +238,9 @@ class Model:
         if before in KNOWING:
             tally["judged_before"][app.app_id] += 1
             tally["turned"][app.app_id] += now != before
+            tally["newly_turned"][app.app_id] += now != before and key not in self.turned
+            if now != before:
+                self.turned.add(key)
 
     def said(
         self, report: DeviceReport, app: WantedApp, as_of: datetime, number: int
@@ -281,7 +287,7 @@ class Model:
 
 def loaded(source: str, run: Run, batch: int) -> tuple[int, dict[str, Any]]:
     row = ImportRun.objects.create(source=source, as_of=run.as_of, started_at=START, state="loaded")
-    loader = Loader(row, apps=APPS, owners=OWNERS)
+    loader = Loader(row, apps=APPS, owners=OWNERS, counted_from=START)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(said_rows, "BATCH", batch)
         done = list(loader.load(run.reports))
@@ -289,12 +295,13 @@ def loaded(source: str, run: Run, batch: int) -> tuple[int, dict[str, Any]]:
     if run.is_whole:
         loader.close(left_as_they_are=run.left)
     tally = loader.tally
-    names = ("known_before", "new", "changed", "unchanged", "gone", "without_owner")
+    names = ("known_before", "new", "changed", "unchanged", "gone", "without_owner", "arrived")
     counted: dict[str, Any] = {name: getattr(tally, name) for name in names}
     counted |= {
         "presence": tally.presence,
         "judged_before": tally.judged_before,
         "turned": tally.turned,
+        "newly_turned": tally.newly_turned,
     }
     return row.pk, counted
 

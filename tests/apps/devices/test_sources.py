@@ -269,6 +269,38 @@ def test_an_answer_that_never_came_is_asked_for_again(runner: Runner, nano: Nano
     assert runner.run("nanomdm", now=NOW + timedelta(minutes=31)).asked == 2
 
 
+def test_posts_that_flip_too_many_are_held_one_by_one_until_a_person_decides(
+    runner: Runner, nano: NanoMdmDouble
+) -> None:
+    carries = nano.devices["D1"].apps
+    many = [f"E{number}" for number in range(10)]
+    nano.devices = {each: AppleDevice(each, []) for each in many}
+    Device.objects.all().delete()
+    for each in many:
+        Device.objects.create(source="nanomdm", source_device_id=each, platform="ios")
+
+    def ask_and_take_in(now: datetime, **options: bool) -> None:
+        runner.run("nanomdm", now=now, options=LoadOptions(**options))
+        for number, post in enumerate(nano.posts(now)):
+            runner.take_in("nanomdm", *post, now=now + timedelta(seconds=number))
+
+    def present() -> int:
+        return list(presences().values()).count("present")
+
+    ask_and_take_in(NOW)
+    nano.devices = {each: AppleDevice(each, carries) for each in many}
+    a_day_later = NOW + timedelta(hours=21)
+    ask_and_take_in(a_day_later)
+
+    assert (present(), sources.view("nanomdm").held) == (2, 8)
+    unanswered = Question.objects.filter(about="apps", answered_at=None)
+    assert unanswered.count() == 8  # they stay open
+
+    ask_and_take_in(a_day_later + timedelta(minutes=10), confirm_mass_change=True)
+
+    assert (present(), sources.view("nanomdm").held) == (10, 0)
+
+
 def test_phones_are_asked_for_their_name_at_mail_doors_and_again_every_week(
     runner: Runner, nano: NanoMdmDouble
 ) -> None:
