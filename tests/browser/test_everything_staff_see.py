@@ -23,7 +23,8 @@ from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
 
 NOW = datetime(2020, 7, 10, 9, 30, tzinfo=UTC)
 ISSUER = Signatory("R. Iyer", "आर. अय्यर", "Security")
-PHONE = AskedDevice(id=7, name="आशा का Android", short_id="A5ED")
+PHONE = AskedDevice(id=7, name="आशा का Android", short_id="A5ED", can_look=True)
+LOOKS = {Verdict.LOOK_ASKED, Verdict.LOOK_WAITS, Verdict.CANNOT_LOOK}
 
 
 @pytest.fixture
@@ -81,8 +82,9 @@ def test_every_answer_can_be_read_by_everybody(page: Page, folder: Path, verdict
         verdict,
         number=NUMBER,
         house=HOUSE,
-        asked=asked if verdict in {Verdict.GENUINE, Verdict.NOTED} else None,
-        noted=Noted(PHONE, Answer.REMOVED) if verdict is Verdict.NOTED else None,
+        asked=asked if verdict in {Verdict.GENUINE, Verdict.NOTED, *LOOKS} else None,
+        noted={Verdict.NOTED: Noted(PHONE, Answer.REMOVED)}.get(verdict)
+        or (Noted(PHONE) if verdict in LOOKS else None),
         language="hi",
     )
     (folder / "answer.html").write_text(text, encoding="utf-8")
@@ -91,6 +93,26 @@ def test_every_answer_can_be_read_by_everybody(page: Page, folder: Path, verdict
 
     assert faults(page) == []
     assert page.locator("h1").evaluate("title => title.closest('section').lang") == "hi"
+
+
+def test_the_button_for_a_look_is_reached_by_keyboard_and_says_what_it_does(
+    page: Page, folder: Path
+) -> None:
+    asked = Asked(NUMBER, "proof", (PHONE,))
+    text = answer_page(Verdict.GENUINE, number=NUMBER, house=HOUSE, asked=asked, language="en")
+    (folder / "answer.html").write_text(text, encoding="utf-8")
+    page.goto((folder / "answer.html").as_uri())
+    look = page.locator("section#en").get_by_role("button", name="Check this device again now")
+
+    look.focus()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.value") == list(Answer)[-1].value
+    page.keyboard.press("Tab")
+    assert look.evaluate("button => button === document.activeElement")
+    described = look.evaluate(
+        "button => document.getElementById(button.getAttribute('aria-describedby')).innerText"
+    )
+    assert "within a few minutes" in described
 
 
 def mails() -> list[PreviewMail]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from countermand.audit import actions as audit
 from countermand.devices.models import Device, Hint, Source
@@ -58,6 +58,24 @@ def note(source: str, device_ids: Iterable[str], *, due_at: datetime) -> int:
 def can_look(source: str) -> bool:
     """Whether a source can be asked about a single device."""
     return source.partition(":")[0] in LOOK_AT_ONE
+
+
+def lookable(device_ids: Collection[int]) -> frozenset[int]:
+    """Return those of these devices at which their source can look now."""
+    named = frozenset(Source.objects.values_list("name", flat=True))
+    rows = Device.objects.filter(pk__in=list(device_ids), gone_at__isnull=True)
+    sources = rows.values_list("pk", "source")
+    return frozenset(pk for pk, source in sources if source in named and can_look(source))
+
+
+@transaction.atomic
+def look_for_its_person(device_id: int, *, person_id: int, now: datetime, rest: timedelta) -> bool:
+    """Let the source of a device look at it now; False when its person asked within `rest`."""
+    rested = Q(look_asked_at__isnull=True) | Q(look_asked_at__lte=now - rest)
+    if not Device.objects.filter(rested, pk=device_id).update(look_asked_at=now):
+        return False
+    look_again([device_id], actor_id=person_id, now=now)
+    return True
 
 
 @transaction.atomic

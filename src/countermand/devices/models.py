@@ -24,6 +24,7 @@ class Device(models.Model):
     reads_mail = models.BooleanField(default=True)
     gone_at = models.DateTimeField(null=True)  # not in the last complete run, or let go
     custodian_id = models.BigIntegerField(null=True, db_index=True)  # people.Person: shared device
+    look_asked_at = models.DateTimeField(null=True)  # by its person
 
     class Meta:
         constraints: ClassVar = [

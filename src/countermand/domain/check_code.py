@@ -21,6 +21,8 @@ WRONG_FOR_ONE_ORDER: Final = 1000
 # How long a right code lets somebody answer, and how many answers of one person are heard.
 ANSWER_WITHIN: Final = timedelta(minutes=30)
 ANSWERS_OF_ONE_PERSON: Final = 60  # within WITHIN
+# How often the person of one device may have it looked at.
+LOOK_AGAIN_AFTER: Final = timedelta(minutes=10)
 # Of people who take a notice for forged: so many, and so great a share of those told, pause it.
 DOUBTS_PER_CENT: Final = 1.0
 
@@ -43,6 +45,9 @@ class Verdict(StrEnum):
     CANNOT_SAY = "cannot_say"  # the record of mails does not answer
     NOTED = "noted"  # an answer that opens
     NOTED_HELP = "noted_help"  # an answer that asks for help
+    LOOK_ASKED = "look_asked"  # a source looks at the device now
+    LOOK_WAITS = "look_waits"  # it was asked to a moment ago
+    CANNOT_LOOK = "cannot_look"  # no source of it can be asked about one device
     PROVE_AGAIN = "prove_again"  # the proof is too old, or forged, or nothing is asked any more
 
 

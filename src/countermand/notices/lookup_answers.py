@@ -24,6 +24,7 @@ class AskedDevice:
     name: str
     short_id: str
     said: Answer | None = None
+    can_look: bool = False  # its source can be asked about this one device
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What was just noted, of which device."""
+    """What was just noted, of which device; nothing said: a look at it was asked for."""
 
     device: AskedDevice
-    said: Answer
+    said: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class _DeviceText:
     id: int
     label: str
     told: str
+    can_look: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,9 @@ _LOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.CANNOT_SAY: "",
     Verdict.NOTED: "in_force",
     Verdict.NOTED_HELP: "in_force",
+    Verdict.LOOK_ASKED: "in_force",
+    Verdict.LOOK_WAITS: "",
+    Verdict.CANNOT_LOOK: "",
     Verdict.PROVE_AGAIN: "",
 }
 
@@ -118,7 +123,7 @@ def _text(
     means = say[f"answer.{verdict}_means"].format(
         help_desk=house.help_desk,
         device=label(noted.device, language) if noted else "",
-        said=say[f"own.{noted.said}"] if noted else "",
+        said=say[f"own.{noted.said}"] if noted and noted.said else "",
     )
     return _AnswerText(
         language=language,
@@ -134,7 +139,9 @@ def _text(
 def _device(device: AskedDevice, language: str) -> _DeviceText:
     say = word_store.page_words(language)
     told = say["own.told"].format(said=say[f"own.{device.said}"]) if device.said else ""
-    return _DeviceText(id=device.id, label=label(device, language), told=told)
+    return _DeviceText(
+        id=device.id, label=label(device, language), told=told, can_look=device.can_look
+    )
 
 
 def label(device: AskedDevice, language: str) -> str:

@@ -2,7 +2,8 @@
 
 A right code gives a proof: signed, for one person, one notice and half an hour. It travels in the
 body of a request and is looked at before the database is asked, so guessing it costs nothing and
-brings nothing. An answer opens and never closes; nobody can speak for the device of another.
+brings nothing. An answer opens and never closes; nobody can speak for the device of another. A
+look at one's own device is asked for in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from countermand.devices import given_answers, sightings
+from countermand.devices import given_answers, hints, sightings
 from countermand.devices.sightings import SeenDevice
 from countermand.domain import check_code
 from countermand.domain.check_code import Verdict
@@ -97,6 +98,24 @@ def give(
     )
 
 
+def look(number: str, proof: str, device: str, *, key: bytes, now: datetime) -> Reaction:
+    """Let the source of one of somebody's devices look at it now, if it can."""
+    known = checking.known_number(number)
+    person_id = _proven(known, proof, key, now)
+    own = {str(each.id): each for each in _concerned(known, person_id)} if person_id else {}
+    if person_id is None or device not in own or _asking(known) is None:
+        return Reaction(Verdict.PROVE_AGAIN)
+    meant = own[device]
+    verdict = Verdict.CANNOT_LOOK
+    if hints.lookable([meant.id]):
+        is_asked = hints.look_for_its_person(
+            meant.id, person_id=person_id, now=now, rest=check_code.LOOK_AGAIN_AFTER
+        )
+        verdict = Verdict.LOOK_ASKED if is_asked else Verdict.LOOK_WAITS
+    asked = _asked(known, person_id, key=key, now=now)
+    return Reaction(verdict, noted=Noted(_shown(meant, None)), asked=asked)
+
+
 def _asked(number: str, person_id: int, *, key: bytes, now: datetime) -> Asked | None:
     order = _asking(number)
     own = _concerned(number, person_id) if order else []
@@ -105,16 +124,21 @@ def _asked(number: str, person_id: int, *, key: bytes, now: datetime) -> Asked |
     said = given_answers.last_by_device(
         [each.id for each in own], _apps([number]), since=order.released_at or order.created_at
     )
+    can_look = hints.lookable([each.id for each in own])
     until = int((now + check_code.ANSWER_WITHIN).timestamp())
     return Asked(
         number=number,
         proof=f"{person_id}.{until}.{_signature(number, person_id, until, key)}",
-        devices=tuple(_shown(each, said.get(each.id)) for each in own),
+        devices=tuple(
+            _shown(each, said.get(each.id), can_look=each.id in can_look) for each in own
+        ),
     )
 
 
-def _shown(device: SeenDevice, said: Answer | None) -> AskedDevice:
-    return AskedDevice(id=device.id, name=device.name, short_id=device.short_id, said=said)
+def _shown(device: SeenDevice, said: Answer | None, *, can_look: bool = False) -> AskedDevice:
+    return AskedDevice(
+        id=device.id, name=device.name, short_id=device.short_id, said=said, can_look=can_look
+    )
 
 
 def _asking(number: str) -> Order | None:

@@ -109,7 +109,12 @@ def _as_written(typed: str) -> str:
 
 
 _STATUS: Final = MappingProxyType(
-    {Verdict.TOO_OFTEN: 429, Verdict.CANNOT_SAY: 503, Verdict.PROVE_AGAIN: 403}
+    {
+        Verdict.TOO_OFTEN: 429,
+        Verdict.LOOK_WAITS: 429,
+        Verdict.CANNOT_SAY: 503,
+        Verdict.PROVE_AGAIN: 403,
+    }
 )
 
 
@@ -141,22 +146,27 @@ def check(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # what proves the person comes in the body, and no foreign page has it
 @require_POST
 def answer(request: HttpRequest) -> HttpResponse:
-    """Keep what somebody says of one of their devices, and say that it was kept."""
+    """Keep what somebody says of one of their devices, or let it be looked at; say what became."""
     settings = config.load()
     number, proof, device, said = (
         request.POST.get(name, "") for name in ("number", "proof", "device", "said")
     )
+    key = settings.folder.secret("message-id-key").encode()
+    now = clock.for_data(settings.folder).now()
     try:
-        reaction = own_answers.give(
-            number,
-            proof,
-            device,
-            said,
-            key=settings.folder.secret("message-id-key").encode(),
-            publisher=Publisher.load(settings.folder),
-            context=context_of(settings),
-            now=clock.for_data(settings.folder).now(),
-        )
+        if request.POST.get("do") == "look":
+            reaction = own_answers.look(number, proof, device, key=key, now=now)
+        else:
+            reaction = own_answers.give(
+                number,
+                proof,
+                device,
+                said,
+                key=key,
+                publisher=Publisher.load(settings.folder),
+                context=context_of(settings),
+                now=now,
+            )
     except (DatabaseError, KeyMissing):
         reaction = Reaction(Verdict.CANNOT_SAY)
     return _answered(settings, request, reaction)

@@ -50,6 +50,9 @@ class Staff:
             now=self.world.now,
         )
 
+    def presses(self, proof: str, device: object) -> Reaction:
+        return own_answers.look(self.number, proof, str(device), key=KEY, now=self.world.now)
+
     def proof(self, uid: str) -> str:
         asked = self.asked(uid)
         assert asked is not None
@@ -97,6 +100,51 @@ def test_the_source_of_a_phone_looks_at_it_again_when_its_person_says_it_is_gone
         staff.says(staff.proof("p5"), phone.pk, "removed")
 
     assert [each.source_device_id for each in Hint.objects.all()] == [phone.source_device_id]
+
+
+def with_source(staff: Staff, phone: Device, source: str) -> None:
+    Device.objects.filter(pk=phone.pk).update(source=source)
+    sources.add(source, options={}, every=None, actor_id=None, now=staff.world.now)
+
+
+def test_a_press_lets_the_source_look_at_ones_own_phone_and_again_after_ten_minutes(
+    staff: Staff,
+) -> None:
+    phone, proof = staff.phone("p5"), staff.proof("p5")
+    with_source(staff, phone, "jamf")
+
+    asked = staff.asked("p5")
+    assert asked is not None
+    assert [each.can_look for each in asked.devices] == [True]
+    first = staff.presses(proof, phone.pk)
+    assert first.verdict is Verdict.LOOK_ASKED
+    assert [each.source_device_id for each in Hint.objects.all()] == [phone.source_device_id]
+    assert staff.presses(proof, phone.pk).verdict is Verdict.LOOK_WAITS
+    staff.world.now += check_code.LOOK_AGAIN_AFTER
+    assert staff.presses(proof, phone.pk).verdict is Verdict.LOOK_ASKED
+    assert Entry.objects.filter(event="device.look_asked").count() == 2
+    assert not Attestation.objects.exists()  # a look is no answer
+
+
+@pytest.mark.parametrize("source", ["intune", "csv"])
+def test_where_a_source_cannot_look_at_one_phone_it_is_said(staff: Staff, source: str) -> None:
+    phone = staff.phone("p5")
+    with_source(staff, phone, source)
+
+    asked = staff.asked("p5")
+    assert asked is not None
+    assert [each.can_look for each in asked.devices] == [False]
+    assert staff.presses(staff.proof("p5"), phone.pk).verdict is Verdict.CANNOT_LOOK
+    assert not Hint.objects.exists()
+
+
+def test_nobody_has_the_phone_of_somebody_else_looked_at(staff: Staff) -> None:
+    proof, other = staff.proof("p5"), staff.phone("p6")
+    with_source(staff, other, "jamf")
+
+    for given, device in ((proof, other.pk), ("", other.pk), ("1.2.3", other.pk), (proof, "x")):
+        assert staff.presses(given, device).verdict is Verdict.PROVE_AGAIN
+    assert not Hint.objects.exists()
 
 
 def test_nobody_answers_for_the_phone_of_somebody_else(staff: Staff) -> None:
@@ -241,6 +289,29 @@ def test_the_page_offers_six_buttons_in_each_language_and_keeps_its_proof_in_bod
     assert len(identifiers) == len(set(identifiers))
     labels = " ".join(re.findall(r'aria-labelledby="([^"]+)"', page)).split()
     assert set(labels) <= set(identifiers)
+
+
+def test_a_look_is_asked_for_by_a_button_of_its_own(staff: Staff, web: Client) -> None:
+    with_source(staff, staff.phone("p5"), "jamf")
+    page = checked(staff, web)
+    pressed = form_of(page) | {"do": "look"}
+
+    first, again = web.post("/answer", pressed), web.post("/answer", pressed)
+
+    assert page.count('name="do" value="look"') == 2  # one in each language
+    assert (first.status_code, again.status_code) == (200, 429)
+    assert "Your device is being looked at" in first.content.decode()
+    assert "आपके डिवाइस की जाँच हो रही है" in first.content.decode()
+    assert "less than ten minutes ago" in again.content.decode()
+    assert web.get("/answer", pressed).status_code == 405
+    assert Hint.objects.count() == 1
+
+
+def test_where_nobody_can_look_there_is_no_button_but_a_sentence(staff: Staff, web: Client) -> None:
+    page = checked(staff, web)
+
+    assert 'value="look"' not in page
+    assert "This device cannot be checked again on request" in page
 
 
 def test_an_answer_is_never_taken_from_an_address(staff: Staff, web: Client) -> None:
