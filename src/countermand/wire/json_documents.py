@@ -66,17 +66,21 @@ class Record:
         return tuple(_printable(each) for each in found)
 
     def records(self, *path: str) -> tuple[Record, ...] | None:
-        """Return the objects of a list; None when the list is missing. Raises Faulty."""
+        """Return the objects of a list; None when the list is missing.
+
+        Raises Faulty, also where one of its members is no object: what it was nobody knows.
+        """
         found = self._find(path)
         if found is None:
             return None
         if not isinstance(found, list):
             raise self.faulty("row.bad_shape", *path)
         place = self._place(path)
+        for number, each in enumerate(found, 1):
+            if not isinstance(each, dict):
+                raise Faulty(fault_at("row.bad_shape", self.file, f"{place}[{number}]"))
         return tuple(
-            Record(self.file, f"{place}[{number}]", each)
-            for number, each in enumerate(found, 1)
-            if isinstance(each, dict)
+            Record(self.file, f"{place}[{number}]", each) for number, each in enumerate(found, 1)
         )
 
     def is_true(self, *path: str) -> bool:

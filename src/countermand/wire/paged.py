@@ -145,30 +145,47 @@ def _plain(row: Record, key: str) -> str:
     return found if isinstance(found, str) and len(found) <= _LONGEST_NAME else ""
 
 
-def matched_by_id(
-    records: Iterable[Record],
+@dataclass(frozen=True, slots=True)
+class AppList:
+    """The ordered apps in the list of one device.
+
+    `is_whole` is false where any row may have been an ordered app and cannot be told: the list
+    then proves no absence.
+    """
+
+    matched: tuple[MatchedApp, ...] = ()
+    is_whole: bool = False
+
+
+def app_list(
+    rows: Iterable[Record] | None,
     *,
     matcher: Matcher,
     platform: Platform,
     id_keys: Sequence[str],
     version_key: str,
     name_key: str = "name",
-) -> tuple[MatchedApp, ...]:
+) -> AppList:
     """Find the ordered apps in a list of apps; nothing of the others leaves this function.
 
     A row without an identifier is matched by its whole name, which closes nothing by itself.
     """
+    if rows is None:
+        return AppList()
     found: list[MatchedApp] = []
-    for row in records:
+    is_whole = True
+    for row in rows:
         identifier = next((text for key in id_keys if (text := _plain(row, key))), "")
         name = _plain(row, name_key)
         if not matcher.mentions(identifier, "" if identifier else name):
+            is_whole = is_whole and bool(identifier or name)
             continue
         if identifier:
             matches = matcher.by_identifier(platform, identifier)
         else:
             matches = matcher.by_name(name)
+        is_whole = is_whole and bool(matches)  # ordered elsewhere: is this the platform it says?
         version = row.text(version_key)[:50]
         shown = row.text(name_key)[:200]
         found += [MatchedApp(match=match, name=shown, version=version) for match in matches]
-    return tuple(dict.fromkeys(found))
+    return AppList(tuple(dict.fromkeys(found)), is_whole)

@@ -32,7 +32,7 @@ from countermand.wire.json_documents import (
     document,
     refuse_error,
 )
-from countermand.wire.paged import Page, matched_by_id
+from countermand.wire.paged import Page, app_list
 
 KIND: Final = "android_management"
 _OWNERSHIP: Final = MappingProxyType(
@@ -80,7 +80,14 @@ class AndroidManagementReader:
     ) -> Iterator[DeviceReport]:
         """Yield the report of one device."""
         apps = record.records("applicationReports")
-        installed = [each for each in apps or () if each.text("state") != "REMOVED"]
+        installed = app_list(
+            None if apps is None else [each for each in apps if each.text("state") != "REMOVED"],
+            matcher=matcher,
+            platform=Platform.ANDROID,
+            id_keys=("packageName",),
+            version_key="versionName",
+            name_key="displayName",
+        )
         coverage, observable = _sight(record, lists_apps=apps is not None)
         reported_at = record.time("lastStatusReportTime", as_of=as_of, clamp=True)
         yield DeviceReport(
@@ -95,16 +102,9 @@ class AndroidManagementReader:
             or reported_at,
             inventory_at=reported_at,
             coverage=coverage,
-            complete=apps is not None,
+            complete=installed.is_whole,
             observable=observable,
-            matched=matched_by_id(
-                installed,
-                matcher=matcher,
-                platform=Platform.ANDROID,
-                id_keys=("packageName",),
-                version_key="versionName",
-                name_key="displayName",
-            ),
+            matched=installed.matched,
             is_gone=record.text("state") == "DELETED",
         )
 

@@ -22,7 +22,7 @@ from countermand.domain.inventory import (
 from countermand.domain.presence import Coverage
 from countermand.row_faults import fault_at
 from countermand.wire.json_documents import Faulty, Record, refuse_error
-from countermand.wire.paged import Page, matched_by_id
+from countermand.wire.paged import Page, app_list
 
 KIND: Final = "fleet"
 ASKED: Final = "_asked"  # written by our own fetch: the identifiers that were asked for
@@ -60,6 +60,13 @@ class FleetReader:
         status = record.text("mdm", "enrollment_status")
         coverage, observable = _sight(platform, status)
         software = record.records("software")
+        apps = app_list(
+            software,
+            matcher=matcher,
+            platform=platform,
+            id_keys=("bundle_identifier", "application_id"),
+            version_key="version",
+        )
         asked = frozenset(record.texts(ASKED)) or None
         if coverage is Coverage.FULL and asked is not None:
             coverage = Coverage.ASKED
@@ -80,15 +87,9 @@ class FleetReader:
             inventory_at=record.time("software_updated_at", as_of=as_of, clamp=True),
             coverage=coverage if software is not None or not observable else Coverage.UNKNOWN,
             asked=asked,
-            complete=software is not None,
+            complete=apps.is_whole,
             observable=observable,
-            matched=matched_by_id(
-                software or (),
-                matcher=matcher,
-                platform=platform,
-                id_keys=("bundle_identifier", "application_id"),
-                version_key="version",
-            ),
+            matched=apps.matched,
         )
 
 

@@ -23,7 +23,7 @@ from countermand.domain.inventory import (
 from countermand.domain.presence import Coverage
 from countermand.row_faults import fault_at
 from countermand.wire.json_documents import Faulty, Record, refuse_error
-from countermand.wire.paged import Page, matched_by_id
+from countermand.wire.paged import Page, app_list
 
 KIND: Final = "jamf"
 _OWNERSHIP: Final = MappingProxyType(
@@ -91,7 +91,14 @@ class JamfReader:
         declared = record.text("general", "deviceOwnershipType")
         ownership = _OWNERSHIP.get(declared, Ownership.UNKNOWN)
         coverage = _mobile_coverage(declared, ownership)
-        apps = record.records("applications")
+        listed = record.records("applications")
+        apps = app_list(
+            listed,
+            matcher=matcher,
+            platform=platform,
+            id_keys=("identifier",),
+            version_key="version",
+        )
         taken_at = record.time("general", "lastInventoryUpdateDate", as_of=as_of, clamp=True)
         return DeviceReport(
             source_device_id=self.device_id(record),
@@ -109,23 +116,24 @@ class JamfReader:
             name=record.text("general", "displayName")[:200],
             last_contact_at=taken_at,
             inventory_at=taken_at,
-            coverage=coverage if apps is not None else Coverage.UNKNOWN,
-            complete=apps is not None and record.has("general"),
+            coverage=coverage if listed is not None else Coverage.UNKNOWN,
+            complete=apps.is_whole and record.has("general"),
             observable=coverage is not Coverage.MANAGED_ONLY,
-            matched=matched_by_id(
-                apps or (),
-                matcher=matcher,
-                platform=platform,
-                id_keys=("identifier",),
-                version_key="version",
-            ),
+            matched=apps.matched,
             unsaid=_unsaid(record),
         )
 
     def _computer(self, record: Record, matcher: Matcher, as_of: datetime) -> DeviceReport:
         windows = "win" in record.text("operatingSystem", "name").lower()
         platform = Platform.WINDOWS if windows else Platform.MACOS
-        apps = record.records("applications")
+        listed = record.records("applications")
+        apps = app_list(
+            listed,
+            matcher=matcher,
+            platform=platform,
+            id_keys=("bundleId",),
+            version_key="version",
+        )
         return DeviceReport(
             source_device_id=self.device_id(record),
             platform=platform,
@@ -141,15 +149,9 @@ class JamfReader:
             name=record.text("general", "name")[:200],
             last_contact_at=record.time("general", "lastContactTime", as_of=as_of, clamp=True),
             inventory_at=record.time("general", "reportDate", as_of=as_of, clamp=True),
-            coverage=Coverage.FULL if apps is not None else Coverage.UNKNOWN,
-            complete=apps is not None and record.has("general"),
-            matched=matched_by_id(
-                apps or (),
-                matcher=matcher,
-                platform=platform,
-                id_keys=("bundleId",),
-                version_key="version",
-            ),
+            coverage=Coverage.FULL if listed is not None else Coverage.UNKNOWN,
+            complete=apps.is_whole and record.has("general"),
+            matched=apps.matched,
             unsaid=_unsaid(record),
         )
 

@@ -30,7 +30,7 @@ from countermand.domain.presence import Coverage
 from countermand.row_faults import fault_at
 from countermand.wire import plists
 from countermand.wire.json_documents import Faulty, Record
-from countermand.wire.paged import Page, matched_by_id
+from countermand.wire.paged import Page, app_list
 
 KIND: Final = "nanomdm"
 _PERSONAL: Final = frozenset({"User Enrollment (Device)", "User Enrollment"})
@@ -142,19 +142,21 @@ class NanoMdmReader:
             if row.value.get("Installing") is True
             and isinstance(identifier := row.value.get("Identifier"), str)
         )
+        apps = app_list(
+            there,
+            matcher=matcher,
+            platform=platform,
+            id_keys=("Identifier",),
+            version_key="ShortVersion",
+            name_key="Name",
+        )
+        is_whole = apps.is_whole and not coming and len(rows) == len(listed)
         return {
             "inventory_at": at,
             "coverage": _coverage(question),
             "asked": question.identifiers if question is not None else None,
-            "complete": question is not None and not coming and len(rows) == len(listed),
-            "matched": matched_by_id(
-                there,
-                matcher=matcher,
-                platform=platform,
-                id_keys=("Identifier",),
-                version_key="ShortVersion",
-                name_key="Name",
-            ),
+            "complete": question is not None and is_whole,
+            "matched": apps.matched,
         }
 
     def _asked(self, device: str, command: str) -> Question | None:

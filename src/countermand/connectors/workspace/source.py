@@ -24,7 +24,7 @@ from countermand.domain.inventory import (
 )
 from countermand.domain.presence import Coverage
 from countermand.wire.json_documents import Record, refuse_error
-from countermand.wire.paged import Page, matched_by_id
+from countermand.wire.paged import Page, app_list
 
 KIND: Final = "workspace"
 
@@ -65,8 +65,16 @@ class WorkspaceReader:
             yield from self._activity(record, matcher, as_of)
             return
         platform, version = _system(record)
-        apps = record.records("applications")
-        coverage, observable = _sight(record, platform, lists_apps=apps is not None)
+        listed = record.records("applications")
+        apps = app_list(
+            listed,
+            matcher=matcher,
+            platform=platform,
+            id_keys=("packageName",),
+            version_key="versionName",
+            name_key="displayName",
+        )
+        coverage, observable = _sight(record, platform, lists_apps=listed is not None)
         synced_at = record.time("lastSync", as_of=as_of, clamp=True)
         folded = (folded_address(text) for text in record.texts("email"))
         mail_id = record.text("deviceId") if record.text("type") == "GOOGLE_SYNC" else ""
@@ -86,16 +94,9 @@ class WorkspaceReader:
             last_contact_at=synced_at,
             inventory_at=synced_at,
             coverage=coverage,
-            complete=apps is not None,
+            complete=apps.is_whole,
             observable=observable,
-            matched=matched_by_id(
-                apps or (),
-                matcher=matcher,
-                platform=platform,
-                id_keys=("packageName",),
-                version_key="versionName",
-                name_key="displayName",
-            ),
+            matched=apps.matched,
         )
 
     def _activity(
