@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -158,6 +159,10 @@ def _list(value: str) -> tuple[str, ...]:
     return tuple(part for part in value.replace(",", " ").split() if part)
 
 
+def _networks(value: str) -> tuple[str, ...]:
+    return tuple(str(ip_network(each, strict=False)) for each in _list(value))
+
+
 _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
     {
         _text: gettext_noop("a text"),
@@ -171,6 +176,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _seconds: gettext_noop("a number of seconds above 0"),
         _host_and_port: gettext_noop("host:port"),
         _path: gettext_noop("a path"),
+        _networks: gettext_noop("networks such as 10.1.0.0/16, separated by commas"),
         _tls: gettext_noop("auto, none, starttls or implicit"),
         _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
         _counts: gettext_noop('a JSON object of whole numbers such as {"*": 6000}'),
@@ -351,6 +357,14 @@ class Settings:
         ("127.0.0.1", "localhost", "[::1]"),
         gettext_noop("The host names under which the web may be reached."),
         _list,
+    )
+    own_proxies: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1/128"),
+        gettext_noop(
+            "The networks of your own proxies before the web: what they say in X-Forwarded-For "
+            "counts as the address of whoever checks a code."
+        ),
+        _networks,
     )
     withdraw_copies: str = _setting(
         "off",

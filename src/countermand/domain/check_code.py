@@ -3,6 +3,13 @@
 Eight digits, because digits are said alike by everybody and typed on any phone. It counts only
 together with the address that the mail went to, so a code out of one's own mail proves nothing
 about the mail of somebody else; and so few tries are heard that guessing is hopeless.
+
+Wrong tries are counted by address, by the network that asks, and by order, over a quarter of an
+hour. The first bound stops one guesser; the others only slow down, so that nobody keeps all from
+checking: beyond them one try is heard now and then, and of those networks alone that made hardly
+a mistake. Of one person's code at most 15 wrong tries are heard in a quarter of an hour (1,440 a
+day: one chance in 69,000), of all codes of an order 1,000 (96,000 a day: one in a thousand that
+any is found), from however many networks.
 """
 
 from __future__ import annotations
@@ -14,10 +21,17 @@ from typing import Final
 
 DIGITS: Final = 8
 _TYPED_MOST: Final = 40
-# So often may a code for one address be wrong, and codes for one order in all, within this time.
+# So often may a code be wrong within this time: for one address, from one network and from all.
 WITHIN: Final = timedelta(minutes=15)
 WRONG_FOR_ONE_ADDRESS: Final = 5
-WRONG_FOR_ONE_ORDER: Final = 1000
+WRONG_FOR_ONE_ADDRESS_IN_ALL: Final = 15
+# Beyond these, as many more are heard within the same time, one by one.
+WRONG_FROM_ONE_NETWORK: Final = 100
+WRONG_FOR_ONE_ORDER: Final = 500
+# While an order is slowed, a network that was wrong oftener than this is not heard; for each of
+# its people who found theirs to be genuine it may be wrong once more.
+WRONG_OF_A_NEWCOMER: Final = 3
+FRIENDS_FOR: Final = timedelta(days=1)
 # How long a right code lets somebody answer, and how many answers of one person are heard.
 ANSWER_WITHIN: Final = timedelta(minutes=30)
 ANSWERS_OF_ONE_PERSON: Final = 60  # within WITHIN
@@ -41,6 +55,7 @@ class Verdict(StrEnum):
     GENUINE = "genuine"
     NOT_GENUINE = "not_genuine"
     TOO_OFTEN = "too_often"
+    SLOWED = "slowed"  # so many are wrong just now that this try was not looked at
     REPORTED = "reported"
     CANNOT_SAY = "cannot_say"  # the record of mails does not answer
     NOTED = "noted"  # an answer that opens

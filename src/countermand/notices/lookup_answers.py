@@ -67,6 +67,7 @@ _LOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.GENUINE: "in_force",
     Verdict.NOT_GENUINE: "withdrawn",
     Verdict.TOO_OFTEN: "",
+    Verdict.SLOWED: "",
     Verdict.REPORTED: "",
     Verdict.CANNOT_SAY: "",
     Verdict.NOTED: "in_force",

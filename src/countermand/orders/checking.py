@@ -1,8 +1,9 @@
 """Staff ask whether a mail is genuine: answered from the record of mails, and counted.
 
 Right or wrong, known address or not, the same is asked of the database and the same compared. Few
-wrong tries are heard for one address, so that nobody finds a code by guessing. What was typed is
-not kept: of the address a keyed hash, of the code nothing.
+wrong tries are heard, so that nobody finds a code by guessing; and whoever guesses slows others
+down at most (`domain.check_code`). What was typed is not kept: of the address, and of the network
+that asked, a keyed hash; of the code nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from countermand.domain import check_code
 from countermand.domain.check_code import Said, Verdict
@@ -29,21 +30,27 @@ _NO_CODE: Final = "no code has letters"
 _LONGEST_ADDRESS: Final = 320
 
 
-def check(number: str, address: str, code: str, *, key: bytes, now: datetime) -> Verdict:
+def check(
+    number: str, address: str, code: str, *, key: bytes, now: datetime, network: str = ""
+) -> Verdict:
     """Say whether a mail of this number and code went to this address, and note that it was read.
 
-    Whatever is typed gets an answer; a wrong number or code is no error.
+    Whatever is typed gets an answer; a wrong number or code is no error. `network` is where the
+    asker comes from, empty where that is not known.
     """
-    known, ref = known_number(number), _ref(address, key)
+    known, ref, asker = known_number(number), _ref(address, key), _network_ref(network, key)
     with transaction.atomic(durable=True):
         _alone(ref)
-        if _tried_too_often(known, ref, now):
+        wrong = StaffAnswer.objects.filter(kind=Said.NOT_GENUINE, at__gt=now - check_code.WITHIN)
+        if _tried_too_often(wrong.filter(address_ref=ref), asker):
             return Verdict.TOO_OFTEN
+        if not _is_heard(wrong, known, asker, now):
+            return Verdict.SLOWED
         person_id = people.id_at_address(address[:_LONGEST_ADDRESS])
         seen = _matching(known, person_id, check_code.typed(code))
         said = Said.GENUINE if seen else Said.NOT_GENUINE
         codes.record_seen(seen, now=now)
-        _keep(known, said, person_id, ref, now)
+        _keep(known, said, person_id, ref, now, asker=asker)
     return Verdict.GENUINE if seen else Verdict.NOT_GENUINE
 
 
@@ -91,19 +98,56 @@ def _ref(address: str, key: bytes) -> str:
     return hmac.new(key, folded, hashlib.sha256).hexdigest()
 
 
+def _network_ref(network: str, key: bytes) -> str:
+    if not network:
+        return ""
+    return hmac.new(key, f"network\x00{network}".encode(), hashlib.sha256).hexdigest()
+
+
 def _alone(ref: str) -> None:
-    """Let tries for one address come one after the other: many at once are still few."""
+    """Let tries for one address, network or order come one by one: many at once are still few."""
     place = int(ref[:8], 16) - 2**31
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_CLASS, place])
 
 
-def _tried_too_often(number: str, ref: str, now: datetime) -> bool:
-    wrong = StaffAnswer.objects.filter(kind=Said.NOT_GENUINE, at__gt=now - check_code.WITHIN)
+def _tried_too_often(wrong: QuerySet[StaffAnswer], asker: str) -> bool:
+    """Whether these wrong tries for one address are too many."""
     return (
-        wrong.filter(address_ref=ref).count() >= check_code.WRONG_FOR_ONE_ADDRESS
-        or wrong.filter(order_number=number).count() >= check_code.WRONG_FOR_ONE_ORDER
+        wrong.filter(network_ref=asker).count() >= check_code.WRONG_FOR_ONE_ADDRESS
+        or wrong.count() >= check_code.WRONG_FOR_ONE_ADDRESS_IN_ALL
     )
+
+
+def _is_heard(wrong: QuerySet[StaffAnswer], number: str, asker: str, now: datetime) -> bool:
+    """Whether a try is looked at, however often others were wrong just now."""
+    of_network = wrong.filter(network_ref=asker)
+    of_order = wrong.filter(order_number=number)
+    if asker:
+        _alone(asker)
+        if not _has_turn(of_network, check_code.WRONG_FROM_ONE_NETWORK, now):
+            return False
+    if of_order.count() < check_code.WRONG_FOR_ONE_ORDER:
+        return True
+    _alone(hashlib.sha256(f"order\x00{number}".encode()).hexdigest())
+    is_newcomer = not asker or of_network.count() < check_code.WRONG_OF_A_NEWCOMER + _friends(
+        asker, now
+    )
+    return is_newcomer and _has_turn(of_order, check_code.WRONG_FOR_ONE_ORDER, now)
+
+
+def _has_turn(wrong: QuerySet[StaffAnswer], most: int, now: datetime) -> bool:
+    """Whether fewer than `most` were wrong, or none within the last moment."""
+    just_now = wrong.filter(at__gt=now - check_code.WITHIN / most)
+    return wrong.count() < most or not just_now.exists()
+
+
+def _friends(asker: str, now: datetime) -> int:
+    """Count the people who found their mail to be genuine from this network, within a day."""
+    right = StaffAnswer.objects.filter(
+        network_ref=asker, kind=Said.GENUINE, at__gt=now - check_code.FRIENDS_FOR
+    )
+    return right.values("person_id").distinct().count()
 
 
 def _matching(number: str, person_id: int | None, code: str) -> list[int]:
@@ -116,7 +160,14 @@ def _matching(number: str, person_id: int | None, code: str) -> list[int]:
     return [pk for pk, fits in compared if fits and code]
 
 
-def _keep(number: str, said: Said, person_id: int | None, ref: str, now: datetime) -> None:
+def _keep(
+    number: str, said: Said, person_id: int | None, ref: str, now: datetime, *, asker: str = ""
+) -> None:
     StaffAnswer.objects.create(
-        order_number=number, kind=said.value, person_id=person_id, address_ref=ref, at=now
+        order_number=number,
+        kind=said.value,
+        person_id=person_id,
+        address_ref=ref,
+        network_ref=asker,
+        at=now,
     )

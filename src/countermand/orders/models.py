@@ -195,6 +195,7 @@ class StaffAnswer(models.Model):
     kind = models.CharField(max_length=12)  # domain.check_code.Said
     person_id = models.BigIntegerField(null=True)  # None: nobody here has the address given
     address_ref = models.CharField(max_length=64)  # keyed; what was typed is not kept
+    network_ref = models.CharField(max_length=64, blank=True, default="")  # keyed; "": not known
     at = models.DateTimeField()
 
     class Meta:
@@ -207,6 +208,7 @@ class StaffAnswer(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["order_number", "kind", "at"], name="staff_answers_by_kind"),
             models.Index(fields=["address_ref", "at"], name="staff_answers_by_address"),
+            models.Index(fields=["network_ref", "at"], name="staff_answers_by_network"),
         ]
 
 

@@ -30,6 +30,7 @@ from countermand.notices import lookup_answers, wording
 from countermand.orders import checking, own_answers
 from countermand.orders.own_answers import Reaction
 from countermand.orders.planning import context_of
+from countermand.project.askers import network_of
 
 _TYPES: Final = MappingProxyType(
     {
@@ -111,6 +112,7 @@ def _as_written(typed: str) -> str:
 _STATUS: Final = MappingProxyType(
     {
         Verdict.TOO_OFTEN: 429,
+        Verdict.SLOWED: 429,
         Verdict.LOOK_WAITS: 429,
         Verdict.CANNOT_SAY: 503,
         Verdict.PROVE_AGAIN: 403,
@@ -135,7 +137,8 @@ def check(request: HttpRequest) -> HttpResponse:
             verdict = checking.report(number, address, key=key, now=now)
         else:
             code = request.POST.get("code", "")
-            verdict = checking.check(number, address, code, key=key, now=now)
+            network = network_of(request, settings.own_proxies)
+            verdict = checking.check(number, address, code, key=key, now=now, network=network)
             if verdict is Verdict.GENUINE:
                 asked = own_answers.asked_at(number, address, key=key, now=now)
     except DatabaseError:

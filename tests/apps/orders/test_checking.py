@@ -70,6 +70,128 @@ def test_a_code_is_not_found_by_guessing(told: tuple[World, str]) -> None:
     assert ask(right) is Verdict.GENUINE
 
 
+def test_a_stranger_who_guesses_at_a_code_does_not_keep_its_person_from_checking(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+    right = mail_of(number, "p5").values["check_code"]
+
+    def ask(code: str, network: str) -> Verdict:
+        return checking.check(
+            number, "p5@example.org", code, key=KEY, now=world.now, network=network
+        )
+
+    for n in range(check_code.WRONG_FOR_ONE_ADDRESS):
+        assert ask(f"{n:08d}", "203.0.113.0/24") is Verdict.NOT_GENUINE
+    assert ask(right, "203.0.113.0/24") is Verdict.TOO_OFTEN
+    assert ask(right, "198.51.100.0/24") is Verdict.GENUINE
+
+
+def test_of_one_code_few_guesses_are_heard_from_however_many_networks(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+
+    heard = [
+        checking.check(
+            number, "p5@example.org", f"{n:08d}", key=KEY, now=world.now, network=f"10.0.{n}.0/24"
+        )
+        for n in range(40)
+    ]
+
+    assert heard.count(Verdict.NOT_GENUINE) == check_code.WRONG_FOR_ONE_ADDRESS_IN_ALL
+    a_day = timedelta(days=1) / check_code.WITHIN * check_code.WRONG_FOR_ONE_ADDRESS_IN_ALL
+    assert 10**check_code.DIGITS / a_day > 69_000  # one chance in so many that it is found in a day
+
+
+def wrong_tries(number: str, count: int, world: World, network: str = "") -> None:
+    """Let so many strangers' tries have been wrong, a second ago."""
+    StaffAnswer.objects.bulk_create(
+        StaffAnswer(
+            order_number=number,
+            kind="not_genuine",
+            address_ref=f"{n:064d}",
+            network_ref=network or f"{n:063d}x",
+            at=world.now - timedelta(seconds=5),
+        )
+        for n in range(count)
+    )
+
+
+def test_a_thousand_wrong_codes_keep_nobody_from_checking(told: tuple[World, str]) -> None:
+    world, number = told
+    wrong_tries(number, 1000, world)
+
+    for uid in ("p5", "p6"):
+        right = mail_of(number, uid).values["check_code"]
+        address = f"{uid}@example.org"
+        verdict = checking.check(
+            number, address, right, key=KEY, now=world.now, network="192.0.2.0/24"
+        )
+        assert verdict is Verdict.GENUINE
+
+
+def test_under_a_flood_of_guesses_from_everywhere_few_are_heard(told: tuple[World, str]) -> None:
+    world, number = told
+    wrong_tries(number, check_code.WRONG_FOR_ONE_ORDER, world)
+    seconds = 60
+
+    heard = 0
+    for n in range(seconds * 4):  # four a second, each from a network and an address of its own
+        world.now += timedelta(milliseconds=250)
+        verdict = checking.check(
+            number, f"x{n}@example.org", "0000 0000", key=KEY, now=world.now, network=f"net {n}"
+        )
+        assert verdict in {Verdict.NOT_GENUINE, Verdict.SLOWED}
+        heard += verdict is Verdict.NOT_GENUINE
+
+    per_second = check_code.WRONG_FOR_ONE_ORDER / check_code.WITHIN.total_seconds()
+    assert 0 < heard <= seconds * per_second
+    a_day = 2 * check_code.WRONG_FOR_ONE_ORDER * (timedelta(days=1) / check_code.WITHIN)
+    assert 10**check_code.DIGITS / a_day > 1_000  # one in a thousand that any code is found
+
+
+def test_while_an_order_is_slowed_a_network_that_errs_is_not_heard_but_an_office_is(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+
+    def ask(uid: str, code: str, network: str) -> Verdict:
+        world.now += timedelta(seconds=2)
+        address = f"{uid}@example.org"
+        return checking.check(number, address, code, key=KEY, now=world.now, network=network)
+
+    for uid in ("p5", "p6"):
+        mine = mail_of(number, uid).values["check_code"]
+        assert ask(uid, mine, "the office") is Verdict.GENUINE
+    wrong_tries(number, check_code.WRONG_FOR_ONE_ORDER, world)
+    strange = [ask(f"x{n}", "0000 0000", "elsewhere") for n in range(5)]
+    office = [ask(f"y{n}", "0000 0000", "the office") for n in range(5)]
+
+    newcomer = check_code.WRONG_OF_A_NEWCOMER
+    assert strange == [Verdict.NOT_GENUINE] * newcomer + [Verdict.SLOWED] * (5 - newcomer)
+    assert office == [Verdict.NOT_GENUINE] * (newcomer + 2)
+
+
+def test_one_network_is_slowed_and_the_others_are_not(told: tuple[World, str]) -> None:
+    world, number = told
+    for n in range(check_code.WRONG_FROM_ONE_NETWORK):
+        checking.check(
+            number, f"x{n}@example.org", "0000 0000", key=KEY, now=world.now, network="mad"
+        )
+
+    def ask(network: str) -> Verdict:
+        right = mail_of(number, "p5").values["check_code"]
+        return checking.check(
+            number, "p5@example.org", right, key=KEY, now=world.now, network=network
+        )
+
+    assert ask("mad") is Verdict.SLOWED
+    assert ask("another") is Verdict.GENUINE
+    world.now += timedelta(seconds=10)
+    assert ask("mad") is Verdict.GENUINE
+
+
 def test_what_is_typed_is_not_kept(told: tuple[World, str]) -> None:
     world, number = told
     checking.check(number, "p5@example.org", "1234 5678", key=KEY, now=world.now)
