@@ -19,9 +19,9 @@ from countermand.notices import actions as notices
 from countermand.notices import moments, wording
 from countermand.notices import queries as ledger
 from countermand.notices.wording import Addressee, KnownDevice, MailFacts, Signatory, Values
-from countermand.orders import documents, rule_log, shared_use
+from countermand.orders import documents, rule_log, shared_use, told_rows
 from countermand.orders.cells import Cell, PersonCells, cells_of, person_facts
-from countermand.orders.models import Affected, Approval, Order, Revision, ToldDevice
+from countermand.orders.models import Affected, Approval, Order, Revision
 from countermand.orders.pace import Pace
 from countermand.orders.planning import (
     PlanContext,
@@ -29,6 +29,7 @@ from countermand.orders.planning import (
     promised_deadline,
 )
 from countermand.orders.shared_use import Beside
+from countermand.orders.told_rows import Named
 from countermand.people import queries as people
 from countermand.people.queries import PersonView
 
@@ -193,7 +194,7 @@ def _tell(
 ) -> None:
     known = {row.person_id: row for row in rows}
     fresh: list[notices.NewNotice] = []
-    told: list[ToldDevice] = []
+    named: list[Named] = []
     left: list[int] = []
     moved: dict[int, datetime | None] = {}
     wholes = list(cells_of(voice.document, known))
@@ -214,13 +215,13 @@ def _tell(
             voice, whole, cells, row, due=due, deadline=deadline, now=now, beside=also
         )
         fresh.append(notice)
-        told += _named(voice.order, row, cells, deadline)
+        named += _named(row, cells, deadline)
         row.notices += 1
     rule_log.people_left(voice.order.number, left, now=now)
     deadlines_moved(voice.order, moved, now=now)
     notices.add_notices(fresh, ids=context.ids)
-    ToldDevice.objects.bulk_create(told, ignore_conflicts=True, batch_size=_SLICE)
-    Affected.objects.bulk_update(rows, ["own_deadline_at", "notices"], batch_size=_SLICE)
+    told_rows.name_devices(voice.order.number, named)
+    told_rows.keep_counts(rows)
 
 
 def deadlines_moved(order: Order, moved: Mapping[int, datetime | None], *, now: datetime) -> None:
@@ -253,24 +254,14 @@ def tell_one(
     also = shared_use.beside(document, [whole])
     fresh = notice_row(voice, whole, cells, row, due=now, deadline=deadline, now=now, beside=also)
     notices.add_notices([fresh], ids=context.ids)
-    ToldDevice.objects.bulk_create(
-        _named(order, row, cells, deadline), ignore_conflicts=True, batch_size=_SLICE
-    )
+    told_rows.name_devices(order.number, _named(row, cells, deadline))
     row.notices += 1
     row.save(update_fields=["notices"])
 
 
-def _named(
-    order: Order, row: Affected, cells: Iterable[Cell], deadline: datetime
-) -> list[ToldDevice]:
+def _named(row: Affected, cells: Iterable[Cell], deadline: datetime) -> list[Named]:
     return [
-        ToldDevice(
-            order=order,
-            person_id=row.person_id,
-            device_id=cell.device.id,
-            step=row.notices,
-            own_deadline_at=deadline,
-        )
+        Named(row.person_id, cell.device.id, row.notices, deadline)
         for cell in cells
         if cell.presence is not Presence.ABSENT
     ]
