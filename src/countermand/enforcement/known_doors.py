@@ -56,7 +56,8 @@ _DOORS: Final = """
 """
 _DIFFERENCES: Final = """
     CREATE TEMPORARY TABLE known_differences AS
-    SELECT row_number() OVER () AS n, login, device_key, k.device_id, k.person_id, k.checksum
+    SELECT row_number() OVER () AS n, login, device_key, k.device_id, k.person_id, k.checksum,
+           d.id AS entry_id
     FROM known_doors k
     FULL JOIN (
         SELECT * FROM enforcement_doorentry WHERE order_number = '' AND NOT deleted
@@ -81,11 +82,12 @@ _WRITE: Final = f"""
         ROW (EXCLUDED.device_id, EXCLUDED.person_id, EXCLUDED.checksum, EXCLUDED.version, false,
              EXCLUDED.closes_at, 'unknown', NULL, NULL, false, NULL, NULL, NULL, NULL)
 """  # noqa: S608  (constants of ours)
+# By its number: by its names PostgreSQL compared every entry with every difference, as long as it
+# had not counted the entries.
 _REMOVE: Final = """
     UPDATE enforcement_doorentry d SET deleted = true, version = %s
     FROM known_differences x
-    WHERE x.n > %s AND x.n <= %s AND x.device_id IS NULL
-      AND d.order_number = '' AND d.login = x.login AND d.device_key = x.device_key
+    WHERE x.n > %s AND x.n <= %s AND x.device_id IS NULL AND d.id = x.entry_id
 """
 _CLEAN: Final = "DROP TABLE IF EXISTS named_doors, known_doors, known_differences"
 
