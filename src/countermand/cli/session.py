@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from countermand import clock, config
+from countermand import clock, config, older_objects
 from countermand.domain.errors import CountermandError, gettext_noop
 
 if TYPE_CHECKING:
@@ -101,9 +101,10 @@ def prepare(settings: config.Settings) -> None:
         raise NotRunning(data=str(settings.data))
     os.environ["COUNTERMAND_DATA"] = str(settings.data)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
-    import django
+    with older_objects.loading():
+        import django
 
-    django.setup()
+        django.setup()
 
 
 @contextmanager
@@ -117,7 +118,8 @@ def session(settings: config.Settings | None = None) -> Iterator[Session]:
     from django.db import InterfaceError, OperationalError, connections
 
     try:
-        yield Session(settings=settings, clock=clock.for_data(settings.folder))
+        with older_objects.at_rest():
+            yield Session(settings=settings, clock=clock.for_data(settings.folder))
     except (OperationalError, InterfaceError) as error:
         raise DatabaseNotReachable from error
     finally:

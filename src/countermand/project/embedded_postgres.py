@@ -278,6 +278,9 @@ class EmbeddedPostgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
             "max_connections": "200",
+            # Many rounds make a weak password dear to guess; these are 48 random bytes, and every
+            # verb would wait for the rounds.
+            "scram_iterations": "1",
             # Tables of an order grow from nothing to all its people within seconds.
             "autovacuum_naptime": "10s",
         }

@@ -5,16 +5,21 @@ A program of its own, so that the supervisor never loads Django.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+from typing import Final
 
 import django
 from django.core.management import call_command
 
-from countermand import config, wiring
+from countermand import config, older_objects, wiring
 from countermand.domain.errors import CountermandError
+from countermand.project import turn
 
+# Loaded while the database is still being made.
+_TAKE_A_WHILE: Final = ("countermand.orders.jobs", "django.core.management.commands.migrate")
 _LOG = logging.getLogger("countermand.prepare")
 
 
@@ -23,11 +28,16 @@ def main() -> None:
 
     A file of a stop that cannot be read is said and left to the sweeps: nothing is sent meanwhile.
     """
+    database = turn.told(__doc__)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    django.setup()
-    call_command("migrate", verbosity=0, interactive=False)
+    with older_objects.loading():
+        django.setup()
+        for name in _TAKE_A_WHILE:
+            importlib.import_module(name)
     settings = config.load()
+    turn.await_it(database)
+    call_command("migrate", verbosity=0, interactive=False)
     now = wiring.clock(settings).now()
     wiring.pause_what_was_restored(settings, now)  # a fault here keeps everything off
     for step in (wiring.complete_stops, wiring.show_everything):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -86,7 +87,10 @@ class Up:
         self._look_at_stops_at = 0.0
         self._supervisor = Supervisor(say=say, changed=self._write_up_file)
         self._settings = config.load(data=wishes.data)
+        self._database_ready = self._folder.run / "database.ready"
         self._tables_ready = self._folder.run / "tables.ready"
+        self._preparing: subprocess.Popen[bytes] | None = None
+        self._preparing_log = self._folder.logs / "prepare.log"
 
     def run(self) -> None:
         """Start everything, keep it alive, end it on SIGTERM or SIGINT.
@@ -123,12 +127,15 @@ class Up:
         # Gate and look-up page need no database to answer.
         self._supervisor.add(self._gate())
         self._supervisor.add(self._web_server())
-        self._tables_ready.unlink(missing_ok=True)
+        for ready in (self._database_ready, self._tables_ready):
+            ready.unlink(missing_ok=True)
+        self._begin_preparing()
         self._supervisor.add(self._worker())
         if self._postgres is not None:
             self._postgres.start()
             self._write_up_file()
-        self._prepare()
+        write_json(self._database_ready, {})
+        self._await_tables()
         if can_send:
             self._start_senders()
         self._await_answers()
@@ -196,20 +203,29 @@ class Up:
         self._addresses[name] = f"http://{shown}:{bound}"
         return listener
 
-    def _prepare(self) -> None:
-        """Bring the tables up to date and finish what a stop left unfinished."""
-        log = self._folder.logs / "prepare.log"
-        with log.open("wb") as output:
-            process = spawn(
-                [sys.executable, "-m", "countermand.project.prepare"],
+    def _begin_preparing(self) -> None:
+        """Start what makes the tables and finishes what a stop left unfinished.
+
+        It gets ready while the database is made, and touches none before.
+        """
+        with self._preparing_log.open("wb") as output:
+            self._preparing = spawn(
+                [
+                    *(sys.executable, "-m", "countermand.project.prepare"),
+                    *("--after", str(self._database_ready)),
+                ],
                 on_parent_death=signal.SIGKILL,
                 environment=self._environment(),
                 output=output,
             )
-        while process.poll() is None:
+
+    def _await_tables(self) -> None:
+        """Wait until the tables are up to date. Raises PreparationFailed."""
+        assert self._preparing is not None  # noqa: S101  (begun before)
+        while self._preparing.poll() is None:
             self._rest()
-        if process.returncode != 0:
-            raise PreparationFailed(log=str(log))
+        if self._preparing.returncode != 0:
+            raise PreparationFailed(log=str(self._preparing_log))
         write_json(self._tables_ready, {})
 
     # Children

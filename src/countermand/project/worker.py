@@ -6,7 +6,6 @@ sweep, a doubled one costs nothing. Every step of a sweep and every fault in one
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib
 import logging
@@ -14,24 +13,21 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
 import django
 from django.db import close_old_connections
 
-from countermand import config, wiring
+from countermand import config, older_objects, wiring
 from countermand.data_folder import write_json
 from countermand.domain.errors import CountermandError
-from countermand.project import sweep_note
+from countermand.project import sweep_note, turn
 from countermand.wiring import SweepStep
 
 _LOG = logging.getLogger("countermand.worker")
 _RETRY_BELLS_S = 2.0
 _LOOK_FOR_SOURCES_S = 30.0
-_LOOK_FOR_TABLES_S = 0.02
 
 
 class Worker:
@@ -107,28 +103,21 @@ class Worker:
                 threading.Event().wait(_RETRY_BELLS_S)
 
 
-def _wait_for(file: Path) -> None:
-    """Wait until `up` has made the tables; if it cannot, it ends whoever waits."""
-    while not file.exists():
-        time.sleep(_LOOK_FOR_TABLES_S)
-
-
 def main() -> None:
     """Run the worker of the installation that the environment names."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--after", type=Path, metavar="FILE", help="begin once this file is there")
-    after: Path | None = parser.parse_args().after
+    tables = turn.told(__doc__)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countermand.project.settings")
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    django.setup()
-    importlib.import_module("countermand.orders.jobs")  # takes a while, and needs no tables
-    settings = config.load()
-    steps = wiring.sweep_steps(settings)
-    if after is not None:
-        _wait_for(after)
-    Worker(settings, steps=steps).run()
+    with older_objects.loading():
+        django.setup()
+        importlib.import_module("countermand.orders.jobs")  # takes a while, and needs no tables
+        settings = config.load()
+        steps = wiring.sweep_steps(settings)
+    turn.await_it(tables)
+    with older_objects.at_rest():
+        Worker(settings, steps=steps).run()
 
 
 if __name__ == "__main__":
