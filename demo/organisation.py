@@ -18,6 +18,7 @@ from countermand.catalogue.queries import catalogue
 from countermand.synth import files
 from countermand.synth.organisation import Organisation as Invented
 from countermand.synth.organisation import Recipe, after_removal, invent
+from demo.doors import leave_out, read_phones
 
 FRIDAY = datetime.fromisoformat("2020-07-10T02:00Z")  # 07:30 in India
 MONDAY = datetime.fromisoformat("2020-07-13T03:00Z")
@@ -29,6 +30,7 @@ NOON = MORNING_AFTER + timedelta(hours=6)
 _NEWCOMERS = 30
 _HOUR = timedelta(hours=1)
 _APP = "tiktok"
+_APP_NAME = catalogue().app(_APP).name
 _INVENTED_BY_HAND = 8  # examples/july-2020/people.csv
 
 
@@ -43,6 +45,14 @@ class Turn:
     removed: float | None = None  # None: nobody was asked yet
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a folder holds: how many devices, and who joined after Monday (an address, or "")."""
+
+    devices: int
+    late: str
+
+
 @dataclass
 class Organisation:
     """Folders of invented people and devices, by the turn of the story at which they are true."""
@@ -50,7 +60,7 @@ class Organisation:
     folder: Path
     people: int
     seed: str
-    _coming: dict[str, Future[int]] = field(default_factory=dict)
+    _coming: dict[str, Future[Written]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Begin to invent the organisation as it stands on Friday."""
@@ -76,7 +86,11 @@ class Organisation:
 
     def devices(self, name: str) -> int:
         """Wait until a folder is written; return how many devices it holds."""
-        return self._coming[name].result()
+        return self._coming[name].result().devices
+
+    def late(self) -> str:
+        """Return the address of the one who joins late, carrying the app; "" if nobody does."""
+        return self._coming["joined"].result().late
 
     def path(self, name: str) -> Path:
         """Wait until a folder is written, and return it."""
@@ -84,15 +98,36 @@ class Organisation:
         return self.folder / name
 
 
-def _write(folder: Path, turn: Turn) -> int:
-    """Write the organisation as it stands at that turn; return how many devices it has."""
+def _write(folder: Path, turn: Turn) -> Written:
+    """Write the organisation as it stands at that turn."""
     if turn.removed is None:
         stands = _invented(turn.seed, turn.at, turn.people)
     else:
         before = _invented(turn.seed, MONDAY - _HOUR, turn.people + _NEWCOMERS)
         stands = after_removal(before, seed=turn.seed, share=turn.removed, as_of=turn.at)
     files.write(stands, folder)
-    return len(stands.devices)
+    late = "" if turn.removed is None else _let_one_join(folder)
+    return Written(len(stands.devices), late)
+
+
+def _let_one_join(folder: Path) -> str:
+    """Leave one newcomer in an invented inventory: a surge of them would pause the order."""
+    late, others = _newcomers(folder.parent)
+    gone = {phone.source_id for phone in read_phones(folder, _APP_NAME) if phone.owner in others}
+    leave_out(folder / "people.csv", "email", others)
+    leave_out(folder / "devices.csv", "device_id", gone)
+    leave_out(folder / "apps.csv", "device_id", gone)
+    return late
+
+
+@lru_cache(maxsize=1)
+def _newcomers(root: Path) -> tuple[str, frozenset[str]]:
+    """Return who of the new people joins, and the addresses of all others, as first invented."""
+    known = {phone.owner for phone in read_phones(root / "monday", _APP_NAME)}
+    phones = read_phones(root / "joined", _APP_NAME)
+    fresh = [phone for phone in phones if phone.owner not in known]
+    late = next((phone.owner for phone in fresh if phone.carries), "")
+    return late, frozenset(phone.owner for phone in fresh) - {late}
 
 
 @lru_cache(maxsize=2)
@@ -101,7 +136,7 @@ def _invented(seed: str, as_of: datetime, people: int) -> Invented:
         seed=seed,
         as_of=as_of,
         app=catalogue().wanted([_APP])[0],
-        app_name=catalogue().app(_APP).name,
+        app_name=_APP_NAME,
         languages={"hi": 0.45, "en": 0.55},
     )
     return invent(recipe, people)

@@ -21,7 +21,7 @@ from demo.story import AUDITOR, OPERATOR, Story
 from demo.telling import Telling
 
 # Told seconds in a real second while the clock hurries.
-_RATES = {"fast": 28800.0, "normal": 4800.0}
+_RATES = {"fast": 57600.0, "normal": 4800.0}
 _LEAST_SHARE, _MOST_SHARE = 0.1, 0.9
 _MUST_BE_ZERO = (
     "corrections_missed",

@@ -168,8 +168,8 @@ class Stage:
         here = self.now()
         if here < target:
             self.set_clock(here, rate=rate)
-            while self.now() < target:
-                time.sleep(0.02)
+            while (coming := (target - self.now()).total_seconds()) > 0:
+                time.sleep(coming / rate)
         self.set_clock(self.now(), rate=WALKING)
 
     def shown_phase(self, number: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.chaos import kill
-from demo.doors import Doors, Phone, away_on, leave_out, read_phones
+from demo.doors import Doors, Phone, away_on, read_phones
 from demo.judging import TakeBack
 from demo.organisation import EVE, FRIDAY, JOINED, MONDAY, MORNING_AFTER, NOON, Organisation
 from demo.stage import WALKING, Answer, Stage, StageBroke
@@ -59,7 +59,6 @@ class Story:
     mistake: dict[str, Any] = field(default_factory=dict)
     amendment: dict[str, Any] = field(default_factory=dict)
     late: str = ""  # the address of the person who joined late
-    not_joined: frozenset[str] = frozenset()
 
     # -- small words used by both acts ------------------------------------------------------------
 
@@ -274,18 +273,25 @@ class Story:
         mistake_at = datetime.fromisoformat(self.show(number)["first_group_at"]) + _FIVE_HOURS
         done = [wave for wave in waves if wave[0] < mistake_at - timedelta(minutes=5)]
         coming = waves[len(done)]
-        self.stage.ask_mail_server(do="delay_replies", seconds=_SLOW_REPLY_S)
+        if not self.with_own_kill:  # somebody else may kill in any of them
+            self._let_mails_take_their_time()
         for wave in done[1:]:
             if self.with_own_kill and wave is done[2]:
                 self._kill_a_sender_in(number, wave)
             self.send_wave(number, wave)
         self.say("waves", count=self.taken(number))
+        self._let_mails_take_their_time()
         self.begin_wave(number, coming)
         self._taken_back_in_the_middle(number)
 
+    def _let_mails_take_their_time(self) -> None:
+        self.stage.ask_mail_server(do="delay_replies", seconds=_SLOW_REPLY_S)
+
     def _kill_a_sender_in(self, number: str, wave: tuple[datetime, int]) -> None:
+        self._let_mails_take_their_time()
         self.begin_wave(number, wave)
         kill(self.stage.processes()["sender-1"])
+        self.stage.ask_mail_server(do="delay_replies", seconds=0.0)
         self.figures["kills"] = 1
         self.say("sender_killed")
 
@@ -373,7 +379,9 @@ class Story:
 
     def _late_joiner(self, number: str) -> None:
         self.at(JOINED)
-        joined = self._newcomer()
+        joined = self.late = self.organisation.late()
+        if not joined:
+            raise StageBroke("nobody among the new people carries the app; choose another seed")
         self.import_people(self.organisation.path("joined"))
         self.import_devices(self.organisation.path("joined"), JOINED)
         self.stage.wait_until(
@@ -387,28 +395,6 @@ class Story:
             name=row["name"],
             deadline=datetime.fromisoformat(row["own_deadline_at"]).strftime("%a %d %b %H:%M UTC"),
         )
-
-    def _newcomer(self) -> str:
-        """Invent new people, and let one who carries the app join; return that person's address."""
-        known = {phone.owner for phone in read_phones(self.organisation.path("monday"), TIKTOK)}
-        phones = read_phones(self.organisation.path("joined"), TIKTOK)
-        fresh = [phone for phone in phones if phone.owner not in known]
-        carrying = [phone.owner for phone in fresh if phone.carries]
-        if not carrying:
-            raise StageBroke("nobody among the new people carries the app; choose another seed")
-        self.late = carrying[0]
-        self.not_joined = frozenset(phone.owner for phone in fresh) - {self.late}
-        self._one_newcomer("joined")
-        return self.late
-
-    def _one_newcomer(self, name: str) -> Path:
-        """Leave one newcomer in an invented inventory: a surge of them would pause the order."""
-        folder = self.organisation.path(name)
-        gone = {p.source_id for p in read_phones(folder, TIKTOK) if p.owner in self.not_joined}
-        leave_out(folder / "people.csv", "email", self.not_joined)
-        leave_out(folder / "devices.csv", "device_id", gone)
-        leave_out(folder / "apps.csv", "device_id", gone)
-        return folder
 
     def _person_rows(self, number: str, address: str) -> Sequence[dict[str, Any]]:
         rows: Sequence[dict[str, Any]] = self.stage.countermand(
@@ -429,7 +415,7 @@ class Story:
         self.say("reminders", count=sent.get("reminder", 0), locks=sent.get("lock", 0))
 
     def _take_over_inventory(self, name: str, as_of: datetime) -> None:
-        self.import_devices(self._one_newcomer(name), as_of, "--confirm-mass-change")
+        self.import_devices(self.organisation.path(name), as_of, "--confirm-mass-change")
 
     def _doors_after_the_deadline(self) -> list[Phone]:
         """Ask about every phone; compare with the inventory files, not with our own tables."""
@@ -507,7 +493,7 @@ class Story:
         self.release(number)
         waves = self.begin_waves(number)
         self.send_wave(number, waves[1])
-        self.stage.ask_mail_server(do="delay_replies", seconds=_SLOW_REPLY_S)
+        self._let_mails_take_their_time()
         self.begin_wave(number, waves[2])
         self.say("amendment_out", number=number, count=self.taken(number))
         self.amendment = self.press(number)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -116,6 +117,7 @@ class _Judge:
         )
 
 
+@cache
 def _open_slots(own: str) -> str:
     parts = re.split(r"(\{taken_back_at\}|\{replaced_by\})", " ".join(own.split()))
     opened = {
