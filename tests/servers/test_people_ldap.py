@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,47 @@ def test_a_person_is_read_with_language_country_unit_manager_and_assistant(slapd
     assert asha.knows_no_leave
     assert not source.faults
     assert source.rejected == []
+
+
+def test_zone_and_leave_are_read_from_the_attributes_that_are_named(slapd: Slapd) -> None:
+    slapd.person("asha", roomNumber="Asia/Kolkata", employeeType="20261224220000Z")
+    slapd.person("ben", roomNumber="the one on the left", employeeType="2026-12-01")
+    slapd.person("eva")
+
+    found, source = slapd.people(zone_attribute="roomNumber", leave_attribute="employeeType")
+
+    told = {name[:3]: (each.zone, each.absent_until) for name, each in found.items()}
+    assert told == {
+        "ash": ("Asia/Kolkata", date(2026, 12, 24)),
+        "ben": ("UTC", date(2026, 12, 1)),
+        "eva": ("UTC", None),
+    }
+    assert not any(each.knows_no_leave for each in found.values())
+    assert source.rejected == []
+
+
+def test_an_attribute_that_nobody_has_ends_nobodys_leave(slapd: Slapd) -> None:
+    slapd.person("asha")
+
+    found, source = slapd.people(leave_attribute="absentUntill")
+
+    assert found["asha@example.org"].knows_no_leave
+    assert not source.faults
+
+
+def test_a_leave_that_is_no_date_is_named(slapd: Slapd) -> None:
+    slapd.person("asha", employeeType="soon")
+
+    found, source = slapd.people(leave_attribute="employeeType")
+
+    assert found == {}
+    assert dict(source.rejected[0].faults[0].facts)["why"] == "employeeType is no date: soon"
+
+
+@pytest.mark.parametrize("name", ["a)(uid=*", "a b", "1", "a" * 65])
+def test_no_part_of_a_filter_is_taken_for_the_name_of_an_attribute(name: str) -> None:
+    with pytest.raises(ValueError, match="name of an attribute"):
+        Directory(url="ldaps://ldap.example.org", base=BASE, leave_attribute=name)
 
 
 def test_groups_in_groups_are_followed_and_a_circle_ends(slapd: Slapd) -> None:

@@ -95,6 +95,13 @@ def people(
     zone: Annotated[
         str, typer.Option(help=_("The time zone of people of whom the file says nothing."))
     ] = "UTC",
+    zone_attribute: Annotated[
+        str, typer.Option(help=_("The attribute of the directory that holds the time zone."))
+    ] = "",
+    leave_attribute: Annotated[
+        str,
+        typer.Option(help=_("The attribute of the directory that holds the end of leave.")),
+    ] = "",
     dry_run: DryRun = False,
     accept_rejects: AcceptRejects = False,
     confirm_mass_change: Confirm = False,
@@ -110,7 +117,17 @@ def people(
 
         language = opened.settings.default_language
         if ldap:
-            source = _directory(ldap, base, bind_dn, password_file, language=language, zone=zone)
+            secret = password_file.read_text(encoding="utf-8") if password_file else ""
+            source = _directory(
+                url=ldap,
+                base=base,
+                bind_dn=bind_dn,
+                password=secret.rstrip("\n"),
+                language=language,
+                zone=zone,
+                zone_attribute=zone_attribute,
+                leave_attribute=leave_attribute,
+            )
         else:
             source = _people_files(files or [], language=language, zone=zone)
         options = actions.ImportOptions(
@@ -138,17 +155,13 @@ def _people_files(files: Sequence[Path], *, language: str, zone: str) -> PeopleS
     return PeopleFiles([ByteSource.of(path) for path in files], defaults=defaults)
 
 
-def _directory(
-    url: str, base: str, account: str, password: Path | None, *, language: str, zone: str
-) -> PeopleSource:
+def _directory(**place: str) -> PeopleSource:
     from countermand.connectors.people_ldap.source import Directory, LdapPeople
 
-    secret = password.read_text(encoding="utf-8").rstrip("\n") if password else ""
-    return LdapPeople(
-        Directory(
-            url=url, base=base, bind_dn=account, password=secret, language=language, zone=zone
-        )
-    )
+    try:
+        return LdapPeople(Directory(**place))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def devices(

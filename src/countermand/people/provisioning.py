@@ -10,7 +10,7 @@ import base64
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -168,9 +168,20 @@ def _entries(rows: QuerySet[DirectoryEntry]) -> list[Entry]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Until when somebody is away, and the keys of those who read their mail as well."""
+
+    until: date | None
+    delegate_ids: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a directory says of one person; `record.groups` is left as it is known here."""
+    """What a directory says of one person; `record.groups` is left as it is known here.
+
+    `away` is None where the directory says nothing of it: what is known then stays.
+    """
 
     record: PersonRecord
     login: str
@@ -178,6 +189,7 @@ class Told:
     said: Mapping[str, Any]
     is_active: bool
     manager_id: int | None = None
+    away: Away | None = None
 
 
 @transaction.atomic
@@ -250,7 +262,16 @@ def _fill(row: Person, told: Told, now: datetime) -> None:
     row.unit = record.unit
     manager = Person.objects.filter(pk=told.manager_id).first() if told.manager_id else None
     row.manager_uid = manager.uid if manager else ""
+    if told.away is not None:
+        row.absent_until = told.away.until
+        row.delegate_uids = _uids(told.away.delegate_ids)
     row.left_on = None if told.is_active else row.left_on or now.date()
+
+
+def _uids(keys: Collection[int]) -> list[str]:
+    """Return the uids of people, in the order of their keys; keys that nobody has are left out."""
+    known = Person.objects.filter(pk__in=list(keys)).order_by("pk")
+    return list(known.values_list("uid", flat=True))
 
 
 @transaction.atomic

@@ -10,12 +10,21 @@ from scim2_models import Email, GroupMembership, InvalidValueException, Meta, Re
 from countermand import person_facts
 from countermand.domain.address import folded_address
 from countermand.domain.directory import EVERYBODY, PersonRecord
-from countermand.people.provisioning import Entry, Told
+from countermand.people.provisioning import Away, Entry, Told
 from countermand.people.provisioning import Group as GroupEntry
 from countermand.people.queries import NOWHERE
-from countermand.scim.service import PERSON, EnterpriseUser, Group, Manager, Member, User
+from countermand.scim.service import (
+    PERSON,
+    EnterpriseUser,
+    Group,
+    Manager,
+    Member,
+    StaffUser,
+    User,
+)
 
 MOST_EMAILS: Final = 100
+MOST_DELEGATES: Final = 100
 _MOST_DIGITS: Final = 15
 _NOT_KEPT: Final = frozenset({"id", "meta", "groups"})
 
@@ -55,6 +64,7 @@ def told(user: User, *, language: str, zone: str) -> Told:
         },
         is_active=user.active is not False,
         manager_id=key_of(manager or ""),
+        away=_away(user[StaffUser]),
     )
 
 
@@ -83,6 +93,20 @@ def _emails(user: User) -> list[str]:
 
 def _rank(email: Email) -> tuple[bool, bool]:
     return not email.primary, email.type != "work"
+
+
+def _away(staff: StaffUser | None) -> Away | None:
+    """Return what is said of leave and delegates, None if nothing. Raises InvalidValueException."""
+    if staff is None:
+        return None
+    delegates = staff.delegates or []
+    if len(delegates) > MOST_DELEGATES:
+        raise InvalidValueException(detail=f"delegates: {MOST_DELEGATES} at most.")
+    keys = (key_of(each.value or "") for each in delegates)
+    return Away(
+        until=staff.absent_until.date() if staff.absent_until else None,
+        delegate_ids=tuple(dict.fromkeys(key for key in keys if key is not None)),
+    )
 
 
 def _name(user: User, login: str) -> str:

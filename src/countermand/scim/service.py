@@ -6,6 +6,7 @@ an order needs is stored.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -83,6 +84,27 @@ class EnterpriseUser(Extension):
     manager: Manager | None = None
 
 
+class Delegate(ComplexAttribute):
+    """Somebody who reads another's mail as well, by the key that they have here."""
+
+    value: str | None = None
+    ref: Annotated[Reference[User] | None, Mutability.read_only] = Field(
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
+
+
+class StaffUser(Extension):
+    """Until when somebody is away, and who reads their mail as well: no standard has it.
+
+    Where it is sent it tells both; where it is not, what is known of both stays.
+    """
+
+    __schema__ = URN("urn:ietf:params:scim:schemas:extension:countermand:2.0:User")
+
+    absent_until: datetime | None = None
+    delegates: list[Delegate] | None = None
+
+
 class Member(ComplexAttribute):
     """One member of a group; how they are called is asked of the person."""
 
@@ -101,7 +123,7 @@ class Group(Resource[Any]):
     members: list[Member] | None = None
 
 
-PERSON: Final = User[EnterpriseUser]  # type: ignore[misc]  # a generic of the library
+PERSON: Final = User[EnterpriseUser | StaffUser]  # type: ignore[misc]  # the library's generic
 CONFIG: Final = ServiceProviderConfig(
     patch=Patch(supported=True),
     bulk=Bulk(supported=False, max_operations=0, max_payload_size=0),
@@ -127,7 +149,7 @@ POLICY: Final = ScimPolicy(
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
 PROVIDER: Final = ScimProvider(
-    models=[User, EnterpriseUser, Group],
+    models=[User, EnterpriseUser, StaffUser, Group],
     resource_types=[ResourceType.from_resource(PERSON), ResourceType.from_resource(Group)],
     config=CONFIG,
     policy=POLICY,

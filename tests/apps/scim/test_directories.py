@@ -17,6 +17,7 @@ NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+STAFF = "urn:ietf:params:scim:schemas:extension:countermand:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
 
@@ -78,6 +79,44 @@ def test_a_joiner_becomes_a_person_with_language_country_zone_unit_and_manager(
     assert asha.other_addresses == asha.second_mailboxes == ("old@example.org",)
     assert asha.manager_uid == "o-1"
     assert asha.groups == {"all-staff"}
+
+
+def test_leave_and_delegates_are_told_by_our_own_extension_and_else_stay(
+    directory: Directory,
+) -> None:
+    helper = directory.take_on("helper@example.org", externalId="o-7")
+    told = {"absentUntil": "2026-12-24", "delegates": [{"value": helper}, {"value": "9999"}]}
+    key = directory.take_on("asha@example.org", **{STAFF: told})
+
+    def known() -> tuple[object, object]:
+        person = Person.objects.get(pk=key)
+        return person.absent_until, person.delegate_uids
+
+    assert known() == (date(2026, 12, 24), ["o-7"])
+    said = directory.ask("GET", f"Users/{key}").json()[STAFF]["absentUntil"]
+    assert said.startswith("2026-12-24T")
+
+    silent = {"schemas": [USER], "userName": "asha@example.org"}
+    assert directory.ask("PUT", f"Users/{key}", silent).status_code == 200
+    assert known() == (date(2026, 12, 24), ["o-7"])
+
+    later = {"op": "Add", "path": f"{STAFF}:absentUntil", "value": "2027-01-08T00:00:00Z"}
+    assert directory.patch(f"Users/{key}", later).status_code == 200
+    assert known()[0] == date(2027, 1, 8)
+
+    back = {"op": "Remove", "path": f"{STAFF}:absentUntil"}
+    assert directory.patch(f"Users/{key}", back).status_code in {200, 204}
+    assert known()[0] is None
+
+
+def test_a_leave_that_is_no_date_is_refused_and_what_was_known_stays(directory: Directory) -> None:
+    key = directory.take_on("asha@example.org", **{STAFF: {"absentUntil": "2026-12-24"}})
+
+    odd = {"op": "Replace", "path": f"{STAFF}:absentUntil", "value": "after Diwali"}
+    answer = directory.patch(f"Users/{key}", odd)
+
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+    assert Person.objects.get(pk=key).absent_until == date(2026, 12, 24)
 
 
 def test_what_no_order_needs_is_not_kept(directory: Directory) -> None:

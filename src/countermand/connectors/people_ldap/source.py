@@ -7,6 +7,7 @@ over a protected connection alone, unless the server is on this machine.
 from __future__ import annotations
 
 import ipaddress
+import re
 import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,12 +51,19 @@ _PEOPLE: Final = (
 )
 _GROUPS: Final = ("cn", "member", "uniqueMember", "memberUid")
 _LONG_AGO: Final = date(1970, 1, 1)
+_ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_GENERALIZED_TIME: Final = re.compile(r"\d{14}(?:[.,]\d+)?(?:Z|[+-]\d{4})")  # RFC 4517, 3.3.13
 Attributes = Mapping[str, Sequence[bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """Where a directory is and how it is read; `url` is ldaps://… or ldap:// (StartTLS)."""
+    """Where a directory is and how it is read; `url` is ldaps://… or ldap:// (StartTLS).
+
+    No standard says how time zone and leave are called: `zone_attribute` (an IANA name) and
+    `leave_attribute` (a date or a generalized time) do, and empty ones are not asked for. Raises
+    ValueError for what can be no name of an attribute.
+    """
 
     url: str
     bind_dn: str = ""
@@ -66,6 +74,19 @@ class Directory:
     language: str = "en"
     zone: str = "UTC"
     country: str = ""
+    zone_attribute: str = ""
+    leave_attribute: str = ""
+
+    def __post_init__(self) -> None:
+        """Take no part of a filter for a name."""
+        for name in self.further:
+            if not _ATTRIBUTE.fullmatch(name):
+                raise ValueError(f"not the name of an attribute: {name[:80]}")
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The attributes that this directory alone calls so."""
+        return tuple(name for name in (self.zone_attribute, self.leave_attribute) if name)
 
 
 class LdapPeople:
@@ -79,6 +100,7 @@ class LdapPeople:
         self._groups_of: dict[str, set[str]] = {}
         self._keys: dict[str, str] = {}
         self._seen: dict[str, str] = {}
+        self._tells_leave = False
         self.faults = FaultList()
         self.rejected: list[RejectedRow] = []
 
@@ -89,7 +111,9 @@ class LdapPeople:
             try:
                 self._read_groups(connection)
                 self._read_keys(connection)
-                for name, found in self._search(connection, self._directory.people, _PEOPLE):
+                self._tells_leave = self._is_leave_told(connection)
+                wanted = (*_PEOPLE, *self._directory.further)
+                for name, found in self._search(connection, self._directory.people, wanted):
                     record = self._person(name, found)
                     if record is not None:
                         yield record
@@ -164,14 +188,27 @@ class LdapPeople:
         for name, found in self._search(connection, self._directory.people, wanted):
             self._keys[_folded(name)] = _key(found) or name
 
+    def _is_leave_told(self, connection: Connection) -> bool:
+        """Whether anybody's leave is in the directory: a wrong name must end nobody's."""
+        attribute, people = self._directory.leave_attribute, self._directory.people
+        if not attribute:
+            return False
+        somebody = self._search(connection, f"(&{people}({attribute}=*))", (attribute,))
+        return any(_first(found, attribute) for _, found in somebody)
+
     def _person(self, name: str, found: Attributes) -> PersonRecord | None:
         key = _key(found) or name
         login = _first(found, "uid") or _first(found, "sAMAccountName")
         addresses = _addresses(found)
         shown = clean(_first(found, "displayName") or _first(found, "cn"))
         first = next((a for a in (key, *addresses[:1]) if a in self._seen), None)
-        if not addresses or not shown or first is not None:
-            fault = _fault_of(name, addresses, shown, self._seen.get(first or ""))
+        leave = _first(found, self._directory.leave_attribute) if self._tells_leave else ""
+        absent_until = _date(leave)
+        why = _why_not(addresses, shown, self._seen.get(first or ""))
+        if not why and leave and absent_until is None:
+            why = f"{self._directory.leave_attribute} is no date: {leave[:40]}"
+        if why:
+            fault = _fault_of(name, why)
             self.rejected.append(RejectedRow(key, fault.code, (fault,)))
             return None
         for each in (key, addresses[0]):
@@ -190,9 +227,12 @@ class LdapPeople:
             language=person_facts.language_tag(_first(found, "preferredLanguage"))
             or self._directory.language,
             country=country,
-            zone=person_facts.only_zone_of(country) or self._directory.zone,
+            zone=person_facts.zone_name(_first(found, self._directory.zone_attribute))
+            or person_facts.only_zone_of(country)
+            or self._directory.zone,
             groups=tuple(sorted({EVERYBODY, *member_of})),
-            knows_no_leave=True,
+            absent_until=absent_until,
+            knows_no_leave=not self._tells_leave,
             unit=clean(_first(found, "department") or _first(found, "ou"))[:200],
             manager=self._keys.get(_folded(_first(found, "manager")), "").lower(),
             delegates=tuple(
@@ -265,8 +305,25 @@ def _broken(url: str, error: LDAPException) -> Fault:
     )
 
 
-def _fault_of(name: str, addresses: Sequence[str], shown: str, first: str | None) -> Fault:
-    why = "no mail address" if not addresses else "no name" if not shown else f"as {first}"
+def _why_not(addresses: Sequence[str], shown: str, first: str | None) -> str:
+    if not addresses:
+        return "no mail address"
+    if not shown:
+        return "no name"
+    return f"as {first}" if first is not None else ""
+
+
+def _date(text: str) -> date | None:
+    """Read a date such as 2026-12-24, or the date of a generalized time; None if it is neither."""
+    if _GENERALIZED_TIME.fullmatch(text):
+        text = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _fault_of(name: str, why: str) -> Fault:
     return Fault(
         code="directory.bad_entry",
         sentence=gettext_noop("The entry {entry} cannot be taken over: {why}."),
