@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import pytest
+
+from countermand.domain.schedule import next_working_day
 from countermand.orders import days_off
 
 DIWALI = datetime(2026, 11, 8, 11, 30, tzinfo=UTC)  # a Sunday
@@ -43,3 +46,22 @@ def test_the_day_is_that_of_the_clock_where_somebody_lives() -> None:
 
 def test_a_country_without_a_calendar_is_named() -> None:
     assert days_off.days_off([("XX", "UTC", WORKDAY)])["unknown"] == ["XX"]
+
+
+@pytest.mark.parametrize(
+    ("country", "last_day_off", "back"),
+    [
+        ("", date(2026, 12, 4), date(2026, 12, 7)),  # not known: Monday to Friday
+        ("XX", date(2026, 12, 4), date(2026, 12, 7)),
+        ("DE", date(2026, 12, 24), date(2026, 12, 28)),  # Christmas, then a weekend
+        ("AE", date(2026, 12, 1), date(2026, 12, 4)),  # two national days
+        ("EG", date(2026, 12, 3), date(2026, 12, 6)),  # Friday and Saturday are the weekend
+        ("IL", date(2026, 12, 3), date(2026, 12, 6)),
+        ("IR", date(2026, 12, 10), date(2026, 12, 12)),  # Friday alone
+        ("IN", date(2026, 1, 25), date(2026, 1, 27)),  # Republic Day
+    ],
+)
+def test_after_a_leave_comes_the_first_day_on_which_people_work_there(
+    country: str, last_day_off: date, back: date
+) -> None:
+    assert next_working_day(last_day_off, days_off.works_on(country)) == back

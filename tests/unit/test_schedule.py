@@ -75,6 +75,22 @@ def test_saturday_and_sunday_are_no_working_days() -> None:
     assert next_working_day(date(2020, 7, 20)) == date(2020, 7, 21)
 
 
+def test_a_working_day_is_one_where_the_person_lives() -> None:
+    thursday = date(2020, 7, 16)
+
+    def sunday_to_thursday(day: date) -> bool:
+        return day.weekday() not in {4, 5}
+
+    assert next_working_day(thursday, sunday_to_thursday) == date(2020, 7, 19)
+    assert own_deadline(
+        FRIDAY_AT_FIVE, INDIA, absent_until=date(2020, 7, 17), works_on=sunday_to_thursday
+    ) == india(19, 17)
+
+
+def test_a_calendar_without_a_working_day_counts_as_none() -> None:
+    assert next_working_day(date(2020, 7, 17), lambda _day: False) == date(2020, 7, 20)
+
+
 def test_nights_are_quiet_on_each_persons_own_clock() -> None:
     assert is_quiet(india(15, 21), INDIA)
     assert is_quiet(india(15, 6, 59), INDIA)

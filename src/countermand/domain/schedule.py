@@ -6,7 +6,7 @@ how late or how often somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -26,6 +26,12 @@ QUIET_FROM: Final = time(21)
 QUIET_UNTIL: Final = time(7)
 _SATURDAY: Final = 5
 _ONE_DAY: Final = timedelta(days=1)
+_LONGEST_REST: Final = timedelta(days=31)  # no calendar gives so many days off in a row
+
+
+def is_weekday(day: date) -> bool:
+    """Tell whether a day is from Monday to Friday: where no calendar is known, these are worked."""
+    return day.weekday() < _SATURDAY
 
 
 def own_deadline(
@@ -36,30 +42,37 @@ def own_deadline(
     own_notice: timedelta | None = None,
     absent_until: date | None = None,
     extension_until: datetime | None = None,
+    works_on: Callable[[date], bool] = is_weekday,
 ) -> datetime:
     """Return the instant at which this person must have acted, in UTC; never before the order's.
 
     `own_notice` is what a late joiner gets from the instant of being told; `absent_until` is the
-    last day of an absence, after which one working day is given (Monday to Friday, at the hour of
-    the deadline); `extension_until` was granted to this person.
+    last day of an absence, after which one working day is given, at the hour of the deadline;
+    `extension_until` was granted to this person. `works_on` tells working days where they live.
     """
     instants = [deadline.in_zone(zone)]
     if told_at is not None and own_notice is not None:
         instants.append(told_at + own_notice)
     if absent_until is not None:
-        instants.append(_after_absence(deadline, zone, absent_until))
+        instants.append(_after_absence(deadline, zone, next_working_day(absent_until, works_on)))
     if extension_until is not None:
         instants.append(extension_until)
     return max(instants).astimezone(UTC)
 
 
-def _after_absence(deadline: Deadline, zone: str, absent_until: date) -> datetime:
+def _after_absence(deadline: Deadline, zone: str, first_day: date) -> datetime:
     local = deadline.in_zone(zone).astimezone(zone_or_latest(zone))
-    return EachPersonsClock(next_working_day(absent_until), local.time()).in_zone(zone)
+    return EachPersonsClock(first_day, local.time()).in_zone(zone)
 
 
 def with_notice(
-    own: datetime, deadline: Deadline, zone: str, *, told_at: datetime, least: timedelta
+    own: datetime,
+    deadline: Deadline,
+    zone: str,
+    *,
+    told_at: datetime,
+    least: timedelta,
+    works_on: Callable[[date], bool] = is_weekday,
 ) -> datetime:
     """Return the own deadline, or a later one when less than the promised notice would be left.
 
@@ -72,17 +85,19 @@ def with_notice(
     hour = deadline.in_zone(zone).astimezone(place).time()
     day = (told_at + least).astimezone(place).date() - _ONE_DAY
     while True:
-        day = next_working_day(day)
+        day = next_working_day(day, works_on)
         later = EachPersonsClock(day, hour).in_zone(zone)
         if later - told_at >= least:
             return max(later, own).astimezone(UTC)
 
 
-def next_working_day(day: date) -> date:
-    """Return the first day from Monday to Friday after this one."""
+def next_working_day(day: date, works_on: Callable[[date], bool] = is_weekday) -> date:
+    """Return the first working day after this one; after a month without any, the first weekday."""
     following = day + _ONE_DAY
-    while following.weekday() >= _SATURDAY:
+    while not works_on(following):
         following += _ONE_DAY
+        if following - day > _LONGEST_REST:
+            return next_working_day(day)
     return following
 
 

@@ -1,14 +1,15 @@
-"""Deadlines that fall on a weekend or a public holiday where somebody lives: told before release.
+"""Weekends and public holidays where somebody lives: deadlines on them are told before release.
 
-A warning, never a refusal: only people know which days count in their house. A country that the
-library does not know is named as such, so that no warning is not taken for a good day.
+That is a warning, never a refusal: only people know which days count in their house. A country
+that the library does not know is named as such, so that no warning is not taken for a good day.
+The day after a leave, and a day that was put off, are working days where the person lives.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -63,6 +64,19 @@ def is_weekend(country: str, day: date) -> bool:
     """
     calendar = _calendar(country, day.year, "en")
     return day.weekday() in (calendar.weekend if calendar is not None else {5, 6})
+
+
+def works_on(country: str) -> Callable[[date], bool]:
+    """Return what tells whether people work on a day there: no weekend and no public holiday.
+
+    From Monday to Friday where the country, or its calendar of that year, is not known.
+    """
+
+    def works(day: date) -> bool:
+        calendar = _calendar(country, day.year, "en")
+        return not is_weekend(country, day) and (calendar is None or day not in calendar)
+
+    return works
 
 
 def holiday_names(country: str, day: date) -> dict[str, str]:

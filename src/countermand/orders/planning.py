@@ -136,13 +136,16 @@ def _lines(
     waves: Mapping[int, int],
     listed: Mapping[int, plan.AffectedBy],
 ) -> Iterator[PlannedPerson]:
-    """Yield the frozen list; whoever shares a zone and an absence shares the deadline."""
-    deadlines: dict[tuple[str, date | None], datetime] = {}
+    """Yield the frozen list; whoever shares zone, country and absence shares the deadline."""
+    deadlines: dict[tuple[str, str, date | None], datetime] = {}
     for each in on_list:
-        key = (each.zone, each.absent_until)
+        key = (each.zone, each.country, each.absent_until)
         if key not in deadlines:
             deadlines[key] = schedule.own_deadline(
-                document.deadline, each.zone, absent_until=each.absent_until
+                document.deadline,
+                each.zone,
+                absent_until=each.absent_until,
+                works_on=days_off.works_on(each.country),
             )
         yield PlannedPerson(
             person_id=each.person_id,
@@ -184,6 +187,7 @@ def own_deadline(
         told_at=told_at,
         own_notice=document.scope.late_joiners.own_notice if told_at else None,
         absent_until=person.absent_until,
+        works_on=days_off.works_on(person.country),
     )
 
 
@@ -201,6 +205,7 @@ def promised_deadline(
         person.zone,
         told_at=told_at,
         least=least_notice(document),
+        works_on=days_off.works_on(person.country),
     )
 
 
