@@ -1,7 +1,8 @@
 """Only apps that orders name are ever kept: no byte of another one, in no form, in no file.
 
-Samples with canary apps are loaded into a database of their own; then everything that was written
-is searched: tables, write-ahead log, dump, logs, data folder; plain, base64 and UTF-16.
+Samples with canary apps are loaded into a database of their own, out of files, over HTTP and
+through a hook; then everything that was written is searched: tables, write-ahead log, a dump by
+pg_dump, logs, data folder; plain, base64 and UTF-16.
 """
 
 import base64
@@ -76,7 +77,6 @@ print(report.state, report.rows_ok, report.apps)
 """
 
 
-@pytest.mark.timeout(240)  # all samples, and a dump: a minute is short on a busy machine
 def forms(word: str) -> Iterator[bytes]:
     """A word as it could stand somewhere; base64 at each of three offsets, without its edges."""
     plain = word.encode()
@@ -88,6 +88,7 @@ def forms(word: str) -> Iterator[bytes]:
         yield whole[4:-4] if offset else whole[:-4]
 
 
+@pytest.mark.timeout(240)  # all samples, and a dump: a minute is short on a busy machine
 def test_no_byte_of_an_app_that_no_order_names_is_kept(
     database: FreshDatabase, postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
@@ -97,23 +98,35 @@ def test_no_byte_of_an_app_that_no_order_names_is_kept(
         "DATABASE_URL": database.url,
         "COUNTERMAND_DATA": str(tmp_path / "data"),
     }
-    for kind, names in LOADS:
-        files = [str(SAMPLES / name) for name in names]
+
+    def said(*command: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, kind, str(log), *files],
+            [sys.executable, *command],
             check=False,
             capture_output=True,
             encoding="utf-8",
             env=environ,
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("loaded"), done.stdout
+        return done.stdout
+
+    program = "tests.apps.devices.asked_over_http"
+    over_http = said("-m", program, str(tmp_path / "data"), str(tmp_path / "http.log"))
+    assert "'D1': 'present'" in over_http
+    assert "'mobile:11': 'present'" in over_http
+    for kind, names in LOADS:
+        files = [str(SAMPLES / name) for name in names]
+        assert said("-c", PROGRAM, kind, str(log), *files).startswith("loaded")
 
     with psycopg.connect(database.url, autocommit=True) as connection:
         found = connection.execute("SELECT count(*) FROM devices_observation").fetchone()
         assert found is not None
         assert found[0] > 10  # it was not for want of loading
         dump = "\n".join(rows_of(connection))
+    subprocess.run(
+        [postgres._home.programs / "pg_dump", "--file", tmp_path / "pg_dump.sql", database.url],
+        check=True,
+    )
 
     searched = 0
     has_the_named = False
