@@ -14,16 +14,25 @@ from django.db import connection
 from countermand import wiring
 from countermand.catalogue.queries import catalogue
 from countermand.connectors import servers
+from countermand.connectors.intune_export import graph
 from countermand.connectors.names import SourceKind
 from countermand.connectors.nanomdm.hook import EventRefused
 from countermand.devices import hints, sources
 from countermand.devices.actions import LoadOptions, LoadState
-from countermand.devices.models import Device, DeviceAlias, Hint, Observation, Question
+from countermand.devices.models import (
+    Device,
+    DeviceAlias,
+    ExportJob,
+    Hint,
+    Observation,
+    Question,
+)
 from countermand.domain.errors import CountermandError
 from countermand.orders import queries as orders
 from countermand.people.models import Person
 from countermand.project import source_hints, source_runs
 from countermand.project.source_runs import Runner
+from countermand.testing.cloud_doubles import GraphDouble
 from countermand.testing.http_double import HttpDouble, TestAuthority
 from countermand.testing.mdm_doubles import AppleDevice, JamfDouble, NanoMdmDouble
 from countermand.wire.hosts import HostNotAllowed
@@ -208,6 +217,65 @@ def test_a_missing_secret_names_the_place_and_not_what_was_there(
         bare.run("jamf", now=NOW)
 
     assert refused.value.reference == "env:JAMF"
+
+
+# -- Intune: reports that take minutes, and longer than one run -------------------------------
+
+
+@pytest.fixture
+def intune(authority: TestAuthority, monkeypatch: pytest.MonkeyPatch) -> Iterator[GraphDouble]:
+    monkeypatch.setattr(graph, "MOST_POLLS", 3)
+    reports = ("AppInvAggregate", "AppInvRawData", "Devices")
+    double = GraphDouble({n: (SAMPLES / "intune" / f"{n}.csv").read_bytes() for n in reports})
+    with HttpDouble(double.routes(), authority=authority) as server:
+        double.base = server.base
+        place = {"url": server.base, "login_url": server.base, "tenant": "tenant"}
+        add("intune", authority, **place, client_id="app", secret="env:JAMF")
+        yield double
+
+
+def asked_reports(double: GraphDouble) -> list[str]:
+    return [job["reportName"] for job in double.jobs.values()]
+
+
+def test_a_report_of_intune_is_kept_as_asked_until_it_was_fetched(
+    runner: Runner, intune: GraphDouble
+) -> None:
+    runner.run("intune", now=NOW)
+
+    assert asked_reports(intune) == ["AppInvAggregate", "AppInvRawData", "Devices"]
+    assert set(ExportJob.objects.values_list("state", flat=True)) == {"completed"}
+    assert "present" in presences().values()
+
+
+def test_a_report_that_was_not_ready_is_taken_up_by_the_next_run_and_not_asked_for_again(
+    runner: Runner, intune: GraphDouble
+) -> None:
+    intune.steps = ("notStarted", "inProgress")
+    with pytest.raises(SourceUnavailable):
+        runner.run("intune", now=NOW)
+    assert not Device.objects.exists()
+    assert ExportJob.objects.get().ended_at is None
+
+    intune.steps = ("completed",)
+    another = Runner(runner.settings, runner.environ, runner.waiting)
+    another.run("intune", now=NOW + timedelta(hours=1))
+
+    assert asked_reports(intune) == ["AppInvAggregate", "AppInvRawData", "Devices"]
+    assert "present" in presences().values()
+
+
+def test_a_report_that_is_too_old_to_be_fetched_is_asked_for_anew(
+    runner: Runner, intune: GraphDouble
+) -> None:
+    intune.steps = ("notStarted", "inProgress")
+    with pytest.raises(SourceUnavailable):
+        runner.run("intune", now=NOW)
+
+    intune.steps = ("completed",)
+    runner.run("intune", now=NOW + sources.JOBS_LIVE)
+
+    assert asked_reports(intune).count("AppInvAggregate") == 2
 
 
 @pytest.fixture
