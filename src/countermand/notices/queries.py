@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -298,6 +298,25 @@ def steps_done(order_number: str, kinds: Iterable[NoticeKind]) -> list[tuple[Not
         (NoticeKind(kind), step, person_id)
         for kind, step, person_id in rows.values_list("kind", "step", "person_id")
     ]
+
+
+def follow_ups(
+    order_number: str, kind: NoticeKind, person_ids: Collection[int]
+) -> list[tuple[int, int, datetime]]:
+    """Return the mails of a kind that these people have had, or were to have: who, step, dated."""
+    rows = Notice.objects.filter(
+        order_number=order_number, kind=kind.value, person_id__in=list(person_ids)
+    )
+    return list(rows.values_list("person_id", "step", "dated_at"))
+
+
+def told_at(order_number: str, person_ids: Collection[int]) -> dict[tuple[int, int], datetime]:
+    """Return when each notice of these people was accepted first, by person and step."""
+    rows = Notice.objects.filter(
+        order_number=order_number, kind=NoticeKind.NOTICE.value, person_id__in=list(person_ids)
+    )
+    accepted = rows.order_by("-accepted_at").values_list("person_id", "step", "accepted_at")
+    return {(person_id, step): at for person_id, step, at in accepted if at is not None}
 
 
 def first_message_ids(order_number: str) -> dict[int, str]:

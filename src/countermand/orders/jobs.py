@@ -412,6 +412,12 @@ _STEPS: Final = (
         ),
     ),
     _Step(
+        "renew_follow_ups",
+        TOLD_BEYOND_FIRST_GROUP,
+        lambda turn: followups.renew_what_was_kept(turn.number, context=turn.context, now=turn.now),
+        followups.may_be_kept,
+    ),
+    _Step(
         "reach_deadline",
         frozenset({Phase.NOTIFIED}),
         lambda turn: running.reach_deadline(turn.number, now=turn.now),
