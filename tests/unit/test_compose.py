@@ -1,11 +1,12 @@
 import email
 import email.policy
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
 
-from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
+from countermand.domain.delivery import EXPIRES, ClaimedNotice, NoticeKind, Template
 from countermand.sender.compose import AddressNotUsable, SlotNotFilled, Writer, compose
 
 WRITER = Writer("orders@example.org", "कंपनी सूचना", "help@example.org")
@@ -60,6 +61,17 @@ def test_the_headers_that_machines_need_are_there() -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Content-Language"] == "hi"
     assert mail["Reply-To"] == "help@example.org"
+
+
+def test_a_correction_hints_at_what_it_supersedes_and_a_notice_at_its_end() -> None:
+    correction = read(compose(HINDI, notice(), WRITER).content)
+    first = notice(**{EXPIRES: "2026-12-10T11:30:00+00:00"})
+    told = read(compose(HINDI, replace(first, kind=NoticeKind.NOTICE), WRITER).content)
+
+    assert correction["Supersedes"] == "<CM-7Q4K.1.notice.0.abc@example.org>"
+    assert correction["Expires"] is None
+    assert told["Expires"] == "Thu, 10 Dec 2026 11:30:00 +0000"
+    assert told["Supersedes"] is None
 
 
 def test_the_same_row_gives_the_same_bytes() -> None:

@@ -50,6 +50,9 @@ class Template:
     html: str
 
 
+EXPIRES: Final = "expires_at"  # among the values of a mail: when what it asks for is over
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedNotice:
     """All that a sender needs to send one mail; `values` fill the slots of the template."""

@@ -320,8 +320,12 @@ def told_at(order_number: str, person_ids: Collection[int]) -> dict[tuple[int, i
 
 
 def first_message_ids(order_number: str) -> dict[int, str]:
-    """Return the Message-ID of each person's first notice, which later mails answer."""
+    """Return the Message-ID of each person's first notice, which later mails answer.
+
+    One that was given up unsent is in nobody's mailbox: its place has the one written anew.
+    """
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.NOTICE.value)
+    rows = rows.exclude(state=NoticeState.SKIPPED.value)
     return dict(rows.order_by("-step").values_list("person_id", "message_id"))
 
 

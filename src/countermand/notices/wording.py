@@ -11,11 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from countermand.domain.delivery import NoticeKind
+from countermand.domain.delivery import EXPIRES, NoticeKind
 from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import Variant
 from countermand.domain.presence import Presence
@@ -193,6 +193,7 @@ def notice_values(
         "devices": _devices(person, devices, language),
         "issued_by": _signed(facts.issued_by, language),
         "approved_by": signed_by(facts.approved_by, language),
+        EXPIRES: facts.own_deadline_at.astimezone(UTC).isoformat(timespec="seconds"),
     }
 
 

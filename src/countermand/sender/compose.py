@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
-from countermand.domain.delivery import ClaimedNotice, Template
+from countermand.domain.delivery import EXPIRES, ClaimedNotice, NoticeKind, Template
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.sender.splice import SLOT, SplicedText, Values, coded, filling, in_html
 
@@ -136,6 +136,11 @@ class Composer:
             message_id, thread = _CONTROLS.sub(" ", message_id), _CONTROLS.sub(" ", thread)
             language = _CONTROLS.sub(" ", language)
         answers = f"In-Reply-To: {thread}\r\nReferences: {thread}\r\n" if thread else ""
+        # Hints (RFC 2156, 4021) that hardly any program follows: nothing depends on them.
+        if thread and notice.kind is NoticeKind.CORRECTION:
+            answers += f"Supersedes: {thread}\r\n"
+        if until := notice.values.get(EXPIRES):
+            answers += f"Expires: {_date(datetime.fromisoformat(str(until)))}\r\n"
         return (
             f"Date: {_date(notice.dated_at)}\r\n"
             f"{self._writer_line}{notice.address}{self._reply_line}{subject}\r\n"

@@ -8,6 +8,7 @@ import pytest
 
 from countermand.domain.delivery import ReplyKind, StopKind
 from countermand.notices import moments
+from countermand.notices import queries as ledger
 from countermand.notices.models import Notice
 from countermand.orders.models import Affected, ToldDevice
 from tests.order_world import DAY, World
@@ -50,8 +51,10 @@ def test_what_waits_is_written_anew_with_a_later_deadline_and_never_named_twice(
     for _ in range(8):
         world.send()
         world.sweep(timedelta(minutes=31))
-    told = [row.person_id for row in Notice.objects.filter(state="sent", kind="notice")]
-    assert sorted(told) == sorted(after)
+    told = Notice.objects.filter(state="sent", kind="notice")
+    assert sorted(told.values_list("person_id", flat=True)) == sorted(after)
+    answered = ledger.first_message_ids(number)  # what later mails answer is in their mailboxes
+    assert answered == dict(told.values_list("person_id", "message_id"))
 
 
 def test_after_a_short_pause_everything_stays_as_it_was_written(world: World) -> None:
