@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 Patch = Callable[["Strike"], None]
-_DOT: Final = b".\r\n"
+_DOT: Final = b"\r\n.\r\n"
 
 
 @dataclass(slots=True)
@@ -62,34 +62,34 @@ def after_claim(strike: Strike) -> None:
     PostgresLine.claim = claim  # type: ignore[method-assign]
 
 
-def _at_write(strike: Strike, *, at_dot: bool) -> None:
+def _at_packet(strike: Strike, *, at_dot: bool) -> None:
     from countermand.sender.link import Link
 
     original = Link.write_now
 
     def write_now(self: Link, content: bytes | memoryview) -> int:
-        is_dot = bytes(content[: len(_DOT)]) == _DOT
-        if at_dot and is_dot:
-            strike.reached()
-        elif not at_dot and len(content) > 2000:
+        body, dot, _ = bytes(content).partition(_DOT)
+        if dot:  # the packet that holds a body and its dot
             strike.count -= 1
             if strike.count == 0:
-                original(self, content[: len(content) // 2])
-                strike.hit()
-                return len(content) // 2
+                if not at_dot:
+                    sent = original(self, body[: len(body) // 2])
+                    strike.hit()
+                    return sent
+                strike.hit()  # whoever was frozen here goes on with this very write
         return original(self, content)
 
     Link.write_now = write_now  # type: ignore[method-assign]
 
 
 def mid_body(strike: Strike) -> None:
-    """F3 (and F32 when frozen): half of a body is with the kernel."""
-    _at_write(strike, at_dot=False)
+    """F3 (and F32 when frozen): half of a body is with the kernel, the rest and the dot are not."""
+    _at_packet(strike, at_dot=False)
 
 
 def before_dot(strike: Strike) -> None:
-    """F4 (and F11 when frozen): permitted, looked at the fence, the dot not written."""
-    _at_write(strike, at_dot=True)
+    """F4 (and F11 when frozen): permitted, looked at the fence, body and dot not written."""
+    _at_packet(strike, at_dot=True)
 
 
 def reply_read(strike: Strike) -> None:

@@ -1,13 +1,19 @@
-"""Relays that go on where they should not: nothing is ended that was not permitted."""
+"""Relays that go on where they should not, or take a body in parts: nothing is ended unlooked."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
-from countermand.domain.delivery import NoticeState
+import pytest
+
+from countermand.domain.delivery import NoticeState, Template
 from countermand.domain.exposure import Exposure
-from tests.contract.test_sender import a_post
+from tests.contract.test_sender import Post, a_post, raise_fence
+
+LONG = "All of this is one long text. " * 400_000  # more than the kernel takes at once
 
 
 class RefusesAndGoesOn(asyncio.Protocol):
@@ -53,3 +59,69 @@ def test_a_mail_without_its_recipient_gets_neither_body_nor_dot(tmp_path: Path) 
             assert post.house.row(1).exposure is Exposure.NONE
 
     asyncio.run(story())
+
+
+class TakesAPart(asyncio.Protocol):
+    """Takes an envelope and the beginning of a body, and the rest after `between` was called."""
+
+    def __init__(self, between: Callable[[asyncio.Transport], None]) -> None:
+        self.between = between
+        self.heard = bytearray()
+        self.in_body = False
+        self.ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.out = transport
+        self.out.write(b"220 relay\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+        if data.startswith(b"EHLO"):
+            self.out.write(b"250-relay\r\n250 PIPELINING\r\n")
+        elif data.startswith(b"MAIL"):
+            self.out.write(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+        elif not self.in_body:
+            self.in_body = True
+            self.between(self.out)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+
+
+def stop(post: Post, out: asyncio.Transport) -> None:
+    raise_fence(post)
+
+
+def say_goodbye(post: Post, out: asyncio.Transport) -> None:
+    out.write(b"421 going down\r\n")
+
+
+@pytest.mark.parametrize("between", [stop, say_goodbye])
+def test_the_end_of_a_body_that_left_in_parts_waits_for_a_look_of_its_own(
+    tmp_path: Path, between: Callable[[Post, asyncio.Transport], None]
+) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, people=1) as post:
+            post.house.ledger.templates[1] = Template(1, "Notice", LONG, "<p>Hello</p>")
+            relay = TakesAPart(lambda out: between(post, out))
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: relay, sock=a_small_socket())
+            post.port = server.sockets[0].getsockname()[1]
+
+            await post.work_until(lambda: relay.ended)
+
+            server.close()
+            assert relay.in_body
+            assert b"\r\n.\r\n" not in relay.heard
+            assert post.states() == [NoticeState.PENDING]
+            assert post.house.row(1).exposure is Exposure.NONE
+
+    asyncio.run(story())
+
+
+def a_small_socket() -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.bind(("127.0.0.1", 0))
+    return listening

@@ -206,7 +206,7 @@ def site() -> Iterator[Site]:
         house.lease()
         for number, address in enumerate(ADDRESSES, 1):
             notice = ledger.notices[house.notice(number)]
-            claimed = replace(notice.claimed, address=address)
+            claimed = notice.claimed._replace(address=address)
             ledger.notices[number] = replace(notice, claimed=claimed)
         asyncio.run(_send(house, port, folder / "fences"))
         made = Site(folder, {ADDRESSES[n - 1]: qid for n, qid in ledger.queue_ids.items()})

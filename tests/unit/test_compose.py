@@ -1,6 +1,5 @@
 import email
 import email.policy
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -66,7 +65,7 @@ def test_the_headers_that_machines_need_are_there() -> None:
 def test_a_correction_hints_at_what_it_supersedes_and_a_notice_at_its_end() -> None:
     correction = read(compose(HINDI, notice(), WRITER).content)
     first = notice(**{EXPIRES: "2026-12-10T11:30:00+00:00"})
-    told = read(compose(HINDI, replace(first, kind=NoticeKind.NOTICE), WRITER).content)
+    told = read(compose(HINDI, first._replace(kind=NoticeKind.NOTICE), WRITER).content)
 
     assert correction["Supersedes"] == "<CM-7Q4K.1.notice.0.abc@example.org>"
     assert correction["Expires"] is None

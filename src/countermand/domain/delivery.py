@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.exposure import Exposure
@@ -53,8 +53,7 @@ class Template:
 EXPIRES: Final = "expires_at"  # among the values of a mail: when what it asks for is over
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedNotice:
+class ClaimedNotice(NamedTuple):
     """All that a sender needs to send one mail; `values` fill the slots of the template."""
 
     notice_id: int
@@ -113,8 +112,7 @@ class PermitRefusal(StrEnum):
     NOT_CLAIMED = "not_claimed"
 
 
-@dataclass(frozen=True, slots=True)
-class PermitAnswer:
+class PermitAnswer(NamedTuple):
     """`refusal` is None when the intent to send is durable."""
 
     notice_id: int
@@ -130,8 +128,7 @@ class ReplyKind(StrEnum):
     LOST = "lost"  # the dot was written and no reply was read
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The server's answer for one notice; `text` is the last reply line, at most 200 characters."""
 
     notice_id: int

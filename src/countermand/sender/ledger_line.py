@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import psycopg
 from psycopg import errors, pq
+from psycopg.adapt import Transformer
 
 from countermand.domain.delivery import (
     ClaimedNotice,
     LedgerUnavailable,
-    NoticeKind,
     PermitAnswer,
-    PermitRefusal,
     Reply,
     Template,
 )
 from countermand.ports import SenderLedger
-from countermand.sender.postgres_ledger import connected, numbers, storable, texts
+from countermand.sender.postgres_ledger import (
+    claimed,
+    connected,
+    numbers,
+    permit_answer,
+    storable,
+    texts,
+)
 
 _Answer = TypeVar("_Answer")
-_KINDS: Final = {kind.value.encode(): kind for kind in NoticeKind}
 _SUCCEEDED: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _STATEMENTS: Final = {
     b"claim": b"SELECT * FROM ledger_claim($1, $2, $3)",
@@ -115,19 +119,20 @@ class PostgresLine:
         self._sender = sender
         self._connection: psycopg.Connection[Any] | None = None
         self._prepared: set[bytes] = set()
+        self._reader = Transformer()
         self._arrival: asyncio.Future[pq.abc.PGresult] | None = None
         self._found: pq.abc.PGresult | None = None
 
     async def template(self, template_id: int) -> Template:
         """See LedgerLine."""
         found = await self._ask(b"template", [_coded(template_id)])
-        subject, text, html = (_text(found.get_value(0, column)) for column in range(3))
+        subject, text, html = self._rows(found, tuple)[0]
         return Template(template_id, subject, text, html)
 
     async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
         """See LedgerLine."""
         found = await self._ask(b"claim", [sender.encode(), _coded(limit), _at(now)])
-        return [_claimed(found, row) for row in range(found.ntuples)]
+        return self._rows(found, claimed)
 
     async def exchange(
         self,
@@ -152,13 +157,13 @@ class PostgresLine:
                 _at(now),
             ],
         )
-        return [
-            PermitAnswer(
-                int(found.get_value(row, 0) or b"0"),
-                PermitRefusal(why.decode()) if (why := found.get_value(row, 1)) else None,
-            )
-            for row in range(found.ntuples)
-        ]
+        return self._rows(found, permit_answer)
+
+    def _rows(
+        self, found: pq.abc.PGresult, make_row: Callable[[Sequence[Any]], _Answer]
+    ) -> list[_Answer]:
+        self._reader.set_pgresult(found)
+        return self._reader.load_rows(0, found.ntuples, make_row)
 
     async def _ask(self, name: bytes, values: list[bytes]) -> pq.abc.PGresult:
         try:
@@ -180,6 +185,7 @@ class PostgresLine:
         if self._connection is None:
             opened = await asyncio.to_thread(connected, self._url, f"sender:{self._sender}")
             self._connection = opened
+            self._reader = Transformer(opened)
             self._prepared.clear()
             opened.pgconn.nonblocking = 1
             asyncio.get_running_loop().add_reader(opened.pgconn.socket, self._readable)
@@ -240,33 +246,6 @@ class PostgresLine:
             loop.remove_reader(gone.pgconn.socket)
             loop.remove_writer(gone.pgconn.socket)
         gone.close()
-
-
-def _claimed(found: pq.abc.PGresult, row: int) -> ClaimedNotice:
-    value = found.get_value
-    return ClaimedNotice(
-        int(value(row, 0) or b"0"),
-        _text(value(row, 1)),
-        int(value(row, 2) or b"0"),
-        _KINDS[value(row, 3) or b""],
-        _text(value(row, 4)),
-        _text(value(row, 5)),
-        int(value(row, 6) or b"0"),
-        json.loads(_text(value(row, 7)) or "{}"),
-        _text(value(row, 8)),
-        _text(value(row, 9)),
-        _moment(value(row, 10) or b""),
-        int(value(row, 11) or b"0"),
-    )
-
-
-@lru_cache(maxsize=64)
-def _moment(written: bytes) -> datetime:
-    return datetime.fromisoformat(written.decode())
-
-
-def _text(value: bytes | None) -> str:
-    return value.decode() if value else ""
 
 
 def _coded(number: int) -> bytes:

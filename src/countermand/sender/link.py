@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Self
 from countermand.sender.tls import Tls, TlsRefused
 
 _LONGEST_REPLY: Final = 65536
+_AT_ONCE: Final = 4096  # replies are short, and room for long ones costs time for each
 _CODE_DIGITS: Final = 3
 _MANY: Final = 1000
 _CODES: Final = {b"%03d" % code: code for code in range(1000)}
@@ -259,7 +260,7 @@ class Link:
     def _receive(self) -> bool:
         """Take what came; say whether anything did, the end included."""
         try:
-            came = self._socket.recv(65536)
+            came = self._socket.recv(_AT_ONCE)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:

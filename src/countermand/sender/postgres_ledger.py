@@ -112,7 +112,7 @@ class PostgresLedger:
     def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
         """See `ports.SenderLedger`."""
         rows = self._call("SELECT * FROM ledger_claim(%s, %s, %s)", sender, limit, now)
-        return [_claimed(row) for row in rows]
+        return [claimed(row) for row in rows]
 
     def exchange(
         self,
@@ -135,7 +135,7 @@ class PostgresLedger:
             numbers(aborted),
             now,
         )
-        return [PermitAnswer(row[0], PermitRefusal(row[1]) if row[1] else None) for row in rows]
+        return [permit_answer(row) for row in rows]
 
     def permit(
         self, *, sender: str, notice_ids: Sequence[int], now: datetime
@@ -242,25 +242,15 @@ def texts(written: Iterable[str]) -> str:
     return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
 
 
-def _claimed(row: TupleRow) -> ClaimedNotice:
-    (
-        notice_id, order_number, epoch, kind, address, language,
-        template_id, values, message_id, in_reply_to, dated_at, attempts,
-    ) = row  # fmt: skip
-    return ClaimedNotice(
-        notice_id=notice_id,
-        order_number=order_number,
-        epoch=epoch,
-        kind=_KINDS[kind],
-        address=address,
-        language=language,
-        template_id=template_id,
-        values=values,
-        message_id=message_id,
-        in_reply_to=in_reply_to,
-        dated_at=dated_at,
-        attempts=attempts,
-    )
+def claimed(row: Sequence[Any]) -> ClaimedNotice:
+    """Read a row of ledger_claim: its columns are the fields, in their order."""
+    return ClaimedNotice._make((*row[:3], _KINDS[row[3]], *row[4:]))
+
+
+def permit_answer(row: Sequence[Any]) -> PermitAnswer:
+    """Read a row of ledger_exchange."""
+    notice_id, refusal = row
+    return PermitAnswer(notice_id, PermitRefusal(refusal) if refusal else None)
 
 
 def storable(text: str) -> str:

@@ -1,9 +1,11 @@
 """One connection's work: body, permit, a look at the fence, and only then the dot.
 
-    write  . of mail n  +  MAIL RCPT DATA of mail n+1         one packet
-    hear   250 for n, 250 250 354 for n+1                     the permit of n+2 is asked
-    write  the body of n+1, without the dot                   meanwhile its permit is committed
-    wait   for the permit; look for an unasked 421; look at the fence; then the next such packet
+    hear   250 for n-1, 250 250 354 for n                     the permit of n+1 is asked
+    wait   for the permit of n, asked a mail earlier; look for an unasked 421; look at the fence
+    write  body and dot of n  +  MAIL RCPT DATA of mail n+1   one packet
+
+A body goes out together with its dot, and not before that may. Of a body that the operating system
+takes in parts, the last bytes wait with the dot for a look of their own.
 
 The body is never ended without a durable permit, and never once the order's fence can be seen.
 A connection whose mail may not be ended is cut off: a lone dot is never used to get out.
@@ -89,7 +91,7 @@ class Session:
         self._dotted: Ready | None = None  # its dot was written, its reply was not read
         self._answers: list[ServerReply] = []  # to the present envelope
         self._takes_body = False  # the relay waits for the present body
-        self._unwritten = b""  # first what stands before the dot, if any
+        self._unwritten = b""
         self._to_dot: int | None = None  # so much of it until the dot is out; None: no dot in it
         self._is_refused = False
         self._flowing: asyncio.Future[None] | None = None
@@ -216,7 +218,6 @@ class Session:
         ready = self._present.ready
         if answers.waits_for_body():
             self._takes_body = True
-            self._unwritten = ready.mail.content
             return
         self._present = None
         self._committer.tell(answers.refusal(ready.notice_id))
@@ -225,13 +226,13 @@ class Session:
         self._is_refused = True
 
     def _write(self) -> None:
-        """Write what may be written at this instant, the dot last of all."""
+        """Write what may be written at this instant: a body only if its dot may follow at once."""
         present = self._present
         if present is not None and self._takes_body and self._to_dot is None:
             if present.granted is False:
                 raise SessionOver
             if present.granted:
-                self._prepare_dot()
+                self._prepare_packet(present.ready)
         if self._to_dot is not None:
             self._end_with_dot()
         if self._to_dot is None and self._unwritten:
@@ -239,9 +240,10 @@ class Session:
         if self._unwritten:
             self._link.when_writable(self._go_on)
 
-    def _prepare_dot(self) -> None:
-        self._to_dot = len(self._unwritten) + len(_DOT)
-        packet = [self._unwritten, _DOT]
+    def _prepare_packet(self, ready: Ready) -> None:
+        content = ready.mail.content
+        self._to_dot = len(content) + len(_DOT)
+        packet = [content, _DOT]
         if self._is_pipelined:
             self._fill_ahead(1)
             if self._ahead:  # it stays there until the dot is out
@@ -249,7 +251,7 @@ class Session:
         self._unwritten = b"".join(packet)
 
     def _end_with_dot(self) -> None:
-        """Write the dot if, and only if, it is permitted and nothing stops it at this instant."""
+        """Write on to the dot and past it, as long as nothing stops this mail at that instant."""
         present = self._present
         assert present is not None  # noqa: S101 - a dot was prepared for it
         while self._to_dot is not None and self._to_dot > 0:

@@ -158,7 +158,7 @@ class FenceView:
     It reads the files' content each time and believes no time stamp, size or inode number: two
     renames fall into one tick of the file system's clock, and an inode number comes back as soon
     as the old file is gone. While no fence is there, three names are asked for and nothing is
-    read: about 5 microseconds.
+    read: about 4 microseconds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -175,21 +175,21 @@ class FenceView:
         if (names := self._names.get(number)) is None:
             names = (f"{self._here}/{number}{_TAKE_BACK}", f"{self._here}/{number}{_PAUSE}")
             self._names[number] = names
-        if _may_be_there(self._here) and not any(map(_may_be_there, names)):
+        if os.access(self._here, os.X_OK) and _is_missing(names[0]) and _is_missing(names[1]):
             return False
         fence = read(self._folder, number)
         return fence is not None and fence.covers(epoch)
 
 
-def _may_be_there(path: str) -> bool:
-    """Say no only if the operating system says that there is no such file."""
+def _is_missing(path: str) -> bool:
+    """Say so only if the operating system says that there is no such file."""
     try:
-        os.stat(path)  # noqa: PTH116 - three times for every mail
+        os.stat(path)  # noqa: PTH116 - twice for every mail
     except FileNotFoundError:
-        return False
-    except OSError:
         return True
-    return True
+    except OSError:
+        return False
+    return False
 
 
 def _read_file(path: Path) -> Fence | None:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +18,7 @@ from countermand.testing.mail_record import entry
 
 EXTENSIONS: Final = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 10485760")
 _END: Final = b"\r\n.\r\n"
-_LOOK_OUT_S: Final = 0.05
-_LARGEST_LOOK: Final = 1 << 20
+_PERMIT_S: Final = 0.05  # in which a permit that was asked for is committed
 
 
 class SessionPhase(StrEnum):
@@ -29,7 +27,9 @@ class SessionPhase(StrEnum):
     AFTER_RCPT = "after_rcpt"
     AFTER_DATA = "after_data"  # asked for, not answered: no body can come yet
     MID_BODY = "mid_body"  # some of the body came, not all of it
-    BEFORE_DOT = "before_dot"  # the whole body came, and no dot
+    # The next thing to come is the packet with the dot: the permit had its time, and either 354 was
+    # not said yet or, of a body that came in parts, the dot alone is missing.
+    BEFORE_DOT = "before_dot"
     AFTER_DOT_BEFORE_REPLY = "after_dot_before_reply"  # accepted and recorded, not answered
     AFTER_REPLY = "after_reply"
 
@@ -241,25 +241,22 @@ class Session(asyncio.Protocol):
             self._close()
             return
         self._orders.spring(SessionPhase.AFTER_DATA)
+        if self._orders.is_due(SessionPhase.BEFORE_DOT):
+            self._busy = True
+            asyncio.get_running_loop().call_later(_PERMIT_S, self._ask_for_body_late)
+        else:
+            self._ask_for_body()
+
+    def _ask_for_body_late(self) -> None:
+        self._busy = False
+        self._watched = True
+        self._orders.spring(SessionPhase.BEFORE_DOT)
+        self._ask_for_body()
+        self._proceed()
+
+    def _ask_for_body(self) -> None:
         self._in_data = True
         self._say("354 end with a dot")
-        if self._orders.is_due(SessionPhase.BEFORE_DOT):
-            self._look_out_for_body()
-
-    def _look_out_for_body(self) -> None:
-        """Look at nothing but this socket until its body is there: the dot follows at once."""
-        assert self._out is not None  # noqa: S101 - it has just spoken
-        with socket.socket(fileno=os.dup(self._out.get_extra_info("socket").fileno())) as same:
-            until = time.monotonic() + _LOOK_OUT_S
-            while time.monotonic() < until:
-                with contextlib.suppress(BlockingIOError):
-                    seen = same.recv(_LARGEST_LOOK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-                    if not seen or _END in seen:
-                        return
-                    if seen.endswith(b"--\r\n"):
-                        self._watched = True
-                        self._orders.spring(SessionPhase.BEFORE_DOT)
-                        return
 
     def _take_body(self) -> bool:
         end = 0 if self._buffer.startswith(b".\r\n") else self._buffer.find(_END)
@@ -271,7 +268,7 @@ class Session(asyncio.Protocol):
         self._buffer = self._buffer[end + skip :]
         self._in_data = False
         if not self._watched:
-            # Body and dot were read at once: counted, but too late to strike between them.
+            # Body and dot came at once, as they usually do: counted, but too late to strike before.
             self._orders.spring(SessionPhase.BEFORE_DOT, passed=True)
             self._orders.spring(SessionPhase.MID_BODY, passed=True)
         self._watched = False

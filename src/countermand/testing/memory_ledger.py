@@ -287,7 +287,7 @@ class MemoryLedger:
     def _claim(self, notice_id: int, sender: str) -> ClaimedNotice:
         stored = self.notices[notice_id]
         epoch = self.mailings[stored.claimed.order_number].facts.epoch
-        claimed = dataclasses.replace(stored.claimed, epoch=epoch, attempts=stored.row.attempts)
+        claimed = stored.claimed._replace(epoch=epoch, attempts=stored.row.attempts)
         self.notices[notice_id] = dataclasses.replace(
             stored, row=move(stored.row, NoticeStep.CLAIM), claimed=claimed, claimed_by=sender
         )
