@@ -141,8 +141,11 @@ class SenderService:
         try:
             await self._watch([asyncio.create_task(each.run()) for each in couriers], keeping)
         finally:
-            keeping.cancel()
+            # A claim that is under way is waited for: what it brings is given back.
+            await self._supply.close()
+            await asyncio.wait([supplying], timeout=_ORDERLY_END_S)
             supplying.cancel()
+            keeping.cancel()
             pacing.cancel()
 
     async def _watch(self, couriers: list[asyncio.Task[None]], keeping: asyncio.Task[None]) -> None:
