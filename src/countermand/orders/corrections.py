@@ -15,13 +15,15 @@ from django.db import transaction
 
 from countermand.audit import queries as log
 from countermand.domain.delivery import NoticeKind, OwedCorrection
+from countermand.domain.exposure import Exposure
 from countermand.domain.lifecycle import Enforcement, Phase, Step
 from countermand.domain.order_parts import OrderDocument, Variant
 from countermand.domain.rules_in_force import rules_before, rules_for_apps
 from countermand.domain.truth import Correction, PersonRules, TakenBackOrder, correct
 from countermand.notices import actions as notices
+from countermand.notices import late_deliveries, wording
 from countermand.notices import queries as ledger
-from countermand.notices import wording
+from countermand.notices.late_deliveries import LateDelivery
 from countermand.notices.wording import Signatory
 from countermand.orders import documents, stepping, telling
 from countermand.orders.documents import document_of
@@ -78,16 +80,45 @@ def _replacement_of(order: Order) -> str | None:
     return successors.filter(ended_at__isnull=True).values_list("number", flat=True).first()
 
 
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """Who is owed a correction; `step` is 0 for the first, and for more the place of what came."""
+
+    to: OwedCorrection
+    step: int = 0
+
+
 def write_owed(number: str, *, owing: NoticeLedger, context: PlanContext, now: datetime) -> int:
     """Write down the corrections that are owed and not there yet; returns how many.
 
     In slices, each a transaction of its own: the first leave at once, and being cut off loses
-    nothing. Whoever turns out later to have been reached is found by the next call.
+    nothing. Whoever turns out later to have been reached is found by the next call, and so is whom
+    a notice reached after the correction: they are corrected once more.
     """
-    owed = list(owing.corrections(order_number=number))
-    if not owed:
-        return 0
+    owed = [_Owed(each) for each in owing.corrections(order_number=number)]
+    heard = late_deliveries.heard_so_far()
     order = Order.objects.get(number=number)
+    owed += [_once_more(each) for each in late_deliveries.late(number, after=order.late_heard)]
+    if owed and not _write_all(order, owed, context=context, now=now):
+        return 0
+    if heard != order.late_heard:
+        Order.objects.filter(pk=number).update(late_heard=heard)
+    return len(owed)
+
+
+def _once_more(late: LateDelivery) -> _Owed:
+    again = OwedCorrection(
+        person_id=late.person_id,
+        address=late.address,
+        language=late.language,
+        exposure=Exposure.CERTAIN,
+        notice_message_id=late.message_id,
+    )
+    return _Owed(again, step=late.place)
+
+
+def _write_all(order: Order, owed: Sequence[_Owed], *, context: PlanContext, now: datetime) -> bool:
+    """Write corrections, a slice at a time; False when the order has moved on meanwhile."""
     document = document_of(stepping.current(order))
     voice = telling.voice_of(order, document)
     # Read once for all: it reads the log, whose length grows with the people whom it is about.
@@ -95,15 +126,15 @@ def write_owed(number: str, *, owing: NoticeLedger, context: PlanContext, now: d
     for begin in range(0, len(owed), _AT_ONCE):
         some = owed[begin : begin + _AT_ONCE]
         if not _write(voice, truths, some, context=context, now=now):
-            break
-    return len(owed)
+            return False
+    return True
 
 
 @transaction.atomic(durable=True)
 def _write(
     voice: telling.Voice,
     truths: Truths,
-    owed: Sequence[OwedCorrection],
+    owed: Sequence[_Owed],
     *,
     context: PlanContext,
     now: datetime,
@@ -112,11 +143,12 @@ def _write(
     if order.phase not in {Phase.CORRECTING, Phase.CORRECTED}:
         return False
     responsible = _responsible(order, voice)
-    known = people.by_ids({each.person_id for each in owed})
+    known = people.by_ids({each.to.person_id for each in owed})
     taken = people.owners_of({a for person in known.values() for a in person.second_mailboxes})
     refs = log.person_refs(known)
     fresh = []
-    for each in owed:
+    for one in owed:
+        each = one.to
         person = known[each.person_id]
         values = wording.correction_values(
             telling.addressee(person),
@@ -133,7 +165,7 @@ def _write(
                 person,
                 NoticeKind.CORRECTION,
                 values=values,
-                step=0,
+                step=one.step,
                 due=now,
                 now=now,
                 variant=order.variant,
@@ -141,7 +173,7 @@ def _write(
                 address=address,
                 language=each.language,
             )
-            for address in _addresses(each, person, taken)
+            for address in ((each.address,) if one.step else _addresses(each, person, taken))
         ]
     notices.add_notices(fresh, ids=context.ids)
     return True

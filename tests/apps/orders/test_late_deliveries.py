@@ -1,0 +1,256 @@
+"""F27: a relay elsewhere keeps a notice until its correction is read; then that is sent once more.
+
+The oracle is a plain list of what fell into a mailbox when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from countermand.domain.delivery import EvidenceKind, ReplyKind
+from countermand.domain.findings import Finding
+from countermand.notices import codes, evidence, late_deliveries
+from countermand.notices.models import Notice, NoticeEvidence
+from tests.apps.orders.test_evidence import notices, take_back, told
+from tests.order_world import HOUR, MINUTE, NOW, World
+
+
+def corrected_once(world: World) -> tuple[str, Notice]:
+    """An order that was taken back, and its corrections accepted; one of its notices."""
+    number = told(world)
+    take_back(world, number)
+    world.now += MINUTE
+    assert set(world.send()) >= {each.address for each in notices(number)}
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "corrected"
+    return number, notices(number)[0]
+
+
+def hear(world: World, mail: Notice, at: datetime, kind: EvidenceKind, detail: str = "") -> None:
+    finding = Finding(kind, at, detail, message_id=mail.message_id)
+    evidence.take([finding], ledger=world.ledger, now=world.now)
+
+
+def corrections_of(number: str, mail: Notice) -> list[Notice]:
+    rows = Notice.objects.filter(order_number=number, kind="correction", person_id=mail.person_id)
+    return list(rows.order_by("step"))
+
+
+def test_whoever_got_the_notice_after_the_correction_is_corrected_once_more(world: World) -> None:
+    number, mail = corrected_once(world)
+    everybody = Notice.objects.filter(order_number=number, kind="correction").count()
+    world.now += 6 * HOUR
+
+    hear(world, mail, world.now, EvidenceKind.DSN_DELIVERED)
+    world.sweep(MINUTE)
+    sent = world.send()
+
+    first, again = corrections_of(number, mail)
+    assert sent == [mail.address] == [again.address]
+    assert (again.step, again.in_reply_to) == (1, mail.message_id)
+    assert again.message_id != first.message_id
+    assert again.values["check_code"] != first.values["check_code"]
+    # Heard again, by whoever else, it is the same delivery.
+    hear(world, mail, world.now, EvidenceKind.DSN_DELIVERED, "another report")
+    hear(world, mail, world.now + MINUTE, EvidenceKind.DSN_DELIVERED, "and one more")
+    for _ in range(3):
+        world.sweep(HOUR)
+        assert world.send() == []
+    rows = Notice.objects.filter(order_number=number, kind="correction")
+    assert rows.count() == everybody + 1
+
+
+def test_a_report_that_comes_late_about_a_mail_that_did_not_is_no_reason(world: World) -> None:
+    number, mail = corrected_once(world)
+    before = world.now - HOUR
+    world.now += 6 * HOUR
+
+    hear(world, mail, before, EvidenceKind.DSN_DELIVERED)
+    world.sweep(MINUTE)
+
+    assert len(corrections_of(number, mail)) == 1
+
+
+def test_whoever_read_the_correction_last_is_left_alone(world: World) -> None:
+    number, mail = corrected_once(world)
+    [correction] = corrections_of(number, mail)
+    world.now += 6 * HOUR
+    late_at = world.now - HOUR
+
+    codes.record_seen([correction.pk], now=world.now)
+    hear(world, mail, late_at, EvidenceKind.DSN_DELIVERED)
+    world.sweep(MINUTE)
+
+    assert len(corrections_of(number, mail)) == 1
+
+
+def test_whoever_checks_the_code_of_a_notice_after_the_correction_is_told_once_more(
+    world: World,
+) -> None:
+    number, mail = corrected_once(world)
+    world.now += 6 * HOUR
+
+    codes.record_seen([mail.pk], now=world.now)
+    world.sweep(MINUTE)
+    codes.record_seen([mail.pk], now=world.now)
+    world.sweep(MINUTE)
+
+    assert [each.step for each in corrections_of(number, mail)] == [0, 1]
+
+
+def test_an_old_mail_that_is_checked_again_came_when_its_report_says(world: World) -> None:
+    number = told(world)
+    mail = notices(number)[0]
+    hear(world, mail, world.now, EvidenceKind.DSN_DELIVERED)
+    take_back(world, number)
+    world.now += MINUTE
+    world.send()
+    world.now += 6 * HOUR
+    NoticeEvidence.objects.create(notice=mail, kind="check_code", at=world.now, detail="seen")
+
+    world.sweep(MINUTE)
+
+    assert len(corrections_of(number, mail)) == 1
+
+
+def test_while_a_correction_is_on_its_way_it_comes_last_by_itself(world: World) -> None:
+    number = told(world)
+    mail = notices(number)[0]
+    take_back(world, number)
+    world.send(kind=ReplyKind.DEFERRED)
+    world.now += HOUR
+    hear(world, mail, world.now, EvidenceKind.DSN_DELIVERED)
+    world.sweep(MINUTE)
+
+    assert [each.step for each in corrections_of(number, mail)] == [0]
+    for _ in range(5):
+        world.sweep(HOUR)
+        world.send()
+    assert [each.state for each in corrections_of(number, mail)] == ["sent"]
+
+
+def test_what_a_server_refuses_is_not_sent_again_and_again(world: World) -> None:
+    number, mail = corrected_once(world)
+    world.now += 6 * HOUR
+    hear(world, mail, world.now, EvidenceKind.DSN_DELIVERED)
+    world.sweep(MINUTE)
+    world.send(kind=ReplyKind.REFUSED)
+
+    for _ in range(3):
+        world.sweep(HOUR)
+        assert world.send() == []
+
+    assert [each.state for each in corrections_of(number, mail)] == ["sent", "refused"]
+
+
+# -- against a plain list -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Said:
+    """A mail to one of two people: a notice or a correction, when accepted, what was heard."""
+
+    person: int
+    is_correction: bool
+    accepted: int
+    delivered: tuple[int, ...]
+    checked: int | None
+    state: str
+
+    @property
+    def arrived(self) -> int | None:
+        """When it is known to have fallen into the mailbox, at the latest."""
+        if self.delivered:
+            return max(self.delivered)
+        return self.checked
+
+
+said = st.builds(
+    Said,
+    st.integers(1, 2),
+    st.booleans(),
+    st.integers(0, 9),
+    st.lists(st.integers(0, 9), max_size=2).map(tuple),
+    st.none() | st.integers(0, 9),
+    st.sampled_from(["sent", "sent", "sent", "refused", "pending"]),
+)
+
+
+def owed(mails: list[Said]) -> list[tuple[int, int]]:
+    """Return whose mail came last, and which of theirs it is, as anybody would say it."""
+    found = []
+    for person in (1, 2):
+        own = [each for each in mails if each.person == person]
+        words = [each for each in own if each.is_correction]
+        heard = [
+            max(each.accepted, *each.delivered, each.checked or 0)
+            for each in words
+            if each.state == "sent"
+        ]
+        if not heard or any(each.state == "pending" for each in words):
+            continue
+        for place, mail in enumerate([each for each in own if not each.is_correction], start=1):
+            is_said = place < len(words)  # corrections have the steps 0, 1, 2 … below
+            late = mail.arrived is not None and mail.arrived > max(heard)
+            if mail.state == "sent" and late and not is_said:
+                found.append((person, place))
+    return found
+
+
+@pytest.mark.django_db
+@given(mails=st.lists(said, max_size=7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_exactly_those_whose_last_word_is_a_notice_are_owed_a_correction(
+    mails: list[Said],
+) -> None:
+    # Nobody learns of an order through its correction: everybody got a notice to begin with.
+    first = Said(1, is_correction=False, accepted=0, delivered=(), checked=None, state="sent")
+    mails = [first, replace(first, person=2), *mails]
+    with transaction.atomic():
+        steps = {(person, kind): 0 for person in (1, 2) for kind in (True, False)}
+        for number, each in enumerate(mails):
+            step = steps[each.person, each.is_correction]
+            steps[each.person, each.is_correction] += 1
+            store(each, number, step)
+
+        found = late_deliveries.late("CM-7Q4K", after=0)
+
+        assert [(each.person_id, each.place) for each in found] == owed(mails)
+        transaction.set_rollback(True)
+
+
+def store(each: Said, number: int, step: int) -> None:
+    def at(minute: int) -> datetime:
+        return NOW + timedelta(minutes=minute)
+
+    row = Notice.objects.create(
+        order_number="CM-7Q4K",
+        revision_number=1,
+        kind="correction" if each.is_correction else "notice",
+        step=step,
+        person_id=each.person,
+        address=f"p{each.person}@example.org",
+        language="en",
+        template_id=1,
+        message_id=f"<{number}@example.org>",
+        dated_at=NOW,
+        due_at=NOW,
+    )
+    is_sent = each.state == "sent"
+    Notice.objects.filter(pk=row.pk).update(
+        state=each.state,
+        exposure=2 if is_sent else 0,
+        accepted_at=at(each.accepted) if is_sent else None,
+    )
+    heard = [("dsn_delivered", minute) for minute in each.delivered]
+    heard += [("check_code", each.checked)] if each.checked is not None else []
+    NoticeEvidence.objects.bulk_create(
+        NoticeEvidence(notice=row, kind=kind, at=at(minute), detail=str(place))
+        for place, (kind, minute) in enumerate(heard)
+    )
