@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from html.parser import HTMLParser
 from types import MappingProxyType
 from typing import Any, Final
@@ -77,8 +78,13 @@ class Example:
     quoted: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=128)
 def lint(mail: PreviewMail, *, number: str, house: House, example: Example) -> tuple[Fault, ...]:
-    """Return every rule of copy that a finished mail breaks, in the order of the rules."""
+    """Return every rule of copy that a finished mail breaks, in the order of the rules.
+
+    An order is judged when it is planned and again at release, mostly in the same words: what was
+    said of them is remembered.
+    """
     found = dict(_broken(mail, number, house, example))
     key = ".".join(part for part in (mail.kind.value, mail.variant, mail.language) if part)
     return tuple(

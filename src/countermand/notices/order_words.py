@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
@@ -68,7 +68,7 @@ class House:
     organisation: str
     lookup_address: str
     help_desk: str
-    notice_word: Mapping[str, str]
+    notice_word: Mapping[str, str] = field(hash=False)  # so that what is said can be remembered
 
 
 def house_of(settings: HouseSettings) -> House:
