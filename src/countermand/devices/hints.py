@@ -61,8 +61,12 @@ def can_look(source: str) -> bool:
 
 
 def lookable(device_ids: Collection[int]) -> frozenset[int]:
-    """Return those of these devices at which their source can look now."""
-    named = frozenset(Source.objects.values_list("name", flat=True))
+    """Return those of these devices at which their source can look now.
+
+    One that fails is left alone until its time: nobody is promised a look that will not come.
+    """
+    works = Source.objects.filter(failed_in_a_row=0)
+    named = frozenset(works.values_list("name", flat=True))
     rows = Device.objects.filter(pk__in=list(device_ids), gone_at__isnull=True)
     sources = rows.values_list("pk", "source")
     return frozenset(pk for pk, source in sources if source in named and can_look(source))

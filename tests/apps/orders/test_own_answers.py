@@ -138,6 +138,16 @@ def test_where_a_source_cannot_look_at_one_phone_it_is_said(staff: Staff, source
     assert not Hint.objects.exists()
 
 
+def test_while_a_source_fails_nobody_is_promised_a_look(staff: Staff) -> None:
+    phone = staff.phone("p5")
+    with_source(staff, phone, "jamf")
+    sources.failed("jamf", "source.unavailable", now=staff.world.now)
+
+    assert staff.presses(staff.proof("p5"), phone.pk).verdict is Verdict.CANNOT_LOOK
+    sources.succeeded("jamf", now=staff.world.now)
+    assert staff.presses(staff.proof("p5"), phone.pk).verdict is Verdict.LOOK_ASKED
+
+
 def test_nobody_has_the_phone_of_somebody_else_looked_at(staff: Staff) -> None:
     proof, other = staff.proof("p5"), staff.phone("p6")
     with_source(staff, other, "jamf")
