@@ -44,7 +44,7 @@ class Extent:
     proof_mails: int
 
 
-QUICK: Final = Extent(1500, 5, 1, (), 1, 1, 100, 1, 250, 3, 900, 1, 120)
+QUICK: Final = Extent(5000, 5, 3, (), 1, 1, 100, 1, 250, 3, 900, 1, 120)
 WHOLE: Final = Extent(20000, 5, 5, (2, 4, 8), 3, 4, 2000, 9, 1500, 200, 4000, 10, 2000)
 
 
