@@ -26,6 +26,7 @@ from countermand.scim.service import (
 MOST_EMAILS: Final = 100
 MOST_DELEGATES: Final = 100
 _MOST_DIGITS: Final = 15
+_GROUP: Final = "g"
 _NOT_KEPT: Final = frozenset({"id", "meta", "groups"})
 
 
@@ -69,9 +70,19 @@ def told(user: User, *, language: str, zone: str) -> Told:
 
 
 def key_of(text: str) -> int | None:
-    """Read the key of a person or a group; None if it is none of ours."""
+    """Read the id of a person; None if it is none of ours."""
     is_key = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
     return int(text) if is_key else None
+
+
+def group_key_of(text: str) -> int | None:
+    """Read the id of a group; None if it is none of ours."""
+    return key_of(text[1:]) if text.startswith(_GROUP) else None
+
+
+def _group_id(key: int) -> str:
+    """Write the id of a group: no person may have the same (RFC 7643, 3.1)."""
+    return f"{_GROUP}{key}"
 
 
 def _addresses(mailboxes: Sequence[str], login: str) -> list[str]:
@@ -133,9 +144,9 @@ def user_of(entry: Entry, base: str) -> User:
         user.active = entry.is_active
     user.groups = [
         GroupMembership(
-            value=str(key), display=name, type="direct", ref=Reference(f"{base}/Groups/{key}")
+            value=group_id, display=name, type="direct", ref=Reference(f"{base}/Groups/{group_id}")
         )
-        for key, name in entry.groups
+        for group_id, name in ((_group_id(key), name) for key, name in entry.groups)
     ] or None
     enterprise = user[EnterpriseUser]
     if enterprise is not None and enterprise.manager is not None and entry.manager_id:
@@ -148,14 +159,14 @@ def user_of(entry: Entry, base: str) -> User:
 def group_of(entry: GroupEntry, base: str) -> Group:
     """Return a group as it is said back."""
     return Group(
-        id=str(entry.key),
+        id=_group_id(entry.key),
         external_id=entry.external_id or None,
         display_name=entry.name,
         members=[
             Member(value=str(key), ref=Reference(f"{base}/Users/{key}")) for key in entry.members
         ]
         or None,
-        meta=_meta("Group", f"{base}/Groups/{entry.key}", entry),
+        meta=_meta("Group", f"{base}/Groups/{_group_id(entry.key)}", entry),
     )
 
 

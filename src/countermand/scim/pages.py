@@ -101,8 +101,8 @@ def _base(request: HttpRequest) -> str:
     return request.build_absolute_uri("/scim/v2")
 
 
-def _key(text: str) -> int:
-    key = mapping.key_of(text)
+def _key(text: str, read: Callable[[str], int | None]) -> int:
+    key = read(text)
     if key is None:
         raise NotThere(key=text[:60])
     return key
@@ -230,7 +230,7 @@ def _listed_users(query: Mapping[str, Any], base: str) -> HttpResponse:
 def user(request: HttpRequest, key: str) -> HttpResponse:
     """Show, replace, change or take away one person."""
     _only(request, "GET", "PUT", "PATCH", "DELETE")
-    person_id = _key(key)
+    person_id = _key(key, mapping.key_of)
     known = mapping.user_of(provisioning.entry(person_id), _base(request))
     match request.method:
         case "PUT":
@@ -300,7 +300,7 @@ def _listed_groups(query: Mapping[str, Any], base: str) -> HttpResponse:
 def group(request: HttpRequest, key: str) -> HttpResponse:
     """Show, replace, change or take away one group."""
     _only(request, "GET", "PUT", "PATCH", "DELETE")
-    number, base = _key(key), _base(request)
+    number, base = _key(key, mapping.group_key_of), _base(request)
     known = mapping.group_of(provisioning.group(number), base)
     match request.method:
         case "PUT":

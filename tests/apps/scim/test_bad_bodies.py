@@ -117,7 +117,7 @@ values = st.recursive(
 )  # fmt: skip
 NAMES = "userName externalId displayName emails active addresses timezone preferredLanguage members"
 names = st.sampled_from([*NAMES.split(), "name", "schemas", "Operations", "filter", ENTERPRISE])
-PATHS = ["Users", "Groups", "Users/.search", ".search", "Users/1", "Groups/1"]
+PATHS = ["Users", "Groups", "Users/.search", ".search", "Users/1", "Groups/g1"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

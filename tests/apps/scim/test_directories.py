@@ -264,6 +264,17 @@ def test_groups_get_and_lose_members_as_entra_writes_it(directory: Directory) ->
     assert queries.person("ben@example.org").groups == {"all-staff"}
 
 
+def test_no_group_can_have_the_id_of_a_person(directory: Directory) -> None:
+    person = directory.take_on("asha@example.org")
+    made = directory.ask("POST", "Groups", {"schemas": [GROUP], "displayName": "Sales"})
+    group = json.loads(made.content)["id"]
+
+    assert not group.isdecimal()  # as each id of a person is
+    assert person.isdecimal()
+    assert directory.ask("GET", f"Groups/{group[1:]}").status_code == 404
+    assert directory.ask("GET", f"Users/{group}").status_code == 404
+
+
 def test_a_group_that_is_renamed_or_taken_away_is_so_for_its_members(
     directory: Directory,
 ) -> None:
