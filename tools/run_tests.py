@@ -43,7 +43,7 @@ GROUPS = (
     Group("unit", ("tests/test_house_rules.py", "tests/test_documents.py", "tests/unit"), 45),
     Group("property", ("tests/property",), 140),
     Group("model", ("simulation",), 120),
-    Group("apps", ("tests/apps",), 600, django=True),
+    Group("apps", ("tests/apps",), 450, django=True),
     Group("contract", ("tests/contract",), 120),
     Group("servers", ("tests/servers",), 300),
     Group("browser", ("tests/browser",), 140),

@@ -13,7 +13,6 @@ from typing import Final
 
 _SEPARATOR: Final = b"\x00"
 _KEY_BYTES: Final = 16
-_EMPTY: Final = hashlib.blake2b(digest_size=_KEY_BYTES)
 # Shorter texts are left as they are: "3132" is more likely an id than the bytes of "12".
 _LEAST_HIDDEN_TEXT: Final = 6
 _PRINTABLE: Final = frozenset(range(0x21, 0x7F))
@@ -55,9 +54,8 @@ def named_door_key(names: bytes) -> bytes:
 
 def plain_door_key(login: bytes, device: bytes) -> bytes:
     """Return the same key for a printable ASCII login and device, but for the case of letters."""
-    state = _EMPTY.copy()
-    state.update((login + _SEPARATOR + device).lower())
-    return state.digest()
+    names = (login + _SEPARATOR + device).lower()
+    return hashlib.blake2b(names, digest_size=_KEY_BYTES).digest()
 
 
 def _text_of(raw: bytes) -> str:
