@@ -35,6 +35,8 @@ _PRESS_TRIES: Final = 6
 _WHAT_STRIKES_A_PRESS: Final = ("", *faults.PRESS_POINTS, *faults.PRESS_POINTS, "F17", "F20")
 _ALONE_S: Final = 0.15
 _WAKING_S: Final = 0.15
+# A file's time is that of the last tick, up to so much before: CLOCK_REALTIME_COARSE.
+_TICK_S: Final = time.clock_getres(5)
 
 
 @dataclass(slots=True)
@@ -325,7 +327,8 @@ class Round:
 
     def _stop_seen_at(self) -> float:
         fence = self._stage.data.fences / f"{self._number}.take-back.json"
-        return fence.stat().st_ctime  # when it was renamed into its place: seen from here on
+        # When it was renamed into its place, by a clock that goes on in ticks: seen from here on.
+        return fence.stat().st_ctime + _TICK_S
 
     # -- the corrections -----------------------------------------------------------------------
 
