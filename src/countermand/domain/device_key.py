@@ -54,8 +54,7 @@ def named_door_key(names: bytes) -> bytes:
 
 def plain_door_key(login: bytes, device: bytes) -> bytes:
     """Return the same key for a printable ASCII login and device, but for the case of letters."""
-    names = (login + _SEPARATOR + device).lower()
-    return hashlib.blake2b(names, digest_size=_KEY_BYTES).digest()
+    return named_door_key((login + _SEPARATOR + device).lower())
 
 
 def _text_of(raw: bytes) -> str:
