@@ -70,3 +70,37 @@ def test_what_is_given_back_is_not_permitted_by_a_later_commit() -> None:
     assert answers == [True, True, True, True, True, False, True]
     assert line.given_back == [6]
     assert all(6 not in permits for permits in line.asked)
+
+
+def test_a_commit_with_little_in_it_waits_for_more() -> None:
+    line = Line()
+
+    async def story() -> None:
+        committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=4, gather_s=60)
+        first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
+        running = asyncio.create_task(committer.run())
+        committer.ask(1, first.set_result)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert line.asked == []
+        committer.ask(2, second.set_result)
+        await asyncio.gather(first, second)
+        running.cancel()
+
+    asyncio.run(story())
+    assert line.asked == [[1, 2]]
+
+
+def test_a_commit_does_not_wait_for_what_never_comes() -> None:
+    line = Line()
+
+    async def story() -> None:
+        committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=4, gather_s=0.001)
+        answer = asyncio.get_running_loop().create_future()
+        running = asyncio.create_task(committer.run())
+        committer.ask(1, answer.set_result)
+        assert await answer
+        running.cancel()
+
+    asyncio.run(story())
+    assert line.asked == [[1]]

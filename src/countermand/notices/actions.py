@@ -219,7 +219,7 @@ def log_permit_batches(*, now: datetime) -> int:
                     "digest": batch.digest,
                     "sender": batch.sender,
                     "at": batch.at.isoformat(),
-                    "message_ids": batch.message_ids,
+                    "message_ids": sorted(batch.message_ids),
                 },
             )
             for batch in batches

@@ -1,5 +1,9 @@
 """One commit carries what all connections wait for: permits asked, replies heard, mails given back.
 
+A commit costs nearly the same whatever it carries. So it waits a moment for more, unless half of
+what it may carry is there: a quick relay is never waited for, and a slow one never waits for us,
+since a permit is asked a whole mail before it is needed.
+
 There is one commit at a time and everything goes through it in order. So what is repeated after a
 lost answer of the database is always repeated before anything newer about the same mail.
 """
@@ -7,6 +11,7 @@ lost answer of the database is always repeated before anything newer about the s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +24,7 @@ from countermand.sender.ledger_line import LedgerLine
 
 Known = Callable[[bool], None]
 _RETRY_S: Final = 0.2
+_GATHER_S: Final = 0.005
 _MANY: Final = 1000
 
 
@@ -53,18 +59,23 @@ class Committer:
         sender: str,
         now: Callable[[], datetime],
         most_permits: int = _MANY,
+        gather_s: float = _GATHER_S,
     ) -> None:
         """Use `ledger` alone, and let a commit carry `most_permits` at most.
 
+        A commit with less than half of them waits `gather_s` seconds for more.
         With half of what connections may ask for in one commit, the other half is worked on
         meanwhile; with all of it, database and connections would only ever wait for each other.
         """
         self._most_permits = most_permits
+        self._enough_permits = max(1, most_permits // 2)
+        self._gather_s = gather_s
         self._ledger = ledger
         self._sender = sender
         self._now = now
         self._waiting = _Waiting()
         self._wake = asyncio.Event()
+        self._is_enough = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self.is_in_trouble = False
@@ -75,6 +86,8 @@ class Committer:
         False means that nothing may be written; the mail has to be given back.
         """
         self._waiting.permits[notice_id] = known
+        if len(self._waiting.permits) == self._enough_permits:
+            self._is_enough.set()
         self._ring()
 
     def tell(self, reply: Reply) -> None:
@@ -98,6 +111,7 @@ class Committer:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                await self._gather()
                 await self._commit()
             self._idle.set()
 
@@ -113,6 +127,14 @@ class Committer:
     def _ring(self) -> None:
         self._idle.clear()
         self._wake.set()
+
+    async def _gather(self) -> None:
+        """Wait a moment for company, unless enough is there."""
+        if len(self._waiting.permits) >= self._enough_permits:
+            return
+        self._is_enough.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_enough.wait(), self._gather_s)
 
     async def _commit(self) -> None:
         taken = self._waiting.taken(self._most_permits)

@@ -212,8 +212,7 @@ DECLARE
     v_message_ids jsonb;
 BEGIN
     SELECT * INTO v_mailing FROM notices_mailing m WHERE m.order_number = p_order;
-    SELECT count(*), jsonb_agg(n.message_id ORDER BY n.message_id)
-                     FILTER (WHERE n.id = ANY (p_permits))
+    SELECT count(*), jsonb_agg(n.message_id) FILTER (WHERE n.id = ANY (p_permits))
     INTO v_count, v_message_ids
     FROM notices_notice n
     WHERE n.id = ANY (p_permits || p_replied) AND n.claimed_by = p_sender
@@ -262,9 +261,12 @@ DECLARE
     v_mode text;
     v_permitted bigint[];
     v_order text;
-    v_orders text[] := ARRAY(
-        SELECT DISTINCT n.order_number FROM notices_notice n
-        WHERE n.id = ANY (p_permits || p_replied || p_aborted));
+    -- Nearly always one order: its first and last name are found without sorting them all.
+    v_orders text[] := (
+        SELECT CASE WHEN min(n.order_number) = max(n.order_number)
+                    THEN ARRAY[min(n.order_number)::text]
+                    ELSE coalesce(array_agg(DISTINCT n.order_number::text), '{}') END
+        FROM notices_notice n WHERE n.id = ANY (p_permits || p_replied || p_aborted));
 BEGIN
     PERFORM ledger_lock_shared(v_orders);
     IF cardinality(v_orders) = 1 AND cardinality(p_aborted) = 0
