@@ -263,6 +263,12 @@ def test_a_preview_is_byte_for_byte_what_a_sender_would_write() -> None:
     assert body_of(sent, "html") == seen.html
 
 
+def test_a_notice_expires_at_its_readers_own_deadline() -> None:
+    seen = next(each for each in all_previews() if each.kind is NoticeKind.NOTICE)
+
+    assert sent_like(seen)["Expires"] == "Fri, 17 Jul 2020 11:30:00 +0000"
+
+
 def sent_like(seen: PreviewMail) -> EmailMessage:
     words = template(seen.kind, seen.language)
     person = Addressee(
