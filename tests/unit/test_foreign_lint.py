@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import textwrap
 import unicodedata
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -195,6 +196,72 @@ def test_a_deadline_of_the_same_day_is_found() -> None:
     report = judged(built(text, Date="Fri, 10 Jul 2020 08:00:00 +0530"))
 
     assert "notice_too_short" in keys(report)
+
+
+WRAPPED = textwrap.fill(
+    "Asha, this is notice CM-7Q4K of 7 July 2026. From the phones and tablets on which you read "
+    "company mail, please remove the Clips app by Friday 10 July 2026, 18:00 India time. Whoever "
+    "cannot do it in these few days only has to click here, and gets more time.",
+    width=72,
+)
+FLOWED = """\
+Asha, remove Clips from your phone by Friday 10 \nJuly 2026, 18:00 India time. Or click \nhere.
+"""
+WRAPPED_PAGE = WRAPPED.replace("Asha,", '<html lang="en"><body><p>Asha,') + "</p></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text/plain", WRAPPED),
+        ("text/plain; format=flowed", FLOWED),
+        ("text/html", WRAPPED_PAGE),
+    ],
+)
+def test_a_sentence_that_a_program_wrapped_is_read_as_one(kind: str, text: str) -> None:
+    report = judged(
+        "From: Security <security@corp.example>\nDate: Tue, 7 Jul 2026 10:00:00 +0530\n"
+        f"Content-Type: {kind}\n\n{text}"
+    )
+
+    assert report.state(4) is State.KEPT  # the deadline stands on two lines
+    assert "act_through_mail" in keys(report)  # and so does what it asks
+
+
+def test_lines_that_stand_by_themselves_stay_so() -> None:
+    text = (
+        "Dear all,\n" + "This line is as long as a line is that somebody wrapped by hand.\n- Item"
+    )
+
+    seen = foreign_mail.read(f"Subject: x\n\n{text}\n".encode(), file="mail.eml")
+
+    assert seen.text.splitlines() == text.splitlines()
+    assert "name_missing" in keys(judged(f"Subject: x\n\n{text}\n"))
+
+
+def test_a_mail_that_is_attached_speaks_for_somebody_else() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "For your information, CM-7Q4K"
+    mail.set_content("Asha, see below.")
+    attached = EmailMessage()
+    attached["Subject"] = "x"
+    attached.set_content("You must click here immediately!")
+    attached.add_alternative(
+        '<p>You must <a href="https://evil.example">click here</a></p>', "html"
+    )
+    mail.add_attachment(attached)
+
+    report = judged(mail.as_bytes())
+
+    assert not report.is_demand
+    assert (
+        keys(report) & {"pressing", "act_through_mail", "link_elsewhere", "parts_differ"} == set()
+    )
+    assert "attachment" in keys(report)
+
+
+def test_a_mark_that_an_editor_left_before_the_first_header_harms_nothing() -> None:
+    assert judged(b"\xef\xbb\xbf" + HURRIED.encode()) == judged(HURRIED)
 
 
 def test_an_attachment_and_a_code_to_scan_are_found() -> None:

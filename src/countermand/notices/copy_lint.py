@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import Fault
-from countermand.notices import copy_rules, copy_words, foreign_lint, foreign_mail, word_store
+from countermand.notices import copy_rules, copy_words, foreign_lint, foreign_page, word_store
 from countermand.notices.foreign_mail import SeenMail
 from countermand.notices.order_words import House
 from countermand.notices.preview import (
@@ -174,7 +174,7 @@ def _as_seen(mail: PreviewMail, house: House, quoted: list[str]) -> SeenMail:
         sender_address=f"orders@{house.lookup_address.partition('/')[0]}",
         text=calm(mail.text),
         plain=calm(mail.text),
-        page=foreign_mail.read_page(calm(mail.html)),
+        page=foreign_page.read_page(calm(mail.html)),
         language=mail.language,
     )
 

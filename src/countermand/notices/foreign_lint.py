@@ -15,7 +15,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from countermand.notices import copy_rules, copy_words, word_store
-from countermand.notices.foreign_mail import Link, SeenMail
+from countermand.notices.foreign_mail import SeenMail
+from countermand.notices.foreign_page import Link
 
 MINIMUM_NOTICE: Final = timedelta(hours=72)
 _HOUR: Final = timedelta(hours=1)
