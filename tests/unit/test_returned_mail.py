@@ -105,6 +105,146 @@ def test_every_action_says_what_it_says(action: str, status: str, kind: Evidence
     assert [each.kind for each in report.findings(returned(told))] == [kind]
 
 
+# What Postfix 3.7 sends when SMTPUTF8 was asked for: other names for the same parts (RFC 6533).
+GLOBAL = f"""Content-Type: multipart/report; report-type=delivery-status; boundary="=b/relay"
+Content-Transfer-Encoding: 8bit
+
+--=b/relay
+Content-Type: message/global-delivery-status
+Content-Transfer-Encoding: 8bit
+
+Reporting-MTA: dns; relay.example
+Original-Envelope-Id: {ENVELOPE}
+Arrival-Date: Tue,  7 Jul 2020 10:05:00 +0530 (IST)
+
+Final-Recipient: utf-8; आशा@उदाहरण.example
+Original-Recipient: rfc822;आशा@उदाहरण.example
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user
+
+--=b/relay
+Content-Type: message/global-headers
+Content-Transfer-Encoding: 8bit
+
+To: <आशा@उदाहरण.example>
+Message-ID: {MESSAGE_ID}
+
+--=b/relay--
+"""
+# Exchange Online: words in two forms first, no envelope id, the mail itself at the end.
+EXCHANGE = f"""Content-Type: multipart/report; report-type=delivery-status; boundary="_b1_"
+
+--_b1_
+Content-Type: multipart/alternative; differences=Content-Type; boundary="_b2_"
+
+--_b2_
+Content-Type: text/plain; charset="us-ascii"
+
+Your message couldn't be delivered.
+
+--_b2_
+Content-Type: text/html; charset="us-ascii"
+
+<p>Your message couldn't be delivered.</p>
+
+--_b2_--
+
+--_b1_
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns;PN2PR01MB4321.INDPRD01.PROD.OUTLOOK.COM
+Received-From-MTA: dns;mail.example.org
+Arrival-Date: Tue, 7 Jul 2020 04:36:00 +0000
+
+Final-Recipient: rfc822;asha@example.org
+Action: failed
+Status: 5.1.10
+Diagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found
+X-Display-Name: Asha
+
+--_b1_
+Content-Type: message/rfc822
+
+Message-ID: {MESSAGE_ID}
+Subject: x
+
+--_b1_--
+"""
+# Google: words and a picture in boxes of their own, then the status, then the mail.
+GOOGLE = f"""Content-Type: multipart/report; report-type=delivery-status; boundary="0000aa01"
+
+--0000aa01
+Content-Type: multipart/related; boundary="0000aa02"
+
+--0000aa02
+Content-Type: multipart/alternative; boundary="0000aa03"
+
+--0000aa03
+Content-Type: text/plain; charset="UTF-8"
+
+** Address not found **
+
+--0000aa03--
+--0000aa02
+Content-Type: image/png; name="icon.png"
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgo=
+--0000aa02--
+--0000aa01
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; googlemail.com
+Arrival-Date: Mon, 06 Jul 2020 21:36:00 -0700 (PDT)
+X-Original-Message-ID: {MESSAGE_ID}
+
+Final-Recipient: rfc822; asha@example.org
+Action: failed
+Status: 5.1.1
+Remote-MTA: dns; mail.example.org. (192.0.2.1, the server for the domain example.org.)
+Diagnostic-Code: smtp; 550 5.1.1 No such user
+Last-Attempt-Date: Mon, 06 Jul 2020 21:36:00 -0700 (PDT)
+
+--0000aa01
+Content-Type: message/rfc822
+
+Message-ID: {MESSAGE_ID}
+Subject: x
+
+--0000aa01--
+"""
+
+
+@pytest.mark.parametrize(
+    ("mail", "address"),
+    [
+        (GLOBAL, "आशा@उदाहरण.example"),
+        (GLOBAL.replace("global-headers", "global"), "आशा@उदाहरण.example"),
+        (EXCHANGE, "asha@example.org"),
+        (GOOGLE, "asha@example.org"),
+    ],
+    ids=["postfix-smtputf8", "whole-mail-in-other-letters", "exchange-online", "google"],
+)
+def test_each_great_system_is_understood_when_it_returns_a_notice(mail: str, address: str) -> None:
+    (found,) = report.findings(mail.replace("\n", "\r\n").encode())
+
+    assert found.kind is EvidenceKind.DSN_FAILED
+    assert found.message_id == MESSAGE_ID
+    assert found.address == address
+    assert found.detail.startswith("5.1.1")
+    assert found.at is not None
+
+
+def test_an_address_in_other_letters_may_be_written_in_plain_ones() -> None:
+    plain = STATUS.replace("rfc822;asha+40example.org", r"utf-8;\x{0906}\x{0936}\x{093E}@e.org")
+
+    (found,) = report.findings(returned(plain))
+
+    assert found.address == "आशा@e.org"
+    assert report.findings(returned(plain.replace("0906", "110000")))[0].address.startswith("\\x")
+
+
 def test_an_answer_of_a_person_or_a_robot_is_no_report() -> None:
     assert report.findings(b"Subject: Re: notice\n\nIs this real?\n") == ()
     assert report.findings(b"Content-Type: multipart/report\n\nnothing\n") == ()

@@ -1,4 +1,4 @@
-"""A mail that came back, read as the delivery report that it may be (RFC 3464, RFC 3461).
+"""A mail that came back, read as the delivery report that it may be (RFC 3461, 3464, 6533).
 
 Anybody may send us anything, so all is bounded: bytes, parts, recipients, depth. A report counts
 only for a mail that it names by our unguessable envelope id or Message-ID; one that names two
@@ -27,7 +27,13 @@ _MOST_RECIPIENTS: Final = 20
 _LONGEST_FIELD: Final = 400
 _DETAIL: Final = 200
 _XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
+_UTF8_XTEXT: Final = re.compile(r"\\x\{(10[0-9A-F]{4}|[0-9A-F]{2,5})\}")
 _PERMANENT: Final = re.compile(r"^[45]\.\d{1,3}\.\d{1,3}")
+# Each in the form of before and in that for addresses in other letters.
+_STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_QUOTED: Final = frozenset(
+    {"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"}
+)
 # "delayed", "relayed" and "expanded": a server has the mail, so it was accepted; no mailbox yet.
 _KIND_OF: Final = {
     "failed": EvidenceKind.DSN_FAILED,
@@ -47,7 +53,7 @@ class _Part:
 def findings(mail: bytes) -> tuple[Finding, ...]:
     """Return what a returned mail says of ours; nothing if it is no report, or names no mail."""
     parts = list(_report_parts(mail[:LARGEST], depth=0))
-    status = next((p.body for p in parts if p.kind == "message/delivery-status"), None)
+    status = next((part.body for part in parts if part.kind in _STATUS), None)
     if status is None:
         return ()
     groups = _field_groups(status)
@@ -146,7 +152,7 @@ def _field_groups(status: bytes) -> list[dict[str, str]]:
 def _quoted_message_id(parts: list[_Part]) -> str:
     """Return the Message-ID of the mail that is quoted, whole or by its headers."""
     for part in parts:
-        if part.kind in {"message/rfc822", "text/rfc822-headers", "message/global-headers"}:
+        if part.kind in _QUOTED:
             quoted, _ = _split(part.body)
             found = re.search(r"<[^<>\s]{3,200}>", str(quoted.get("Message-ID", "")))
             return found[0] if found else ""
@@ -155,7 +161,8 @@ def _quoted_message_id(parts: list[_Part]) -> str:
 
 def _plain(xtext: str) -> str:
     words = xtext.split(maxsplit=1)
-    return _XTEXT.sub(lambda m: chr(int(m[1], 16)), words[0]) if words else ""
+    text = _XTEXT.sub(lambda m: chr(int(m[1], 16)), words[0]) if words else ""
+    return _UTF8_XTEXT.sub(lambda m: chr(int(m[1], 16)), text)
 
 
 def _instant(text: str) -> datetime | None:
