@@ -75,7 +75,7 @@ class PublicNotice:
     """What a page tells of one notice; `content` is what the digest covers.
 
     `since` is when it was put in force, `changed_at` when it was taken back or ended, `variant`
-    why it was taken back (empty while unknown).
+    why it was taken back (empty while unknown), `replaced_by` what stands in its place.
     """
 
     number: str
@@ -87,6 +87,7 @@ class PublicNotice:
     since: datetime | None = None
     changed_at: datetime | None = None
     variant: str = ""
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +259,8 @@ def _means(
 
 def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> str:
     text = what_happened(notice.content, words, notice.variant)
-    unnamed = word_store.sentences(words.language)["replaced.unnamed"]
-    return text.replace("{taken_back_at}", changed).replace("{replaced_by}", unnamed)
+    newer = notice.replaced_by or word_store.sentences(words.language)["replaced.unnamed"]
+    return text.replace("{taken_back_at}", changed).replace("{replaced_by}", newer)
 
 
 def _parts(

@@ -57,7 +57,7 @@ class Truths:
                 enforcement=document.enforcement,
                 variant=Variant(order.variant or Variant.REASON_GONE.value),
                 taken_back_at=order.ended_at or now,
-                replacement=_replacement_of(order),
+                replacement=replacement_of(order),
             ),
             book=RuleBook.from_log(),
             deadlines=dict(rows.values_list("person_id", "own_deadline_at")),
@@ -75,7 +75,8 @@ class Truths:
         return correct(self.order, rules)
 
 
-def _replacement_of(order: Order) -> str | None:
+def replacement_of(order: Order) -> str | None:
+    """Return the order that stands in place of this one, as every word about it names it."""
     successors = Order.objects.filter(replaces=order.number, in_force_at__isnull=False)
     return successors.filter(ended_at__isnull=True).values_list("number", flat=True).first()
 

@@ -11,10 +11,11 @@ from datetime import datetime
 
 from countermand.config import Settings
 from countermand.domain.lifecycle import Phase
+from countermand.domain.order_parts import Variant
 from countermand.enforcement.actions import Publisher
 from countermand.notices import lookup, wording
 from countermand.notices.lookup import PublicNotice, PublicState
-from countermand.orders import doors, telling
+from countermand.orders import corrections, doors, telling
 from countermand.orders.documents import app_names, document_of
 from countermand.orders.models import Approval, Order, Revision
 from countermand.people import queries as people
@@ -71,4 +72,10 @@ def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
             since=order.in_force_at,
             changed_at=order.ended_at or taken_back_at,
             variant=order.variant,
+            replaced_by=_named_replacement(order),
         )
+
+
+def _named_replacement(order: Order) -> str:
+    is_replaced = order.variant == Variant.REPLACED.value
+    return (corrections.replacement_of(order) or "") if is_replaced else ""

@@ -10,7 +10,7 @@ from countermand.notices import preview, statement
 from countermand.notices import queries as ledger
 from countermand.notices.preview import PreviewMail, Signed
 from countermand.notices.statement import StatementFigures
-from countermand.orders import documents, telling
+from countermand.orders import corrections, documents, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Order, Revision
 from countermand.orders.planning import PlanContext
@@ -66,6 +66,7 @@ def statement_of(number: str, *, language: str, context: PlanContext) -> str:
         ),
         house=context.house,
         language=language,
+        replaced_by=corrections.replacement_of(order),
     )
 
 

@@ -13,7 +13,7 @@ from countermand.domain.lifecycle import StepNotAllowed
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import actions as notices
 from countermand.notices.models import Notice
-from countermand.orders import actions, jobs
+from countermand.orders import actions, jobs, showing
 from countermand.stop import fence as fences
 from countermand.stop import register
 from tests.order_world import HOUR, MINUTE, World
@@ -457,3 +457,24 @@ def test_whoever_presses_hears_of_all_corrections_though_the_worker_wrote_them(
     again = world.press(number, StopKind.TAKE_BACK)
 
     assert first["corrections"] == again["corrections"] == first["got_it"] > 0
+
+
+def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: World) -> None:
+    world.staff(20)
+    words = {"en": "{replaced_by} is the one now.", "hi": "अब {replaced_by} मान्य है।"}
+    every = dict.fromkeys(("mistake", "reason_gone", "replaced"), words)
+    older = world.notified(statement=every, corrections=every)
+    newer = world.released(replaces=older)
+    world.sweep(11 * MINUTE)
+
+    world.press(older, StopKind.TAKE_BACK, because="replaced")
+    world.send()
+    world.sweep(MINUTE)
+
+    context = world.desk.context
+    assert showing.statement_of(older, language="hi", context=context) == f"अब {newer} मान्य है।"
+    page = (world.settings.folder.lookup / f"{older}.html").read_text(encoding="utf-8")
+    assert f"{newer} is the one now." in page
+    correction = Notice.objects.filter(order_number=older, kind="correction").first()
+    assert correction is not None
+    assert newer in str(correction.values)
