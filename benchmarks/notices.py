@@ -130,7 +130,7 @@ def through_postfix(house: LedgerHouse, extent: Extent) -> tuple[Pairs, float] |
 
         def floor() -> float:
             begun = time.monotonic()
-            smtp_source(postfix.port, mails=mails, sessions=16, size=size)
+            smtp_source(postfix.port, mails=mails, sessions=16, size=size, to_many=True)
             wait_until(lambda: postfix.queued() == 0)
             return mails / (time.monotonic() - begun)
 

@@ -7,7 +7,6 @@ from countermand.domain.findings import QueueUnavailable
 from countermand.sender.pace import Pace, QueueDepth
 
 TICK_S = 0.01
-LOOK_TICKS = 25
 
 
 def through(rate: float, *, seconds: float = 8) -> tuple[QueueDepth, float]:
@@ -18,7 +17,7 @@ def through(rate: float, *, seconds: float = 8) -> tuple[QueueDepth, float]:
     depth = QueueDepth()
     queue: deque[str] = deque()
     sent = deepest = 0
-    passed_on = 0.0
+    passed_on = looked_s = 0.0
     for tick in range(int(seconds / TICK_S)):
         now_s = tick * TICK_S
         while not depth.is_deep() and len(queue) < 10 * rate:
@@ -32,7 +31,8 @@ def through(rate: float, *, seconds: float = 8) -> tuple[QueueDepth, float]:
         passed_on = min(passed_on, 1.0)
         if now_s > 1:
             deepest = max(deepest, len(queue))
-        if tick % LOOK_TICKS == 0:
+        if now_s - looked_s >= depth.look_after_s():
+            looked_s = now_s
             depth.see(frozenset(queue), at_s=now_s)
     return depth, deepest / rate
 
@@ -49,6 +49,12 @@ def test_a_relay_is_not_left_without_work(rate: float) -> None:
     depth, _ = through(rate)
 
     assert depth.rate > 0.8 * rate
+
+
+def test_a_relay_that_passes_everything_on_is_soon_trusted_with_more() -> None:
+    depth, _ = through(2000, seconds=1)
+
+    assert depth.rate > 1000
 
 
 def test_what_waits_for_somebody_elses_server_holds_nobody_up() -> None:

@@ -15,7 +15,8 @@ from typing import Final
 from countermand.domain.errors import CountermandError
 from countermand.sender.journal import note
 
-LOOK_EVERY_S: Final = 0.25
+LOOK_EVERY_S: Final = 0.5
+LOOK_SOON_S: Final = 0.1
 _TARGET_S: Final = 1.2
 _SMALLEST: Final = 32  # mails that may wait whatever the rate: something has to begin
 _STUCK_S: Final = 20.0  # waits for somebody else's server; says nothing about the relay's rate
@@ -29,6 +30,7 @@ class QueueDepth:
         """Nothing was handed over yet."""
         self._waiting: dict[str, float] = {}
         self._looked_at_s: float | None = None
+        self._was_busy = False
         self.rate = 0.0  # mails a second
 
     def __len__(self) -> int:
@@ -50,10 +52,10 @@ class QueueDepth:
         elapsed_s = at_s - self._looked_at_s
         if elapsed_s > 0 and judged:
             rate = len(gone) / elapsed_s
-            was_busy = len(gone) < len(judged)
+            self._was_busy = len(gone) < len(judged)
             # An empty queue shows what we gave, not what the relay could have done.
             mixed = self.rate + _NEW_SHARE * (rate - self.rate)
-            self.rate = mixed if was_busy and self.rate else max(self.rate, rate)
+            self.rate = mixed if self._was_busy and self.rate else max(self.rate, rate)
         self._looked_at_s = at_s
         stuck = [each for each in judged if at_s - self._waiting[each] > _STUCK_S]
         for each in (*gone, *stuck):
@@ -62,6 +64,14 @@ class QueueDepth:
     def is_deep(self) -> bool:
         """Say whether nothing more may be handed over now."""
         return len(self._waiting) >= max(_SMALLEST, _TARGET_S * self.rate)
+
+    def look_after_s(self) -> float:
+        """Say how long after a look the next one is due.
+
+        A relay that has work for a second is not asked often: looking takes its time from it. One
+        that may have run out of work while mails wait for a look is asked soon.
+        """
+        return LOOK_SOON_S if self.is_deep() and not self._was_busy else LOOK_EVERY_S
 
 
 class Pace:
@@ -86,11 +96,13 @@ class Pace:
         """Look, over and over, as long as something of ours may wait."""
         if self._queued is None:
             return
+        looked_s = time.monotonic()
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if not self._depth:
-                continue
+            await asyncio.sleep(LOOK_SOON_S)
             begun_s = time.monotonic()
+            if not self._depth or begun_s - looked_s < self._depth.look_after_s():
+                continue
+            looked_s = begun_s
             try:
                 queued = await asyncio.to_thread(self._queued)
             except CountermandError as error:
