@@ -11,10 +11,11 @@ import pytest
 
 from countermand.config import Settings
 from countermand.domain.delivery import NoticeKind
+from countermand.notices import probe
 from countermand.notices.preview import PreviewMail, Signed, preview
 from countermand.notices.wording import Signatory
 from countermand.project import mail_probes
-from countermand.project.mail_probes import ProbeMailbox, ProbeNotUnderstood
+from countermand.project.mail_probes import ProbeMailbox, ProbeNotSecret, ProbeNotUnderstood
 from lab.dovecot import Dovecot, dovecot_that_asks
 from lab.ground import HERE, held_port
 from lab.people import ASHA
@@ -22,6 +23,7 @@ from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 VERIFIED = b"Authentication-Results: mx.example.org; spf=pass; dkim=pass; dmarc=pass\r\n"
+HINDI_FOLDER = "&CTgJTQkqCUgJLg-"  # as IMAP writes स्पैम
 Change = Callable[[bytes], bytes]
 
 
@@ -113,7 +115,61 @@ def test_every_folder_is_looked_through(dovecot: Dovecot) -> None:
     with mail_probes._open(asha(dovecot)) as imap:
         imap.login(ASHA.login, ASHA.password)
 
-        assert {"INBOX", "Trash"} <= set(mail_probes._folders(imap))
+        assert {"INBOX", "Trash"} <= {each.name for each in mail_probes._folders(imap)}
+
+
+def test_a_folder_in_other_letters_is_named_as_people_read_it(
+    dovecot: Dovecot, tmp_path: Path
+) -> None:
+    with mail_probes._open(asha(dovecot)) as imap:
+        imap.login(ASHA.login, ASHA.password)
+        imap.create(HINDI_FOLDER)
+
+        def to_folder(_to: str, raw: bytes) -> None:
+            imap.append(HINDI_FOLDER, None, None, raw)
+
+        (found,) = mail_probes.run(
+            [notice("hi")],
+            [asha(dovecot)],
+            settings=Settings(data=tmp_path),
+            now=NOW,
+            wait_s=20,
+            send=to_folder,
+        )
+        imap.delete(HINDI_FOLDER)
+
+    assert found.arrival is not None
+    assert found.arrival.folder == "स्पैम"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "is_junk"),
+    [
+        (rb'(\HasNoChildren \Junk) "/" "[Gmail]/&CTgJTQkqCUgJLg-"', "[Gmail]/स्पैम", True),
+        (rb'(\Marked \HasNoChildren \Junk) "/" "Junk Email"', "Junk Email", True),
+        (rb'(\HasNoChildren) "." Kunden&-Co', "Kunden&Co", False),
+        (rb'(\HasNoChildren) NIL "&!-"', "&!-", False),
+    ],
+)
+def test_junk_is_what_the_server_marks_as_such(line: bytes, shown: str, is_junk: bool) -> None:
+    folder = mail_probes.folder_of(line)
+
+    assert folder is not None
+    assert (folder.shown, folder.is_junk) == (shown, is_junk)
+
+
+def test_mail_in_a_folder_that_is_marked_as_junk_is_not_well() -> None:
+    mail = VERIFIED + b"From: a@example.org\r\nSubject: x\r\n\r\nx\r\n"
+
+    assert probe.compare(mail, mail, folder="स्पैम").is_well
+    assert not probe.compare(mail, mail, folder="स्पैम", is_junk=True).is_well
+
+
+def test_no_password_goes_over_a_network_in_the_clear() -> None:
+    with pytest.raises(ProbeNotSecret):
+        ProbeMailbox.parse("imap://probe%40example.org@mail.example.org", "secret")
+
+    assert ProbeMailbox.parse("imap://probe%40example.org@127.0.0.1", "").port == 143
 
 
 @pytest.mark.parametrize("text", ["", "imap://x", "http://a%40b@c", "imaps://a%40b@c:x", "asha"])

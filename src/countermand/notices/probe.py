@@ -46,8 +46,11 @@ class Arrival:
         )
 
 
-def compare(sent: bytes, received: bytes, *, folder: str) -> Arrival:
-    """Say how a mail arrived. Raises MailNotReadable."""
+def compare(sent: bytes, received: bytes, *, folder: str, is_junk: bool = False) -> Arrival:
+    """Say how a mail arrived; `is_junk` is what the server says of the folder.
+
+    Raises MailNotReadable.
+    """
     before = foreign_mail.read(sent, file="sent")
     after = foreign_mail.read(received, file=folder)
     mine, theirs = _lines(before.text), _lines(after.text)
@@ -56,7 +59,7 @@ def compare(sent: bytes, received: bytes, *, folder: str) -> Arrival:
     seen |= set(ADDRESS.findall(after.text)) - set(ADDRESS.findall(before.text))
     return Arrival(
         folder=folder,
-        is_junk=bool(_JUNK.search(folder)),
+        is_junk=is_junk or bool(_JUNK.search(folder)),
         subject_changed=after.subject if after.subject != before.subject else "",
         banner=tuple(line[:_SHOWN] for line in theirs if line not in set(mine)),
         missing=tuple(line[:_SHOWN] for line in mine if line not in set(theirs)),

@@ -7,6 +7,7 @@ notice.
 from __future__ import annotations
 
 import asyncio
+import base64
 import imaplib
 import re
 import secrets
@@ -34,7 +35,9 @@ _EVERY_S: Final = 1.0
 _GO_ON: Final = range(200, 400)
 _PATIENCE_S: Final = 20.0
 _FOLDER: Final = re.compile(rb'\((?P<flags>[^)]*)\) (?:"[^"]*"|NIL) "?(?P<name>[^"]+)"?')
-_PLAIN: Final = frozenset({"imap", "imaps"})
+_SCHEMES: Final = frozenset({"imap", "imaps"})
+_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_OTHER_LETTERS: Final = re.compile(r"&([A-Za-z0-9+,]*)-")  # RFC 3501, 5.1.3
 
 
 @dataclass(eq=False)
@@ -50,6 +53,19 @@ class ProbeNotUnderstood(CountermandError):
     )
 
 
+@dataclass(eq=False)
+class ProbeNotSecret(CountermandError):
+    """A probe mailbox would be asked for over a network without TLS."""
+
+    text: str
+
+    code: ClassVar[str] = "probe.not_secret"
+    sentence: ClassVar[str] = gettext_noop("Over “{text}” everybody could read the password.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Write imaps:// instead of imap://; without TLS only a mailbox on this machine is watched."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeMailbox:
     """A mailbox that is watched over IMAP; mails go to the login, which is an address."""
@@ -62,18 +78,29 @@ class ProbeMailbox:
 
     @classmethod
     def parse(cls, text: str, password: str) -> Self:
-        """Read `imaps://login@host[:port]`. Raises ProbeNotUnderstood."""
+        """Read `imaps://login@host[:port]`. Raises ProbeNotUnderstood or ProbeNotSecret."""
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError:
             raise ProbeNotUnderstood(text=text) from None
         login = unquote(parts.username or "")
-        if parts.scheme not in _PLAIN or not parts.hostname or "@" not in login:
+        if parts.scheme not in _SCHEMES or not parts.hostname or "@" not in login:
             raise ProbeNotUnderstood(text=text)
         is_encrypted = parts.scheme == "imaps"
+        if not is_encrypted and parts.hostname not in _HERE:
+            raise ProbeNotSecret(text=text)
         port = port or (993 if is_encrypted else 143)
         return cls(login, parts.hostname, port, is_encrypted, password)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One folder: as the server wants it named, as people read it, and whether it is for junk."""
+
+    name: str
+    shown: str
+    is_junk: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +194,19 @@ def _arrival(
     while True:
         found = _find(mailbox, message_id)
         if found is not None:
-            return probe.compare(content, found[1], folder=found[0])
+            folder, received = found
+            return probe.compare(content, received, folder=folder.shown, is_junk=folder.is_junk)
         if time.monotonic() >= until:
             return None
         time.sleep(_EVERY_S)
 
 
-def _find(mailbox: ProbeMailbox, message_id: str) -> tuple[str, bytes] | None:
+def _find(mailbox: ProbeMailbox, message_id: str) -> tuple[Folder, bytes] | None:
     """Return folder and content of a mail, in whatever folder it lies."""
     with _open(mailbox) as imap:
         imap.login(mailbox.login, mailbox.password)
         for folder in _folders(imap):
-            if imap.select(f'"{folder}"', readonly=True)[0] != "OK":
+            if imap.select(f'"{folder.name}"', readonly=True)[0] != "OK":
                 continue
             numbers = imap.search(None, "HEADER", "Message-ID", f'"{message_id}"')[1][0]
             for number in (numbers or b"").split():
@@ -189,11 +217,31 @@ def _find(mailbox: ProbeMailbox, message_id: str) -> tuple[str, bytes] | None:
     return None
 
 
-def _folders(imap: imaplib.IMAP4) -> Iterator[str]:
+def _folders(imap: imaplib.IMAP4) -> Iterator[Folder]:
     for line in imap.list()[1]:
-        match = _FOLDER.fullmatch(line) if isinstance(line, bytes) else None
-        if match and b"\\Noselect" not in match["flags"]:
-            yield match["name"].decode("ascii", "replace")
+        folder = folder_of(line) if isinstance(line, bytes) else None
+        if folder is not None:
+            yield folder
+
+
+def folder_of(line: bytes) -> Folder | None:
+    """Read one line of LIST; None for what holds no mails. Junk is marked by RFC 6154."""
+    match = _FOLDER.fullmatch(line)
+    flags = set(match["flags"].lower().split()) if match else {b"\\noselect"}
+    if match is None or flags & {b"\\noselect", b"\\nonexistent"}:
+        return None
+    name = match["name"].decode("ascii", "replace")
+    shown = _OTHER_LETTERS.sub(_letters, name)
+    return Folder(name=name, shown=shown, is_junk=b"\\junk" in flags)
+
+
+def _letters(match: re.Match[str]) -> str:
+    """Return what IMAP's own form of UTF-7 stands for, or itself."""
+    coded = match[1].replace(",", "/")
+    try:
+        return base64.b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-16-be") or "&"
+    except ValueError:
+        return match[0]
 
 
 def _open(mailbox: ProbeMailbox) -> imaplib.IMAP4:
