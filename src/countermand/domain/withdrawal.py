@@ -7,10 +7,13 @@ out of reach, and whoever got the notice is corrected all the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-MOST_TRIES: Final = 3
+# A mailbox that did not say is asked again after so long: servers that are started anew are back.
+ASKED_AGAIN_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=30))
+MOST_TRIES: Final = 1 + len(ASKED_AGAIN_AFTER)
 
 
 class CopyState(StrEnum):

@@ -16,11 +16,18 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from countermand.audit import actions as audit
 from countermand.domain.delivery import Evidence, EvidenceKind
 from countermand.domain.lifecycle import Phase
-from countermand.domain.withdrawal import MOST_TRIES, CopyAnswer, CopyState, MailCopy
+from countermand.domain.withdrawal import (
+    ASKED_AGAIN_AFTER,
+    MOST_TRIES,
+    CopyAnswer,
+    CopyState,
+    MailCopy,
+)
 from countermand.notices import queries as mails
 from countermand.orders.models import Order, WithdrawnCopy
 from countermand.ports import CopyRemover, NoticeLedger
@@ -75,8 +82,11 @@ def _about_to(number: str, now: datetime) -> list[WithdrawnCopy]:
         batch_size=1000,
         ignore_conflicts=True,
     )
+    may_be_asked = Q(tries=0)
+    for tries, wait in enumerate(ASKED_AGAIN_AFTER, 1):
+        may_be_asked |= Q(tries=tries, answered_at__lte=now - wait)
     open_ones = rows.filter(
-        state__in=[CopyState.ASKED.value, CopyState.UNKNOWN.value], tries__lt=MOST_TRIES
+        may_be_asked, state__in=[CopyState.ASKED.value, CopyState.UNKNOWN.value]
     )
     return list(open_ones.select_for_update(skip_locked=True).order_by("tries", "pk")[:_A_ROUND])
 

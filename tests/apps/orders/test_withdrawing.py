@@ -8,7 +8,7 @@ from countermand.domain.delivery import StopKind
 from countermand.domain.withdrawal import CopyAnswer, CopyState, MailCopy
 from countermand.notices.models import Notice
 from countermand.orders import withdrawing
-from tests.order_world import World
+from tests.order_world import HOUR, MINUTE, World
 
 
 class Mailboxes:
@@ -42,6 +42,7 @@ def test_copies_are_counted_per_person_and_everybody_is_corrected_all_the_same(
 
     for _ in range(5):
         withdraw(world, number, mailboxes)
+        world.now += HOUR
 
     found = withdrawing.so_far(number)
     assert (found.already_read, found.not_found, found.unknown) == (1, 1, 1)
@@ -57,6 +58,24 @@ def test_copies_are_counted_per_person_and_everybody_is_corrected_all_the_same(
     corrected = Notice.objects.filter(order_number=number, kind="correction")
     assert corrected.values("person_id").distinct().count() == told
     assert number not in withdrawing.open_orders() or world.order(number).phase == "correcting"
+
+
+def test_a_mail_server_that_is_away_for_a_while_is_not_given_up(world: World) -> None:
+    world.staff(3)
+    number = world.notified()
+    world.press(number, StopKind.TAKE_BACK)
+    away = Mailboxes(**dict.fromkeys(("author", "p1", "p2", "p3"), CopyState.UNKNOWN))
+    for _ in range(20):  # sweeps of three minutes
+        withdraw(world, number, away)
+        world.now += MINUTE / 6
+    assert withdrawing.so_far(number).unknown > 0
+    assert number in withdrawing.open_orders()
+
+    world.now += HOUR
+    withdraw(world, number, Mailboxes())
+
+    assert withdrawing.so_far(number).unknown == 0
+    assert withdrawing.so_far(number).withdrawn > 0
 
 
 def test_a_round_that_is_cut_off_is_taken_up_by_the_next(world: World) -> None:
