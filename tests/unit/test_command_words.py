@@ -17,6 +17,7 @@ from countermand.cli.exit_codes import ExitCode
         (["order", "show", "CM-7Q4K", "--loud"], "cli.no_such_option"),
         (["order", "shwo"], "cli.no_such_verb"),
         (["synth", "--people", "many"], "cli.not_taken"),
+        (["notice", "list", "CM-7Q4K", "--kind", "letter"], "cli.not_among"),
     ],
 )
 def test_a_script_gets_one_json_value_also_when_its_command_is_not_understood(
@@ -36,6 +37,17 @@ def test_a_mistyped_verb_is_answered_with_the_nearest_one(
     app.run(["order", "shwo"])
 
     assert "“show”" in capsys.readouterr().err
+
+
+def test_a_word_that_an_option_does_not_take_is_answered_with_those_it_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app.run(["notice", "preview", "CM-7Q4K", "--kind", "letter"])
+
+    said = capsys.readouterr().err
+    assert "“letter”" in said
+    assert "--kind" in said
+    assert "notice, reminder, lock, restored, closing, correction" in said
 
 
 @pytest.mark.parametrize("verb", ["pause", "take-back"])

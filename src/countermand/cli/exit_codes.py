@@ -56,6 +56,8 @@ _BY_CODE: Final = MappingProxyType(
         "cli.no_such_verb": ExitCode.USAGE,
         "cli.not_understood": ExitCode.USAGE,
         "cli.not_taken": ExitCode.USAGE,
+        "cli.not_among": ExitCode.USAGE,
+        "notice.no_such_mail": ExitCode.NOT_FOUND,
         "people.role_not_known": ExitCode.NOT_FOUND,
         "devices.device_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from countermand.cli import given, mail_story, order_pages, order_words, output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
+from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
 
@@ -28,7 +30,7 @@ Person = Annotated[
     str | None, typer.Option("--person", help=_("Only this person: an address or directory key."))
 ]
 Kind = Annotated[
-    str | None,
+    NoticeKind | None,
     typer.Option("--kind", help=_("notice, reminder, lock, restored, closing or correction")),
 ]
 
@@ -43,6 +45,21 @@ class FileNotReadable(CountermandError):
     code: ClassVar[str] = "mail_file.not_found"
     sentence: ClassVar[str] = gettext_noop("{file} cannot be opened ({why}).")
     remedy: ClassVar[str] = gettext_noop("Look at the name of the file.")
+
+
+@dataclass(eq=False)
+class NoSuchMail(CountermandError):
+    """An order sends no mail of this kind, or none in this language."""
+
+    number: str
+    kinds: str
+    languages: str
+
+    code: ClassVar[str] = "notice.no_such_mail"
+    sentence: ClassVar[str] = gettext_noop("{number} sends no such mail.")
+    remedy: ClassVar[str] = gettext_noop(
+        "It sends these: {kinds}; in these languages: {languages}."
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -84,16 +101,13 @@ def list_notices(
         _list_to_call(number, as_json=as_json)
         return
     with session():
-        from countermand.domain.delivery import NoticeKind
         from countermand.notices import queries as ledger
         from countermand.orders import queries as orders
         from countermand.people import queries as people
 
         orders.view(number)
         who = people.person(person).id if person else None
-        if kind is not None and kind not in {one.value for one in NoticeKind}:
-            raise typer.BadParameter(kind)
-        lines = ledger.lines(number, kind=NoticeKind(kind) if kind else None, person_id=who)
+        lines = ledger.lines(number, kind=kind, person_id=who)
         known = people.by_ids({line.person_id for line in lines})
         listed = orders.listed_people(number)
         answer = [
@@ -143,16 +157,18 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
 
 def copies(number: Number, as_json: JsonFlag = False) -> None:
     """Show what became of the copies in mailboxes, person by person."""
-    with session():
+    with session() as opened:
         from countermand.orders import queries as orders
         from countermand.orders import withdrawing
         from countermand.people import queries as people
 
         orders.view(number)
         found = withdrawing.by_person(number)
+        is_off = opened.settings.withdraw_copies == "off"
         known = people.by_ids({person_id for person_id, _, _ in found})
         answer: dict[str, Any] = {
             "number": number,
+            "switched_on": not is_off,
             "copies": withdrawing.so_far(number),
             "people": [
                 {
@@ -167,7 +183,16 @@ def copies(number: Number, as_json: JsonFlag = False) -> None:
     def render(console: Console) -> None:
         rows = [(p["name"], p["address"], _(_COPIES[p["state"]])) for p in answer["people"]]
         columns = [_("name"), _("address"), _("copy in the mailbox")]
-        console.print(output.table(_("Copies in mailboxes"), columns, rows))
+        if rows:
+            console.print(output.table(_("Copies in mailboxes"), columns, rows))
+            counts = dataclasses.asdict(answer["copies"])
+            for state, said in _COPIES.items():
+                output.say(console, "{what}: {count}", what=_(said), count=counts[state])
+        elif is_off:
+            told = _("No mailbox was asked: taking copies away is off ({setting}).")
+            output.say(console, told, setting="COUNTERMAND_WITHDRAW_COPIES")
+        else:
+            output.say(console, _("No mailbox was asked yet."))
         line = _("Everybody who got the notice is corrected, whatever became of the copy.")
         output.say(console, line)
 
@@ -309,8 +334,14 @@ def preview(
                 "html": mail.html,
             }
             for mail in found
-            if kind in {None, mail.kind.value} and language in {None, mail.language}
+            if kind in {None, mail.kind} and language in {None, mail.language}
         ]
+        if not answer:
+            raise NoSuchMail(
+                number=number,
+                kinds=", ".join(dict.fromkeys(mail.kind.value for mail in found)),
+                languages=", ".join(dict.fromkeys(mail.language for mail in found)),
+            )
 
     def render(console: Console) -> None:
         for mail in answer:

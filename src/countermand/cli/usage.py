@@ -14,6 +14,7 @@ from typer._click import exceptions as faults
 
 from countermand.domain.errors import CountermandError, gettext_noop
 
+_AMONG = re.compile(r"(?:Value error, )?'(.*)' is not one of (.+?)\.?", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
 _HELP = gettext_noop("The help shows how it is written: {help}")
 
@@ -75,6 +76,19 @@ class NotTaken(CountermandError):
     remedy: ClassVar[str] = _HELP
 
 
+@dataclass(eq=False)
+class NotAmong(CountermandError):
+    """A word that is none of those that an option takes."""
+
+    name: str
+    word: str
+    words: str
+
+    code: ClassVar[str] = "cli.not_among"
+    sentence: ClassVar[str] = gettext_noop("“{word}” is no word for {name}.")
+    remedy: ClassVar[str] = gettext_noop("Take one of these: {words}.")
+
+
 def told(fault: faults.ClickException) -> CountermandError:
     """Return the same fault as an error with a code, a sentence and a way out."""
     context = getattr(fault, "ctx", None)
@@ -90,6 +104,9 @@ def told(fault: faults.ClickException) -> CountermandError:
         if near:
             return NoSuchVerbButNear(name=name, nearest=near[0], help=help_command)
         return NoSuchVerb(name=name, help=help_command)
+    if isinstance(fault, faults.BadParameter) and (among := _AMONG.fullmatch(said)):
+        words = ", ".join(_QUOTED.findall(among[2]))
+        return NotAmong(name=_name(fault), word=among[1], words=words)
     if isinstance(fault, faults.BadParameter) and fault.param is not None:
         said = f"{_name(fault)}: {said}"
     return NotTaken(why=said, help=help_command)

@@ -14,6 +14,7 @@ import pytest
 from countermand.cli import entry
 from countermand.cli.exit_codes import ExitCode
 from countermand.domain.delivery import ReplyKind
+from countermand.orders.models import WithdrawnCopy
 from tests.order_world import MINUTE, World, order_text
 
 INSIDE = re.compile(
@@ -178,6 +179,41 @@ def test_who_was_sent_what_is_listed_with_their_own_deadline(terminal: Terminal)
     assert rows[0]["reach"] == "certain"
     assert rows[0]["own_deadline_at"] is not None
     assert terminal.ask("notice", "list", number, "--to-call") == []
+
+
+def test_a_mail_that_an_order_never_sends_is_not_shown_as_nothing(
+    terminal: Terminal, file: Path
+) -> None:
+    terminal.world.staff(8)
+    number = approved(terminal, file)
+
+    code, said = terminal.give("notice", "preview", number, "--language", "fr")
+
+    assert code == ExitCode.NOT_FOUND
+    assert "en, hi" in said
+    assert len(terminal.ask("notice", "preview", number, "--kind", "lock")) == 2
+
+
+def test_that_no_mailbox_was_asked_is_said(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+    terminal.give("take-back", number, "--because", "mistake", who="operator")
+
+    _, said = terminal.give("notice", "copies", number)
+    assert "COUNTERMAND_WITHDRAW_COPIES" in said
+
+    WithdrawnCopy.objects.create(
+        order_number=number,
+        notice_id=1,
+        person_id=terminal.world.people["author"].pk,
+        address="author@example.org",
+        message_id="<1@example.org>",
+        asked_at=terminal.world.now,
+        state="already_read",
+    )
+    _, said = terminal.give("notice", "copies", number)
+    assert "already read: 1" in said
+    assert "taken away unread: 0" in said
 
 
 def test_there_is_no_statement_before_staff_were_told(terminal: Terminal) -> None:
