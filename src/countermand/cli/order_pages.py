@@ -394,7 +394,7 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         (_("first deadline"), instant(answer["first_deadline_at"])),
         (_("last deadline"), instant(answer["last_deadline_at"])),
     ]
-    if answer["pause_cause"]:
+    if answer["phase"] == "paused" and answer["pause_cause"]:
         rows.append((_("why it is paused"), answer["pause_cause"]))
     if answer["taken_back_at"]:
         rows += [

@@ -26,6 +26,7 @@ from countermand.project import installation, ports, postgres_home, sweep_note
 from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
 from countermand.project.gate_checkup import examine_gates
+from countermand.project.order_checkup import examine_orders
 from countermand.stop import fence
 
 _PATIENCE_S: Final = 3.0
@@ -45,6 +46,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "database": lambda: _database(settings),
         "worker": lambda: _worker(settings),
         "inventories": lambda: _inventories(settings),
+        "orders": lambda: examine_orders(settings, now=clock.for_data(settings.folder).now()),
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),

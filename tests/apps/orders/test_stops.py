@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime, time
 
 import pytest
 
@@ -14,9 +15,13 @@ from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import actions as notices
 from countermand.notices.models import Notice
 from countermand.orders import actions, jobs, showing
+from countermand.orders.documents import document_of
+from countermand.orders.models import Revision
+from countermand.project.findings import Finding, State
+from countermand.project.order_checkup import LONGEST_PAUSE, examine_orders
 from countermand.stop import fence as fences
 from countermand.stop import register
-from tests.order_world import HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, World
 
 
 def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -> None:
@@ -478,3 +483,37 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
     correction = Notice.objects.filter(order_number=older, kind="correction").first()
     assert correction is not None
     assert newer in str(correction.values)
+
+
+def test_the_doctor_asks_what_becomes_of_an_order_that_stays_paused(world: World) -> None:
+    world.staff(10)
+    number = world.sending()
+
+    def found() -> Finding:
+        return examine_orders(world.settings, now=world.now)
+
+    world.press(number, StopKind.PAUSE)
+    world.now += LONGEST_PAUSE - MINUTE
+    assert found().state is State.GOOD
+    world.now += 2 * MINUTE
+    assert found().state is State.BAD
+    assert number in found().sentence
+    assert "take-back" in found().remedy
+
+    world.resume(number)
+    assert found().state is State.GOOD
+
+
+def test_the_doctor_asks_about_an_order_whose_day_of_review_is_over(world: World) -> None:
+    world.staff(10)
+    number = world.notified()
+    review_on = document_of(Revision.objects.get(order=number)).review_on
+
+    on_the_day = datetime.combine(review_on, time(), UTC)
+    assert examine_orders(world.settings, now=on_the_day).state is State.GOOD
+    found = examine_orders(world.settings, now=on_the_day + DAY)
+
+    assert found.state is State.BAD
+    assert number in found.sentence
+    world.press(number, StopKind.TAKE_BACK)
+    assert examine_orders(world.settings, now=on_the_day + DAY).state is State.GOOD

@@ -194,6 +194,21 @@ def test_a_mail_that_an_order_never_sends_is_not_shown_as_nothing(
     assert len(terminal.ask("notice", "preview", number, "--kind", "lock")) == 2
 
 
+def test_why_an_order_was_paused_is_no_longer_told_once_it_is_taken_back(
+    terminal: Terminal,
+) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sending()
+    terminal.give("pause", number, "--because", "The list looks wrong.", who="operator")
+    _, said = terminal.give("order", "show", number)
+    assert "The list looks wrong." in said
+
+    terminal.give("take-back", number, "--because", "mistake", who="operator")
+
+    _, said = terminal.give("order", "show", number)
+    assert "why it is paused" not in said
+
+
 def test_that_no_mailbox_was_asked_is_said(terminal: Terminal) -> None:
     terminal.world.staff(8)
     number = terminal.world.sent_to_first_group()
