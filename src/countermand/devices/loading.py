@@ -10,9 +10,11 @@ differential test holds the two equal.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -29,6 +31,7 @@ from countermand.domain.inventory import DeviceReport
 from countermand.domain.presence import Presence, rhythm_of
 
 SMALL_PART: Final = 1_000  # devices
+_TURN_S: Final = 0.0005
 _KNOWING: Final = frozenset({Presence.PRESENT, Presence.ABSENT})
 
 
@@ -81,7 +84,7 @@ class Loader:
         self._run = run
         self._apps = apps
         self._said = SaidRows(apps, owners, source=run.source, collected_at=run.as_of)
-        self._is_first = False
+        self._is_first = self._is_fresh = False
         self._facts: Final[dict[str, Any]] = {
             "source": run.source,
             "as_of": run.as_of,
@@ -97,7 +100,9 @@ class Loader:
         _executed(statements.ROOM)
         self._said.open()
         mine = Device.objects.filter(source=self._run.source)
-        self._is_first = not mine.exists()
+        self._is_first = self._is_fresh = not mine.exists()
+        if self._is_fresh:
+            _executed(statements.FRESH, self._facts)
         with older_objects.at_rest():
             for batch in self._batches(iter(reports)):
                 self._write(batch)
@@ -109,7 +114,7 @@ class Loader:
         if len(batch.said) < said_rows.BATCH:
             yield batch
             return
-        with ThreadPoolExecutor(max_workers=1) as ahead:
+        with _quick_turns(), ThreadPoolExecutor(max_workers=1) as ahead:
             while batch.said:
                 coming = ahead.submit(self._said.take, reports)
                 yield batch
@@ -118,10 +123,11 @@ class Loader:
     def _write(self, batch: Batch) -> None:
         """Write what differs. A device that is spoken of twice is written twice, in turn."""
         self._said.copy(batch)
+        if self._is_fresh and (batch.seen_before or batch.turns > 1):
+            _executed(statements.NO_LONGER_FRESH)
+            self._is_fresh = False
         for turn in range(batch.turns):
-            self._write_devices(
-                turn, may_be_known=turn > 0 or batch.seen_before or not self._is_first
-            )
+            self._write_devices(turn)
 
     def close(self, *, left_as_they_are: Iterable[str]) -> None:
         """Mark as gone what the run does not list, except devices whose row was left out."""
@@ -148,10 +154,11 @@ class Loader:
     def _count_here(self) -> int:
         return Device.objects.filter(source=self._run.source, gone_at__isnull=True).count()
 
-    def _write_devices(self, turn: int, *, may_be_known: bool) -> None:
+    def _write_devices(self, turn: int) -> None:
         """Write devices that are new or differ, their names, and what is known of apps."""
-        facts = self._facts | {"turn": turn, "may_be_known": may_be_known}
-        _executed(statements.NEXT, facts)
+        facts = self._facts | {"turn": turn, "may_be_known": not self._is_fresh}
+        if not self._is_fresh:
+            _executed(statements.NEXT, facts)
         new, changed, unchanged, unowned, was_here, gone, arrived = _one(
             statements.TALLY_OF_DEVICES
         )
@@ -165,7 +172,7 @@ class Loader:
         if new:
             _executed(statements.ADD_DEVICES, facts)
             _executed(statements.ADD_NAMES_OF_NEW, facts)
-        if may_be_known:
+        if not self._is_fresh:
             _executed(statements.CHANGE_DEVICES)
             _executed(statements.DROP_NAMES)
             _executed(statements.ADD_NAMES, facts)
@@ -185,6 +192,20 @@ class Loader:
                 self.tally.judged_before[app_id] += count
                 self.tally.turned[app_id] += count if now != before else 0
                 self.tally.newly_turned[app_id] += newly
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Let a thread that the database has answered go on at once: the other one only reads.
+
+    By default it waits 5 ms at each answer, and an answer comes with each block of a batch.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def _executed(statement: str, facts: Mapping[str, Any] | None = None) -> int:

@@ -1,9 +1,11 @@
 """The statements of a load: what a run says, beside what is known, in sets.
 
-Each works on the tables of `said_rows`, which hold one batch. Where nothing can be known of its
-devices (`may_be_known`), nothing is looked for; else each is looked up by its index (LATERAL with
-OFFSET): right after a first import nothing is known of how the tables are filled, and the planner
-once compared every device with every other. `ROOM` is for hashes and sorts in memory.
+Each works on the tables of `said_rows`, which hold one batch. While nothing can be known of its
+devices (`FRESH`), nothing is looked for; else each is looked up by its index (LATERAL with OFFSET,
+`id = ANY`): within a load the planner does not know how the tables are filled, and once compared
+every device with every other. `ROOM` is for hashes and sorts in memory; what refers to a device is
+checked as it is written, since marks for the end of a load are gone through by each statement
+that empties a table.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 from typing import Final
 
 ROOM: Final = """
-    SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true)
+    SELECT set_config('work_mem', '96MB', true), set_config('jit', 'off', true);
+    SET CONSTRAINTS ALL IMMEDIATE
 """
 
 # Column, and what a report says of it; what it leaves unsaid stays as it was known.
@@ -41,6 +44,20 @@ _VALUES: Final = ", ".join(
 )
 _OLD: Final = ", ".join(f"known.{name} AS old_{name}" for name in _COLUMNS)
 
+# Nothing is known of the source yet, and no device was spoken of twice: what is said is what will
+# be known. Devices get their keys as they are copied.
+FRESH: Final = f"""
+    ALTER TABLE devices_said ALTER id SET DEFAULT nextval('devices_device_id_seq');
+    CREATE TEMPORARY VIEW devices_next AS
+    SELECT place, is_first, source_device_id, owner_id AS person_id,
+        {", ".join(list(_SAYS)[1:])}, CASE WHEN is_gone THEN %(as_of)s::timestamptz END AS gone_at,
+        is_gone, unsaid, inventory_at, sight, alias_kinds, alias_values, true AS is_new, id,
+        false AS was_here, true AS differs
+    FROM devices_said
+"""  # noqa: S608 - made of the names above alone
+NO_LONGER_FRESH: Final = """
+    DROP VIEW devices_next; ALTER TABLE devices_said ALTER id DROP DEFAULT
+"""
 # Every device of one turn with what will be known of it. New devices get their keys here, in the
 # order in which they were said.
 NEXT: Final = f"""
@@ -48,8 +65,7 @@ NEXT: Final = f"""
     CREATE TEMPORARY TABLE devices_next ON COMMIT DROP AS
     SELECT place, is_first, source_device_id, {", ".join(_COLUMNS)}, is_gone, unsaid,
         inventory_at, sight, alias_kinds, alias_values, old_id IS NULL AS is_new,
-        coalesce(old_id, nextval((
-            SELECT pg_get_serial_sequence('devices_device', 'id')::regclass))) AS id,
+        coalesce(old_id, nextval('devices_device_id_seq')) AS id,
         old_id IS NOT NULL AND old_gone_at IS NULL AS was_here,
         ROW({", ".join(_COLUMNS)}) IS DISTINCT FROM ROW({", ".join(f"old_{n}" for n in _COLUMNS)})
             AS differs
@@ -60,7 +76,7 @@ NEXT: Final = f"""
         FROM devices_said AS said LEFT JOIN LATERAL (
             SELECT * FROM devices_device AS one
             WHERE one.source = %(source)s AND one.source_device_id = said.source_device_id OFFSET 0
-        ) AS known ON %(may_be_known)s
+        ) AS known ON true
         WHERE said.turn = %(turn)s ORDER BY said.place
     ) AS said;
     ANALYZE devices_next (id, sight)
@@ -82,7 +98,9 @@ CHANGE_DEVICES: Final = f"""
         person_id = CASE WHEN 'owners' = ANY(next.unsaid) THEN known.person_id
                          ELSE coalesce(known.custodian_id, next.person_id) END,
         ({", ".join(_COLUMNS[1:])}) = ROW({", ".join(f"next.{name}" for name in _COLUMNS[1:])})
-    FROM devices_next AS next WHERE known.id = next.id AND next.differs AND NOT next.is_new
+    FROM devices_next AS next
+    WHERE known.id = next.id AND known.id = ANY (ARRAY(
+        SELECT id FROM devices_next WHERE differs AND NOT is_new))
 """  # noqa: S608
 ADD_DEVICES: Final = f"""
     INSERT INTO devices_device (id, source, source_device_id, {", ".join(_COLUMNS)})
@@ -97,24 +115,28 @@ ADD_NAMES_OF_NEW: Final = """
 """
 # What a person confirmed stands, whatever the source names.
 DROP_NAMES: Final = """
-    DELETE FROM devices_devicealias AS old USING devices_next AS next
-    WHERE old.device_id = next.id AND NOT next.is_new AND old.confirmed_by_id IS NULL
-        AND NOT 'aliases' = ANY(next.unsaid)
-        AND NOT EXISTS (
-            SELECT FROM unnest(next.alias_kinds, next.alias_values) AS named (kind, value)
-            WHERE named.kind = old.kind AND named.value = old.value)
+    DELETE FROM devices_devicealias WHERE id = ANY (ARRAY(
+        SELECT old.id FROM devices_next AS next, LATERAL (
+            SELECT * FROM devices_devicealias AS one
+            WHERE one.device_id = next.id AND one.confirmed_by_id IS NULL OFFSET 0
+        ) AS old
+        WHERE NOT next.is_new AND NOT 'aliases' = ANY(next.unsaid)
+            AND NOT EXISTS (
+                SELECT FROM unnest(next.alias_kinds, next.alias_values) AS named (kind, value)
+                WHERE named.kind = old.kind AND named.value = old.value)
+    ))
 """
 ADD_NAMES: Final = """
     INSERT INTO devices_devicealias (device_id, kind, value, first_seen_at)
-    SELECT named.id, named.kind, named.value, %(as_of)s
-    FROM (
-        SELECT next.id, one.kind, one.value
-        FROM devices_next AS next, unnest(next.alias_kinds, next.alias_values) AS one (kind, value)
-        WHERE NOT next.is_new
-    ) AS named
-    WHERE NOT EXISTS (
-        SELECT FROM devices_devicealias AS old
-        WHERE old.device_id = named.id AND old.kind = named.kind AND old.value = named.value)
+    SELECT next.id, named.kind, named.value, %(as_of)s
+    FROM devices_next AS next
+    CROSS JOIN unnest(next.alias_kinds, next.alias_values) AS named (kind, value)
+    LEFT JOIN LATERAL (
+        SELECT true AS is_there FROM devices_devicealias AS one
+        WHERE one.device_id = next.id AND one.kind = named.kind AND one.value = named.value
+        OFFSET 0
+    ) AS old ON true
+    WHERE NOT next.is_new AND old.is_there IS NULL
 """
 # Whether a device's apps were spoken of decides whether what is held about it is answered by it.
 SPOKEN_OF: Final = """
@@ -203,7 +225,9 @@ OBSERVATIONS: Final = f"""
             ({", ".join(_WRITTEN)}) = ROW({", ".join(f"new.{name}" for name in _WRITTEN)}),
             collected_at = %(as_of)s, run_id = %(run)s,
             turned_at = CASE WHEN {_NEWLY_TURNED} THEN %(now)s ELSE old.turned_at END
-        FROM weighed AS new WHERE old.id = new.old_id AND new.stands
+        FROM weighed AS new
+        WHERE old.id = new.old_id AND old.id = ANY (ARRAY(
+            SELECT old_id FROM weighed WHERE stands AND old_id IS NOT NULL))
     )
     SELECT app_id, before, CASE WHEN stands THEN presence ELSE before END AS now, count(*),
         count(*) FILTER (WHERE {_NEWLY_TURNED})

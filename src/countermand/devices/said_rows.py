@@ -20,13 +20,16 @@ from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import Alias, AliasKind, DeviceReport
 
 BATCH: Final = 10_000  # devices that are read while those before them are written
+_AWAY: Final = """
+    DROP TABLE IF EXISTS devices_said CASCADE;
+    DROP TABLE IF EXISTS devices_found, devices_sight, devices_next, devices_listed
+"""
 _TABLES: Final = """
-    DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next, devices_listed;
     CREATE TEMPORARY TABLE devices_said (
         place bigint, turn integer, is_first boolean, source_device_id text, owner_id bigint,
         platform text, os_version text, ownership text, name text, short_id text,
         last_contact_at timestamptz, reads_mail boolean, is_gone boolean, unsaid text[],
-        inventory_at timestamptz, sight integer, alias_kinds text[], alias_values text[]
+        inventory_at timestamptz, sight integer, alias_kinds text[], alias_values text[], id bigint
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE devices_found (
         place bigint, app_id text, presence text, identifier text, identifier_kind text,
@@ -37,8 +40,10 @@ _TABLES: Final = """
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE devices_listed (id bigint) ON COMMIT DROP
 """
-_AWAY: Final = """
-    DROP TABLE IF EXISTS devices_said, devices_found, devices_sight, devices_next, devices_listed
+_SAID: Final = """
+    devices_said (place, turn, is_first, source_device_id, owner_id, platform, os_version,
+        ownership, name, short_id, last_contact_at, reads_mail, is_gone, unsaid, inventory_at,
+        sight, alias_kinds, alias_values)
 """
 _EMPTY: Final = "TRUNCATE devices_said, devices_found"
 _ANALYZE: Final = "ANALYZE devices_said (source_device_id), devices_found (place), devices_sight"
@@ -95,6 +100,7 @@ class SaidRows:
     def open() -> None:
         """Begin with empty tables."""
         with connection.cursor() as cursor:
+            cursor.execute(_AWAY)
             cursor.execute(_TABLES)
 
     @staticmethod
@@ -103,7 +109,7 @@ class SaidRows:
         with connection.cursor() as cursor:
             cursor.execute(_EMPTY)
             for table, lines in (
-                ("devices_said", batch.said),
+                (_SAID, batch.said),
                 ("devices_found", batch.found),
                 ("devices_sight", batch.sights),
             ):
