@@ -21,60 +21,57 @@ from countermand.people.queries import NOWHERE
 
 _LINES_AT_ONCE: Final = 500
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('import:people'))"
+_ROOM: Final = "SELECT set_config('work_mem', '96MB', true)"  # hashes and sorts, in memory
 _TABLE: Final = """
     CREATE TEMPORARY TABLE people_told (
         place bigint, uid text, name text, local_name text, address text, other_addresses text[],
         second_mailboxes text[], language text, country text, zone text, groups text[],
         unit text, manager text, delegates text[], absent_until date, knows_no_leave boolean,
-        left_on date, person_id bigint, manager_uid text NOT NULL DEFAULT '',
-        delegate_uids text[] NOT NULL DEFAULT '{}'
+        left_on date
     ) ON COMMIT DROP
 """
-_COPY: Final = """
-    COPY people_told (place, uid, name, local_name, address, other_addresses,
-        second_mailboxes, language, country, zone, groups, unit, manager, delegates,
-        absent_until, knows_no_leave, left_on) FROM STDIN
-"""
-_INDEXES: Final = """
-    CREATE INDEX ON people_told (uid); CREATE INDEX ON people_told (lower(uid));
-    CREATE INDEX ON people_told (address); CREATE INDEX ON people_told (person_id);
-    ANALYZE people_told
-"""
-_BY_UID: Final = """
-    UPDATE people_told AS told SET person_id = person.id
-    FROM people_person AS person WHERE person.uid = told.uid
-"""
-# Somebody of another name on the address is a successor: roles and tokens are not inherited.
-_BY_ADDRESS: Final = """
-    UPDATE people_told AS told SET person_id = person.id
-    FROM people_person AS person
-    WHERE told.person_id IS NULL AND person.address = told.address
-        AND lower(person.name) = lower(told.name) AND person.left_on IS NULL
-        AND NOT EXISTS (SELECT FROM people_told AS other WHERE other.uid = person.uid)
-"""
-_LEAVE_AS_KNOWN: Final = """
-    UPDATE people_told AS told SET absent_until = person.absent_until
-    FROM people_person AS person WHERE person.id = told.person_id AND told.knows_no_leave
-"""
-# A key counts before an address.
+_COPY: Final = "COPY people_told FROM STDIN"
+_ANALYZE: Final = "ANALYZE people_told (uid, address, manager)"
+_ANALYZE_NEXT: Final = "ANALYZE people_next (person_id, address)"
+# Of each word that names a manager or delegate, who is meant. A key counts before an address.
 _KEYS: Final = """
     CREATE TEMPORARY TABLE people_keys ON COMMIT DROP AS
+    WITH words AS (
+        SELECT manager AS key FROM people_told UNION SELECT unnest(delegates) FROM people_told
+    )
     SELECT DISTINCT ON (key) key, uid FROM (
-        SELECT uid AS key, uid, 0 AS rank FROM people_told
-        UNION ALL SELECT lower(uid), uid, 1 FROM people_told
-        UNION ALL SELECT address, uid, 2 FROM people_told
+        SELECT key, uid, 0 AS rank FROM words JOIN people_told ON uid = key
+        UNION ALL SELECT key, uid, 1 FROM words JOIN people_told ON lower(uid) = key
+        UNION ALL SELECT key, uid, 2 FROM words JOIN people_told ON address = key
     ) AS known ORDER BY key, rank
 """
-_REFERENCES: Final = """
-    UPDATE people_told SET manager_uid = known.uid
-    FROM people_keys AS known WHERE known.key = people_told.manager;
-    UPDATE people_told AS told SET delegate_uids = found.uids
-    FROM (SELECT each.place, array_agg(DISTINCT known.uid ORDER BY known.uid) AS uids
-          FROM people_told AS each, unnest(each.delegates) AS word
-          JOIN people_keys AS known ON known.key = word
-          WHERE known.uid <> each.uid GROUP BY each.place) AS found
-    WHERE found.place = told.place
+# Somebody of another name on the address is a successor: roles and tokens are not inherited.
+_NEXT: Final = """
+    CREATE TEMPORARY TABLE people_next ON COMMIT DROP AS
+    SELECT told.place, coalesce(same.id, other.id) AS person_id, told.uid, told.name,
+        told.local_name, told.address, told.other_addresses::varchar[],
+        told.second_mailboxes::varchar[], told.language, told.country, told.zone,
+        told.groups::varchar[], told.unit, coalesce(manager.uid, '') AS manager_uid,
+        coalesce(delegates.uids, '{}')::varchar[] AS delegate_uids, told.left_on,
+        CASE WHEN told.knows_no_leave THEN coalesce(same.absent_until, other.absent_until)
+            ELSE told.absent_until END AS absent_until
+    FROM people_told AS told
+    LEFT JOIN people_person AS same ON same.uid = told.uid
+    LEFT JOIN (
+        SELECT * FROM people_person AS person
+        WHERE person.left_on IS NULL
+            AND NOT EXISTS (SELECT FROM people_told AS told WHERE told.uid = person.uid)
+    ) AS other ON same.id IS NULL AND other.address = told.address
+        AND lower(other.name) = lower(told.name)
+    LEFT JOIN people_keys AS manager ON manager.key = told.manager
+    LEFT JOIN (
+        SELECT each.place, array_agg(DISTINCT known.uid ORDER BY known.uid) AS uids
+        FROM people_told AS each, unnest(each.delegates) AS word
+        JOIN people_keys AS known ON known.key = word
+        WHERE known.uid <> each.uid GROUP BY each.place
+    ) AS delegates ON delegates.place = told.place
 """
+_AWAY: Final = "DROP TABLE IF EXISTS people_told, people_keys, people_next"
 _FIELDS: Final = (
     "uid",
     "name",
@@ -93,45 +90,40 @@ _FIELDS: Final = (
     "left_on",
 )
 _OURS: Final = ", ".join(f"person.{name}" for name in _FIELDS)
-_TOLD: Final = ", ".join(
-    f"told.{name}::varchar[]"
-    if name in {"other_addresses", "second_mailboxes", "groups", "delegate_uids"}
-    else f"told.{name}"
-    for name in _FIELDS
-)
+_TOLD: Final = ", ".join(f"told.{name}" for name in _FIELDS)
 _DIFFERS: Final = f"ROW({_OURS}) IS DISTINCT FROM ROW({_TOLD})"
 _TALLY: Final = f"""
     SELECT count(*), count(*) FILTER (WHERE told.person_id IS NULL),
            count(*) FILTER (WHERE told.person_id IS NOT NULL AND {_DIFFERS})
-    FROM people_told AS told LEFT JOIN people_person AS person ON person.id = told.person_id
+    FROM people_next AS told LEFT JOIN people_person AS person ON person.id = told.person_id
 """  # noqa: S608 - made of the names above alone
 _HERE: Final = "(person.left_on IS NULL OR person.left_on > %(today)s)"
-_GONE: Final = f"""
-    {_HERE} AND person.uid <> ALL(%(left_out)s)
-    AND NOT EXISTS (SELECT FROM people_told AS told WHERE told.person_id = person.id)
-"""
 _LEFT: Final = f"""
-    SELECT count(*) FILTER (WHERE {_HERE}), count(*) FILTER (WHERE {_GONE})
-    FROM people_person AS person
+    SELECT count(*), count(*) FILTER (
+        WHERE told.person_id IS NULL AND person.uid <> ALL(%(left_out)s))
+    FROM people_person AS person LEFT JOIN people_next AS told ON told.person_id = person.id
+    WHERE {_HERE}
 """  # noqa: S608
-_LANGUAGES: Final = "SELECT language, count(*) FROM people_told GROUP BY language ORDER BY language"
+_LANGUAGES: Final = "SELECT language, count(*) FROM people_next GROUP BY language ORDER BY language"
 # An address may change hands within one import: it is let go before it is given on.
 _LET_GO: Final = """
     UPDATE people_person AS person SET address = 'given-on-' || person.id || %(nowhere)s
-    FROM people_told AS told
+    FROM people_next AS told
     WHERE told.address = person.address AND told.person_id IS DISTINCT FROM person.id
 """
 _CHANGE: Final = f"""
     UPDATE people_person AS person SET ({", ".join(_FIELDS)}) = ROW({_TOLD})
-    FROM people_told AS told WHERE told.person_id = person.id AND {_DIFFERS}
+    FROM people_next AS told WHERE told.person_id = person.id AND {_DIFFERS}
 """  # noqa: S608
 _ADD: Final = f"""
     INSERT INTO people_person ({", ".join(_FIELDS)})
-    SELECT {_TOLD} FROM people_told AS told
+    SELECT {_TOLD} FROM people_next AS told
     WHERE told.person_id IS NULL ORDER BY told.place
 """  # noqa: S608
 _LEAVE: Final = f"""
-    UPDATE people_person AS person SET left_on = %(today)s WHERE {_GONE}
+    UPDATE people_person AS person SET left_on = %(today)s
+    WHERE {_HERE} AND person.uid <> ALL(%(left_out)s)
+        AND NOT EXISTS (SELECT FROM people_next AS told WHERE told.person_id = person.id)
 """  # noqa: S608
 
 
@@ -155,16 +147,13 @@ class Tally:
 def lay_out(records: Iterable[PersonRecord]) -> None:
     """Copy what a directory says into the table, and find out who is who."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK)
-        cursor.execute("DROP TABLE IF EXISTS people_told, people_keys")
-        cursor.execute(_TABLE)
+        for statement in (_LOCK, _ROOM, _AWAY, _TABLE):
+            cursor.execute(statement)
         lines = starmap(_line, enumerate(records))
         with older_objects.at_rest(), cursor.copy(_COPY) as copy:
             while some := "".join(islice(lines, _LINES_AT_ONCE)):
                 copy.write(some)
-        for statement in (*_INDEXES.split(";"), _BY_UID, _BY_ADDRESS, _LEAVE_AS_KNOWN, _KEYS):
-            cursor.execute(statement)
-        for statement in _REFERENCES.split(";"):
+        for statement in (_ANALYZE, _KEYS, _NEXT, _ANALYZE_NEXT):
             cursor.execute(statement)
 
 
@@ -228,7 +217,7 @@ def write(tally: Tally, *, left_out: Sequence[str], today: date) -> None:
 def clear_away() -> None:
     """Take the table away at once, for whoever goes on in the same transaction."""
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS people_told, people_keys")
+        cursor.execute(_AWAY)
 
 
 def _one(statement: LiteralString | str, values: Mapping[str, Any]) -> tuple[int, ...]:

@@ -179,6 +179,20 @@ def test_a_new_key_of_the_same_address_is_the_same_person() -> None:
     assert Person.objects.get(uid="E-0009").pk == before
 
 
+def test_a_namesake_on_an_address_that_was_given_on_is_somebody_else() -> None:
+    load(record(1), record(2))
+    before = Person.objects.get(uid="p1").pk
+
+    load(
+        replace(record(1), address="moved@example.org"),
+        record(2),
+        replace(record(3), name=record(1).name, address="p1@example.org"),
+    )
+
+    assert Person.objects.get(uid="p1").pk == before
+    assert queries.person("p1@example.org").uid == "p3"
+
+
 def test_a_manager_is_found_by_address_and_by_key() -> None:
     load(
         record(1),
