@@ -204,7 +204,7 @@ def copy_remover(settings: Settings) -> Iterator[CopyRemover]:
     if settings.withdraw_copies == "dovecot":
         from countermand.connectors.doveadm.copies import DovecotCopies  # noqa: PLC0415
 
-        yield DovecotCopies(settings.doveadm[0] if settings.doveadm else "", settings.doveadm_key)
+        yield DovecotCopies(settings.doveadm, settings.doveadm_key)
         return
     import httpx  # noqa: PLC0415
     import msal  # noqa: PLC0415

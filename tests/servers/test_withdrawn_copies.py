@@ -17,6 +17,7 @@ from lab.people import ASHA, RAVI
 
 UNREAD = "<CM-7Q4K.1.notice.0.unread@example.org>"
 READ = "<CM-7Q4K.1.notice.0.read@example.org>"
+SECOND = "<CM-7Q4K.1.notice.0.second@example.org>"
 OTHER = "<CM-2X9M.1.notice.0.other@example.org>"
 
 
@@ -36,7 +37,7 @@ def deliver(dovecot: Dovecot, to: str, message_id: str) -> None:
 
 
 def remover(dovecot: Dovecot, key: str = ADMIN_KEY, port: int = 0) -> DovecotCopies:
-    return DovecotCopies(f"http://{HERE}:{port or dovecot.admin}", key, longest_s=20)
+    return DovecotCopies((f"http://{HERE}:{port or dovecot.admin}",), key, longest_s=20)
 
 
 def in_folder(dovecot: Dovecot, login: str, folder: str) -> list[str]:
@@ -81,3 +82,18 @@ def test_a_server_that_does_not_answer_leaves_it_unknown(dovecot: Dovecot, which
         (answer,) = asked.withdraw([MailCopy(ASHA.login, UNREAD)])
 
     assert answer.state is CopyState.UNKNOWN
+
+
+def test_a_mailbox_is_looked_for_on_every_server(dovecot: Dovecot) -> None:
+    deliver(dovecot, RAVI.login, SECOND)
+    copies = [MailCopy(RAVI.login, SECOND), MailCopy(ASHA.login, SECOND)]
+    here = f"http://{HERE}:{dovecot.admin}"
+    with held_port() as nobody, dovecot_that_asks(nobody, everything=True) as other:
+        elsewhere, silent = (f"http://{HERE}:{port}" for port in (other.admin, nobody))
+        both = DovecotCopies((elsewhere, here), ADMIN_KEY, longest_s=20).withdraw(copies)
+        one_is_silent = DovecotCopies((here, silent), ADMIN_KEY, longest_s=20).withdraw(copies)
+
+    assert [answer.copy for answer in both] == copies
+    assert [answer.state for answer in both] == [CopyState.WITHDRAWN, CopyState.NOT_FOUND]
+    # Nobody can say that the silent one has nothing.
+    assert [answer.state for answer in one_is_silent] == [CopyState.WITHDRAWN, CopyState.UNKNOWN]

@@ -24,6 +24,8 @@ _LONGEST_S: Final = 30.0
 _LARGEST_ANSWER: Final = 16 * 1024 * 1024
 _OK: Final = 200
 _NO_SUCH_USER: Final = 67  # EX_NOUSER of doveadm
+_NO_MAILBOX: Final = "no such mailbox"
+_DEFINITE: Final = frozenset({CopyState.WITHDRAWN, CopyState.ALREADY_READ})
 Answers = Mapping[str, Any]
 
 
@@ -33,36 +35,43 @@ class _Unclear(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DovecotCopies:
-    """One Dovecot by the address of its administration; satisfies `ports.CopyRemover`."""
+    """Dovecots by the addresses of their administration; satisfies `ports.CopyRemover`.
 
-    url: str
+    A mailbox lies on one of them, and which one is not known here: whoever finds nothing on one is
+    looked for on the next.
+    """
+
+    urls: tuple[str, ...]
     key: str
     longest_s: float = _LONGEST_S
 
     def withdraw(self, copies: Sequence[MailCopy]) -> Sequence[CopyAnswer]:
         """See `ports.CopyRemover`."""
-        return [
-            answer
-            for begin in range(0, len(copies), _BATCH)
-            for answer in self._some(copies[begin : begin + _BATCH])
-        ]
+        found = [CopyAnswer(each, CopyState.UNKNOWN, _NO_MAILBOX) for each in copies]
+        for url in self.urls:
+            places = [n for n, each in enumerate(found) if each.state not in _DEFINITE]
+            for begin in range(0, len(places), _BATCH):
+                some = places[begin : begin + _BATCH]
+                for n, answer in zip(some, self._some(url, [copies[n] for n in some]), strict=True):
+                    found[n] = max(found[n], answer, key=_says)
+        return found
 
-    def _some(self, copies: Sequence[MailCopy]) -> Iterator[CopyAnswer]:
+    def _some(self, url: str, copies: Sequence[MailCopy]) -> Iterator[CopyAnswer]:
         try:
-            seen = self._ask(_looking(copies))
+            seen = self._ask(url, _looking(copies))
             moving = [n for n in range(len(copies)) if _may_move(seen, n)]
             if moving:
-                self._ask(_moving([(n, copies[n]) for n in moving]))
-                seen = {**seen, **self._ask(_looking(copies))}
+                self._ask(url, _moving([(n, copies[n]) for n in moving]))
+                seen = {**seen, **self._ask(url, _looking(copies))}
         except _Unclear as unclear:
             yield from (CopyAnswer(each, CopyState.UNKNOWN, str(unclear)) for each in copies)
             return
         for n, each in enumerate(copies):
             yield _answer(each, seen, n)
 
-    def _ask(self, commands: list[Any]) -> Answers:
+    def _ask(self, url: str, commands: list[Any]) -> Answers:
         """Return the answers by tag."""
-        parts = urlsplit(self.url)
+        parts = urlsplit(url)
         is_https = parts.scheme == "https"
         kind = http.client.HTTPSConnection if is_https else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=self.longest_s)
@@ -83,6 +92,13 @@ class DovecotCopies:
         if not isinstance(raw, list) or len(raw) != len(commands):
             raise _Unclear("incomplete")
         return {str(each[-1]): each for each in raw if isinstance(each, list) and each}
+
+
+def _says(answer: CopyAnswer) -> int:
+    """Return how much an answer says: a server that is silent may hold what others do not find."""
+    if answer.state is CopyState.UNKNOWN:
+        return 0 if answer.detail == _NO_MAILBOX else 2
+    return 1 if answer.state is CopyState.NOT_FOUND else 3
 
 
 def _looking(copies: Sequence[MailCopy]) -> list[Any]:
@@ -122,7 +138,7 @@ def _may_move(seen: Answers, n: int) -> bool:
 def _answer(copy: MailCopy, seen: Answers, n: int) -> CopyAnswer:
     match seen.get(f"all{n}"):
         case ["error", {"exitCode": code}, str()] if code == _NO_SUCH_USER:
-            return CopyAnswer(copy, CopyState.UNKNOWN, "no such mailbox")
+            return CopyAnswer(copy, CopyState.UNKNOWN, _NO_MAILBOX)
         case ["doveadmResponse", *_, str()]:
             pass
         case _:
