@@ -80,7 +80,7 @@ def test_a_file_that_was_replaced_behind_unchanged_times_is_read_within_a_second
     assert watch.look(50)
     lying = watch._shown
     fences.write(tmp_path, pause(4))
-    monkeypatch.setattr("countermand.gate.fence_watch._shown", lambda _: lying)
+    monkeypatch.setattr("countermand.gate.fence_watch._shown", lambda *_: lying)
 
     assert not watch.look(100)
     assert watch.look(READ_ANYWAY_EVERY_MS + 50)

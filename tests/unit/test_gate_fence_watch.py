@@ -139,6 +139,26 @@ def test_a_stop_that_was_told_before_it_lay_there_is_nothing_new(
     assert not watch.look(50)
 
 
+def test_what_was_taken_back_is_never_looked_at_again_and_all_else_is(
+    watch: FenceWatch, states: OrderStates, tmp_path: Path
+) -> None:
+    taken = [f"CM-{number:04d}" for number in range(1000, 1020)]
+    for number in taken:
+        fences.write(tmp_path, taken_back(number))
+        fences.write(tmp_path, paused(number, 3))
+    fences.write(tmp_path, paused("CM-7Q4K", 1))
+    watch.look(50)
+    for path in tmp_path.glob("CM-1*"):  # whoever asks how these look now fails
+        path.unlink()
+        path.symlink_to(path)
+
+    fences.write(tmp_path, paused("CM-7Q4K", 2))
+    assert watch.look(100)
+    stopped = {each.number: each.stopped_epoch for each in states.fences()}
+    assert stopped == {"CM-7Q4K": 2} | dict.fromkeys(taken, TAKEN_BACK_EPOCH)
+    assert not watch.look(2000)
+
+
 def test_a_folder_that_is_gone_shuts_nothing_until_it_is_there_again(
     watch: FenceWatch, tmp_path: Path
 ) -> None:

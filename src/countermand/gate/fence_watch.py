@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,7 @@ class FenceWatch:
         try:
             if not self._may_have_changed(now_ms) and not is_due:
                 return False
-            shown = _shown(self.folder)
+            shown = _shown(self.folder, self._taken_back())
         except OSError:
             self.states.stop_everything()
             self._shown = self._stamp = None
@@ -75,6 +76,9 @@ class FenceWatch:
             return False
         self._settled = now_ms - self._stamp_since_ms >= _SETTLED_MS
         return True
+
+    def _taken_back(self) -> set[str]:
+        return {number for number, known in self._known.items() if known and known.withdrawn}
 
     def _read(self, numbers: set[str], *, of: set[str], anew: bool) -> bool:
         """Read the stops of some orders `of` those that have any, and tell what is new."""
@@ -102,11 +106,19 @@ def _numbers(names: Iterable[str]) -> set[str]:
     return {name.split(".", 1)[0] for name in names}
 
 
-def _shown(folder: Path) -> Shown:
+def _shown(folder: Path, taken_back: AbstractSet[str]) -> Shown:
+    """Return how every file looks; for those of an order taken back, only that they are there.
+
+    Nothing can change these, and a house keeps them for ever.
+    """
     with os.scandir(folder) as entries:
         return {
-            each.name: (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+            each.name: () if each.name.split(".", 1)[0] in taken_back else _about(each)
             for each in entries
             if each.name.endswith(".json") and not each.name.startswith(".")
-            for about in (each.stat(),)
         }
+
+
+def _about(entry: os.DirEntry[str]) -> tuple[int, ...]:
+    about = entry.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
