@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+import lmdb
+
 from countermand.clock import Clock
 from countermand.domain.device_key import door_key
 from countermand.domain.door_record import (
@@ -149,7 +151,9 @@ class Answerer:
                     return alike
             return self._judged(key, stored)
         except Exception as error:  # noqa: BLE001 - a fault of ours must never keep mail from anybody
-            self.counts.add("doubts", kind="fault")
+            # Whoever follows the database hears of a damaged table by this count, and heals it.
+            kind = "table_damaged" if isinstance(error, lmdb.Error) else "fault"
+            self.counts.add("doubts", kind=kind)
             log_lines.error("question.failed", error=type(error).__name__, consequence="open")
             return NOBODY
 

@@ -104,9 +104,11 @@ class Answering:
             self._snapshot_shown = shown
             self.states.recall(self.snapshot)
 
-    def choose_clock(self) -> None:
-        """Take the clock that is to be used from now on."""
+    def look_after(self) -> None:
+        """Take over, once a second, what seldom changes: the clock, and the table's file."""
         self.answerer.clock = _clock(self.folder, self.answerer.clock)
+        self.unknown.forget(self.answerer.now())
+        self.table.reopen_if_replaced()
 
     def stop_answering(self) -> None:
         """Close every connection."""

@@ -181,10 +181,15 @@ class EntriesFollower(Follower):
         self._table = table
         self._time = time
         self._tallied_at_ms: int | None = None
+        self._read_all_at_ms: int | None = None
+        self._damage_seen = 0
 
     def look(self, connection: psycopg.Connection[Any]) -> None:
         """Read what is above the table's version, then heal what does not add up."""
         head = _head(connection)
+        if self._damage() > self._damage_seen and self._is_due(self._read_all_at_ms):
+            self._read_all(connection, why="whoever answers met a damaged page")
+            return
         if head < self._table.place().version:
             self._read_all(connection, why="the database is older than the table")
             return
@@ -202,13 +207,16 @@ class EntriesFollower(Follower):
             self._read_all(connection, why=f"the table is damaged: {error}")
             return
         gap = self._table.place().version < head
-        if gap or self._tally_is_due():
+        if gap or self._is_due(self._tallied_at_ms):
             self._tallied_at_ms = self._time.since_boot_ms()
             self._heal(connection)
 
-    def _tally_is_due(self) -> bool:
-        last = self._tallied_at_ms
-        return last is None or self._time.since_boot_ms() - last >= TALLY_EVERY_MS
+    def _damage(self) -> int:
+        """Return how often any process of this gate met a page that cannot be read."""
+        return self._source.counts.get("doubts", kind="table_damaged")
+
+    def _is_due(self, last_ms: int | None) -> bool:
+        return last_ms is None or self._time.since_boot_ms() - last_ms >= TALLY_EVERY_MS
 
     def _read_above(self, connection: psycopg.Connection[Any]) -> None:
         place = self._table.place()
@@ -237,8 +245,17 @@ class EntriesFollower(Follower):
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             head = _head(connection)
-            entries = self._understood(feed_rows.everything(connection))
-            self._table.replace_all(entries, version=head, row_id=_LAST_ID)
+            try:
+                entries = self._understood(feed_rows.everything(connection))
+                self._table.replace_all(entries, version=head, row_id=_LAST_ID)
+            except lmdb.Error as error:
+                # What holds the pages together is spoiled: nothing can be written any more.
+                self._source.counts.add("doubts", kind="table_damaged")
+                log_lines.error("table.damaged", why=str(error), consequence="a new file is filled")
+                entries = self._understood(feed_rows.everything(connection))
+                self._table.replace_file(entries, version=head, row_id=_LAST_ID)
+        self._damage_seen = self._damage()
+        self._read_all_at_ms = self._time.since_boot_ms()
 
     def _understood(self, changes: Iterable[FeedRow | None]) -> Iterable[FeedRow]:
         for change in changes:

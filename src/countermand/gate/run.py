@@ -138,8 +138,7 @@ class Gate:
             self.answering.recall_if_changed()
         if self._ticks % _EVERY_SECOND == 0:
             self.follow_if_nobody_else_does()
-            self.answering.choose_clock()
-            self.answering.unknown.forget(self.answering.answerer.now())
+            self.answering.look_after()
             self.crew.look_after()
             self._down.look()
         if self._ticks % _EVERY_HALF_MINUTE == 0:
@@ -226,8 +225,7 @@ async def serve_too(answering: Answering, settings: config.Settings, wishes: Wis
             answering.look()
             answering.recall_if_changed()
             if ticks % _EVERY_SECOND == 0:
-                answering.choose_clock()
-                answering.unknown.forget(answering.answerer.now())
+                answering.look_after()
                 _report(answering)
             if ticks % _EVERY_HALF_MINUTE == 0:
                 answering.doors.close_idle()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ import lmdb
 from countermand.domain.door_record import RECORD_BYTES, SEAL_BYTES
 from countermand.domain.verdict import order_bytes
 from countermand.gate import log_lines
+from countermand.stop.durable import sync_folder
 
 # Address space, not disk: the file grows with its content. Room for a hundred million entries, so
 # that the map never has to move under somebody who reads.
@@ -62,11 +64,22 @@ class Place:
     folded: int = 0
 
 
+class _File(NamedTuple):
+    """A file that is open, and which one it is; taken and replaced as one."""
+
+    env: Any
+    doors: Any
+    about: Any
+    inode: int | None
+
+
 class Table:
     """The records of all doors."""
 
     def __init__(self, folder: Path) -> None:
         """Open the table in `folder`, or begin an empty one."""
+        self._folder = folder
+        self._replacing = threading.Lock()
         self._soon: Callable[[Callable[[], None]], object] | None = None
         self._at_first: Callable[[], None] = _nothing
         self._reading: Any = None
@@ -75,29 +88,17 @@ class Table:
         self.stored: Callable[[bytes], bytes | None] = self._alone
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            self._open(folder)
+            self._file = _opened(folder)
         except lmdb.Error as error:
             log_lines.error("table.unreadable", why=str(error), consequence="it is filled anew")
             shutil.rmtree(folder)
             folder.mkdir(mode=0o700)
-            self._open(folder)
-
-    def _open(self, folder: Path) -> None:
-        self._env = lmdb.open(
-            str(folder),
-            map_size=_MAP_BYTES,
-            max_dbs=2,
-            max_readers=_MAX_READERS,
-            mode=0o600,
-        )
-        self._env.reader_check()  # slots of readers that were killed
-        self._doors = self._env.open_db(b"doors")
-        self._about = self._env.open_db(b"about")
+            self._file = _opened(folder)
 
     def close(self) -> None:
         """Let go of the file."""
         self._let_go()
-        self._env.close()
+        self._file.env.close()
 
     def share_reads(
         self,
@@ -114,15 +115,18 @@ class Table:
 
     def _alone(self, door: bytes) -> bytes | None:
         """Read where reads are not shared."""
-        with self._env.begin(db=self._doors) as reading:
-            return reading.get(door)
+        file = self._file
+        with file.env.begin(db=file.doors) as reading:
+            stored: bytes | None = reading.get(door)
+        return stored
 
     def _first(self, door: bytes) -> bytes | None:
         """Read at the beginning of a turn."""
         if self._soon is None:
             return self._alone(door)
         self._at_first()
-        self._reading = self._env.begin(db=self._doors)
+        file = self._file
+        self._reading = file.env.begin(db=file.doors)
         self.stored = self._reading.get
         self._soon(self._let_go)
         return self.stored(door)
@@ -135,13 +139,15 @@ class Table:
 
     def place(self) -> Place:
         """Return how far the table has come."""
-        with self._env.begin(db=self._about) as reading:
+        file = self._file
+        with file.env.begin(db=file.about) as reading:
             return _place(reading.get(_PLACE))
 
     def apply(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
         """Store changes durably, and the place in the feed up to which they reach."""
-        with self._env.begin(write=True) as writing:
-            self._change(writing, rows, Place(version, row_id))
+        file = self._file
+        with file.env.begin(write=True) as writing:
+            self._change(file, writing, rows, Place(version, row_id))
 
     def replace_all(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
         """Put these rows, one for each order and door, in the place of everything.
@@ -157,15 +163,51 @@ class Table:
                 doors[door] = record if before is None else before + record
                 count, folded = count + 1, folded ^ _folded(_seal(record))
         place = Place(version, row_id, count, folded)
-        with self._env.begin(write=True) as writing:
-            writing.drop(self._doors, delete=False)
-            with writing.cursor(self._doors) as filling:
+        file = self._file
+        with file.env.begin(write=True) as writing:
+            writing.drop(file.doors, delete=False)
+            with writing.cursor(file.doors) as filling:
                 for entries in _in_order(parts):
                     filling.putmulti(entries, append=True)
-            writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
+            writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=file.about)
 
-    def _change(self, writing: Any, rows: Iterable[FeedRow], to: Place) -> None:
-        before = _place(writing.get(_PLACE, db=self._about))
+    def replace_file(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
+        """Put these rows into a new file, and that in the place of one which nothing mends.
+
+        The old one lies beside it afterwards. Until the new one is whole every reader has the old
+        one, and other processes until they call `reopen_if_replaced`.
+        """
+        beside = self._folder.with_name(f"{self._folder.name}.new")
+        aside = self._folder.with_name(f"{self._folder.name}.damaged")
+        shutil.rmtree(beside, ignore_errors=True)
+        try:
+            new = Table(beside)
+            new.replace_all(rows, version=version, row_id=row_id)
+            new.close()
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        with self._replacing:
+            shutil.rmtree(aside, ignore_errors=True)
+            self._folder.rename(aside)
+            beside.rename(self._folder)
+            sync_folder(self._folder.parent)
+            self._file = _opened(self._folder)
+
+    def reopen_if_replaced(self) -> None:
+        """Read from now on what lies in the folder, if another process put another file there."""
+        if not self._replacing.acquire(blocking=False):  # it is done here
+            return
+        try:
+            if _inode(self._folder) not in (None, self._file.inode):
+                self._file = _opened(self._folder)
+        except lmdb.Error as error:
+            log_lines.error("table.unreadable", why=str(error), consequence="the old one is read")
+        finally:
+            self._replacing.release()
+
+    def _change(self, file: _File, writing: Any, rows: Iterable[FeedRow], to: Place) -> None:
+        before = _place(writing.get(_PLACE, db=file.about))
         count, folded = before.count, before.folded
         parts: _Parts = defaultdict(dict)
         get = writing.get
@@ -173,7 +215,7 @@ class Table:
             changed = parts[door[0]]
             stored = changed.get(door)
             if stored is None:
-                stored = get(door, b"", db=self._doors)
+                stored = get(door, b"", db=file.doors)
             kept, gone = _split(stored, number) if stored else (b"", ())
             for seal in gone:
                 count, folded = count - 1, folded ^ _folded(seal)
@@ -181,14 +223,33 @@ class Table:
                 count, folded = count + 1, folded ^ _folded(_seal(record))
                 kept += record
             changed[door] = kept
-        with writing.cursor(self._doors) as filling:
+        with writing.cursor(file.doors) as filling:
             for entries in _in_order(parts):
                 filling.putmulti([entry for entry in entries if entry[1]])
                 for door, kept in entries:
                     if not kept:
-                        writing.delete(door, db=self._doors)
+                        writing.delete(door, db=file.doors)
         place = Place(to.version, to.row_id, count, folded)
-        writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=self._about)
+        writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=file.about)
+
+
+def _opened(folder: Path) -> _File:
+    env = lmdb.open(
+        str(folder),
+        map_size=_MAP_BYTES,
+        max_dbs=2,
+        max_readers=_MAX_READERS,
+        mode=0o600,
+    )
+    env.reader_check()  # slots of readers that were killed
+    return _File(env, env.open_db(b"doors"), env.open_db(b"about"), _inode(folder))
+
+
+def _inode(folder: Path) -> int | None:
+    try:
+        return (folder / "data.mdb").stat().st_ino
+    except OSError:
+        return None
 
 
 def _in_order(parts: _Parts) -> Iterator[list[tuple[bytes, bytes]]]:

@@ -1,0 +1,101 @@
+"""Pages that the disk spoilt open doors, are counted, and are healed while the gate answers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from countermand.data_folder import DataFolder
+from countermand.enforcement.actions import compile_entries, publish_states
+from countermand.enforcement.models import DoorEntry, FeedHead, PublishedState
+from tests.apps.gate.test_gate_process import database_url
+from tests.apps.gate.test_gate_workers import PHONE, a_line_to_each, status
+from tests.gate_world import (
+    ORDER,
+    RunningGate,
+    door,
+    make_folder,
+    now,
+    order_state,
+    publisher,
+    running_gate,
+)
+
+PAGE = 4096
+BRANCH, LEAF = 1, 2
+
+
+@pytest.fixture(autouse=True)
+def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Really commit, and empty these few tables only."""
+    with django_db_blocker.unblock():
+        yield
+        for each in (DoorEntry, FeedHead, PublishedState):
+            each.objects.all().delete()
+        connection.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    """A folder with so many doors that the table's pages lie in two levels."""
+    folder = make_folder(tmp_path / "data")
+    doors = [door(PHONE), *(door(f"phone-{number}") for number in range(300))]
+    compile_entries(ORDER, doors, publisher=publisher(folder), now=now())
+    publish_states([order_state()], publisher=publisher(folder))
+    with running_gate(folder, database_url=database_url()) as gate:
+        gate.until("shut", lambda: gate.active_sync(PHONE) == 403)
+    return folder
+
+
+def spoil(folder: DataFolder, kind: int) -> None:
+    """Write noughts over every page of one kind that holds entries; the length stays."""
+    path = folder.gate / "table" / "data.mdb"
+    content = bytearray(path.read_bytes())
+    spoilt = 0
+    for start in range(2 * PAGE, len(content), PAGE):
+        is_full = int.from_bytes(content[start + 12 : start + 14], "little") > 40
+        if content[start + 10] == kind and (kind == BRANCH or is_full):
+            content[start : start + PAGE] = bytes(PAGE)
+            spoilt += 1
+    assert spoilt
+    with path.open("r+b") as file:  # in its place: a gate may have it open
+        file.write(content)
+
+
+def damage_counted(gate: RunningGate) -> int:
+    shown = gate.ask("GET", "/metrics", control=True)[1].decode()
+    return sum(map(int, re.findall(r'doubts_total{kind="table_damaged"} (\d+)', shown)))
+
+
+@pytest.mark.parametrize("kind", [BRANCH, LEAF], ids=["branch", "leaf"])
+def test_a_table_that_was_damaged_while_nobody_read_it_is_filled_anew_without_a_hand(
+    folder: DataFolder, kind: int
+) -> None:
+    spoil(folder, kind)
+
+    with running_gate(folder) as cut_off:
+        assert cut_off.active_sync(PHONE) == 204
+        assert damage_counted(cut_off) == 1
+    with running_gate(folder, database_url=database_url()) as gate:
+        gate.until("shut", lambda: gate.active_sync(PHONE) == 403)
+        assert gate.control("GET", "/ready")[1]["entries"] == 301
+    with running_gate(folder) as again:
+        assert again.active_sync(PHONE) == 403
+        assert damage_counted(again) == 0
+
+
+@pytest.mark.parametrize("kind", [BRANCH, LEAF], ids=["branch", "leaf"])
+def test_every_process_reads_what_is_put_in_the_place_of_a_damaged_table(
+    folder: DataFolder, kind: int
+) -> None:
+    with (
+        running_gate(folder, database_url=database_url(), workers=2) as gate,
+        a_line_to_each(gate, 2) as lines,
+    ):
+        gate.until("all shut", lambda: {status(each) for each in lines} == {403})
+        spoil(folder, kind)
+        gate.until("counted", lambda: {status(each) for each in lines} and damage_counted(gate))
+        gate.until("all shut again", lambda: {status(each) for each in lines} == {403})
