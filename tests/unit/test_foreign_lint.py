@@ -260,6 +260,20 @@ def test_a_mail_that_is_attached_speaks_for_somebody_else() -> None:
     assert "attachment" in keys(report)
 
 
+def test_headers_in_plain_letters_are_read_like_coded_ones() -> None:
+    said = "\nContent-Type: text/plain; charset=utf-8\n\nआशा राव जी, यह सूचना CM-7Q4K है।\n"
+    plain = "From: आर. अय्यर <a@corp.example>\nTo: आशा राव <asha@corp.example>\nSubject: ऐप" + said
+    half = "From: a@corp.example\nSubject: ऐप =?utf-8?q?=28one=29?=" + said
+
+    seen = foreign_mail.read(plain.encode(), file="mail.eml")
+
+    assert (seen.subject, seen.sender_name, seen.to_names) == ("ऐप", "आर. अय्यर", ("आशा राव",))
+    assert "name_missing" not in keys(judged(plain))
+    assert foreign_mail.read(half.encode(), file="mail.eml").subject == "ऐप (one)"
+    # What is in no code at all harms nobody.
+    assert foreign_mail.read(b"Subject: caf\xe9\n\nx", file="m").subject == "caf\ufffd"
+
+
 def test_a_mark_that_an_editor_left_before_the_first_header_harms_nothing() -> None:
     assert judged(b"\xef\xbb\xbf" + HURRIED.encode()) == judged(HURRIED)
 

@@ -179,7 +179,9 @@ def _text_of(part: Message) -> str:
 
 
 def _header(message: Message, name: str) -> str:
-    return _decoded(str(message.get(name, "")))
+    """Return the first header of this name, also one in plain UTF-8 (RFC 6532)."""
+    raw = (str(value) for key, value in message.raw_items() if key.lower() == name.lower())
+    return _decoded(next(raw, "").encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def _decoded(raw: str) -> str:
@@ -187,7 +189,9 @@ def _decoded(raw: str) -> str:
     try:
         words = decode_header(raw[:_LONGEST_HEADER])
         text = "".join(
-            word.decode(charset or "utf-8", "replace") if isinstance(word, bytes) else word
+            word.decode(charset or "raw-unicode-escape", "replace")
+            if isinstance(word, bytes)
+            else word
             for word, charset in words
         )
     except (LookupError, ValueError):
