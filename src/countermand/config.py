@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -76,6 +77,7 @@ def _text(value: str) -> str:
     return value
 
 
+_HOURS: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
 _FEWEST_DAYS_KEPT: Final = 30
 _MOST_DAYS_KEPT: Final = 1825
 
@@ -155,6 +157,12 @@ def _mailboxes(value: str) -> str:
     return value
 
 
+def _hours(value: str) -> str:
+    if value and not _HOURS.fullmatch(value):
+        raise ValueError(value)
+    return value
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part for part in value.replace(",", " ").split() if part)
 
@@ -180,6 +188,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _tls: gettext_noop("auto, none, starttls or implicit"),
         _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
         _counts: gettext_noop('a JSON object of whole numbers such as {"*": 6000}'),
+        _hours: gettext_noop("hours such as 08:00-20:00"),
         _mailboxes: gettext_noop("off, dovecot or graph"),
         _list: gettext_noop("a list, separated by spaces or commas"),
     }
@@ -292,6 +301,14 @@ class Settings:
     )
     help_desk: str = _setting(
         "help desk: help@example.org", gettext_noop("How staff reach a person who can help.")
+    )
+    help_desk_hours: str = _setting(
+        "08:00-20:00",
+        gettext_noop(
+            "When that person can be reached, by the clock where somebody lives; a plan warns of "
+            "deadlines at other hours. Empty for at any time."
+        ),
+        _hours,
     )
     default_language: str = _setting(
         "en", gettext_noop("The language of people whose own language is not known.")

@@ -49,6 +49,26 @@ def test_a_country_without_a_calendar_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hours", "people"),
+    [
+        ("08:00-20:00", 1),  # New York: it is half past six there
+        ("08:00-17:00", 2),  # in Kolkata it is 17:00 on the dot
+        ("08:00-17:01", 1),
+        ("22:00-06:00", 2),
+        ("", 0),
+    ],
+)
+def test_a_deadline_when_nobody_can_help_is_counted_by_the_clock_of_each(
+    hours: str, people: int
+) -> None:
+    deadlines = [("Asia/Kolkata", WORKDAY), ("America/New_York", WORKDAY)]
+
+    found = days_off.outside_hours(deadlines, hours)
+
+    assert found == {"hours": hours, "people": people}
+
+
+@pytest.mark.parametrize(
     ("country", "last_day_off", "back"),
     [
         ("", date(2026, 12, 4), date(2026, 12, 7)),  # not known: Monday to Friday

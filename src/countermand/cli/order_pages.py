@@ -144,6 +144,12 @@ def _warnings(plan: Mapping[str, Any]) -> list[str]:
         line = _("{count} people are absent beyond their deadline; they get a later one.")
         found.append(line.format(count=plan["absent"]["beyond_deadline"]))
     found += _days_off(plan.get("days_off", {"days": [], "unknown": []}))
+    if (outside := plan.get("outside_hours", {"people": 0}))["people"]:
+        line = _(
+            "{people} people have their deadline when the help desk is not there ({hours}, where"
+            " they live)."
+        )
+        found.append(line.format(**outside))
     if plan["named"]:
         names = ", ".join(person["name"] for person in plan["named"])
         found.append(_("Among those affected: {names}.").format(names=names))

@@ -48,6 +48,21 @@ def days_off(deadlines: Iterable[tuple[str, str, datetime]]) -> dict[str, Any]:
     }
 
 
+def outside_hours(deadlines: Iterable[tuple[str, datetime]], hours: str) -> dict[str, Any]:
+    """Count the people whose own deadline comes when nobody can help, out of zone and deadline.
+
+    `hours` are such as 08:00-20:00, by the clock where somebody lives; empty for at any time. At
+    the last of them nobody is there any more, and after midnight may come before it.
+    """
+    begin, _, end = hours.partition("-")
+    clocks = (f"{at.astimezone(zone_or_latest(zone)):%H:%M}" for zone, at in deadlines)
+    if begin < end:
+        people = sum(not begin <= clock < end for clock in clocks)
+    else:
+        people = sum(end <= clock < begin for clock in clocks)
+    return {"hours": hours, "people": people}
+
+
 def _is_unknown(country: str, day: date) -> bool:
     return bool(country) and _calendar(country, day.year, "en") is None
 

@@ -49,6 +49,7 @@ class PlanContext:
     sender: Mapping[str, str]
     ids: MessageIds
     limits: Mapping[str, int] = field(default_factory=dict)  # mails a minute, by domain
+    help_desk_hours: str = ""  # such as 08:00-20:00; empty for at any time
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def plan_of(
     return Planned(
         document=document,
         people=lines,
-        figures=_figures(document, on_list, lines, now),
+        figures=_figures(document, on_list, lines, context, now),
         content=content,
         digest=revision.revision_digest(content),
         affected_root=root,
@@ -307,6 +308,7 @@ def _figures(
     document: OrderDocument,
     on_list: Sequence[Listed],
     lines: Sequence[PlannedPerson],
+    context: PlanContext,
     now: datetime,
 ) -> dict[str, Any]:
     counts = plan_counts.devices_in_scope(document, now=now)
@@ -338,6 +340,9 @@ def _figures(
         "approvers_not_known": _approvers_not_known(document),
         "days_off": days_off.days_off(
             (each.country, each.zone, deadlines[each.person_id]) for each in on_list
+        ),
+        "outside_hours": days_off.outside_hours(
+            ((each.zone, deadlines[each.person_id]) for each in on_list), context.help_desk_hours
         ),
         "made_at": now.isoformat(),
     }
@@ -399,4 +404,5 @@ def context_of(settings: Settings) -> PlanContext:
             domain=settings.mail_domain, key=settings.folder.secret("message-id-key").encode()
         ),
         limits=settings.mails_per_minute,
+        help_desk_hours=settings.help_desk_hours,
     )

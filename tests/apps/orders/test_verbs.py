@@ -209,6 +209,22 @@ def test_why_an_order_was_paused_is_no_longer_told_once_it_is_taken_back(
     assert "why it is paused" not in said
 
 
+def test_a_deadline_when_the_help_desk_is_away_is_told_with_the_plan(
+    terminal: Terminal, file: Path
+) -> None:
+    terminal.world.staff(8)
+    terminal.set("COUNTERMAND_HELP_DESK_HOURS", "09:00-16:30")
+
+    plan = terminal.ask("order", "plan", str(file))["plan"]
+    _, said = terminal.give("--lang", "hi", "order", "plan", str(file))
+
+    assert plan["outside_hours"] == {"hours": "09:00-16:30", "people": plan["people"]}
+    assert "09:00-16:30" in said
+    terminal.set("COUNTERMAND_HELP_DESK_HOURS", "09:00-18:00")
+    _, said = terminal.give("order", "plan", str(file))
+    assert "help desk is not there" not in said
+
+
 def test_that_no_mailbox_was_asked_is_said(terminal: Terminal) -> None:
     terminal.world.staff(8)
     number = terminal.world.sent_to_first_group()
