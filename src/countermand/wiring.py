@@ -190,7 +190,7 @@ def withdraw_copies(settings: Settings, now: datetime) -> None:
         return
     from countermand.orders import withdrawing  # noqa: PLC0415  (loads Django)
 
-    numbers = withdrawing.open_orders()
+    numbers = withdrawing.open_orders(now)
     if not numbers:
         return
     with orders_desk(settings) as desk, copy_remover(settings) as remover:

@@ -13,7 +13,6 @@ from typing import Final
 
 # A mailbox that did not say is asked again after so long: servers that are started anew are back.
 ASKED_AGAIN_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=30))
-MOST_TRIES: Final = 1 + len(ASKED_AGAIN_AFTER)
 
 
 class CopyState(StrEnum):

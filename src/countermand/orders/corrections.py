@@ -25,7 +25,7 @@ from countermand.notices import late_deliveries, wording
 from countermand.notices import queries as ledger
 from countermand.notices.late_deliveries import LateDelivery
 from countermand.notices.wording import Signatory
-from countermand.orders import documents, stepping, telling
+from countermand.orders import documents, stepping, telling, withdrawing
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order
 from countermand.orders.planning import PlanContext
@@ -102,6 +102,8 @@ def write_owed(number: str, *, owing: NoticeLedger, context: PlanContext, now: d
     owed += [_once_more(each) for each in late_deliveries.late(number, after=order.late_heard)]
     if owed and not _write_all(order, owed, context=context, now=now):
         return 0
+    if owed and order.phase == Phase.CORRECTED:
+        withdrawing.take_up_late(number, now=now)
     if heard != order.late_heard:
         Order.objects.filter(pk=number).update(late_heard=heard)
     return len(owed)

@@ -23,7 +23,6 @@ from countermand.domain.delivery import Evidence, EvidenceKind
 from countermand.domain.lifecycle import Phase
 from countermand.domain.withdrawal import (
     ASKED_AGAIN_AFTER,
-    MOST_TRIES,
     CopyAnswer,
     CopyState,
     MailCopy,
@@ -64,6 +63,20 @@ def _about_to(number: str, now: datetime) -> list[WithdrawnCopy]:
     phase = Order.objects.filter(number=number).values_list("phase", flat=True).first()
     if phase not in _PHASES:
         return []
+    _write_down(number, now)
+    open_ones = WithdrawnCopy.objects.filter(_is_due(now), order_number=number)
+    return list(open_ones.select_for_update(skip_locked=True).order_by("tries", "pk")[:_A_ROUND])
+
+
+def _is_due(now: datetime) -> Q:
+    """Choose the copies that are to be asked about now."""
+    due = Q(tries=0)
+    for tries, wait in enumerate(ASKED_AGAIN_AFTER, 1):
+        due |= Q(tries=tries, answered_at__lte=now - wait)
+    return due & Q(state__in=[CopyState.ASKED.value, CopyState.UNKNOWN.value])
+
+
+def _write_down(number: str, now: datetime) -> None:
     rows = WithdrawnCopy.objects.filter(order_number=number)
     known = set(rows.values_list("notice_id", flat=True))
     fresh = [copy for copy in mails.copies(number) if copy.notice_id not in known]
@@ -82,13 +95,15 @@ def _about_to(number: str, now: datetime) -> list[WithdrawnCopy]:
         batch_size=1000,
         ignore_conflicts=True,
     )
-    may_be_asked = Q(tries=0)
-    for tries, wait in enumerate(ASKED_AGAIN_AFTER, 1):
-        may_be_asked |= Q(tries=tries, answered_at__lte=now - wait)
-    open_ones = rows.filter(
-        may_be_asked, state__in=[CopyState.ASKED.value, CopyState.UNKNOWN.value]
-    )
-    return list(open_ones.select_for_update(skip_locked=True).order_by("tries", "pk")[:_A_ROUND])
+
+
+def take_up_late(number: str, *, now: datetime) -> None:
+    """Write down copies of which it was heard after all others had been asked about.
+
+    Where copies are not taken away nothing was begun, and nothing is.
+    """
+    if WithdrawnCopy.objects.filter(order_number=number).exists():
+        _write_down(number, now)
 
 
 @transaction.atomic(durable=True)
@@ -138,12 +153,10 @@ def by_person(number: str) -> list[tuple[int, str, CopyState]]:
     ]
 
 
-def open_orders() -> list[str]:
-    """Return the orders of which copies may still lie unread in mailboxes."""
+def open_orders(now: datetime) -> list[str]:
+    """Return the orders of which mailboxes are to be asked now."""
     over = Order.objects.filter(phase=Phase.CORRECTING.value)
-    asked = WithdrawnCopy.objects.filter(
-        state__in=[CopyState.ASKED.value, CopyState.UNKNOWN.value], tries__lt=MOST_TRIES
-    )
+    asked = WithdrawnCopy.objects.filter(_is_due(now))
     begun = WithdrawnCopy.objects.values("order_number")
     never = Order.objects.filter(phase=Phase.CORRECTED.value).exclude(number__in=begun)
     return sorted(

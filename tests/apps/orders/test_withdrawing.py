@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from countermand.domain.delivery import StopKind
+from countermand.domain.delivery import EvidenceKind, StopKind
+from countermand.domain.findings import Finding
 from countermand.domain.withdrawal import CopyAnswer, CopyState, MailCopy
+from countermand.notices import evidence
 from countermand.notices.models import Notice
 from countermand.orders import withdrawing
 from tests.order_world import HOUR, MINUTE, World
@@ -57,7 +59,10 @@ def test_copies_are_counted_per_person_and_everybody_is_corrected_all_the_same(
     assert (moved.state, moved.exposure) == ("pulled_unread", 2)
     corrected = Notice.objects.filter(order_number=number, kind="correction")
     assert corrected.values("person_id").distinct().count() == told
-    assert number not in withdrawing.open_orders() or world.order(number).phase == "correcting"
+    assert (
+        number not in withdrawing.open_orders(world.now)
+        or world.order(number).phase == "correcting"
+    )
 
 
 def test_a_mail_server_that_is_away_for_a_while_is_not_given_up(world: World) -> None:
@@ -69,13 +74,38 @@ def test_a_mail_server_that_is_away_for_a_while_is_not_given_up(world: World) ->
         withdraw(world, number, away)
         world.now += MINUTE / 6
     assert withdrawing.so_far(number).unknown > 0
-    assert number in withdrawing.open_orders()
+    assert number in withdrawing.open_orders(world.now)
 
     world.now += HOUR
     withdraw(world, number, Mailboxes())
 
     assert withdrawing.so_far(number).unknown == 0
     assert withdrawing.so_far(number).withdrawn > 0
+
+
+def test_a_copy_that_is_heard_of_late_is_taken_away_too(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.press(number, StopKind.TAKE_BACK)
+    while withdraw(world, number, Mailboxes()):
+        pass
+    world.send()
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "corrected"
+    assert withdrawing.open_orders(world.now) == []
+
+    unsent = Notice.objects.filter(order_number=number, kind="notice", state="skipped").first()
+    assert unsent is not None
+    heard = Finding(
+        EvidenceKind.RELAY_LOG_ACCEPTED, world.now, "it has it", message_id=unsent.message_id
+    )
+    evidence.take([heard], ledger=world.ledger, now=world.now)
+    world.sweep(MINUTE)
+
+    assert withdrawing.open_orders(world.now) == [number]
+    late = Mailboxes()
+    withdraw(world, number, late)
+    assert [copy.address for copy in late.asked] == [unsent.address]
 
 
 def test_a_round_that_is_cut_off_is_taken_up_by_the_next(world: World) -> None:
