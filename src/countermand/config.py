@@ -269,6 +269,13 @@ class Settings:
     returned_mail_password: str = _setting(
         "", gettext_noop("The password of that mailbox, if it is read over IMAP.")
     )
+    returned_mail_token_path: str = _setting(
+        "",
+        gettext_noop(
+            "A file with the present access token for that mailbox (XOAUTH2), read each time; with"
+            " it no password is needed."
+        ),
+    )
     relay_log: str = _setting(
         "", gettext_noop("The log of a Postfix on this machine, such as /var/log/mail.log.")
     )

@@ -76,7 +76,11 @@ def take_evidence(settings: Settings, now: datetime) -> None:
         if settings.relay_log:
             _take_log(settings, ledger, now)
         if settings.returned_mail:
-            opened = mailbox.opened(settings.returned_mail, settings.returned_mail_password)
+            opened = mailbox.opened(
+                settings.returned_mail,
+                settings.returned_mail_password,
+                Path(token) if (token := settings.returned_mail_token_path) else None,
+            )
             for mail in opened.unread():
                 evidence.take(report.findings(mail), ledger=ledger, now=now)
     finally:

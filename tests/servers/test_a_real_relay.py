@@ -32,6 +32,7 @@ from countermand.sender.supply import Supply
 from countermand.stop.fence import FenceView
 from countermand.testing.ledger_contract import NOW, SENDER
 from countermand.testing.memory_ledger import MemoryLedger
+from countermand.wire.imap_login import ImapLogin
 from lab.ground import HERE, answers, held_port, need, open_folder, running, until
 from tests.ledger_houses import MemoryHouse
 
@@ -289,7 +290,8 @@ def test_returned_mail_is_read_over_imap_and_marked_only_after_it_was_taken(site
         (folder / "dovecot.conf").write_text(config, encoding="utf-8")
         command = ["dovecot", "-F", "-c", str(folder / "dovecot.conf")]
         with running(command, [port], log=folder / "dovecot.log"):
-            mailbox = ImapMailbox(HERE, port, "orders", "a-password", "INBOX", encrypted=False)
+            login = ImapLogin("orders", "a-password")
+            mailbox = ImapMailbox(HERE, port, login, "INBOX", encrypted=False)
             crashed = mailbox.unread()
             first = next(crashed)
             crashed.close()

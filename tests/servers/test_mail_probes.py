@@ -6,18 +6,22 @@ import smtplib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from countermand.config import Settings
+from countermand.connectors.returned_mail import mailbox as returned_mail
+from countermand.connectors.returned_mail.mailbox import ReturnedMailUnavailable
 from countermand.domain.delivery import NoticeKind
 from countermand.notices import probe
 from countermand.notices.preview import PreviewMail, Signed, preview
 from countermand.notices.wording import Signatory
 from countermand.project import mail_probes
 from countermand.project.mail_probes import ProbeMailbox, ProbeNotSecret, ProbeNotUnderstood
-from lab.dovecot import Dovecot, dovecot_that_asks
+from lab.dovecot import PASSDBS, Dovecot, dovecot_that_asks
 from lab.ground import HERE, held_port
+from lab.oauth import MECHANISMS, TOKEN_OF_ASHA, token_server
 from lab.people import ASHA
 from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
 
@@ -183,3 +187,37 @@ def test_a_mailbox_is_read_with_its_usual_port() -> None:
 
     assert (found.login, found.port, found.is_encrypted) == ("probe@example.org", 993, True)
     assert "secret" not in repr(found)
+
+
+@pytest.fixture(scope="module")
+def dovecot_with_tokens() -> Iterator[Dovecot]:
+    with (
+        held_port() as nobody,
+        token_server() as tokens,
+        dovecot_that_asks(
+            nobody, passdbs=tokens.passdb + PASSDBS, more=MECHANISMS, everything=True
+        ) as server,
+    ):
+        yield server
+
+
+def test_a_mailbox_that_takes_no_password_is_read_with_a_token(
+    dovecot_with_tokens: Dovecot, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    place = f"imap://{quote(ASHA.login)}@{HERE}:{dovecot_with_tokens.port}"
+    with smtplib.LMTP(HERE, dovecot_with_tokens.lmtp) as server:
+        server.sendmail("a@example.org", [ASHA.login], b"Subject: came back\r\n\r\nx\r\n")
+
+    token.write_text(f"{TOKEN_OF_ASHA}\n", encoding="utf-8")
+    probe_folders = ProbeMailbox.parse(place, "", token)
+    with mail_probes._open(probe_folders) as imap:
+        probe_folders.log_in(imap)
+        assert "INBOX" in {each.name for each in mail_probes._folders(imap)}
+    (mail,) = returned_mail.opened(place, "", token).unread()
+    assert b"came back" in mail
+
+    token.write_text("another token\n", encoding="utf-8")
+    with pytest.raises(ReturnedMailUnavailable) as refused:
+        list(returned_mail.opened(place, "", token).unread())
+    assert "another token" not in str(refused.value)

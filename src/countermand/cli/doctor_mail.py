@@ -36,6 +36,7 @@ class ProbeServerRefused(CountermandError):
 
 
 def mail(
+    *,
     number: Annotated[
         str,
         typer.Argument(
@@ -56,6 +57,13 @@ def mail(
         Path | None,
         typer.Option("--password-file", help=_("The password of the mailboxes that are watched.")),
     ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help=_("A file with an access token for these mailboxes (XOAUTH2), for no password."),
+        ),
+    ] = None,
     wait: Annotated[
         int, typer.Option("--wait", help=_("How many seconds a mail may take."), min=1, max=3600)
     ] = 60,
@@ -71,7 +79,7 @@ def mail(
 
         opened.settings.check_relay()
         password = _password(password_file)
-        mailboxes = [ProbeMailbox.parse(text, password) for text in probe]
+        mailboxes = [ProbeMailbox.parse(text, password, token_file) for text in probe]
         context = context_of(opened.settings)
         mails = [
             each

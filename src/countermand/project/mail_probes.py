@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import ClassVar, Final, Self
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,7 @@ from countermand.notices.probe import Arrival
 from countermand.sender.compose import Writer, compose, stuffed
 from countermand.sender.link import Link, LinkLost
 from countermand.sender.relay import Relay, opened
+from countermand.wire.imap_login import ImapLogin
 
 LONGEST_WAIT_S: Final = 60.0
 _EVERY_S: Final = 1.0
@@ -75,9 +77,10 @@ class ProbeMailbox:
     port: int
     is_encrypted: bool
     password: str = field(repr=False)
+    token_file: Path | None = None
 
     @classmethod
-    def parse(cls, text: str, password: str) -> Self:
+    def parse(cls, text: str, password: str, token_file: Path | None = None) -> Self:
         """Read `imaps://login@host[:port]`. Raises ProbeNotUnderstood or ProbeNotSecret."""
         try:
             parts = urlsplit(text)
@@ -91,7 +94,11 @@ class ProbeMailbox:
         if not is_encrypted and parts.hostname not in _HERE:
             raise ProbeNotSecret(text=text)
         port = port or (993 if is_encrypted else 143)
-        return cls(login, parts.hostname, port, is_encrypted, password)
+        return cls(login, parts.hostname, port, is_encrypted, password, token_file)
+
+    def log_in(self, imap: imaplib.IMAP4) -> None:
+        """Log in. Raises imaplib.IMAP4.error, and OSError for a token that cannot be read."""
+        ImapLogin(self.login, self.password, self.token_file).into(imap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +211,7 @@ def _arrival(
 def _find(mailbox: ProbeMailbox, message_id: str) -> tuple[Folder, bytes] | None:
     """Return folder and content of a mail, in whatever folder it lies."""
     with _open(mailbox) as imap:
-        imap.login(mailbox.login, mailbox.password)
+        mailbox.log_in(imap)
         for folder in _folders(imap):
             if imap.select(f'"{folder.name}"', readonly=True)[0] != "OK":
                 continue

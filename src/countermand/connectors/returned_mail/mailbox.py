@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from countermand.connectors.returned_mail.report import LARGEST
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.wire.imap_login import ImapLogin
 
 AT_ONCE: Final = 200
 _LONGEST_S: Final = 10.0
@@ -36,7 +37,7 @@ class ReturnedMailUnavailable(CountermandError):
     code: ClassVar[str] = "returned_mail.unavailable"
     sentence: ClassVar[str] = gettext_noop("Mails that came back cannot be read ({why}).")
     remedy: ClassVar[str] = gettext_noop(
-        "Look at the setting returned_mail, its password, and whether that mailbox answers."
+        "Look at the setting returned_mail, its password or token, and at that mailbox."
     )
 
 
@@ -61,7 +62,7 @@ class ReturnedMail(Protocol):
         ...
 
 
-def opened(place: str, password: str) -> ReturnedMail:
+def opened(place: str, password: str, token_file: Path | None = None) -> ReturnedMail:
     """Return the reader of a place. Raises ReturnedMailNotUnderstood."""
     if place.startswith("maildir:"):
         return MaildirDrop(Path(place.removeprefix("maildir:")))
@@ -70,8 +71,7 @@ def opened(place: str, password: str) -> ReturnedMail:
         return ImapMailbox(
             host=parts.hostname,
             port=parts.port or (993 if parts.scheme == "imaps" else 143),
-            user=unquote(parts.username),
-            password=password,
+            login=ImapLogin(unquote(parts.username), password, token_file),
             folder=unquote(parts.path.strip("/")) or "INBOX",
             encrypted=parts.scheme == "imaps",
         )
@@ -105,8 +105,7 @@ class ImapMailbox:
 
     host: str
     port: int
-    user: str
-    password: str
+    login: ImapLogin
     folder: str
     encrypted: bool
 
@@ -132,7 +131,7 @@ class ImapMailbox:
         else:
             raise ReturnedMailUnavailable(why="imap without TLS to another machine")
         try:
-            session.login(self.user, self.password)
+            self.login.into(session)
             code, told = session.select(f'"{self.folder}"')
             if code != "OK":
                 raise imaplib.IMAP4.error(told[0])
