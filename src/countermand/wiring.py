@@ -72,9 +72,13 @@ def take_evidence(settings: Settings, now: datetime) -> None:
     if not (settings.returned_mail or settings.relay_log):
         return
     ledger = PostgresLedger(settings.database_url)
+    faults: list[OSError] = []
     try:
         if settings.relay_log:
-            _take_log(settings, ledger, now)
+            try:
+                _take_log(settings, ledger, now)
+            except OSError as fault:  # what comes back as a mail is heard all the same
+                faults.append(fault)
         if settings.returned_mail:
             opened = mailbox.opened(
                 settings.returned_mail,
@@ -85,6 +89,8 @@ def take_evidence(settings: Settings, now: datetime) -> None:
                 evidence.take(report.findings(mail), ledger=ledger, now=now)
     finally:
         ledger.close()
+    if faults:
+        raise faults[0]
 
 
 def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> None:

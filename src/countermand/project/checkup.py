@@ -26,6 +26,7 @@ from countermand.project import installation, ports, postgres_home, sweep_note
 from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
 from countermand.project.gate_checkup import examine_gates
+from countermand.project.mail_checkup import examine_returned
 from countermand.project.order_checkup import examine_orders
 from countermand.stop import fence
 
@@ -50,6 +51,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),
+        "returned": lambda: examine_returned(settings),
         "gates": lambda: examine_gates(settings),
         "lookup": lambda: _lookup(settings),
     }

@@ -1,15 +1,22 @@
 """What is heard later of a mail: late evidence corrects, and what never left is not corrected."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
+
+from countermand import wiring
+from countermand.connectors.returned_mail.mailbox import ReturnedMailUnavailable
 from countermand.domain.delivery import EvidenceKind, ReplyKind, StopKind
 from countermand.domain.findings import Finding, QueuedMail, QueueUnavailable
 from countermand.notices import evidence, mail_story
 from countermand.notices import queries as ledger
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.orders import jobs
+from countermand.project.findings import State
+from countermand.project.mail_checkup import examine_returned
 from countermand.stop import press as stopping
 from tests.order_world import HOUR, MINUTE, World
 
@@ -199,3 +206,50 @@ def test_whose_correction_is_put_off_again_and_again_is_called_while_it_is_tried
     world.send()
 
     assert ledger.corrections(number).to_call == ()
+
+
+def returned_mails(folder: Path, *mails: str) -> str:
+    """A Maildir with these mails; returns how the settings name it."""
+    for name in ("new", "cur", "tmp"):
+        (folder / name).mkdir()
+    for number, mail in enumerate(mails):
+        (folder / "new" / str(number)).write_text(mail, encoding="utf-8")
+    return f"maildir:{folder}"
+
+
+def test_a_log_that_cannot_be_read_keeps_no_returned_mail_from_being_heard(
+    world: World, tmp_path: Path
+) -> None:
+    number = told(world)
+    one = notices(number)[0]
+    report = (
+        'Content-Type: multipart/report; boundary="b"\n\n--b\n'
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n"
+        f"Final-Recipient: rfc822; {one.address}\nAction: failed\nStatus: 5.1.1\n"
+        f"\n--b\nContent-Type: message/rfc822\n\nMessage-ID: {one.message_id}\n\n--b--\n"
+    )
+    settings = replace(
+        world.settings,
+        relay_log=str(tmp_path / "no-such-log"),
+        returned_mail=returned_mails(tmp_path, report),
+    )
+
+    with pytest.raises(FileNotFoundError):
+        wiring.take_evidence(settings, world.now)
+
+    assert Notice.objects.get(pk=one.pk).state == "bounced"
+
+
+def test_the_doctor_says_whether_anybody_hears_of_mails_that_come_back(
+    world: World, tmp_path: Path
+) -> None:
+    place = returned_mails(tmp_path, "Subject: x\n\nx\n")
+
+    assert examine_returned(world.settings).state is State.NOTE
+    heard = examine_returned(replace(world.settings, returned_mail=place))
+    assert heard.state is State.GOOD
+    assert (tmp_path / "new" / "0").exists()  # looked at, and left for whoever takes it
+    deaf = examine_returned(replace(world.settings, relay_log=str(tmp_path / "no-such-log")))
+    assert deaf.state is State.BAD
+    with pytest.raises(ReturnedMailUnavailable):
+        examine_returned(replace(world.settings, returned_mail="maildir:/nowhere"))

@@ -57,7 +57,7 @@ class ReturnedMailNotUnderstood(CountermandError):
 class ReturnedMail(Protocol):
     """Mails that came back and were not looked at yet."""
 
-    def unread(self) -> Iterator[bytes]:
+    def unread(self) -> Generator[bytes, None, None]:
         """Yield some mails; each is marked as seen when the next one is asked for."""
         ...
 
