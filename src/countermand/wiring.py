@@ -19,6 +19,7 @@ from countermand.data_folder import read_json, write_json
 from countermand.ports import Clock, CopyRemover, NoticeLedger, RelayQueue
 
 if TYPE_CHECKING:
+    from countermand.connectors.returned_mail.mailbox import ReturnedMail
     from countermand.orders.jobs import Desk
 
 # Gates trust a set of states for 15 minutes of their own time.
@@ -63,9 +64,19 @@ def relay_queue(settings: Settings) -> RelayQueue | None:
     return PostfixQueue(settings.relay_queue_command, Path(settings.relay_log or "/dev/null"))
 
 
+def returned_mail(settings: Settings) -> ReturnedMail:
+    """Return the reader of mails that came back. Raises ReturnedMailNotUnderstood."""
+    from countermand.connectors.returned_mail import mailbox  # noqa: PLC0415
+
+    token = settings.returned_mail_token_path
+    return mailbox.opened(
+        settings.returned_mail, settings.returned_mail_password, Path(token) if token else None
+    )
+
+
 def take_evidence(settings: Settings, now: datetime) -> None:
     """Hear from mails that came back, and from the relay's log, what became of ours."""
-    from countermand.connectors.returned_mail import mailbox, report  # noqa: PLC0415
+    from countermand.connectors.returned_mail import report  # noqa: PLC0415
     from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
     from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
 
@@ -80,12 +91,7 @@ def take_evidence(settings: Settings, now: datetime) -> None:
             except OSError as fault:  # what comes back as a mail is heard all the same
                 faults.append(fault)
         if settings.returned_mail:
-            opened = mailbox.opened(
-                settings.returned_mail,
-                settings.returned_mail_password,
-                Path(token) if (token := settings.returned_mail_token_path) else None,
-            )
-            for mail in opened.unread():
+            for mail in returned_mail(settings).unread():
                 evidence.take(report.findings(mail), ledger=ledger, now=now)
     finally:
         ledger.close()

@@ -1,6 +1,7 @@
 """One embedded PostgreSQL for the whole run; databases are copies of one migrated template.
 
 - `db`, `transactional_db` (pytest-django): Django's own connection, rolled back or emptied.
+- `committed_doors`: Django's own connection, and what gates are told is really committed.
 - `database`: a fresh database of one's own with both addresses, for tests of real processes and
   of several connections; dropped afterwards.
 """
@@ -147,3 +148,19 @@ def database(template: EmbeddedPostgres) -> Iterator[FreshDatabase]:
     )
     with psycopg.connect(template.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def committed_doors(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Really commit, and empty these few tables only: emptying all of them takes seconds."""
+    from countermand.enforcement.models import (  # noqa: PLC0415 - Django is set up above
+        DoorEntry,
+        FeedHead,
+        PublishedState,
+    )
+
+    with django_db_blocker.unblock():
+        yield
+        for each in (DoorEntry, FeedHead, PublishedState):
+            each.objects.all().delete()
+        connections["default"].close()

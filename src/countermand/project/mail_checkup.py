@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from countermand.config import Settings
-from countermand.connectors.returned_mail.mailbox import opened
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
+from countermand.wiring import returned_mail
 
 _NAME: Final = "returned"
 
@@ -41,12 +41,6 @@ def examine_returned(settings: Settings) -> Finding:
                 _("Let the user that Countermand runs as read it (on Debian: group adm)."),
             )
     if settings.returned_mail:
-        token = settings.returned_mail_token_path
-        mailbox = opened(
-            settings.returned_mail,
-            settings.returned_mail_password,
-            Path(token) if token else None,
-        )
-        with closing(mailbox.unread()) as mails:
+        with closing(returned_mail(settings).unread()) as mails:
             next(mails, None)
     return Finding(_NAME, State.GOOD, _("What comes back from mail servers is heard."))

@@ -19,6 +19,7 @@ from typing import Final, Self
 from countermand.config import Settings
 from countermand.sender.link import Link, LinkLost, ServerReply
 from countermand.sender.tls import context_for
+from countermand.wire import xoauth2
 
 CONNECT_S: Final = 30.0
 COMMAND_S: Final = 300.0  # RFC 5321, 4.5.3.2
@@ -146,12 +147,12 @@ async def _log_in(link: Link, login: Login, offers: tuple[str, ...]) -> None:
         said = await _with_token(link, login, login.token_file)
     elif "PLAIN" in ways:
         plain = f"\0{login.user}\0{login.password}"
-        said = await _said(link, f"AUTH PLAIN {_coded(plain)}")
+        said = await _said(link, f"AUTH PLAIN {_coded(plain.encode())}")
     elif "LOGIN" in ways:
         said = await _said(link, "AUTH LOGIN")
         for answer in (login.user, login.password):
             if said.code == _GO_ON:
-                said = await _said(link, _coded(answer))
+                said = await _said(link, _coded(answer.encode()))
     else:
         raise LinkLost("the relay offers no login that we know")
     if said.code not in _OK:
@@ -163,12 +164,12 @@ async def _with_token(link: Link, login: Login, token_file: Path) -> ServerReply
         token = await asyncio.to_thread(token_file.read_text, encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise LinkLost("the file with the relay's token cannot be read") from None
-    coded = _coded(f"user={login.user}\x01auth=Bearer {token.strip()}\x01\x01")
+    coded = _coded(xoauth2.first_words(login.user, token.encode()))
     said = await _said(link, f"AUTH XOAUTH2 {coded}")
-    if said.code == _GO_ON:  # the reason of a refusal, which wants an empty answer
+    if said.code == _GO_ON:
         said = await _said(link, "")
     return said
 
 
-def _coded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _coded(said: bytes) -> str:
+    return base64.b64encode(said).decode()

@@ -10,6 +10,8 @@ import imaplib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from countermand.wire import xoauth2
+
 
 @dataclass(frozen=True, slots=True)
 class ImapLogin:
@@ -24,7 +26,5 @@ class ImapLogin:
         if self.token_file is None:
             session.login(self.user, self.password)
             return
-        token = self.token_file.read_bytes().strip()
-        said = b"user=" + self.user.encode() + b"\x01auth=Bearer " + token + b"\x01\x01"
-        # A second question is the reason of a refusal, which wants an empty answer.
+        said = xoauth2.first_words(self.user, self.token_file.read_bytes())
         session.authenticate("XOAUTH2", lambda question: b"" if question else said)

@@ -13,12 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from countermand.cli import stop_verbs, stop_words
 from countermand.data_folder import DataFolder
 from countermand.enforcement.actions import compile_entries, publish_states
-from countermand.enforcement.models import DoorEntry, FeedHead, PublishedState
 from countermand.stop import fence as fences
 from countermand.stop import register
 from countermand.stop.register import KnownOrder, Register
@@ -38,14 +36,7 @@ AS_TYPED = "0123-4567-89AB-CDEF 0123456789abcdef"
 PHONE = "phone-7f3a"
 
 
-@pytest.fixture(autouse=True)
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Really commit, and empty these few tables only: emptying all of them takes seconds."""
-    with django_db_blocker.unblock():
-        yield
-        for each in (DoorEntry, FeedHead, PublishedState):
-            each.objects.all().delete()
-        connection.close()
+pytestmark = pytest.mark.usefixtures("committed_doors")
 
 
 @dataclass

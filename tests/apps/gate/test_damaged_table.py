@@ -1,16 +1,12 @@
 """Pages that the disk spoilt open doors, are counted, and are healed while the gate answers."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from countermand.data_folder import DataFolder
 from countermand.enforcement.actions import compile_entries, publish_states
-from countermand.enforcement.models import DoorEntry, FeedHead, PublishedState
 from tests.apps.gate.test_gate_process import database_url
 from tests.apps.gate.test_gate_workers import PHONE, a_line_to_each, status
 from tests.gate_world import (
@@ -28,14 +24,7 @@ PAGE = 4096
 BRANCH, LEAF = 1, 2
 
 
-@pytest.fixture(autouse=True)
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Really commit, and empty these few tables only."""
-    with django_db_blocker.unblock():
-        yield
-        for each in (DoorEntry, FeedHead, PublishedState):
-            each.objects.all().delete()
-        connection.close()
+pytestmark = pytest.mark.usefixtures("committed_doors")
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from countermand.data_folder import DataFolder
 from countermand.enforcement.actions import (
@@ -18,7 +17,7 @@ from countermand.enforcement.actions import (
     publish_states,
     set_attested,
 )
-from countermand.enforcement.models import DoorEntry, FeedHead, PublishedState
+from countermand.enforcement.models import DoorEntry, FeedHead
 from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from tests.gate_world import (
@@ -33,15 +32,7 @@ from tests.gate_world import (
     running_gate,
 )
 
-
-@pytest.fixture(autouse=True)
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Really commit, and empty these few tables only: emptying all of them takes seconds."""
-    with django_db_blocker.unblock():
-        yield
-        for each in (DoorEntry, FeedHead, PublishedState):
-            each.objects.all().delete()
-        connection.close()
+pytestmark = pytest.mark.usefixtures("committed_doors")
 
 
 PHONE = "SEC17CD1A3E9E3F2"

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from countermand.data_folder import DataFolder
 from countermand.enforcement.actions import compile_entries, publish_states, set_attested
-from countermand.enforcement.models import DoorEntry, FeedHead, PublishedState
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from tests.apps.gate.test_gate_process import database_url
 from tests.gate_world import (
@@ -39,14 +36,7 @@ QUESTION = {
 }
 
 
-@pytest.fixture(autouse=True)
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Really commit, and empty these few tables only."""
-    with django_db_blocker.unblock():
-        yield
-        for each in (DoorEntry, FeedHead, PublishedState):
-            each.objects.all().delete()
-        connection.close()
+pytestmark = pytest.mark.usefixtures("committed_doors")
 
 
 @pytest.fixture
