@@ -15,6 +15,7 @@ from ldap3 import MODIFY_REPLACE, NONE, Connection, Server
 from countermand.connectors.people_ldap import source as ldap
 from countermand.connectors.people_ldap.source import Directory, LdapPeople
 from countermand.domain.directory import PersonRecord
+from countermand.testing import certificates
 
 SLAPD = shutil.which("slapd") or "/usr/sbin/slapd"
 pytestmark = [
@@ -39,6 +40,11 @@ rootdn "{admin}"
 rootpw {password}
 directory {folder}/db
 access to * by users read by * none
+"""
+CERTIFICATES = """\
+TLSCACertificateFile {files.authority}
+TLSCertificateFile {files.certificate}
+TLSCertificateKeyFile {files.key}
 """
 
 
@@ -102,6 +108,12 @@ def slapd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Slapd]:
 
 
 def _connected(port: int, server: subprocess.Popen[bytes]) -> Connection:
+    _wait_for(port, server)
+    url = f"ldap://127.0.0.1:{port}"
+    return Connection(Server(url, get_info=NONE), ADMIN, PASSWORD, auto_bind=True)
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     for _ in range(1200):
         assert server.poll() is None, "slapd ended"
         try:
@@ -109,8 +121,7 @@ def _connected(port: int, server: subprocess.Popen[bytes]) -> Connection:
         except ConnectionRefusedError:
             time.sleep(0.05)
         else:
-            url = f"ldap://127.0.0.1:{port}"
-            return Connection(Server(url, get_info=NONE), ADMIN, PASSWORD, auto_bind=True)
+            return
     raise AssertionError("slapd never answered")
 
 
@@ -234,3 +245,67 @@ def test_a_wrong_password_is_a_fault(slapd: Slapd) -> None:
 
     assert found == {}
     assert [fault.code for fault in source.faults.faults] == ["directory.unreadable"]
+
+
+@pytest.fixture
+def tls_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server that speaks TLS; it has nobody, and says so only to whoever logged in."""
+    (tmp_path / "db").mkdir()
+    files = certificates.for_loopback(tmp_path, misnamed=getattr(request, "param", False))
+    text = CONFIG + CERTIFICATES
+    config = tmp_path / "slapd.conf"
+    config.write_text(
+        text.format(
+            folder=tmp_path, base=BASE, admin=ADMIN, password=PASSWORD, limit=9, files=files
+        )
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"ldaps://127.0.0.1:{port}"
+    server = subprocess.Popen([SLAPD, "-f", str(config), "-h", url, "-d", "0"])
+    try:
+        _wait_for(port, server)
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _why(url: str, ca_file: Path | None) -> str:
+    place = Directory(
+        url=url, base=BASE, bind_dn=ADMIN, password=PASSWORD, ca_file=str(ca_file or "")
+    )
+    source = LdapPeople(place)
+    assert list(source.people()) == []
+    return dict(source.faults.faults[0].facts)["why"]
+
+
+def test_a_directory_is_trusted_by_its_authority(tls_url: str, tmp_path: Path) -> None:
+    assert "noSuchObject" in _why(tls_url, tmp_path / "ca.pem")  # it let us in: it has nobody yet
+
+
+def test_no_password_goes_to_a_server_that_nobody_vouches_for(tls_url: str) -> None:
+    assert "certificate verify failed" in _why(tls_url, None)
+
+
+@pytest.mark.parametrize("tls_url", [True], indirect=True)
+def test_no_password_goes_to_a_server_of_another_name(tls_url: str, tmp_path: Path) -> None:
+    assert "IP address mismatch" in _why(tls_url, tmp_path / "ca.pem")
+
+
+def test_nobody_logs_in_where_a_directory_refers_to(slapd: Slapd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        port = elsewhere.getsockname()[1]
+        there = f"ldap://127.0.0.1:{port}/{BASE}"
+        slapd.add("ou=moved", ["referral", "extensibleObject"], ref=there)
+        source = LdapPeople(
+            Directory(url=slapd.url, base=f"ou=moved,{BASE}", bind_dn=ADMIN, password=PASSWORD)
+        )
+
+        found = list(source.people())
+
+        elsewhere.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
+    assert found == []
+    assert dict(source.faults.faults[0].facts) == {"why": "referral"}

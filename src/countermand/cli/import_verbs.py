@@ -92,6 +92,14 @@ def people(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help=_("The file that holds its password.")),
     ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help=_("Trust this certificate file in place of the machine's."),
+        ),
+    ] = None,
     zone: Annotated[
         str, typer.Option(help=_("The time zone of people of whom the file says nothing."))
     ] = "UTC",
@@ -123,6 +131,7 @@ def people(
                 base=base,
                 bind_dn=bind_dn,
                 password=secret.rstrip("\n"),
+                ca_file=str(ca_file or ""),
                 language=language,
                 zone=zone,
                 zone_attribute=zone_attribute,

@@ -1,7 +1,8 @@
 """Reads people out of an LDAP directory; a fetch that breaks off is a fault, never a short list.
 
 People come page by page and are not held; of groups only names and members are. The password goes
-over a protected connection alone, unless the server is on this machine.
+over a protected connection alone, to a server whose certificate bears its name, unless the server
+is on this machine; where a directory refers us to another server, nobody follows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
-from ldap3 import NONE, SUBTREE, Connection, Server
+from ldap3 import NONE, SUBTREE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 
 from countermand import person_facts
@@ -25,6 +26,7 @@ from countermand.domain.address import folded_address
 from countermand.domain.directory import EVERYBODY, PersonRecord
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
+from countermand.wire import hosts
 
 PAGE: Final = 500
 _SWITCHED_OFF: Final = 2  # a bit of userAccountControl
@@ -60,6 +62,7 @@ Attributes = Mapping[str, Sequence[bytes]]
 class Directory:
     """Where a directory is and how it is read; `url` is ldaps://… or ldap:// (StartTLS).
 
+    `ca_file` holds the certificates that are trusted, empty: those that this machine trusts.
     No standard says how time zone and leave are called: `zone_attribute` (an IANA name) and
     `leave_attribute` (a date or a generalized time) do, and empty ones are not asked for. Raises
     ValueError for what can be no name of an attribute.
@@ -76,6 +79,7 @@ class Directory:
     country: str = ""
     zone_attribute: str = ""
     leave_attribute: str = ""
+    ca_file: str = ""
 
     def __post_init__(self) -> None:
         """Take no part of a filter for a name."""
@@ -124,7 +128,14 @@ class LdapPeople:
 
     def _connected(self) -> Connection:
         place = self._directory
-        server = Server(place.url, get_info=NONE, connect_timeout=_TIMEOUT_S)
+        # By itself ldap3 logs in wherever a server refers it to.
+        server = Server(
+            place.url,
+            get_info=NONE,
+            connect_timeout=_TIMEOUT_S,
+            tls=_CheckedTls(place.ca_file),
+            allowed_referral_hosts=[],
+        )
         connection = Connection(
             server,
             user=place.bind_dn or None,
@@ -133,6 +144,7 @@ class LdapPeople:
             read_only=True,
             receive_timeout=_TIMEOUT_S,
             auto_range=True,
+            auto_referrals=False,
         )
         try:
             connection.open()
@@ -160,6 +172,10 @@ class LdapPeople:
         for entry in pages:
             if entry.get("type") == "searchResEntry":
                 yield str(entry["dn"]), entry["raw_attributes"]
+        # An answer that refers elsewhere raises nothing by itself, and lists nobody.
+        ended = str(connection.result["description"])
+        if ended != "success":
+            raise LDAPException(ended)
 
     def _read_groups(self, connection: Connection) -> None:
         """Find out for every entry in which groups it is, through groups in groups, too."""
@@ -241,6 +257,21 @@ class LdapPeople:
                 if _folded(each) in self._keys
             ),
             left_on=_LONG_AGO if _is_off(found) else None,
+        )
+
+
+class _CheckedTls(Tls):
+    """TLS as sources over HTTP speak it; by itself ldap3 takes any certificate."""
+
+    def __init__(self, ca_file: str) -> None:
+        super().__init__()
+        self._ca_file = ca_file
+
+    def wrap_socket(self, connection: Connection, do_handshake: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  (the signature is ldap3's)
+        """Shake hands with the server that was named, and with no other."""
+        context = hosts.tls(self._ca_file)
+        connection.socket = context.wrap_socket(
+            connection.socket, server_hostname=connection.server.host
         )
 
 
