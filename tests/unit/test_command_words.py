@@ -74,3 +74,8 @@ def test_what_stands_behind_two_dashes_is_left_alone() -> None:
 
     assert options == {}
     assert rest == ["synth", "--", "--lang", "hi"]
+
+
+def test_the_help_of_a_pause_says_what_doors_do() -> None:
+    # What they do: tests/apps/gate, "a pause opens and a resume in a higher epoch shuts again".
+    assert "Until then it pauses mail on no device." in stop_words.help_of("pause")

@@ -40,7 +40,9 @@ _EXAMPLES: Final = {
 }
 _CODES_HEAD: Final = gettext_noop("It ends with one of these codes:")
 _SAYS: Final = {
-    "pause": gettext_noop("Stop an order for now; it can go on. Mail gates stay as they are."),
+    "pause": gettext_noop(
+        "Stop an order for now; it can go on. Until then it pauses mail on no device."
+    ),
     "take-back": gettext_noop(
         "Take an order back for good: mail opens, and everybody it reached is told."
     ),

@@ -362,7 +362,7 @@ _EFFECTS: Final[MappingProxyType[Step, tuple[Effect, ...]]] = MappingProxyType(
         ),
         Step.HOLD_OVER: (StartFirstGroup(), UpdateLookup(), WriteLog(), PageOnCall()),
         Step.GO: (StartWaves(), WriteLog()),
-        # A pause stops mail; it does not open doors, and it can be undone.
+        # A pause stops mail and can be undone. Doors open by its fence until the order goes on.
         Step.PAUSE: (
             RaiseFence(is_final=False),
             KillSenders(),
