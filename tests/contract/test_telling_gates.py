@@ -119,3 +119,21 @@ def test_a_gate_that_is_away_or_silent_keeps_nobody_waiting() -> None:
 
     assert not away.acknowledged
     assert not quiet.acknowledged
+
+
+@pytest.mark.parametrize(
+    ("answer", "durable"),
+    [
+        (b'{"open": true, "durable": false}', False),
+        (b'{"open": true, "durable": true}', True),
+        (b"", True),
+        (b"[1]}", True),
+    ],
+    ids=["a full disk", "a sound disk", "an older gate", "no object"],
+)
+def test_a_gate_whose_disk_took_nothing_is_told_apart(answer: bytes, *, durable: bool) -> None:
+    with gate_that_says(b"HTTP/1.1 200 OK\r\n\r\n" + answer) as (url, _):
+        [said] = Telling([url], [with_token(FENCE, "t")]).answers(PATIENCE_S)
+
+    assert said.acknowledged
+    assert said.durable is durable

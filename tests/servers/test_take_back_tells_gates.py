@@ -132,3 +132,17 @@ def test_a_gate_that_was_dead_opens_when_it_is_back(site: Site) -> None:
     site.take_back()
 
     assert site.statuses() == [200, 200]
+
+
+def test_a_gate_that_knows_it_and_cannot_write_it_down_is_named(site: Site) -> None:
+    # Nothing can be put in its place, as on a disk that is full.
+    (site.gates[0].folder.fences / f"{ORDER}.take-back.json").mkdir()
+
+    code, said = site.take_back()
+
+    assert code == stop_words.NOT_PROVEN_YET
+    [line] = [line for line in said.splitlines() if line.startswith("Its disk takes nothing")]
+    assert site.urls[0] in line
+    answer = json.loads(site.take_back("--json")[1])
+    durable = {each["url"]: each["durable"] for each in answer["gates"]}
+    assert durable == {site.urls[0]: False, site.urls[1]: True, site.dead: False}

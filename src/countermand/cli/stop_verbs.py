@@ -135,7 +135,8 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         _tell(json.dumps(_as_json(stop, pressed), ensure_ascii=False))
     else:
         _say_finished(stop)
-    is_proven = pressed.senders_proven_dead and all(gate.acknowledged for gate in pressed.gates)
+    told = all(gate.acknowledged and gate.durable for gate in pressed.gates)
+    is_proven = pressed.senders_proven_dead and told
     return DONE if is_proven and not stop.unfinished_why else NOT_PROVEN_YET
 
 
@@ -256,6 +257,9 @@ def _say(stop: Stop, pressed: Pressed) -> None:
         _tell(line.format(told=len(told), all=len(pressed.gates)))
     for gate in told:
         _tell(_("Knows: {url} ({ms:.0f} ms).").format(url=gate.url, ms=gate.took_ms))
+        if not gate.durable:
+            line = _("Its disk takes nothing: {url} knows it until it ends. Make room there first.")
+            _tell(line.format(url=gate.url))
     for gate in pressed.gates:
         if not gate.acknowledged:
             line = _("Not reached: {url}; mail is open there by {at} at the latest.")
@@ -331,7 +335,13 @@ def _as_json(stop: Stop, pressed: Pressed) -> dict[str, Any]:
             for one in pressed.senders
         ],
         "gates": [
-            {"url": one.url, "knows": one.acknowledged, "ms": round(one.took_ms, 3), "why": one.why}
+            {
+                "url": one.url,
+                "knows": one.acknowledged,
+                "durable": one.durable,
+                "ms": round(one.took_ms, 3),
+                "why": one.why,
+            }
             for one in pressed.gates
         ],
         "open_by_at_the_latest": _latest(stop).isoformat(),

@@ -1,6 +1,6 @@
 """The control port: stops arrive here and beat everything; here one looks how the gate is.
 
-POST /stop       bearer, a stop as JSON   durable here, then in memory, then acknowledged
+POST /stop       bearer, a stop as JSON   in memory, then on the disk, then acknowledged
 POST /stop-code  number and code          needs no token: the code itself is the proof
 POST /ask        bearer, login, device    the same answer that a mail server would get
 GET  /doors                                by which doors questions came since this gate started

@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 _LONGEST_S: Final = 0.3
 _LONGEST_HERE_S: Final = 0.005
 _OK: Final = range(200, 300)
-_LONGEST_STATUS_LINE: Final = 1024
+_LONGEST_ANSWER: Final = 4096
+_TAKEN_OVER: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """Whether one gate took the stop over; `why` says what kept it from it."""
+    """Whether one gate took the stop over; `why` says what kept it from it.
+
+    Where its disk took nothing it is not `durable`: it forgets the stop when it ends.
+    """
 
     url: str
     acknowledged: bool
     took_ms: float
     why: str = ""
+    durable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +81,20 @@ class Telling:
         )
 
     def _tell(self, url: str, attempts: Sequence[Attempt], begun: socket.socket | None) -> None:
-        why = ""
+        why, durable = "", True
         for attempt in attempts:
             told, begun = begun, None  # of the first attempt
             try:
-                why = _result(_status(told) if told else _post(url, attempt))
+                status, durable = _answer(told) if told else _post(url, attempt)
+                why = _result(status)
             except Exception as error:  # noqa: BLE001 - whatever it is, the stop goes on and says so
                 why = f"{type(error).__name__}: {error}"
             if not why:
                 break
         took_ms = (time.monotonic() - self._begun) * 1000
-        self._answers[url] = GateAnswer(url, acknowledged=not why, took_ms=took_ms, why=why)
+        self._answers[url] = GateAnswer(
+            url, acknowledged=not why, took_ms=took_ms, why=why, durable=durable and not why
+        )
 
 
 def _told_at_once(url: str, attempt: Attempt) -> socket.socket | None:
@@ -115,8 +123,8 @@ def _told_at_once(url: str, attempt: Attempt) -> socket.socket | None:
     return connection
 
 
-def _post(url: str, attempt: Attempt) -> int:
-    """Post one attempt, and return the status of the answer. Raises OSError or ValueError."""
+def _post(url: str, attempt: Attempt) -> tuple[int, bool]:
+    """Post one attempt, and return what `_answer` does. Raises OSError or ValueError."""
     import socket  # noqa: PLC0415 - see above
 
     scheme, host, port, path = _place(url, attempt)
@@ -124,7 +132,7 @@ def _post(url: str, attempt: Attempt) -> int:
         return _asked_with_tls(host, port, path, attempt)
     with socket.create_connection((host, port or 80), timeout=_LONGEST_S) as connection:
         connection.sendall(_request(host, path, attempt))
-        return _status(connection)
+        return _answer(connection)
 
 
 def _place(url: str, attempt: Attempt) -> tuple[str, str, int | None, str]:
@@ -145,19 +153,44 @@ def _request(host: str, path: str, attempt: Attempt) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1") + b"\r\n" + attempt.body
 
 
-def _status(connection: socket.socket) -> int:
-    """Return the status of the answer; a whole HTTP library takes longer to load than the rest."""
+def _answer(connection: socket.socket) -> tuple[int, bool]:
+    """Return the status of the answer, and whether the stop lies on the gate's disk.
+
+    A whole HTTP library takes longer to load than all the rest.
+    """
     with connection:
         said = b""
-        while b"\r\n" not in said and len(said) < _LONGEST_STATUS_LINE:
-            piece = connection.recv(_LONGEST_STATUS_LINE)
+        while not _is_whole(said) and len(said) < _LONGEST_ANSWER:
+            try:
+                piece = connection.recv(_LONGEST_ANSWER)
+            except TimeoutError:
+                if b"\r\n" not in said:
+                    raise
+                break
             if not piece:
                 break
             said += piece
     version, _, rest = said.partition(b" ")
     if not version.startswith(b"HTTP/1."):
         raise ValueError("the answer is no HTTP")
-    return int(rest[:3])
+    return int(rest[:3]), _is_durable(said.partition(b"\r\n\r\n")[2])
+
+
+def _is_whole(said: bytes) -> bool:
+    """Tell whether no more has to be read: a gate's yes is one flat object, a no only a status."""
+    head, _, body = said.partition(b"\r\n\r\n")
+    if b"\r\n" not in said:
+        return False
+    return not head.partition(b" ")[2].startswith(str(_TAKEN_OVER).encode()) or b"}" in body
+
+
+def _is_durable(body: bytes) -> bool:
+    """Tell whether a gate says so; one that says nothing of it is older, and means yes."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(said, dict) or said.get("durable") is not False
 
 
 def _result(status: int) -> str:
@@ -165,13 +198,14 @@ def _result(status: int) -> str:
     return "" if status in _OK else f"HTTP {status}"
 
 
-def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) -> int:
+def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) -> tuple[int, bool]:
     from http.client import HTTPSConnection  # noqa: PLC0415
 
     connection = HTTPSConnection(host, port, timeout=_LONGEST_S)
     try:
         connection.request("POST", path, body=attempt.body, headers=_headers(attempt))
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, _is_durable(answer.read(_LONGEST_ANSWER))
     finally:
         connection.close()
 
