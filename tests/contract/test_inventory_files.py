@@ -276,3 +276,33 @@ def test_a_time_after_the_export_is_refused(tiktok: WantedApp, tmp_path: Path) -
 
     assert list(source.reports()) == []
     assert [row.why for row in source.rejected] == ["inventory_at invalid"]
+
+
+INTUNE_DEVICES = "DeviceId,Ownership,OS,LastContact\n"
+INTUNE_APPS = "DeviceId,ApplicationName,ApplicationPublisher\n"
+
+
+def intune_tables(folder: Path, devices: str, apps: str = "") -> list[ByteSource]:
+    (folder / "Devices.csv").write_text(INTUNE_DEVICES + devices, encoding="utf-8")
+    (folder / "AppInvRawData.csv").write_text(INTUNE_APPS + apps, encoding="utf-8")
+    return [ByteSource.of(folder / name) for name in ("Devices.csv", "AppInvRawData.csv")]
+
+
+@pytest.mark.parametrize(
+    ("last_contact", "presence"),
+    [
+        ("2026-11-22 05:00:00.0000000", Presence.ABSENT),
+        ("2026-11-10 05:00:00.0000000", Presence.UNKNOWN),
+        ("0001-01-01 00:00:00.0000000", Presence.UNKNOWN),
+        ("", Presence.UNKNOWN),
+    ],
+    ids=["yesterday", "two weeks ago", "never", "not said"],
+)
+def test_what_intune_repeats_of_a_device_that_is_not_in_touch_proves_no_absence(
+    tiktok: WantedApp, tmp_path: Path, last_contact: str, presence: Presence
+) -> None:
+    files = intune_tables(tmp_path, f"d1,Corporate,iOS,{last_contact}\n")
+
+    [report] = IntuneExport(files, apps=[tiktok], as_of=NOW).reports()
+
+    assert report.presence(tiktok) is presence

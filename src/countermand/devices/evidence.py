@@ -18,7 +18,14 @@ from countermand.devices.hints import can_look
 from countermand.devices.links import LinkView
 from countermand.devices.models import Device, DeviceAlias, Observation
 from countermand.domain.inventory import AliasKind
-from countermand.domain.presence import Answer, Evidence, Presence, fresh_until, rhythm_of
+from countermand.domain.presence import (
+    Answer,
+    Evidence,
+    Presence,
+    fresh_until,
+    heard_at,
+    rhythm_of,
+)
 
 # Names that mean the same device in every source; others are a source's own.
 _SHARED: Final = (
@@ -103,7 +110,7 @@ def _of(row: Device) -> OfSource:
         last_contact_at=row.last_contact_at,
         gone_at=row.gone_at,
         can_look=can_look(row.source),
-        findings=tuple(_findings(row.source, row.observations.all())),
+        findings=tuple(_findings(row, row.observations.all())),
         said=tuple(
             Said(each.app_id, Answer(each.answer), each.said_at)
             for each in sorted(row.attestations.all(), key=lambda each: each.said_at)
@@ -112,11 +119,12 @@ def _of(row: Device) -> OfSource:
     )
 
 
-def _findings(source: str, rows: Iterable[Observation]) -> Iterable[Finding]:
-    rhythm = rhythm_of(source)
+def _findings(device: Device, rows: Iterable[Observation]) -> Iterable[Finding]:
+    rhythm = rhythm_of(device.source)
     for row in sorted(rows, key=lambda row: row.app_id):
         presence = Presence(row.presence)
-        known = Evidence(presence, row.inventory_at, row.collected_at, rhythm.refresh_cycle)
+        told_at = heard_at(row.collected_at, device.last_contact_at)
+        known = Evidence(presence, row.inventory_at, told_at, rhythm.refresh_cycle)
         yield Finding(
             app_id=row.app_id,
             presence=presence,

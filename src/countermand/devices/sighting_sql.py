@@ -40,8 +40,9 @@ _MAY_CLOSE: Final = """
         SELECT * FROM unnest(%(covered_app)s::text[], %(covered_kind)s::text[],
                              %(covered_identifier)s::text[], %(covered_publisher)s::text[])))
 """
-_EVIDENCE_AT: Final = f"coalesce(seen.inventory_at, seen.collected_at - {_rhythm('refresh_cycle')})"
-_FRESH_UNTIL: Final = f"coalesce(seen.inventory_at, seen.collected_at) + {_rhythm('fresh_for')}"
+_HEARD_AT: Final = "least(seen.collected_at, device.last_contact_at)"  # `heard_at`: no NULL counts
+_EVIDENCE_AT: Final = f"coalesce(seen.inventory_at, {_HEARD_AT} - {_rhythm('refresh_cycle')})"
+_FRESH_UNTIL: Final = f"coalesce(seen.inventory_at, {_HEARD_AT}) + {_rhythm('fresh_for')}"
 _SAID: Final = """
     SELECT device_id, app_id, max(said_at) AS at FROM devices_attestation
     WHERE app_id = ANY(%(apps)s) AND answer = ANY(%(opening)s) GROUP BY device_id, app_id

@@ -28,6 +28,7 @@ from countermand.domain.presence import (
     Rhythm,
     attestation_holds,
     fresh_until,
+    heard_at,
     rhythm_of,
 )
 
@@ -107,7 +108,7 @@ def stamp() -> str:
 # source is loaded, this is most of what a sweep costs.
 _DEVICES: Final = """
     SELECT device.id, device.person_id, device.platform, device.ownership, device.name,
-           device.short_id, device.reads_mail, device.source,
+           device.short_id, device.reads_mail, device.source, device.last_contact_at,
            ARRAY(SELECT alias.value FROM devices_devicealias AS alias
                  WHERE alias.device_id = device.id AND alias.kind = ANY(%s)
                        AND alias.confirmed_by_id IS NULL ORDER BY alias.id)
@@ -136,16 +137,16 @@ def _seen(
     with connection.cursor() as cursor:
         cursor.execute(_DEVICES.format(which=which), [list(_DOOR_NAMES), keys])
         rows = cursor.fetchall()
-        sources = {row[0]: row[7] for row in rows}
+        told_by = {row[0]: (rhythm_of(row[7]), row[8]) for row in rows}
         apps: dict[int, dict[str, Sighting]] = {}
         if app_ids:
-            ids, wanted = list(sources), list(app_ids)
+            ids, wanted = list(told_by), list(app_ids)
             cursor.execute(_SAID, [ids, wanted, [answer.value for answer in OPENING_ANSWERS]])
             said = {(device, app): at for device, app, at in cursor.fetchall()}
             cursor.execute(_OBSERVATIONS, [ids, wanted])
             for row in cursor.fetchall():
                 attested_at = said.get((row[0], row[1]))
-                seen = _sighting(row[1:6], rhythm_of(sources[row[0]]), attested_at)
+                seen = _sighting(row[1:6], *told_by[row[0]], attested_at)
                 if signed and not seen.may_close and _is_signed(row[1], row[6:], signed):
                     seen = replace(seen, may_close=True)
                 apps.setdefault(row[0], {})[row[1]] = seen
@@ -161,7 +162,7 @@ def _seen(
             doors=tuple(doors),
             apps=apps.get(device, {}),
         )
-        for device, person_id, platform, ownership, name, short_id, reads_mail, _, doors in rows
+        for device, person_id, platform, ownership, name, short_id, reads_mail, *_, doors in rows
     ]
 
 
@@ -178,13 +179,14 @@ def _is_signed(
 def _sighting(
     row: tuple[str, str, bool, datetime | None, datetime],
     rhythm: Rhythm,
+    last_contact_at: datetime | None,
     attested_at: datetime | None,
 ) -> Sighting:
     app_id, presence, may_close, inventory_at, collected_at = row
     evidence = Evidence(
         presence=Presence(presence),
         inventory_at=inventory_at,
-        collected_at=collected_at,
+        collected_at=heard_at(collected_at, last_contact_at),
         refresh_cycle=rhythm.refresh_cycle,
     )
     return Sighting(

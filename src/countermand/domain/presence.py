@@ -138,6 +138,15 @@ def _judge_asked(
     return Presence.UNOBSERVABLE if coverage is Coverage.CONFIGURED_ONLY else Presence.UNKNOWN
 
 
+def heard_at(collected_at: datetime, last_contact_at: datetime | None) -> datetime:
+    """Return when a list without a time of its own was taken at the latest.
+
+    A source repeats for months what a device said that is switched off: its list is no newer than
+    the last contact with it.
+    """
+    return collected_at if last_contact_at is None else min(collected_at, last_contact_at)
+
+
 def merge(old: Evidence, new: Evidence) -> Evidence:
     """Let the stronger evidence stand; the order of the arguments does not matter.
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from countermand.audit.models import Entry
 from countermand.catalogue.queries import catalogue
 from countermand.delimited import FaultList
-from countermand.devices import actions, queries, sightings
+from countermand.devices import actions, evidence, queries, sightings
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.models import Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform
@@ -380,6 +380,31 @@ def test_spread_counts_what_was_never_looked_at_as_unknown() -> None:
         Presence.ABSENT: 1,
         Presence.UNKNOWN: 1,
     }
+
+
+def test_a_list_without_a_time_is_no_newer_than_the_last_contact_with_its_device() -> None:
+    """Intune repeats for months what a phone said that lies in a drawer since."""
+    owner = Person.objects.create(uid="p1", name="Asha", address="p1@example.org")
+    in_a_drawer = replace(phone(1, carries=True), inventory_at=None, last_contact_at=DAY)
+    later = DAY + timedelta(days=40)
+    load(Told([in_a_drawer], kind="intune"), later)
+    device = Device.objects.get()
+    actions.record_answer(
+        device_id=device.pk,
+        person_id=owner.pk,
+        app_id="tiktok",
+        answer=Answer.REMOVED,
+        actor_id=owner.pk,
+        now=DAY + timedelta(days=20),
+    )
+
+    seen = sightings.one(device.pk, ["tiktok"])
+
+    assert seen is not None
+    assert seen.apps["tiktok"].is_excused
+    assert seen.apps["tiktok"].fresh_until == DAY + timedelta(days=8)
+    [finding] = evidence.of_device(device.source_device_id)[0].findings
+    assert finding.fresh_until == DAY + timedelta(days=8)
 
 
 def test_an_answer_is_kept_with_its_time_and_excuses_at_once() -> None:

@@ -73,6 +73,7 @@ phones = st.fixed_dictionaries(
                 "ownership": st.sampled_from(["corporate", "personal", "rented"]),
                 "reads_mail": st.booleans(),
                 "gone_at": st.sampled_from([None, None, None, NOW]),
+                "last_contact_at": st.none() | instants,
             }
         ),
         "owner": st.integers(min_value=-1, max_value=5),

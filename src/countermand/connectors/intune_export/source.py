@@ -3,7 +3,7 @@
 Intune gives bare names and no identifiers: a match by name closes a door only if the order signs
 it. What Intune can see depends on who owns a device and on what it runs, and its list carries no
 time of its own. A row without a match proves nothing unless Intune lists all apps of such a
-device.
+device, and was in touch with it while a list is fresh: of others it repeats what it once heard.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from countermand.domain.inventory import (
     ownership_of,
     platform_of,
 )
-from countermand.domain.presence import Coverage
+from countermand.domain.presence import Coverage, rhythm_of
 from countermand.row_faults import file_fault, row_fault, why, without_device
 from countermand.wire.json_documents import Faulty, Record
 
@@ -216,10 +216,16 @@ class IntuneExport:
             inventory_at=None,
             coverage=coverage,
             # Violations alone prove no absence; nor does a list of which a row could not be read.
-            complete=bool(self._apps_files) and not self._lost_apps,
+            complete=bool(self._apps_files)
+            and not self._lost_apps
+            and self._is_in_touch(last_contact_at),
             observable=observable,
             matched=(*matched, *self._pages.violations.get(device, ())),
         )
+
+    def _is_in_touch(self, last_contact_at: datetime | None) -> bool:
+        fresh_for = rhythm_of(self.kind).fresh_for
+        return last_contact_at is not None and last_contact_at >= self._as_of - fresh_for
 
     def _matched(self, device: str) -> tuple[MatchedApp, ...]:
         matched = (
