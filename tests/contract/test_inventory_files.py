@@ -3,7 +3,7 @@
 import json
 import shutil
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +280,7 @@ def test_a_time_after_the_export_is_refused(tiktok: WantedApp, tmp_path: Path) -
 
 INTUNE_DEVICES = "DeviceId,Ownership,OS,LastContact\n"
 INTUNE_APPS = "DeviceId,ApplicationName,ApplicationPublisher\n"
+APP_OF_D1 = "d1,TikTok,TikTok Ltd.\n"
 
 
 def intune_tables(folder: Path, devices: str, apps: str = "") -> list[ByteSource]:
@@ -306,3 +307,34 @@ def test_what_intune_repeats_of_a_device_that_is_not_in_touch_proves_no_absence(
     [report] = IntuneExport(files, apps=[tiktok], as_of=NOW).reports()
 
     assert report.presence(tiktok) is presence
+
+
+def test_a_contact_while_a_report_is_prepared_counts_as_of_its_beginning(
+    tiktok: WantedApp, tmp_path: Path
+) -> None:
+    files = intune_tables(tmp_path, f"d1,Corporate,iOS,{NOW + timedelta(minutes=4)}\n", APP_OF_D1)
+
+    [report] = IntuneExport(files, apps=[tiktok], as_of=NOW, goes_on=True).reports()
+
+    assert report.last_contact_at == NOW
+    assert report.presence(tiktok) is Presence.PRESENT
+
+
+@pytest.mark.parametrize(
+    ("text", "platform"),
+    [
+        ("Android (personally-owned work profile)", Platform.ANDROID),
+        ("AndroidForWork", Platform.ANDROID),
+        ("AndroidEnterprise", Platform.ANDROID),
+        ("Windows Holographic", Platform.OTHER),
+        ("", Platform.OTHER),
+    ],
+)
+def test_what_intune_writes_for_a_platform_keeps_no_device_out(
+    tiktok: WantedApp, tmp_path: Path, text: str, platform: Platform
+) -> None:
+    files = intune_tables(tmp_path, f"d1,Personal,{text},2026-11-22 05:00:00\n")
+
+    [report] = IntuneExport(files, apps=[tiktok], as_of=NOW).reports()
+
+    assert report.platform is platform

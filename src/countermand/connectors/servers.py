@@ -260,7 +260,14 @@ def _intune(opening: _Opening) -> OpenServer:
     def source(apps: Sequence[WantedApp], as_of: datetime) -> InventorySource:
         pages = tuple(server.violations()) if opening.options.get("violations") else ()
         tables = server.tables(apps)
-        return IntuneExport(tables, apps=apps, as_of=as_of, documents=pages, source=opening.name)
+        return IntuneExport(
+            tables,
+            apps=apps,
+            as_of=as_of,
+            documents=pages,
+            source=opening.name,
+            goes_on=True,
+        )
 
     return OpenServer(probe=server.probe, source=source)
 

@@ -176,8 +176,12 @@ class RejectedRow:
 
 @lru_cache(maxsize=256)  # asked for every device of an inventory
 def platform_of(text: str) -> Platform | None:
-    """Read what sources write for a platform; None if it is no platform that we know."""
-    return _PLATFORM_WORDS.get("".join(c for c in text.lower() if c.isalnum()))
+    """Read what sources write for a platform; None if it is no platform that we know.
+
+    Management is often written along, as in “Android (personally-owned work profile)”.
+    """
+    word = "".join(c for c in text.lower() if c.isalnum())
+    return _PLATFORM_WORDS.get(word, Platform.ANDROID if word.startswith("android") else None)
 
 
 def ownership_of(text: str) -> Ownership:
@@ -195,10 +199,6 @@ _PLATFORM_WORDS = {
     "macosx": Platform.MACOS,
     "osx": Platform.MACOS,
     "darwin": Platform.MACOS,
-    "androidenterprise": Platform.ANDROID,
-    "androidworkprofile": Platform.ANDROID,
-    "androidfullymanaged": Platform.ANDROID,
-    "androiddedicated": Platform.ANDROID,
     "win": Platform.WINDOWS,
     "windows10": Platform.WINDOWS,
     "windows11": Platform.WINDOWS,

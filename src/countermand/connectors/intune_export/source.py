@@ -89,11 +89,13 @@ class IntuneExport:
         as_of: datetime,
         documents: Iterable[Record | Fault] = (),
         source: str = "intune",
+        goes_on: bool = False,
     ) -> None:
         """Look for `apps` alone; no time in the files may lie after `as_of` (aware).
 
-        `documents` are pages of managed devices, in place of the report of devices, and of
-        violations of a list of restricted apps.
+        Where the world goes on since (`goes_on`: the reports were asked for then, and take a
+        while), such a time counts as `as_of`. `documents` are pages of managed devices, in place
+        of the report of devices, and of violations of a list of restricted apps.
         """
         self.kind = source  # the name under which is kept what it says
         headers = [(file, read_headers(file)) for file in files]
@@ -103,6 +105,7 @@ class IntuneExport:
         self._matcher = Matcher(tuple(apps))
         self._pages = GraphPages(documents, matcher=self._matcher)
         self._as_of = as_of
+        self._goes_on = goes_on
         self._found: dict[str, list[_AppRow]] = {}
         self._lines: dict[str, str] = {}
         self._lost_apps = False
@@ -185,13 +188,11 @@ class IntuneExport:
             faults.append(row_fault(row, "row.duplicate_device", "device_id", first=first))
         else:
             self._lines[device] = f"{row.file}:{row.line}"
-        platform = platform_of(row["platform"])
-        if platform is None:
-            text = row["platform"][:40]
-            faults.append(row_fault(row, "row.bad_platform", "platform", text=text, near="other"))
+        # Its words are Intune's own, and nobody can mend them.
+        platform = platform_of(row["platform"]) or Platform.OTHER
         last_contact_at = self._last_contact(row, faults)
         matched = self._matched(device)
-        if faults or platform is None:
+        if faults:
             self.rejected.append(RejectedRow(device, why(faults), tuple(faults)))
             return None
         ownership = ownership_of(row["ownership"])
@@ -246,6 +247,8 @@ class IntuneExport:
             return None
         if read is None:
             faults.append(row_fault(row, "row.bad_time", "last_contact", text=text[:40]))
+        elif read > self._as_of and self._goes_on:
+            return self._as_of
         elif read > self._as_of:
             as_of = self._as_of.isoformat()
             facts = {"text": text[:40], "as_of": as_of}
