@@ -119,9 +119,11 @@ class FleetDouble:
             return Reply.json({"message": "Authentication required"}, 401)
         for host in self.hosts:
             if str(host["id"]) == asked.found[0]:
-                bare = asked.one("exclude_software") == "true"
-                shown = {k: v for k, v in host.items() if not bare or k != "software"}
-                return Reply.json({"host": shown})
+                hidden = {"device_mapping"}  # in lists alone; here it is called `end_users`
+                if asked.one("exclude_software") == "true":
+                    hidden.add("software")
+                shown = {k: v for k, v in host.items() if k not in hidden}
+                return Reply.json({"host": shown | {"end_users": _end_users(host)}})
         return Reply.json({"message": "Resource Not Found"}, 404)
 
     def _paged(self, asked: Asked, key: str, rows: list[dict[str, Any]]) -> Reply:
@@ -135,6 +137,14 @@ class FleetDouble:
     def _refetch(self, asked: Asked) -> Reply:
         self.refetched.append(asked.found[0])
         return Reply.json({})
+
+
+def _end_users(host: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return who uses a host, as Fleet says it of a single one."""
+    mapped = host.get("device_mapping") or ()
+    signed_in = [row["email"] for row in mapped if row["source"] == "mdm_idp_accounts"]
+    others = [row for row in mapped if row["source"] != "mdm_idp_accounts"]
+    return [{"idp_username": next(iter(signed_in), ""), "other_emails": others}] if mapped else []
 
 
 def _same_title(row: Mapping[str, Any], meant: Mapping[str, Any] | None) -> bool:

@@ -17,6 +17,7 @@ from countermand.connectors.webhooks import MOST_BYTES
 from countermand.devices import hints, sources
 from countermand.devices.hints import FEED
 from countermand.devices.models import Device, Hint, Observation
+from countermand.people.models import Person
 from countermand.project import source_hints, source_runs
 from countermand.project.source_runs import Runner
 from countermand.testing.cloud_doubles import GoogleDouble, pushed
@@ -262,6 +263,23 @@ def test_a_host_that_fleet_hints_at_is_told_to_look_and_is_read_afterwards(
         "software" not in each.path or each.path.endswith("titles") for each in fleet[1].asked
     )
     assert [each.one("exclude_software") for each in fleet[1].asked if "/101" in each.path][-1]
+
+
+def test_a_look_at_one_host_of_fleet_leaves_it_to_its_person(
+    runner: Runner, fleet: tuple[FleetDouble, HttpDouble]
+) -> None:
+    """Fleet names who uses a host under other keys than in its lists."""
+    lena = Person.objects.create(uid="lb", name="Lena", address="lena.brandt@example.org")
+    runner.run("fleet", now=now())
+    device = Device.objects.get(source_device_id="101")
+
+    hints.look_again([device.pk], actor_id=None, now=now())
+    source_hints.follow(runner, now=now)
+    source_hints.follow(runner, now=lambda: now() + timedelta(minutes=4))
+
+    assert [each.path for each in fleet[1].asked if each.path.endswith("/hosts/101")]
+    device.refresh_from_db()
+    assert device.person_id == lena.pk
 
 
 # -- Android Management and Pub/Sub -------------------------------------------------------------

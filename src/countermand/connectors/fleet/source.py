@@ -15,6 +15,7 @@ from countermand.domain.app_id import Matcher, Platform
 from countermand.domain.inventory import (
     AliasKind,
     DeviceReport,
+    Fact,
     Ownership,
     aliases_of,
     platform_of,
@@ -67,13 +68,14 @@ class FleetReader:
             id_keys=("bundle_identifier", "application_id"),
             version_key="version",
         )
+        owners = _owners(record)
         asked = frozenset(record.texts(ASKED)) or None
         if coverage is Coverage.FULL and asked is not None:
             coverage = Coverage.ASKED
         yield DeviceReport(
             source_device_id=self.device_id(record),
             platform=platform,
-            owners=_owners(record),
+            owners=owners or (),
             aliases=aliases_of(
                 (
                     (AliasKind.HOST_UUID, record.text("uuid")),
@@ -90,6 +92,7 @@ class FleetReader:
             complete=apps.is_whole,
             observable=observable,
             matched=apps.matched,
+            unsaid=frozenset({Fact.OWNERS} if owners is None else ()),
         )
 
 
@@ -123,11 +126,20 @@ def _sight(platform: Platform, status: str) -> tuple[Coverage, bool]:
     return Coverage.FULL, True
 
 
-def _owners(record: Record) -> tuple[str, ...]:
-    """Return the addresses of a host; the one from the sign-in service comes first."""
-    mapped = record.records("device_mapping") or ()
-    ranked = sorted(mapped, key=lambda row: row.text("source") != "mdm_idp_accounts")
-    folded = (folded_address(row.text("email")) for row in ranked)
+def _owners(record: Record) -> tuple[str, ...] | None:
+    """Return the addresses of a host, the one from the sign-in service first; None: not said.
+
+    A list of hosts has them as `device_mapping`, a single host as `end_users`.
+    """
+    mapped, users = record.records("device_mapping"), record.records("end_users")
+    if mapped is None and users is None:
+        return None
+    texts = [user.text("idp_username") for user in users or ()]
+    others = [row for user in users or () for row in user.records("other_emails") or ()]
+    ranked = sorted(
+        (*(mapped or ()), *others), key=lambda row: row.text("source") != "mdm_idp_accounts"
+    )
+    folded = (folded_address(text) for text in (*texts, *(row.text("email") for row in ranked)))
     return tuple(dict.fromkeys(owner for owner in folded if owner))
 
 
