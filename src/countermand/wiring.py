@@ -76,30 +76,31 @@ def returned_mail(settings: Settings) -> ReturnedMail:
 
 def take_evidence(settings: Settings, now: datetime) -> None:
     """Hear from mails that came back, and from the relay's log, what became of ours."""
-    from countermand.connectors.returned_mail import report  # noqa: PLC0415
-    from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
+    from countermand.domain.errors import CountermandError  # noqa: PLC0415
+    from countermand.notices import hearing  # noqa: PLC0415  (loads Django)
     from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
 
-    if not (settings.returned_mail or settings.relay_log):
+    ways = [_take_log] * bool(settings.relay_log) + [_take_mails] * bool(settings.returned_mail)
+    if not ways:
+        hearing.nobody_listens()
         return
-    ledger = PostgresLedger(settings.database_url)
-    faults: list[OSError] = []
-    try:
-        if settings.relay_log:
+    faults: list[Exception] = []
+    is_all = True
+    with closing(PostgresLedger(settings.database_url)) as ledger:
+        for take in ways:
             try:
-                _take_log(settings, ledger, now)
-            except OSError as fault:  # what comes back as a mail is heard all the same
+                is_all &= take(settings, ledger, now)
+            except (OSError, CountermandError) as fault:  # the other way is heard all the same
                 faults.append(fault)
-        if settings.returned_mail:
-            for mail in returned_mail(settings).unread():
-                evidence.take(report.findings(mail), ledger=ledger, now=now)
-    finally:
-        ledger.close()
     if faults:
+        hearing.note_unheard(now)
         raise faults[0]
+    if is_all:  # else it stays at what was heard before, until the rest is read
+        hearing.note_heard(now)
 
 
-def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> None:
+def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> bool:
+    """Read on in the log, and say whether its end was reached. Raises OSError."""
     from countermand.connectors.postfix import log  # noqa: PLC0415
     from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
 
@@ -107,6 +108,19 @@ def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> None:
     place = log.LogPlace.from_json(read_json(kept))
     evidence.take(log.read_on(Path(settings.relay_log), place), ledger=ledger, now=now)
     write_json(kept, place.as_json())  # only now: read twice is better than never
+    return place.is_read_to_end
+
+
+def _take_mails(settings: Settings, ledger: NoticeLedger, now: datetime) -> bool:
+    """Read some returned mails, and say whether those were all. Raises ReturnedMailUnavailable."""
+    from countermand.connectors.returned_mail import mailbox, report  # noqa: PLC0415
+    from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
+
+    taken = 0
+    for mail in returned_mail(settings).unread():
+        evidence.take(report.findings(mail), ledger=ledger, now=now)
+        taken += 1
+    return taken < mailbox.AT_ONCE
 
 
 @contextmanager

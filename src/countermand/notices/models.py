@@ -206,3 +206,11 @@ class SenderLease(models.Model):
     host = models.CharField(max_length=200)
     pid = models.IntegerField()
     lease_until = models.DateTimeField()
+
+
+class HeardTime(models.Model):
+    """A stretch in which all mails that came back were read; between two nobody could (hearing)."""
+
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField()  # noted once a minute
+    is_over = models.BooleanField(default=False)  # the last reading failed

@@ -1,7 +1,8 @@
 """When people were provably told, as statements for rooms above to join with.
 
-Delivered, or the check code was entered, or accepted and not bounced for a while: a million people
-are never read into this process. All take the order as `%(order)s`.
+Delivered, or the check code was entered, or accepted and not bounced for a while in which somebody
+would have heard of it. A million people are never read into this process. All take the order as
+`%(order)s`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from countermand.domain.delivery import NoticeKind
-from countermand.notices.queries import ACCEPTED, PROOF_AFTER
+from countermand.notices import hearing
+from countermand.notices.queries import ACCEPTED
 
 # person_id, step, at
 PROOFS: Final = """
@@ -47,6 +49,6 @@ def parameters(order_number: str, *, steps_a_notice: int, now: datetime) -> dict
         "lock": NoticeKind.LOCK.value,
         "reminder": NoticeKind.REMINDER.value,
         "accepted": list(ACCEPTED),
-        "proven_before": now - PROOF_AFTER,
+        "proven_before": hearing.silence_counts_since(now),
         "steps_a_notice": steps_a_notice,
     }

@@ -14,11 +14,10 @@ from django.db.models.functions import Now
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
+from countermand.notices import hearing
 from countermand.notices.mail_story import CAME_BACK, UNHEARD_CORRECTION
 from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
-# Accepted and not bounced for so long counts as proof that somebody was told.
-PROOF_AFTER: Final = timedelta(hours=24)
 # RFC 5321, 4.5.3.2.7: a server waits at least 5 minutes for the next command; Postfix just so long.
 RELAY_GIVES_UP_AFTER: Final = timedelta(minutes=5)
 ACCEPTED: Final = (NoticeState.SENT.value, NoticeState.DELIVERED.value)
@@ -276,7 +275,7 @@ def proof_stamp(order_number: str, *, now: datetime) -> str:
     """Return a text that changes whenever `proof_sql.PROOFS` or its `ACCEPTED_LOCKS` would."""
     rows = Notice.objects.filter(order_number=order_number, state__in=ACCEPTED)
     notice = Q(kind=NoticeKind.NOTICE.value)
-    proven = Q(proven_at__isnull=False) | Q(accepted_at__lte=now - PROOF_AFTER)
+    proven = Q(proven_at__isnull=False) | Q(accepted_at__lte=hearing.silence_counts_since(now))
     found = rows.aggregate(
         proven=Count("pk", filter=notice & proven),
         locks=Count("pk", filter=Q(kind=NoticeKind.LOCK.value)),

@@ -48,6 +48,7 @@ class LogPlace:
     inode: int = 0
     offset: int = 0
     message_ids: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    is_read_to_end: bool = False  # by the last reading
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> LogPlace:
@@ -95,6 +96,7 @@ def _piece(path: Path, place: LogPlace) -> str:
         content = file.read(MOST_AT_ONCE)
     whole = content[: content.rfind(b"\n") + 1]
     place.offset += len(whole)
+    place.is_read_to_end = len(content) < MOST_AT_ONCE
     return whole.decode("utf-8", "replace")
 
 

@@ -1,0 +1,64 @@
+"""Since when silence is proof: a mail that was accepted, and of which nothing came back for a day.
+
+Time in which returned mails could not be read does not count. It touches proof alone: whoever got,
+or may have got, a mail is corrected all the same.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from countermand.domain.heard_time import HeardStretch, heard_for
+from countermand.notices.models import HeardTime
+
+# Accepted and not bounced for so long counts as proof that somebody was told.
+PROOF_AFTER: Final = timedelta(hours=24)
+_NOTE_EVERY: Final = timedelta(minutes=1)
+# Servers that return a mail try for days, so a mailbox that was away so shortly misses none.
+_SHORT_GAP: Final = timedelta(minutes=15)
+
+
+def silence_counts_since(now: datetime) -> datetime:
+    """Return when a mail must have been accepted, at the latest, for silence to prove it."""
+    rows = HeardTime.objects.order_by("-ended_at", "-pk")
+    stretches = (HeardStretch(row.began_at, row.ended_at) for row in rows)
+    return heard_for(PROOF_AFTER, stretches, now=now)
+
+
+@transaction.atomic
+def note_heard(now: datetime) -> None:
+    """Note that everything that has come back by `now` was read."""
+    newest = _newest()
+    if newest is None:
+        HeardTime.objects.create(began_at=now, ended_at=now)
+    elif newest.is_over and now - newest.ended_at > _SHORT_GAP:
+        enough = silence_counts_since(now)
+        HeardTime.objects.filter(ended_at__lt=enough).delete()
+        HeardTime.objects.create(began_at=now, ended_at=now)
+    elif newest.is_over or now - newest.ended_at >= _NOTE_EVERY:
+        newest.is_over = False
+        newest.ended_at = max(newest.ended_at, now)
+        newest.save()
+
+
+@transaction.atomic
+def note_unheard(now: datetime) -> None:
+    """Note that what has come back could not be read."""
+    newest = _newest()
+    if newest is None:
+        HeardTime.objects.create(began_at=now, ended_at=now, is_over=True)
+    elif not newest.is_over:
+        newest.is_over = True
+        newest.save()
+
+
+def nobody_listens() -> None:
+    """Forget it all: there is no place any more where returned mails are read."""
+    HeardTime.objects.all().delete()
+
+
+def _newest() -> HeardTime | None:
+    return HeardTime.objects.select_for_update().order_by("-ended_at", "-pk").first()
