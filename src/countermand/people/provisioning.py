@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -377,6 +378,17 @@ def _without(name: str, rows: QuerySet[Person]) -> None:
             output_field=ArrayField(models.CharField(max_length=100)),
         )
     )
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let nobody else write people until the end, which is one transaction.
+
+    Whoever changes what they have just read needs it: else what came between is written over.
+    """
+    with transaction.atomic():
+        _alone()
+        yield
 
 
 def _alone() -> None:

@@ -7,7 +7,7 @@ in SCIM's own words, and what was known stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -15,6 +15,8 @@ from scim2_models import InvalidSyntaxException, InvalidValueException
 
 DEEPEST: Final = 32
 MOST_OPERATIONS: Final = 1_000
+_ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user"
+_MANAGER: Final = frozenset({"manager", f"{_ENTERPRISE}:manager"})
 _WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
@@ -38,6 +40,7 @@ def changes_of(request: HttpRequest) -> dict[str, Any]:
         raise InvalidSyntaxException(detail=f"Operations: a list of {MOST_OPERATIONS} at most.")
     for operation in operations:
         _mend(operation)
+    body["Operations"] = [each for operation in operations for each in _one_by_one(operation)]
     return body
 
 
@@ -60,12 +63,44 @@ def _check(value: Any, levels: int) -> None:
         _check(each, levels - 1)
 
 
+def _one_by_one(operation: Any) -> Iterator[Any]:
+    """Give a value to the entries that it names (`emails[type eq "work"].value`) by their path."""
+    value = operation.get("value") if isinstance(operation, dict) else None
+    if not isinstance(value, dict) or operation.get("path"):
+        yield operation
+        return
+    by_path = {key: each for key, each in value.items() if "[" in key}
+    if rest := {key: each for key, each in value.items() if key not in by_path}:
+        yield {**operation, "value": rest}
+    for path, each in by_path.items():
+        yield {**operation, "path": path, "value": each}
+
+
 def _mend(operation: Any) -> None:
-    """Read "True" and "False" as Entra writes them in older configurations."""
+    """Read a manager, and "True" and "False", in every form in which Entra writes them."""
     if not isinstance(operation, dict):
         return
     value = operation.get("value")
+    if str(operation.get("path", "")).lower() in _MANAGER and value is not None:
+        operation |= {"path": f"{_ENTERPRISE}:manager", "value": _person(value)}
+        if operation["value"] is None:
+            operation["op"] = "remove"
+            del operation["value"]
+    elif isinstance(value, dict):
+        for key in (key for key in value if key.lower() in _MANAGER):
+            value[key] = _person(value[key])
     if isinstance(value, str) and str(operation.get("path", "")).lower() == "active":
         operation["value"] = _WORDS.get(value.lower(), value)
     if isinstance(value, dict) and isinstance(value.get("active"), str):
         value["active"] = _WORDS.get(value["active"].lower(), value["active"])
+
+
+def _person(value: Any) -> Any:
+    """Return whom a value means by their key alone: a text, a list of one, or an object."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = value.get("value")
+    if isinstance(value, str):
+        return {"value": value} if value.strip() else None
+    return value

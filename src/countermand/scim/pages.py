@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
@@ -48,6 +49,7 @@ _BY_KEY: Final = re.compile(
     r' +eq +"(?P<value>[^"\\]{1,320})"',
     re.IGNORECASE,
 )
+_CHANGES: Final = ("PUT", "PATCH", "DELETE")
 Answer = Callable[..., HttpResponse]
 ResourceT = TypeVar("ResourceT", bound="Resource[Any]")
 
@@ -113,6 +115,11 @@ def _only(request: HttpRequest, *methods: str) -> None:
         error = ForbiddenException(detail=f"{request.method} is not answered here.")
         error.status = HTTPStatus.METHOD_NOT_ALLOWED
         raise error
+
+
+def _alone_if_it_changes(request: HttpRequest) -> AbstractContextManager[None]:
+    """Directories send several changes of one group at once: each builds on the one before."""
+    return provisioning.alone() if request.method in _CHANGES else nullcontext()
 
 
 def _asked(query: Mapping[str, Any], model: type[Resource[Any]]) -> ResponseParameters[Any]:
@@ -229,8 +236,13 @@ def _listed_users(query: Mapping[str, Any], base: str) -> HttpResponse:
 @_service
 def user(request: HttpRequest, key: str) -> HttpResponse:
     """Show, replace, change or take away one person."""
-    _only(request, "GET", "PUT", "PATCH", "DELETE")
+    _only(request, "GET", *_CHANGES)
     person_id = _key(key, mapping.key_of)
+    with _alone_if_it_changes(request):
+        return _user(request, person_id)
+
+
+def _user(request: HttpRequest, person_id: int) -> HttpResponse:
     known = mapping.user_of(provisioning.entry(person_id), _base(request))
     match request.method:
         case "PUT":
@@ -299,8 +311,14 @@ def _listed_groups(query: Mapping[str, Any], base: str) -> HttpResponse:
 @_service
 def group(request: HttpRequest, key: str) -> HttpResponse:
     """Show, replace, change or take away one group."""
-    _only(request, "GET", "PUT", "PATCH", "DELETE")
-    number, base = _key(key, mapping.group_key_of), _base(request)
+    _only(request, "GET", *_CHANGES)
+    number = _key(key, mapping.group_key_of)
+    with _alone_if_it_changes(request):
+        return _group(request, number)
+
+
+def _group(request: HttpRequest, number: int) -> HttpResponse:
+    base = _base(request)
     known = mapping.group_of(provisioning.group(number), base)
     match request.method:
         case "PUT":

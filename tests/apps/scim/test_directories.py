@@ -1,6 +1,7 @@
 """Directories write people here as Entra and Okta do; nobody is ever deleted."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,56 @@ def test_a_mover_is_changed_by_paths_as_entra_writes_them(directory: Directory) 
         "zh-Hant-TW",
     )
     assert person.other_addresses == ["asha@example.org"]
+
+
+@pytest.mark.parametrize("path", ["manager", f"{ENTERPRISE}:manager"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda boss: boss,
+        lambda boss: {"value": boss},
+        lambda boss: [{"value": boss}],
+        lambda boss: [{"$ref": f"../Users/{boss}", "value": boss}],
+        lambda boss: {"$ref": f"../Users/{boss}", "value": boss, "displayName": "Boss"},
+    ],
+    ids=["text", "object", "list", "list with a link", "object with a link"],
+)
+def test_a_manager_is_known_in_every_form_in_which_directories_write_it(
+    directory: Directory, path: str, form: Callable[[str], Any]
+) -> None:
+    boss = directory.take_on("boss@example.org", externalId="o-1")
+    key = directory.take_on("asha@example.org")
+
+    answer = directory.patch(f"Users/{key}", {"op": "Add", "path": path, "value": form(boss)})
+    assert answer.status_code == 200, answer.content
+    assert Person.objects.get(pk=key).manager_uid == "o-1"
+
+    answer = directory.patch(f"Users/{key}", {"op": "Replace", "path": path, "value": ""})
+    assert answer.status_code == 200, answer.content
+    assert Person.objects.get(pk=key).manager_uid == ""
+
+
+def test_several_attributes_are_changed_at_once_as_entra_writes_them(directory: Directory) -> None:
+    boss = directory.take_on("boss@example.org", externalId="o-1")
+    key = directory.take_on("asha@example.org")
+
+    several = {
+        "displayName": "Asha Verma",
+        "name.givenName": "Asha",
+        f"{ENTERPRISE}:department": "Legal",
+        f"{ENTERPRISE}:manager": boss,
+        'emails[type eq "work"].value': "new@example.org",
+    }
+    answer = directory.patch(f"Users/{key}", {"op": "replace", "value": several})
+
+    assert answer.status_code == 200, answer.content
+    person = Person.objects.get(pk=key)
+    assert (person.name, person.unit, person.manager_uid, person.address) == (
+        "Asha Verma",
+        "Legal",
+        "o-1",
+        "new@example.org",
+    )
 
 
 def test_who_is_taken_away_has_left_and_is_not_deleted(directory: Directory) -> None:
