@@ -219,7 +219,8 @@ class _Gate:
     def __init__(self, house: LedgerHouse, folder: Path) -> None:
         """Open the table, and be ready to read."""
         from countermand.gate.counts import Counts  # noqa: PLC0415
-        from countermand.gate.feed import EntriesFollower, Source  # noqa: PLC0415
+        from countermand.gate.feed import Source  # noqa: PLC0415
+        from countermand.gate.feed_entries import EntriesFollower  # noqa: PLC0415
         from countermand.gate.machine_time import ThisMachine  # noqa: PLC0415
         from countermand.gate.table import Table  # noqa: PLC0415
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from countermand.gate.bell import Bell, Heard
+import pytest
+
+from countermand.gate.bell import MOST_STATES, Bell, Heard
 from countermand.gate.counts import Counts
-from countermand.gate.crew import add_report, report
+from countermand.gate.crew import Crew, Worker, add_report, report
 from countermand.gate.down_logs import DownLogs
 from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop.fence import Fence
@@ -84,6 +86,30 @@ def test_more_stops_than_the_memory_holds_still_ring() -> None:
     assert other.heard() == Heard((), look=True)
 
 
+def test_the_newest_list_of_orders_is_heard_once_by_each() -> None:
+    bell = Bell()
+    other, late = Bell(os.dup(bell.file)), Bell(os.dup(bell.file))
+
+    bell.ring(states=b"first")
+    assert other.heard() == Heard((), look=False, states=b"first")
+    bell.ring([FENCE])
+    assert other.heard() == Heard((FENCE,), look=False)
+    bell.ring(states=b"2nd")
+
+    assert other.heard().states == b"2nd"
+    assert late.heard() == Heard((FENCE,), look=False, states=b"2nd")
+
+
+def test_a_list_that_is_too_long_is_left_to_the_disk() -> None:
+    bell = Bell()
+    other = Bell(os.dup(bell.file))
+
+    bell.ring(states=b"x" * (MOST_STATES + 1))
+
+    assert other.has_rung()
+    assert other.heard() == Heard((), look=False)
+
+
 def test_what_a_process_counted_is_added_once() -> None:
     first, further, saw = Counts(), Counts(), UnknownClients()
     further.add("answers", door="webmail", answer="open")
@@ -93,6 +119,25 @@ def test_what_a_process_counted_is_added_once() -> None:
     add_report(first, saw, report(further, saw, 7))
 
     assert first.get("answers", door="webmail") == 2
+
+
+def test_a_process_that_cannot_be_started_ends_nothing_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[Worker] = []
+
+    def no_room(self: Worker) -> None:
+        tried.append(self)
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(Worker, "start", no_room)
+    crew = Crew(Path("data"), Bell(), Counts(), UnknownClients())
+
+    crew.start(2, 8481)
+    crew.look_after()
+
+    assert len(tried) == 4
+    assert crew.situation() == []
 
 
 def test_lines_of_a_proxy_that_met_no_gate_are_counted_also_after_the_log_is_turned_over(

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,6 +228,81 @@ def test_an_order_without_a_code_is_stopped_by_none(states: OrderStates) -> None
     states.receive(signed(1, replace(ORDER, stop_hash="")), at_once=True)
 
     assert not states.order_of_code(NUMBER, "")
+
+
+def another(time: ToldTime) -> OrderStates:
+    """Another process of the same gate."""
+    return OrderStates(keys=KEYS, instance="ours", time=time)
+
+
+def test_what_one_process_got_another_trusts_for_just_as_long(
+    states: OrderStates, time: ToldTime
+) -> None:
+    states.receive(signed(), at_once=True)
+    time.passes(600)
+    other = another(time)
+
+    assert other.hear(states.told(signed())) is Received.ACCEPTED
+
+    time.passes(299)
+    assert shuts(other)
+    time.passes(1)
+    assert not shuts(other)
+
+
+def test_what_one_process_doubts_shuts_nothing_in_another(
+    states: OrderStates, time: ToldTime
+) -> None:
+    other = another(time)
+    states.receive(signed(1), at_once=True)
+    other.hear(states.told(signed(1)))
+    assert shuts(other)
+    late = signed(2, issued_ms=NOW_MS - 61_000)
+
+    assert states.receive(late, at_once=True) is Received.CLOCKS_DISAGREE
+    other.hear(states.told(late))
+
+    assert not shuts(states)
+    assert not shuts(other)
+
+
+def test_what_is_torn_in_memory_or_forged_is_no_list(states: OrderStates, time: ToldTime) -> None:
+    states.receive(signed(), at_once=True)
+    told = states.told(signed())
+    other = another(time)
+
+    for torn in (told[:-9], told[9:], b"[]", b"", told.replace(b"enforcing", b"ENFORCING")):
+        assert other.hear(torn) in {Received.NOT_UNDERSTOOD, Received.NOT_SIGNED}
+    assert not shuts(other)
+
+
+def test_a_file_that_nobody_signed_lengthens_nothing(
+    states: OrderStates, time: ToldTime, tmp_path: Path
+) -> None:
+    path = tmp_path / "states.json"
+    states.receive(signed(), at_once=True)
+    states.remember(path, replace(signed(2), signature=b"forged"))
+    time.passes(890)
+
+    assert states.recall(path) is Received.NOT_SIGNED
+    path.write_text(path.read_text().replace(str(states.good_for_ms + time.boot_ms), "9" * 12))
+    assert states.recall(path) is Received.NOT_SIGNED
+
+    time.passes(10)
+    assert not shuts(states)
+
+
+def test_entries_that_are_too_far_behind_shut_nothing_in_any_process(
+    states: OrderStates, time: ToldTime
+) -> None:
+    states.receive(signed(), at_once=True)
+    other = another(time)
+    for is_so in (True, False):
+        states.entries_too_old = is_so
+        other.hear(states.told(signed()))
+
+        assert shuts(states) is not is_so
+        assert shuts(other) is not is_so
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ class Answering:
             self.states.add_stop(each)
         if heard.look:
             self.look()
+        if heard.states:
+            self.states.hear(heard.states)
         self.recall_if_changed()
 
     def look(self) -> bool:

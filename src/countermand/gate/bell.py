@@ -4,9 +4,13 @@ One process follows the database and is told of stops; the others only answer. T
 raises a number in memory that all of them see. Each looks at that number (40 ns) before the first
 question of every turn of its event loop. So when a stop is acknowledged, nobody answers from
 before it any more. What was told lies beside the number, each stop once, so that hearing one costs
-the same whatever was told before; and it counts also where no disk takes it.
+the same whatever was told before; and it counts also where no disk takes it. So does the newest
+list of orders, as it is written to the disk. Who reads it while the next one is written reads what
+nobody signed, leaves it out, and is rung for once more.
 
-    rung 8 | filled anew 8 | bytes that follow 8 | asked to look 8 | stops as JSON, a line each
+    rung 8 | filled anew 8 | bytes of stops 8 | asked to look 8 | lists told 8 | bytes of the list 8
+    stops as JSON, a line each
+    the list, from a fixed place on
 """
 
 from __future__ import annotations
@@ -20,20 +24,29 @@ from typing import Final
 
 from countermand.stop.fence import Fence
 
-_BYTES: Final = 1 << 20
-_HEAD: Final = 32
+_STOPS_END: Final = 1 << 20
+# Of tens of thousands of orders; what is not written takes no memory.
+MOST_STATES: Final = 16 << 20
+_BYTES: Final = _STOPS_END + MOST_STATES
+_HEAD: Final = 48
 _RUNG: Final = 0
 _FILLED: Final = 1
 _LENGTH: Final = 2
 _LOOK: Final = 3
+_LISTS: Final = 4
+_LIST_LENGTH: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Stops that were told since the last time; `look` says that the folder may hold more."""
+    """Stops that were told since the last time; `look` says that the folder may hold more.
+
+    `states` is the newest list of orders, empty where there is no newer one.
+    """
 
     stops: tuple[Fence, ...]
     look: bool
+    states: bytes = b""
 
 
 class Bell:
@@ -46,25 +59,30 @@ class Bell:
             os.ftruncate(self.file, _BYTES)
         self._memory = mmap.mmap(self.file, _BYTES)
         self._words = memoryview(self._memory)[:_HEAD].cast("Q")
-        self._rung = self._filled = self._read = self._looked = 0
+        self._rung = self._filled = self._read = self._looked = self._lists = 0
         self._ringing = threading.Lock()  # the follower rings from a thread of its own
 
-    def ring(self, stops: Iterable[Fence] = (), *, look: bool = False) -> None:
+    def ring(self, stops: Iterable[Fence] = (), *, look: bool = False, states: bytes = b"") -> None:
         """Have the others hear of these stops before they answer again; only one process rings.
 
-        `look` sends them to the folder of stops.
+        `look` sends them to the folder of stops; `states` is a list of orders, which is left on
+        the disk alone where it is longer than MOST_STATES.
         """
         told = b"".join(each.to_json() + b"\n" for each in stops)
         with self._ringing:
             words = self._words
             begin = words[_LENGTH]
-            if _HEAD + begin + len(told) > _BYTES:  # thousands: what was there lies in the folder
+            if _HEAD + begin + len(told) > _STOPS_END:  # thousands: they lie in the folder
                 words[_FILLED] += 1
                 begin = 0
-                told = told if _HEAD + len(told) <= _BYTES else b""
+                told = told if _HEAD + len(told) <= _STOPS_END else b""
             self._memory[_HEAD + begin : _HEAD + begin + len(told)] = told
             words[_LENGTH] = begin + len(told)
             words[_LOOK] += look
+            if 0 < len(states) <= MOST_STATES:
+                self._memory[_STOPS_END : _STOPS_END + len(states)] = states
+                words[_LIST_LENGTH] = len(states)
+                words[_LISTS] += 1
             words[_RUNG] += 1
 
     def has_rung(self) -> bool:
@@ -82,7 +100,15 @@ class Bell:
         begin = self._read if filled == self._filled else 0
         self._filled, self._read, self._looked = filled, length, looked
         told = self._memory[_HEAD + begin : _HEAD + length]
+        states = self._newest_states()
         try:
-            return Heard(tuple(Fence.from_json(each) for each in told.splitlines()), look)
+            return Heard(tuple(Fence.from_json(each) for each in told.splitlines()), look, states)
         except ValueError:
-            return Heard((), look=True)
+            return Heard((), look=True, states=states)
+
+    def _newest_states(self) -> bytes:
+        lists = self._words[_LISTS]
+        if lists == self._lists:
+            return b""
+        self._lists = lists
+        return self._memory[_STOPS_END : _STOPS_END + self._words[_LIST_LENGTH]]

@@ -195,6 +195,7 @@ class Control:
         try:
             standing = fences.write(self.fences, fence)
         except (OSError, CountermandError) as error:
+            self.counts.add("disk_refusals", what="stop")
             log_lines.error("stop.not_durable", number=fence.number, why=str(error))
             return _json({"gate": self.name, "open": True, "durable": False})
         return _json(

@@ -15,6 +15,7 @@ _HELP: Final[Mapping[str, str]] = {
     "doubts": "Things that did not fit and were answered with an open door, by kind.",
     "upstream": "Questions passed on to the policy server behind us, by what came of them.",
     "stops": "Stops told to this gate directly, by way.",
+    "disk_refusals": "What the disk of this gate did not take, by what it was.",
     "feed": "Looks at the database, by what came of them.",
     "gate_down_answers": "Questions that were let through because no gate answered, by log file.",
 }

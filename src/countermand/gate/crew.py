@@ -40,7 +40,14 @@ class Crew:
         """Start so many on this port."""
         self.workers += [Worker(self, port) for _ in range(number)]
         for each in self.workers:
-            each.start()
+            self._start(each)
+
+    def _start(self, worker: Worker) -> None:
+        """Start one; where the system has no room for it just now, it is tried again."""
+        try:
+            worker.start()
+        except OSError as error:
+            log_lines.error("worker.not_started", why=str(error))
 
     def look_after(self) -> None:
         """Start again whoever has ended."""
@@ -48,7 +55,8 @@ class Crew:
             if each.process is not None and each.process.poll() is not None:
                 log_lines.warning("worker.ended", status=each.process.returncode)
                 each.forget()
-                each.start()
+            if each.process is None:
+                self._start(each)
 
     def end(self) -> None:
         """End all of them, and wait for a moment."""

@@ -1,19 +1,20 @@
 """The gate follows the database when it is there, and does without it when it is not.
 
 Two followers, each with a connection of its own: states of orders are few and travel apart, so
-that a long catch-up of entries never delays an opening. A follower is woken by a notice and looks
-every second all the same; what it is told is only that there may be something to read.
+that a long catch-up of entries (`feed_entries`) never delays an opening. A follower is woken by a
+notice and looks every second all the same; what it is told is only that there may be something to
+read.
 
-Entries are read level by level: everything above the version that the table has. Versions are in
-the order of commits, so nothing can appear below. Whatever was lost all the same shows in a
-tally of all entries and is healed by reading them all.
+Every gate follows the states of orders; of those on one data folder one alone follows entries and
+writes. A disk that takes nothing keeps no list from any process: it is told in memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,29 +22,19 @@ from typing import Any, Final
 import lmdb
 import psycopg
 
-from countermand.gate import feed_rows, log_lines
+from countermand.gate import log_lines
 from countermand.gate.counts import Counts
+from countermand.gate.entries_age import EntriesAge
 from countermand.gate.machine_time import MachineTime
 from countermand.gate.order_states import OrderStates, Received, SignedSet
-from countermand.gate.table import FeedRow, Table
+from countermand.gate.table import Table
 
 CHANNEL: Final = "countermand_gate"
-TALLY_EVERY_MS: Final = 60_000
-# Entries of one order lie far apart in the table: a small batch puts nearly all of it on the disk.
-_BATCH: Final = 100_000
-# From here on, a table of which as much as a half has changed is read anew.
-_MANY: Final = 20_000
 _CONNECT_S: Final = 5
 _LONGEST_STATEMENT_MS: Final = 60_000
 # A set read this soon after the look before cannot have waited for us.
 _AT_ONCE_MS: Final = 5_000
 _HEAD: Final = "SELECT version FROM enforcement_feedhead WHERE id = 1"
-_TALLY: Final = """
-    SELECT (SELECT version FROM enforcement_feedhead WHERE id = 1), count(*),
-           coalesce(bit_xor(('x' || left(checksum, 16))::bit(64)::bigint), 0),
-           EXISTS (SELECT FROM enforcement_doorentry WHERE (version, id) > (%s, %s))
-    FROM enforcement_doorentry WHERE NOT deleted
-"""
 _NEWEST: Final = """
     SELECT sequence, payload, signature, key_id FROM enforcement_publishedstate
     WHERE sequence > %s ORDER BY sequence DESC LIMIT 1
@@ -135,18 +126,34 @@ class StatesFollower(Follower):
         source: Source,
         *,
         states: OrderStates,
+        table: Table,
         time: MachineTime,
         snapshot: Path,
-        ring: Callable[[], None],
+        writes: Callable[[], bool],
+        ring: Callable[[bytes], None],
     ) -> None:
-        """Follow into `states`, write each set to `snapshot`, and then `ring`."""
+        """Follow into `states` and `ring` with each set for the other processes of this gate.
+
+        Of several gates on one data folder one `writes` it to `snapshot`. How far `table` is
+        behind is watched, whoever fills it.
+        """
         super().__init__(source, name="states")
         self._states = states
+        self._table = table
         self._time = time
         self._snapshot = snapshot
+        self._writes = writes
         self._ring = ring
         self._looked_at_ms: int | None = None
         self._seen = 0
+        self._newest: SignedSet | None = None
+        self._age = EntriesAge()
+        self.disk_refuses = False
+
+    @property
+    def entries_behind_ms(self) -> int:
+        """Return how long what is known of doors has been behind the database."""
+        return self._age.behind_ms(self._time.since_boot_ms())
 
     def begin(self) -> None:
         """Believe no more that sets arrive at once."""
@@ -154,6 +161,10 @@ class StatesFollower(Follower):
 
     def look(self, connection: psycopg.Connection[Any]) -> None:
         """Take the newest set over, if there is a newer one."""
+        self._take_newest(connection)
+        self._judge_entries(connection)
+
+    def _take_newest(self, connection: psycopg.Connection[Any]) -> None:
         now_ms = self._time.since_boot_ms()
         before_ms, self._looked_at_ms = self._looked_at_ms, now_ms
         at_once = before_ms is not None and now_ms - before_ms < _AT_ONCE_MS
@@ -165,111 +176,51 @@ class StatesFollower(Follower):
         arrived = SignedSet(payload.encode(), _unpacked(signature), key_id)
         result = self._states.receive(arrived, at_once=at_once)
         self._source.counts.add("states_received", outcome=result)
+        if result in _TAKEN:  # one that is in doubt, too: it shuts nothing in any process then
+            self._newest = arrived
+            self._ring(self._states.told(arrived))
         if result is Received.ACCEPTED:
-            self._states.remember(self._snapshot, arrived)
-            self._ring()
+            self._write_down(arrived)
         else:
             log_lines.warning("states.left_out", sequence=sequence, why=result.value)
 
-
-class EntriesFollower(Follower):
-    """Keeps the table of doors as the database has it."""
-
-    def __init__(self, source: Source, *, table: Table, time: MachineTime) -> None:
-        """Follow into `table`."""
-        super().__init__(source, name="entries")
-        self._table = table
-        self._time = time
-        self._tallied_at_ms: int | None = None
-        self._read_all_at_ms: int | None = None
-        self._damage_seen = 0
-
-    def look(self, connection: psycopg.Connection[Any]) -> None:
-        """Read what is above the table's version, then heal what does not add up."""
-        head = _head(connection)
-        if self._damage() > self._damage_seen and self._is_due(self._read_all_at_ms):
-            self._read_all(connection, why="whoever answers met a damaged page")
-            return
-        if head < self._table.place().version:
-            self._read_all(connection, why="the database is older than the table")
-            return
-        place = self._table.place()
-        many = max(_MANY, place.count // 2)
-        if feed_rows.waiting(connection, place.version, place.row_id, many) == many:
-            # Each batch is put on the disk, where its entries lie far apart: all at once is less.
-            self._read_all(connection, why="many entries changed")
+    def _write_down(self, arrived: SignedSet) -> None:
+        if not self._writes():
             return
         try:
-            self._read_above(connection)
-        except lmdb.Error as error:
-            # Pages that the disk has spoiled: written anew they are sound, and nothing is missing.
-            self._source.counts.add("doubts", kind="table_damaged")
-            self._read_all(connection, why=f"the table is damaged: {error}")
+            self._states.remember(self._snapshot, arrived)
+        except OSError as error:
+            self.disk_refuses = True
+            self._source.counts.add("disk_refusals", what="orders")
+            log_lines.error(
+                "states.not_written", why=str(error), consequence="known until this gate ends"
+            )
+        else:
+            self.disk_refuses = False
+
+    def _judge_entries(self, connection: psycopg.Connection[Any]) -> None:
+        """Shut nothing by what has been behind for as long as a list of orders is good for."""
+        now_ms = self._time.since_boot_ms()
+        with contextlib.suppress(lmdb.Error):  # what cannot be read has not come any further
+            has = self._table.place().version
+            self._age.note(head=head_version(connection), has=has, now_ms=now_ms)
+        too_old = self._age.behind_ms(now_ms) >= self._states.longest_ms
+        if too_old == self._states.entries_too_old:
             return
-        gap = self._table.place().version < head
-        if gap or self._is_due(self._tallied_at_ms):
-            self._tallied_at_ms = self._time.since_boot_ms()
-            self._heal(connection)
-
-    def _damage(self) -> int:
-        """Return how often any process of this gate met a page that cannot be read."""
-        return self._source.counts.get("doubts", kind="table_damaged")
-
-    def _is_due(self, last_ms: int | None) -> bool:
-        return last_ms is None or self._time.since_boot_ms() - last_ms >= TALLY_EVERY_MS
-
-    def _read_above(self, connection: psycopg.Connection[Any]) -> None:
-        place = self._table.place()
-        version, row_id = place.version, place.row_id
-        while not self._stop.is_set():
-            rows, version, row_id = feed_rows.changed(connection, version, row_id, _BATCH)
-            if not rows:
-                return
-            self._table.apply(self._understood(rows), version=version, row_id=row_id)
-
-    def _heal(self, connection: psycopg.Connection[Any]) -> None:
-        place = self._table.place()
-        row = connection.execute(_TALLY, [place.version, place.row_id]).fetchone()
-        if row is None or row[3]:
-            return  # rows came meanwhile: they are read first, and the tally waits for its turn
-        head, count, folded, _ = row
-        if (count, folded) != (place.count, place.folded):
-            self._read_all(connection, why="the tally differs")
-        elif (head or 0) > place.version:
-            # Whatever these versions held is gone again.
-            self._table.apply((), version=head, row_id=_LAST_ID)
-
-    def _read_all(self, connection: psycopg.Connection[Any], *, why: str) -> None:
-        log_lines.warning("table.read_anew", why=why)
-        self._source.counts.add("feed", follower=self._name, outcome="read_anew")
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            head = _head(connection)
-            try:
-                entries = self._understood(feed_rows.everything(connection))
-                self._table.replace_all(entries, version=head, row_id=_LAST_ID)
-            except lmdb.Error as error:
-                # What holds the pages together is spoiled: nothing can be written any more.
-                self._source.counts.add("doubts", kind="table_damaged")
-                log_lines.error("table.damaged", why=str(error), consequence="a new file is filled")
-                entries = self._understood(feed_rows.everything(connection))
-                self._table.replace_file(entries, version=head, row_id=_LAST_ID)
-        self._damage_seen = self._damage()
-        self._read_all_at_ms = self._time.since_boot_ms()
-
-    def _understood(self, changes: Iterable[FeedRow | None]) -> Iterable[FeedRow]:
-        for change in changes:
-            if change is None:
-                self._source.counts.add("doubts", kind="entry_not_understood")
-            else:
-                yield change
+        self._states.entries_too_old = too_old
+        if too_old:
+            self._source.counts.add("doubts", kind="entries_too_old")
+            log_lines.error("entries.too_old", consequence="nothing is refused")
+        if self._newest is not None:
+            self._ring(self._states.told(self._newest))
 
 
-# After reading everything of a version there is nothing left of it.
-_LAST_ID: Final = 2**63 - 1
+# These are known from then on, and shut something or nothing.
+_TAKEN: Final = (Received.ACCEPTED, Received.EXPIRED, Received.CLOCKS_DISAGREE)
 
 
-def _head(connection: psycopg.Connection[Any]) -> int:
+def head_version(connection: psycopg.Connection[Any]) -> int:
+    """Return the newest version of entries that there is."""
     row = connection.execute(_HEAD).fetchone()
     return int(row[0]) if row else 0
 

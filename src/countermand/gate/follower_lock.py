@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from countermand.gate import log_lines
+
 
 class FollowerLock:
     """A lock that the kernel takes away from whoever dies."""
@@ -21,13 +23,20 @@ class FollowerLock:
         return self._file is not None
 
     def take(self) -> bool:
-        """Take it if nobody has it; returns whether this process has it now."""
+        """Take it if nobody has it; returns whether this process has it now.
+
+        Where it cannot be tried (no file may be opened just now), another time will do.
+        """
         if self._file is not None:
             return True
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            log_lines.warning("lock.not_tried", why=str(error))
+            return False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             os.close(file)
             return False
         self._file = file

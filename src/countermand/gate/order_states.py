@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import threading
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
@@ -24,6 +25,7 @@ from typing import Any, Final
 
 from countermand.data_folder import FileDamaged, read_json, write_json
 from countermand.domain.published_states import (
+    VALID_FOR_S,
     PublishedOrder,
     PublishedStates,
     StatesNotUnderstood,
@@ -73,6 +75,8 @@ class OrderStates:
         self._fences: dict[str, Fence] = {}
         self._unreadable: frozenset[str] = frozenset()
         self._nothing_readable = False
+        # What is known of doors is too far behind to shut any.
+        self.entries_too_old = False
         self._facts: Mapping[str, OrderStateFacts] = _NOTHING
         self._rules: Mapping[bytes, OrderRule] = _NO_RULES
         # A set may arrive in one thread while a stop arrives in another: neither may win by chance.
@@ -87,6 +91,11 @@ class OrderStates:
     def good_for_ms(self) -> int:
         """Return how long the states are still trusted, 0 when they are not."""
         return max(0, self._good_until_ms - self._time.since_boot_ms())
+
+    @property
+    def longest_ms(self) -> int:
+        """Return how long a list of orders is good for."""
+        return (self._states.valid_for_s if self._states else VALID_FOR_S) * 1000
 
     @property
     def age_ms(self) -> int:
@@ -108,7 +117,9 @@ class OrderStates:
         return self._rules if self._is_trusted() else _NO_RULES
 
     def _is_trusted(self) -> bool:
-        return not self._nothing_readable and self._time.since_boot_ms() < self._good_until_ms
+        if self._nothing_readable or self.entries_too_old:
+            return False
+        return self._time.since_boot_ms() < self._good_until_ms
 
     def receive(self, arrived: SignedSet, *, at_once: bool) -> Received:
         """Take a set of states over if it is genuine and newer.
@@ -116,15 +127,22 @@ class OrderStates:
         `at_once` says that it cannot have waited on its way to us, so that its age is the
         disagreement of two clocks. A set whose age is in doubt is kept and shuts nothing.
         """
+        return self._receive(arrived, at_once=at_once)
+
+    def _receive(
+        self, arrived: SignedSet, *, at_once: bool, kept_until_ms: int | None = None
+    ) -> Received:
+        """Do so; `kept_until_ms` is until when it was found good on this start of the machine."""
         states = self._checked(arrived)
         if isinstance(states, Received):
             return states
-        if states.sequence <= self.sequence:
-            return Received.NOT_NEWER
+        now_ms = self._time.since_boot_ms()
         age_ms = self._time.wall_ms() - states.issued_ms
         result, good_for_ms = _trust(states, age_ms, at_once=at_once)
-        self._take(states, self._time.since_boot_ms() + good_for_ms)
-        return result
+        until_ms = now_ms + good_for_ms
+        if kept_until_ms is not None:
+            until_ms = min(kept_until_ms, now_ms + states.valid_for_s * 1000)
+        return result if self._take(states, until_ms) else Received.NOT_NEWER
 
     def _checked(self, arrived: SignedSet) -> PublishedStates | Received:
         if not self._keys.is_signed(arrived.key_id, arrived.payload, arrived.signature):
@@ -137,11 +155,15 @@ class OrderStates:
             return Received.OTHER_INSTANCE
         return states
 
-    def _take(self, states: PublishedStates, good_until_ms: int) -> None:
+    def _take(self, states: PublishedStates, good_until_ms: int) -> bool:
+        """Take a set over, unless it is no newer than what is known."""
         with self._changing:
+            if states.sequence <= self.sequence:
+                return False
             self._states = states
             self._refresh()
             self._good_until_ms = good_until_ms
+            return True
 
     def stop(self, fences: Iterable[Fence], *, unreadable: Iterable[str] = ()) -> bool:
         """Take stops over; what was stopped once is never forgotten, only outgrown.
@@ -212,16 +234,21 @@ class OrderStates:
 
     def remember(self, path: Path, arrived: SignedSet) -> None:
         """Write the newest set to disk, with how long it is good on this start of the machine."""
-        write_json(
-            path,
-            {
-                "payload": arrived.payload.decode(),
-                "signature": b64encode(arrived.signature).decode(),
-                "key_id": arrived.key_id,
-                "boot_id": self._time.boot_id(),
-                "good_until_ms": self._good_until_ms,
-            },
-        )
+        write_json(path, self._kept(arrived))
+
+    def told(self, arrived: SignedSet) -> bytes:
+        """Return what `remember` writes and more, for the other processes of this gate."""
+        told = {**self._kept(arrived), "entries_too_old": self.entries_too_old}
+        return json.dumps(told).encode()
+
+    def _kept(self, arrived: SignedSet) -> dict[str, Any]:
+        return {
+            "payload": arrived.payload.decode(),
+            "signature": b64encode(arrived.signature).decode(),
+            "key_id": arrived.key_id,
+            "boot_id": self._time.boot_id(),
+            "good_until_ms": self._good_until_ms,
+        }
 
     def recall(self, path: Path) -> Received | None:
         """Take over what `remember` wrote, None if there is nothing.
@@ -231,18 +258,29 @@ class OrderStates:
         """
         try:
             raw = read_json(path)
-            if not raw:
-                return None
+        except (FileDamaged, OSError):
+            return Received.NOT_UNDERSTOOD
+        return self._recall(raw) if raw else None
+
+    def hear(self, told: bytes) -> Received:
+        """Take over what another process of this gate got, just as it trusts it."""
+        try:
+            raw = json.loads(told)
+            self.entries_too_old = raw["entries_too_old"] is True
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return Received.NOT_UNDERSTOOD
+        return self._recall(raw)
+
+    def _recall(self, raw: Any) -> Received:
+        try:
             arrived = _signed_set(raw)
             kept_until_ms = int(raw["good_until_ms"])
             same_start = raw["boot_id"] == self._time.boot_id() != ""
-        except (FileDamaged, OSError, KeyError, TypeError, ValueError, NotBase64):
+        except (KeyError, TypeError, ValueError, AttributeError, NotBase64):
             return Received.NOT_UNDERSTOOD
-        result = self.receive(arrived, at_once=False)
-        if same_start and self._states is not None:
-            longest_ms = self._time.since_boot_ms() + self._states.valid_for_s * 1000
-            self._good_until_ms = min(kept_until_ms, longest_ms)
-        return result
+        return self._receive(
+            arrived, at_once=False, kept_until_ms=kept_until_ms if same_start else None
+        )
 
 
 def _signed_set(raw: Mapping[str, Any]) -> SignedSet:

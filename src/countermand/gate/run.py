@@ -3,9 +3,9 @@
     stops on disk -> table and last states from disk -> both ports open -> ready -> the database
 
 Several processes may answer on one port: the first one follows the database and hears of stops,
-and the others (`crew`) only answer. Several gates may share one data folder, too: the one that
-holds the lock follows the database and writes the table, the others read what it wrote and take
-over when it dies.
+and the others (`crew`) only answer. Several gates may share one data folder, too: each follows the
+states of orders, the one that holds the lock follows entries, too, and writes; the others read what
+it wrote and take over when it dies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from countermand.gate.machine_time import MachineTime, ThisMachine
 from countermand.gate.protocol import Listener
 
 if TYPE_CHECKING:
-    from countermand.gate.feed import EntriesFollower, StatesFollower
+    from countermand.gate.feed import Source, StatesFollower
+    from countermand.gate.feed_entries import EntriesFollower
 
 TICK_S: Final = 0.05
 _EVERY_SECOND: Final = 20  # ticks
@@ -93,7 +94,9 @@ class Gate:
         self.crew = Crew(self._folder.path, self.bell, self.counts, self.answering.unknown)
         self._down = DownLogs(map(Path, settings.gate_down_logs), self.counts)
         self._lock = FollowerLock(self._folder.gate / "follower.lock")
-        self._followers: tuple[StatesFollower, EntriesFollower] | None = None
+        self._follows = False
+        self._states: StatesFollower | None = None
+        self._entries: EntriesFollower | None = None
         self._ticks = 0
         self.control = Listener(
             control.Control(
@@ -114,7 +117,6 @@ class Gate:
         """Return how the gate is, in numbers; for people and for supervisors."""
         place = self.answering.table.place()
         states = self.answering.states
-        follows = self._followers or ()
         age_s = states.age_ms / 1000
         return {
             "entries": place.count,
@@ -123,8 +125,10 @@ class Gate:
             "states_good_for_s": states.good_for_ms / 1000,
             "states_age_s": age_s,
             "is_follower": self._lock.is_held,
-            "follows_states": bool(follows and follows[0].follows),
-            "follows_entries": bool(follows and follows[1].follows),
+            "follows_states": bool(self._states and self._states.follows),
+            "follows_entries": bool(self._entries and self._entries.follows),
+            "entries_behind_s": self._states.entries_behind_ms / 1000 if self._states else 0.0,
+            "disk_refuses": any(each.disk_refuses for each in self._followers()),
             "connections": len(self.answering.doors.open),
             "workers": self.crew.situation(),
         }
@@ -137,7 +141,7 @@ class Gate:
         if not self._lock.is_held:
             self.answering.recall_if_changed()
         if self._ticks % _EVERY_SECOND == 0:
-            self.follow_if_nobody_else_does()
+            self.follow()
             self.answering.look_after()
             self.crew.look_after()
             self._down.look()
@@ -145,45 +149,61 @@ class Gate:
             self.answering.doors.close_idle()
             self.control.close_idle()
 
-    def follow_if_nobody_else_does(self) -> None:
-        """Begin to follow the database, unless another gate of this folder does."""
-        if not self._lock.is_held and self._lock.take():
-            threading.Thread(target=self._follow, name="follow", daemon=True).start()
+    def follow(self) -> None:
+        """Follow the database: orders in any case, entries unless another gate of this folder does.
 
-    def _follow(self) -> None:
-        # Loaded once we answer: the database's library takes longer than all the rest together.
-        from countermand.gate import feed  # noqa: PLC0415
+        Loaded once we answer, each in a thread: the database's library takes longer than all else.
+        """
+        takes_entries = not self._lock.is_held and self._lock.take()
+        if not self._follows:
+            self._follows = True
+            threading.Thread(target=self._follow_states, name="follow", daemon=True).start()
+        if takes_entries:
+            threading.Thread(target=self._follow_entries, name="follow", daemon=True).start()
 
-        demonstration = self._folder.is_demonstration
-        source = feed.Source(
+    def _follow_states(self) -> None:
+        from countermand.gate import feed  # noqa: PLC0415 - see `follow`
+
+        self._states = feed.StatesFollower(
+            self._source(),
+            states=self.answering.states,
+            table=self.answering.table,
+            time=self._time,
+            snapshot=self.answering.snapshot,
+            writes=lambda: self._lock.is_held,
+            ring=lambda told: self.bell.ring(states=told),
+        )
+        self._states.start()
+
+    def _follow_entries(self) -> None:
+        from countermand.gate import feed_entries  # noqa: PLC0415 - see `follow`
+
+        table = self.answering.table
+        follower = feed_entries.EntriesFollower(self._source(), table=table, time=self._time)
+        self._entries = follower
+        follower.start()
+
+    def _source(self) -> Source:
+        from countermand.gate import feed  # noqa: PLC0415 - see `follow`
+
+        return feed.Source(
             url=lambda: self._read_settings().database_url,
-            poll_s=_POLL_DEMONSTRATION_S if demonstration else _POLL_S,
+            poll_s=_POLL_DEMONSTRATION_S if self._folder.is_demonstration else _POLL_S,
             counts=self.counts,
         )
-        followers = (
-            feed.StatesFollower(
-                source,
-                states=self.answering.states,
-                time=self._time,
-                snapshot=self.answering.snapshot,
-                ring=self.bell.ring,
-            ),
-            feed.EntriesFollower(source, table=self.answering.table, time=self._time),
-        )
-        for each in followers:
-            each.start()
-        self._followers = followers
+
+    def _followers(self) -> list[StatesFollower | EntriesFollower]:
+        return [each for each in (self._states, self._entries) if each is not None]
 
     def close(self) -> None:
         """Stop following and let go of everything."""
         self.answering.stop_answering()
         self.control.close_all()
         self.crew.end()
-        followers = self._followers or ()
-        for each in followers:
+        for each in self._followers():
             each.stop()
         self._lock.release()
-        if not any(each.is_alive for each in followers):
+        if not any(each.is_alive for each in self._followers()):
             self.answering.table.close()
 
 
@@ -198,7 +218,7 @@ async def serve(gate: Gate, settings: config.Settings, wishes: Wishes) -> None:
     control_server = await _listen(gate.control, control_at)
     gate.crew.start(further, _port(doors_server))
     _say_ready(wishes.ready_file, doors_server, control_server)
-    gate.follow_if_nobody_else_does()
+    gate.follow()
     try:
         while not ended.is_set():
             gate.tick()

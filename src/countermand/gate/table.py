@@ -22,7 +22,7 @@ import lmdb
 
 from countermand.domain.door_record import RECORD_BYTES, SEAL_BYTES
 from countermand.domain.verdict import order_bytes
-from countermand.gate import log_lines
+from countermand.gate import disk_room, log_lines
 from countermand.stop.durable import sync_folder
 
 # Address space, not disk: the file grows with its content. Room for a hundred million entries, so
@@ -77,7 +77,7 @@ class Table:
     """The records of all doors."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the table in `folder`, or begin an empty one."""
+        """Open the table in `folder`, or begin an empty one. Raises OSError without room for it."""
         self._folder = folder
         self._replacing = threading.Lock()
         self._soon: Callable[[Callable[[], None]], object] | None = None
@@ -87,6 +87,8 @@ class Table:
         # this is the database's own function.
         self.stored: Callable[[bytes], bytes | None] = self._alone
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (folder / "lock.mdb").exists():
+            disk_room.require(folder)
         try:
             self._file = _opened(folder)
         except lmdb.Error as error:
@@ -170,6 +172,12 @@ class Table:
                 for entries in _in_order(parts):
                     filling.putmulti(entries, append=True)
             writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=file.about)
+
+    def require_room(self, size: int | None = None) -> None:
+        """Raise OSError unless the disk takes so many bytes more: all that lies here once more."""
+        if size is None:
+            size = (self._folder / "data.mdb").stat().st_size + disk_room.A_LITTLE
+        disk_room.require(self._folder.parent, size)
 
     def replace_file(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
         """Put these rows into a new file, and that in the place of one which nothing mends.

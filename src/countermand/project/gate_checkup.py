@@ -23,8 +23,18 @@ _NAME: Final = "gates"
 _DOUBTS: Final = re.compile(
     r'^countermand_gate_doubts_total\{kind="(\w+)"\} ([1-9]\d*)$', re.MULTILINE
 )
+_COUNTED: Final = r"^countermand_gate_{0}_total\{{{1}\}} [1-9]\d*$"
+_CLOCKS: Final = re.compile(
+    _COUNTED.format("states_received", 'outcome="clocks_disagree"'), re.MULTILINE
+)
+_NOT_TAKEN: Final = re.compile(
+    _COUNTED.format("states_received", 'outcome="(?:not_signed|other_instance|not_understood)"'),
+    re.MULTILINE,
+)
+_LOST: Final = re.compile(_COUNTED.format("feed", 'follower="states",outcome="lost"'), re.MULTILINE)
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "entries_too_old": gettext_noop("what it knew of devices was too far behind"),
         "table_unreadable": gettext_noop("what it had kept of doors could not be read"),
         "table_damaged": gettext_noop("what it had kept of doors was damaged"),
         "seal_broken": gettext_noop("somebody else had changed what is known of a door"),
@@ -50,8 +60,8 @@ def examine_gates(settings: Settings) -> Finding:
 def _examine(url: str) -> Iterator[Finding]:
     try:
         ready, metrics = json.loads(_text(f"{url}/ready")), _text(f"{url}/metrics")
-        yield from _situation(url, ready)
-    except (OSError, ValueError, KeyError, TypeError):
+        yield from _situation(url, ready, metrics)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         yield Finding(
             _NAME,
             State.BAD,
@@ -73,10 +83,20 @@ def _examine(url: str) -> Iterator[Finding]:
         )
 
 
-def _situation(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
-    if not ready["states_sequence"]:  # one that has just begun
-        return
-    if ready["states_good_for_s"] <= 0:
+def _situation(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Finding]:
+    yield from _what_it_learns(url, ready)
+    if not ready["states_sequence"]:
+        yield _without_orders(url, ready, metrics)
+    elif ready["states_good_for_s"] <= 0 and _CLOCKS.search(metrics):
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _(
+                "The clocks of the mail gate at {url} and of the worker differ: nobody is refused."
+            ).format(url=url),
+            _("Let both machines take their time from the same source (NTP)."),
+        )
+    elif ready["states_good_for_s"] <= 0:
         yield Finding(
             _NAME,
             State.BAD,
@@ -93,6 +113,49 @@ def _situation(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
                 url=url, seconds=round(ready["states_age_s"])
             ),
             _("Look whether the worker runs, and whether the gate reaches the database."),
+        )
+
+
+def _without_orders(url: str, ready: Mapping[str, Any], metrics: str) -> Finding:
+    """Tell one that has just begun from one that will never refuse anybody."""
+    if _NOT_TAKEN.search(metrics):
+        return Finding(
+            _NAME,
+            State.BAD,
+            _(
+                "The mail gate at {url} takes no list of orders from here: it refuses nobody."
+            ).format(url=url),
+            _("Copy keys/pinned-keys.json, keys/entry-key and instance.json from the worker."),
+        )
+    if not ready.get("follows_states") and _LOST.search(metrics):
+        return Finding(
+            _NAME,
+            State.BAD,
+            _("The mail gate at {url} never reached the database: it refuses nobody.").format(
+                url=url
+            ),
+            _("Look at DATABASE_URL on its machine; its log says what went wrong."),
+        )
+    sentence = _("The mail gate at {url} has no list of orders yet: it refuses nobody.")
+    return Finding(_NAME, State.NOTE, sentence.format(url=url), _("Ask again in a minute."))
+
+
+def _what_it_learns(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
+    if ready.get("disk_refuses"):
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _("The disk of the mail gate at {url} takes nothing.").format(url=url),
+            _("Make room on it: what it is told meanwhile, it forgets when it ends."),
+        )
+    if ready.get("entries_behind_s", 0) > _LONGEST_SILENCE_S:
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _("What the mail gate at {url} knows of devices is {seconds} s behind.").format(
+                url=url, seconds=round(ready["entries_behind_s"])
+            ),
+            _("Its log says what keeps it; after a quarter of an hour it refuses nobody."),
         )
 
 

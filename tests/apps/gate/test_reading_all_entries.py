@@ -19,7 +19,8 @@ from countermand.enforcement.models import DoorEntry, FeedHead
 from countermand.enforcement.queries import facts_of
 from countermand.gate import feed_rows
 from countermand.gate.counts import Counts
-from countermand.gate.feed import EntriesFollower, Source
+from countermand.gate.feed import Source
+from countermand.gate.feed_entries import EntriesFollower
 from countermand.gate.machine_time import ThisMachine
 from countermand.gate.table import FeedRow, Table
 from tests.apps.gate.test_gate_process import database_url

@@ -119,7 +119,9 @@ def said_of_gates(folder: DataFolder, *gates: str) -> Finding:
         ({}, State.GOOD, "All answer"),
         ({"states_good_for_s": 0.0}, State.BAD, "too old: it refuses nobody"),
         ({"states_age_s": 400.2}, State.BAD, "heard nothing of orders for 400 s"),
-        ({"states_sequence": 0, "states_good_for_s": 0.0}, State.GOOD, "All answer"),
+        ({"states_sequence": 0, "states_good_for_s": 0.0}, State.NOTE, "no list of orders yet"),
+        ({"disk_refuses": True}, State.BAD, "takes nothing"),
+        ({"entries_behind_s": 300.4}, State.BAD, "knows of devices is 300 s behind"),
     ],
 )
 def test_a_gate_that_may_refuse_nobody_is_named(
@@ -131,6 +133,33 @@ def test_a_gate_that_may_refuse_nobody_is_named(
     assert found.state is state
     assert words in found.sentence
     assert other in found.sentence
+
+
+NO_ORDERS = {"states_sequence": 0, "states_good_for_s": 0.0}
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("changed", "counted", "words"),
+    [
+        (NO_ORDERS, 'states_received_total{outcome="not_signed"}', "takes no list of orders"),
+        (NO_ORDERS, 'states_received_total{outcome="other_instance"}', "takes no list of orders"),
+        (NO_ORDERS, 'feed_total{follower="states",outcome="lost"}', "never reached the database"),
+        (
+            {"states_good_for_s": 0.0},
+            'states_received_total{outcome="clocks_disagree"}',
+            "The clocks of the mail gate",
+        ),
+    ],
+)
+def test_why_a_gate_refuses_nobody_is_said(
+    folder: DataFolder, changed: dict[str, object], counted: str, words: str
+) -> None:
+    with gate_that_says(WELL | changed, f"countermand_gate_{counted} 3\n") as other:
+        found = said_of_gates(folder, other)
+
+    assert found.state is State.BAD
+    assert words in found.sentence
 
 
 @pytest.mark.enable_socket

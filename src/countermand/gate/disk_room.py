@@ -1,0 +1,24 @@
+"""Whether a disk takes what is to be written, asked before it is written.
+
+The table is a memory map: one that is begun on a disk without room ends its process by a signal
+that nothing can catch. And where a disk takes nothing, what could not be written is no damage.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+A_LITTLE: Final = 1 << 20
+
+
+def require(folder: Path, size: int = A_LITTLE) -> None:
+    """Raise OSError unless the disk of `folder` takes so many bytes more; nothing stays of it."""
+    path = folder / f".room.{os.getpid()}"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        path.unlink()
+        os.posix_fallocate(file, 0, size)
+    finally:
+        os.close(file)
