@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count
 
 from countermand.devices.models import Device, ImportRun, Observation
+from countermand.domain.app_id import Platform
 from countermand.domain.presence import Presence
 
 
@@ -30,6 +31,24 @@ def last_runs() -> tuple[RunView, ...]:
     return tuple(
         RunView(row.source, row.as_of, row.started_at, row.state, row.report) for row in rows
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a source's messages about a device are held against."""
+
+    platform: Platform | None
+    last_contact_at: datetime | None
+    is_gone: bool
+
+
+def heard(source: str, source_device_id: str) -> Heard | None:
+    """Return how a device is known by its source, None when it is not."""
+    row = Device.objects.filter(source=source, source_device_id=source_device_id).first()
+    if row is None:
+        return None
+    known = {each.value: each for each in Platform}
+    return Heard(known.get(row.platform), row.last_contact_at, row.gone_at is not None)
 
 
 def device_named(text: str) -> int | None:

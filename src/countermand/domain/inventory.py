@@ -7,7 +7,7 @@ has no place here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -153,6 +153,18 @@ class DeviceReport:
             collected_at=collected_at,
             refresh_cycle=rhythm_of(source).refresh_cycle,
         )
+
+
+def told_late(report: DeviceReport, *, heard_at: datetime | None, is_gone: bool) -> DeviceReport:
+    """Return what is left of a message when later ones were heard first.
+
+    `heard_at` is when the device was heard of last, `is_gone` whether it has been let go. A late
+    message tells which apps were there at its time, and nothing else that is not known better.
+    """
+    at = report.last_contact_at
+    if at is None or heard_at is None or at >= heard_at:
+        return report
+    return replace(report, is_gone=is_gone, unsaid=frozenset(Fact))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,14 @@ from countermand.connectors.nanomdm import hook
 from countermand.connectors.nanomdm.questions import Question
 from countermand.connectors.nanomdm.source import NanoMdmReader
 from countermand.connectors.servers import OpenServer
-from countermand.devices import actions, questions, sources, turnover
+from countermand.connectors.wrapped import Wrapped
+from countermand.devices import actions, queries, questions, sources, turnover
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.sources import SourceView
-from countermand.domain.app_id import WantedApp
+from countermand.domain.app_id import Platform, WantedApp
 from countermand.domain.canonical_json import digest
 from countermand.domain.errors import CountermandError
+from countermand.domain.inventory import DeviceReport, told_late
 from countermand.orders import jobs as orders_jobs
 from countermand.orders import queries as orders
 from countermand.people import queries as people
@@ -187,7 +189,7 @@ class Runner:
             if not sources.is_new_event(name, event.text("event_id"), now=now):
                 return False
             reader = NanoMdmReader(_Questions(name))
-            source = PagedSource(reader, [event], wanted_apps(), now, source=name)
+            source = _InOrder(PagedSource(reader, [event], wanted_apps(), now, source=name))
             taken = load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
             if taken.state is LoadState.HELD:  # its question stays open
                 _LOG.warning("source.held source=%s", name)
@@ -244,9 +246,23 @@ def own_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+class _InOrder(Wrapped):
+    """Messages of a source in the order of their times, in whatever order they come."""
+
+    def reports(self) -> Iterator[DeviceReport]:
+        """Yield what each says beside what was heard of its device before."""
+        for report in super().reports():
+            known = queries.heard(self.kind, report.source_device_id)
+            yield (
+                report
+                if known is None
+                else told_late(report, heard_at=known.last_contact_at, is_gone=known.is_gone)
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class _Questions:
-    """What was asked, out of the database."""
+    """What was asked of which devices, out of the database."""
 
     name: str
 
@@ -256,6 +272,11 @@ class _Questions:
         if found is None:
             return None
         return Question(found.identifiers, managed_only=found.managed_only)
+
+    def platform(self, enrollment_id: str) -> Platform | None:
+        """Return what a device is known to run."""
+        known = queries.heard(self.name, enrollment_id)
+        return known.platform if known is not None else None
 
 
 def _note_answer(name: str, reader: NanoMdmReader, event: Record, now: datetime) -> None:

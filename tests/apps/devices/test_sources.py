@@ -487,6 +487,64 @@ def test_an_answer_to_somebody_elses_question_makes_nothing_absent(
     assert presences()["D1"] == "present"
 
 
+def test_an_answer_of_a_mac_is_read_as_a_macs(
+    runner: Runner, nano: NanoMdmDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its enrolment says what a device is, and programs of a Mac have ids of their own."""
+    monkeypatch.setattr(source_runs, "wanted_apps", lambda: catalogue().wanted(["wechat"]))
+    Device.objects.filter(source_device_id="D1").update(platform="macos")
+    nano.devices = {"D1": AppleDevice("D1", [{"Identifier": "com.tencent.xinWeChat"}])}
+    runner.run("nanomdm", now=NOW)
+
+    for post in nano.posts(NOW):
+        runner.take_in("nanomdm", *post, now=NOW)
+
+    assert presences()["D1"] == "present"
+    assert Device.objects.get(source_device_id="D1").platform == "macos"
+
+
+def test_a_device_is_asked_what_it_is_since_its_enrolment_may_have_been_lost(
+    runner: Runner, nano: NanoMdmDouble
+) -> None:
+    runner.run("nanomdm", now=NOW)
+    queries = [command["Queries"] for _, _, command in nano.queued if "Queries" in command]
+    told = {"QueryResponses": {"EASDeviceIdentifier": "X", "ProductName": "iPad13,4"}}
+
+    runner.take_in("nanomdm", *nano.post(AppleDevice("D1"), told, NOW), now=NOW)
+
+    assert all("ProductName" in each for each in queries)
+    assert Device.objects.get(source_device_id="D1").platform == "ipados"
+
+
+def checked_out(nano: NanoMdmDouble, device: str, at: datetime) -> tuple[bytes, str]:
+    """Return the post that says that a device was let go."""
+    event = json.loads(nano.post(AppleDevice(device), {"MessageType": "CheckOut"}, at)[0])
+    event |= {"topic": "mdm.CheckOut", "checkin_event": event.pop("acknowledge_event")}
+    body = json.dumps(event).encode()
+    return body, nano.signed(body)
+
+
+@pytest.mark.parametrize("letting_go_is_last", [True, False])
+def test_posts_that_overtake_each_other_mean_what_they_would_in_their_order(
+    runner: Runner, nano: NanoMdmDouble, *, letting_go_is_last: bool
+) -> None:
+    """NanoMDM sends from several threads at once: what is sent later may come earlier."""
+    sooner, later = NOW, NOW + timedelta(seconds=1)
+    at = (later, sooner) if letting_go_is_last else (sooner, later)
+    letting_go = checked_out(nano, "D1", at[0])
+    told = {"QueryResponses": {"DeviceName": "the old name"}}
+    alive = nano.post(AppleDevice("D1", owner="asha@example.org"), told, at[1])
+    posts = (letting_go, alive) if letting_go_is_last else (alive, letting_go)
+
+    for post in posts:  # the later one first
+        runner.take_in("nanomdm", *post, now=later)
+
+    device = Device.objects.get(source_device_id="D1")
+    assert (device.gone_at is not None) == letting_go_is_last
+    assert device.last_contact_at == later
+    assert device.name == ("" if letting_go_is_last else "the old name")
+
+
 def test_the_folder_of_a_run_is_private_and_gone_afterwards() -> None:
     with source_runs.own_folder() as folder:
         assert folder.stat().st_mode & 0o077 == 0

@@ -82,10 +82,13 @@ def ask_for(apps: Sequence[WantedApp], platform: Platform, *, command_uuid: str)
 
 
 def ask_for_mail_name(*, command_uuid: str) -> bytes:
-    """Return the command that asks a device under which name it reads mail."""
+    """Return the command that asks a device under which name it reads mail.
+
+    And what it is: its enrolment said so once, in a post that may have been lost.
+    """
     command: dict[str, object] = {
         "RequestType": "DeviceInformation",
-        "Queries": ["EASDeviceIdentifier", "DeviceName"],
+        "Queries": ["EASDeviceIdentifier", "DeviceName", "ProductName"],
     }
     return _payload(command_uuid, command)
 

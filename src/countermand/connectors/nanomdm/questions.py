@@ -1,7 +1,8 @@
 """What Apple devices were asked, by device and command: their answers do not repeat the question.
 
-One command can go to many devices under one id, so both together are the key. What nobody here
-asked proves presence at most: its filter is not known.
+Nor do they say what kind of device they come from, which only its enrolment tells. One command can
+go to many devices under one id, so both together are the key. What nobody here asked proves
+presence at most: its filter is not known.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from countermand.domain.app_id import Platform
 from countermand.wire.json_documents import Record
 
 
@@ -28,6 +30,10 @@ class Questions(Protocol):
         """Return the question, None when it is not one of ours."""
         ...
 
+    def platform(self, enrollment_id: str) -> Platform | None:
+        """Return what a device is known to run, None when nothing is known."""
+        ...
+
 
 class ListedQuestions:
     """Questions that stand in a file of commands, or in memory."""
@@ -38,6 +44,10 @@ class ListedQuestions:
     def asked(self, enrollment_id: str, command_uuid: str) -> Question | None:
         """Return the question, None when it is not one of ours."""
         return self._questions.get((enrollment_id, command_uuid))
+
+    def platform(self, enrollment_id: str) -> Platform | None:  # noqa: ARG002  (a file does not say)
+        """Return None: the events beside a file of commands say it themselves."""
+        return None
 
     def add(self, document: Record) -> None:
         """Take up a file of commands, as it was written when they were sent. Raises Faulty."""

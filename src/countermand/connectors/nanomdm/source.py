@@ -108,7 +108,8 @@ class NanoMdmReader:
             raise record.faulty("row.bad_payload", event, "raw_payload") from None
 
     def _platform(self, device: str, payload: Mapping[str, Any]) -> Platform | None:
-        model = payload.get("ProductName") or payload.get("ModelName")
+        told = _told(payload)
+        model = told.get("ProductName") or told.get("ModelName")
         if isinstance(model, str):
             if model.startswith(("iPhone", "iPod")):
                 self._platforms[device] = Platform.IOS
@@ -116,6 +117,8 @@ class NanoMdmReader:
                 self._platforms[device] = Platform.IPADOS
             elif _MAC_MODEL.match(model) or "Mac" in model:
                 self._platforms[device] = Platform.MACOS
+        if device not in self._platforms and self._questions is not None:
+            return self._questions.platform(device)
         return self._platforms.get(device)
 
     def _list(
@@ -180,12 +183,17 @@ def _coverage(question: Question | None) -> Coverage:
     return Coverage.FULL if question.identifiers is None else Coverage.ASKED
 
 
+def _told(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a device says of itself: asked for, or when it enrols."""
+    told = payload.get("QueryResponses")
+    return told if isinstance(told, dict) else payload
+
+
 def _facts(
     record: Record, event: str, payload: Mapping[str, Any], platform: Platform | None
 ) -> tuple[dict[str, Any], frozenset[Fact]]:
     """Return the facts about the device that an event carries, and those that it leaves unsaid."""
-    told = payload.get("QueryResponses")
-    told = told if isinstance(told, dict) else payload
+    told = _told(payload)
     said: dict[str, Any] = {"aliases": aliases_of(_names(payload, told))}
     unsaid = set(Fact) - _KEPT
     owner = _owner(record, event)
