@@ -1,6 +1,7 @@
 """Our one way of asking servers: bounded, patient, and never led astray by an answer."""
 
 import gzip
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,20 @@ def test_a_redirect_in_a_circle_ends(http: Http, server: HttpDouble) -> None:
     with pytest.raises((AnswerNotUnderstood, HostNotAllowed)):
         http.json("GET", f"{server.base}/moved", params={"to": aim})
     assert len(server.asked) <= 4
+
+
+def test_no_log_holds_what_stands_in_an_address_or_proves_who_we_are(
+    http: Http, server: HttpDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker logs from INFO on; the signature of a link is as good as a key."""
+    caplog.set_level(logging.DEBUG)
+    signed = f"{server.base}/moved?to=/here?sig=as-good-as-a-key"
+
+    http.json("GET", signed, headers={"Authorization": "Bearer of-a-token"})
+
+    assert [each.path for each in server.asked] == ["/moved", "/here"]
+    assert "as-good-as-a-key" not in caplog.text
+    assert "of-a-token" not in caplog.text
 
 
 def test_an_answer_that_swells_is_cut_off(http: Http, server: HttpDouble) -> None:

@@ -8,6 +8,7 @@ An answer that cannot be used is an error with a code, never an empty list.
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,10 @@ _TIME_OUT: Final = httpx.Timeout(30.0, connect=10.0, pool=10.0)
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 _NOT_ALLOWED: Final = frozenset({401, 403})
 _GONE: Final = frozenset({404, 410})
+
+# By themselves they write down every address with its query: signed links, and names of devices.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(eq=False)
