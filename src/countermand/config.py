@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from countermand.data_folder import DataFolder
+from countermand.domain.address import ascii_domain
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.retention import BOUNDS, Bounds, Kind, Retention, read_countries
 
@@ -148,7 +149,7 @@ def _counts(value: str) -> Mapping[str, int]:
         for count in counts.values()
     ):
         raise ValueError(value)
-    return MappingProxyType({name.lower(): count for name, count in counts.items()})
+    return MappingProxyType({ascii_domain(name.lower()): count for name, count in counts.items()})
 
 
 def _mailboxes(value: str) -> str:
@@ -290,7 +291,7 @@ class Settings:
         "Example Organisation", gettext_noop("The name that stands before that address.")
     )
     mail_domain: str = _setting(
-        "example.org", gettext_noop("The domain in the Message-ID of every mail.")
+        "example.org", gettext_noop("The domain in the Message-ID of every mail."), ascii_domain
     )
     reply_to: str = _setting(
         "help@example.org", gettext_noop("Where an answer to a mail goes: people who can help.")

@@ -332,6 +332,20 @@ def test_an_address_in_other_letters_is_refused_where_the_relay_takes_none(tmp_p
     asyncio.run(story())
 
 
+def test_a_domain_in_other_letters_is_reached_even_where_the_relay_takes_none(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, people=1, without=frozenset({"SMTPUTF8"})) as post:
+            give_address(post, 1, "asha@कंपनी.भारत")
+
+            await post.work_until(all_are(post, NoticeState.SENT))
+
+            assert [line["to"] for line in post.record] == ["asha@xn--i1b1b4ch5i.xn--h2brj9c"]
+
+    asyncio.run(story())
+
+
 def test_an_address_in_other_letters_is_reached_where_the_relay_takes_it(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_post(tmp_path, people=1) as post:

@@ -107,3 +107,18 @@ def test_an_address_that_breaks_a_command_sends_nothing(address: str) -> None:
 def test_an_address_in_other_letters_needs_a_relay_that_takes_them() -> None:
     assert compose(HINDI, notice("आशा@example.org"), WRITER).needs_smtputf8
     assert not compose(HINDI, notice(), WRITER).needs_smtputf8
+
+
+def test_a_domain_in_other_letters_is_written_so_that_any_relay_takes_it() -> None:
+    writer = Writer("orders@कंपनी.भारत", "कंपनी", "help@कंपनी.भारत")
+
+    mail = compose(HINDI, notice("asha@कंपनी.भारत"), writer)
+
+    assert not mail.needs_smtputf8
+    assert (mail.mail_from, mail.recipient) == (
+        "orders@xn--i1b1b4ch5i.xn--h2brj9c",
+        "asha@xn--i1b1b4ch5i.xn--h2brj9c",
+    )
+    head = mail.content.partition(b"\r\n\r\n")[0].decode("ascii")
+    assert "To: asha@xn--i1b1b4ch5i.xn--h2brj9c\r\n" in head
+    assert "Reply-To: help@xn--i1b1b4ch5i.xn--h2brj9c\r\n" in head

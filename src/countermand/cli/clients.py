@@ -71,9 +71,10 @@ def custodian(
     """Set who answers."""
     with session() as opened:
         from countermand.devices import links
+        from countermand.domain.address import folded_name
         from countermand.people import queries as people
 
-        person = people.ids_by_address().get(who.strip().lower())
+        person = people.ids_by_address().get(folded_name(who))
         if person is None:
             raise people.PersonNotKnown(who=who)
         actor = opened.actor()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from countermand.domain.address import folded_name
 from countermand.domain.app_id import Platform
 from countermand.domain.order_parts import (
     DeviceScope,
@@ -21,7 +22,7 @@ _GROUP_MARK: Final = "group:"
 
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
-    """A person as the directory knows them; `uid` is its own key, `address` in lower case."""
+    """A person as the directory knows them; `uid` is its own key, `address` is folded."""
 
     person_id: int
     uid: str
@@ -54,7 +55,12 @@ def person_in_scope(scope: Scope, person: PersonFacts) -> bool:
 def _is_meant(people: PeopleScope, person: PersonFacts) -> bool:
     lives_there = EVERYTHING in people.countries or person.country in people.countries
     in_group = EVERYTHING in people.groups or bool(person.groups & people.groups)
-    return (lives_there and in_group) or bool(people.people & person.names)
+    return (lives_there and in_group) or bool(names_meant(people) & person.names)
+
+
+def names_meant(people: PeopleScope) -> frozenset[str]:
+    """Return by which keys and addresses people are meant one by one, as these are kept."""
+    return people.people | frozenset(map(folded_name, people.people))
 
 
 def device_in_scope(scope: Scope, device: DeviceFacts) -> bool:
@@ -84,7 +90,7 @@ def is_excepted(exceptions: tuple[ExceptionGranted, ...], person: PersonFacts, *
     return any(
         on <= exception.until
         and (
-            exception.who.lower() in names
+            folded_name(exception.who) in names
             or exception.who.removeprefix(_GROUP_MARK) in _groups_named(exception, person)
         )
         for exception in exceptions

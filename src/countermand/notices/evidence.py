@@ -14,6 +14,7 @@ from typing import Final
 from django.db import connection
 from django.db.models import Q
 
+from countermand.domain.address import folded_name
 from countermand.domain.delivery import Evidence, EvidenceKind, NoticeState
 from countermand.domain.findings import Finding, QueuedMail
 from countermand.notices.models import Notice, NoticeEvidence
@@ -101,7 +102,7 @@ def _mails_named(findings: Iterable[Finding]) -> dict[str, _Known]:
         "pk", "address", "message_id", "queue_id", "state"
     )
     for pk, address, message_id, queue_id, state in rows:
-        mail = _Known(pk, address.lower(), state)
+        mail = _Known(pk, folded_name(address), state)
         found[message_id] = mail
         found[message_id.strip("<>").partition("@")[0]] = mail
         if queue_id:
@@ -124,7 +125,7 @@ def _mail_of(finding: Finding, by_name: Mapping[str, _Known]) -> _Known | None:
         if mail is None:
             continue
         # A queue id comes back some day, so the mailbox has to be the same as well.
-        if name == finding.queue_id and finding.address != mail.address:
+        if name == finding.queue_id and folded_name(finding.address) != mail.address:
             return None
         return mail
     return None
@@ -135,7 +136,7 @@ def waiting_at_relay(order_number: str, queued: Iterable[QueuedMail]) -> dict[st
 
     A queue id is used again some day, so the recipient has to be the same as well.
     """
-    recipients = {each.queue_id: each.recipients for each in queued}
+    recipients = {each.queue_id: set(map(folded_name, each.recipients)) for each in queued}
     with connection.cursor() as cursor:  # a sender may have noted a queue id this very moment
         cursor.execute("SELECT ledger_catch_up(%s)", [order_number])
     rows = Notice.objects.filter(
@@ -144,5 +145,5 @@ def waiting_at_relay(order_number: str, queued: Iterable[QueuedMail]) -> dict[st
     return {
         queue_id: pk
         for queue_id, pk, address in rows.values_list("queue_id", "pk", "address")
-        if address.lower() in recipients[queue_id]
+        if folded_name(address) in recipients[queue_id]
     }

@@ -15,7 +15,7 @@ from countermand.devices.sighting_sql import Statement
 from countermand.domain.app_id import Platform
 from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument, Ownership
-from countermand.domain.scope import EVERYTHING
+from countermand.domain.scope import EVERYTHING, names_meant
 from countermand.enforcement import queries as enforced
 from countermand.orders.cells import signed_by_name
 from countermand.people import queries as people
@@ -125,7 +125,7 @@ def _parameters(document: OrderDocument, now: datetime) -> dict[str, Any]:
         "today": now.date(),
         "countries": sorted(meant.countries),
         "groups": sorted(meant.groups),
-        "people": sorted(meant.people),
+        "people": sorted(names_meant(meant)),
         "except_groups": sorted(meant.except_groups),
         "ownerships": sorted(each.value for each in devices.ownership),
         "no_ownerships": sorted(each.value for each in set(Ownership) - devices.ownership),

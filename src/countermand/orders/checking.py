@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
 from countermand.domain import check_code
+from countermand.domain.address import folded_name
 from countermand.domain.check_code import Said, Verdict
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
@@ -94,7 +95,7 @@ def known_number(number: str) -> str:
 
 
 def _ref(address: str, key: bytes) -> str:
-    folded = f"address\x00{address[:_LONGEST_ADDRESS].strip().lower()}".encode()
+    folded = f"address\x00{folded_name(address[:_LONGEST_ADDRESS])}".encode()
     return hmac.new(key, folded, hashlib.sha256).hexdigest()
 
 

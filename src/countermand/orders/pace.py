@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from countermand.domain.address import ascii_domain
+
 EVERY_DOMAIN: Final = "*"
 _MINUTE_US: Final = 60_000_000
 
@@ -35,7 +37,7 @@ class Pace:
 
     def _names(self, address: str) -> Iterator[str]:
         yield EVERY_DOMAIN
-        yield address.rpartition("@")[2].lower()
+        yield ascii_domain(address.rpartition("@")[2].lower())
 
 
 def _apart(limit: int) -> timedelta:

@@ -17,7 +17,7 @@ class Person(models.Model):
     uid = models.CharField(max_length=200, unique=True)
     name = models.CharField(max_length=200)
     local_name = models.CharField(max_length=200, blank=True, default="")
-    address = models.CharField(max_length=320, unique=True)  # folded to lower case
+    address = models.CharField(max_length=320, unique=True)  # folded (domain.address)
     # Whatever else names this person in files; not all of it is an address.
     other_addresses = ArrayField(models.CharField(max_length=320), default=list)
     # Those of them at which mail arrives: a name to log in with is not one.

@@ -20,6 +20,7 @@ from django.db.models import F, Func, Q, QuerySet, Value
 
 from countermand.audit import actions as audit
 from countermand.audit.queries import person_ref
+from countermand.domain.address import folded_name
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.people.models import DirectoryEntry, DirectoryGroup, DirectoryToken, Person
@@ -137,7 +138,7 @@ def entries(
     if external_id is not None:
         rows = rows.filter(external_id=external_id)
     if address is not None:
-        word = address.strip().lower()
+        word = folded_name(address)
         rows = rows.filter(Q(person__address=word) | Q(person__other_addresses__contains=[word]))
     return rows
 

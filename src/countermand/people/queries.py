@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from django.db.models import Q, QuerySet
 
+from countermand.domain.address import folded_name
 from countermand.domain.approvals import Role
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.nearest import nearest_word
@@ -184,13 +185,13 @@ def by_ids(person_ids: Iterable[int]) -> dict[int, PersonView]:
 
 def person(who: str) -> PersonView:
     """Find one person by key or by any of their addresses. Raises PersonNotKnown."""
-    text = who.strip()
+    text, name = who.strip(), folded_name(who)
     row = Person.objects.filter(
-        Q(uid=text) | Q(address=text.lower()) | Q(other_addresses__contains=[text.lower()])
+        Q(uid=text) | Q(address=name) | Q(other_addresses__contains=[name])
     ).first()
     if row is None:
         known = Person.objects.values_list("address", flat=True)[:20_000]
-        if near := nearest_word(text.lower(), known):
+        if near := nearest_word(name, known):
             raise PersonNotKnownButNear(who=who, nearest=near)
         raise PersonNotKnown(who=who)
     return _view(row)
@@ -198,7 +199,7 @@ def person(who: str) -> PersonView:
 
 def id_at_address(address: str) -> int | None:
     """Return whose address this is, main or other; None if it is nobody's."""
-    text = address.strip().lower()
+    text = folded_name(address)
     found = Person.objects.filter(address=text).values_list("pk", flat=True).first()
     if found is None:
         others = Person.objects.filter(other_addresses__contains=[text])
@@ -242,7 +243,7 @@ def owners_of(addresses: Collection[str]) -> dict[str, int]:
 
 
 def ids_by_address() -> Mapping[str, int]:
-    """Return the id of whoever owns an address, all addresses of all people in lower case."""
+    """Return the id of whoever owns an address, all addresses of all people, folded."""
     ids: dict[str, int] = {}
     rows = Person.objects.values_list("pk", "address", "other_addresses")
     for pk, _, others in rows.iterator(chunk_size=5000):

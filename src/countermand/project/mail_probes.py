@@ -22,6 +22,7 @@ from typing import ClassVar, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from countermand.config import Settings
+from countermand.domain.address import with_ascii_domain
 from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.notices import probe
@@ -178,10 +179,11 @@ def hand_over(settings: Settings, to: str, content: bytes) -> None:
 
 
 async def _handed_over(relay: Relay, mail_from: str, to: str, content: bytes) -> None:
+    sender, recipient = with_ascii_domain(mail_from), with_ascii_domain(to)
     async with asyncio.timeout(_PATIENCE_S):
         link, _ = await opened(relay, "probe")
         try:
-            for said in (f"MAIL FROM:<{mail_from}>", f"RCPT TO:<{to}>", "DATA"):
+            for said in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA"):
                 await _taken(link, said.encode())
             await _taken(link, stuffed(content) + b".")
         finally:

@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
+from countermand.domain.address import with_ascii_domain
 from countermand.domain.delivery import EXPIRES, ClaimedNotice, NoticeKind, Template
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.sender.splice import SLOT, SplicedText, Values, coded, filling, in_html
@@ -81,12 +82,13 @@ class Composer:
     def __init__(self, template: Template, writer: Writer) -> None:
         """Code the approved words."""
         self._template = template
-        self._from = writer.address
-        self._ascii_from = writer.address.isascii()
+        self._from = with_ascii_domain(writer.address)
+        self._ascii_from = self._from.isascii()
         self._subject = None if SLOT.search(template.subject) else _subject(template.subject)
         self._text = SplicedText(template.text)
         self._page = SplicedText(template.html)
-        sender, reply_to = (_CONTROLS.sub(" ", each) for each in (writer.address, writer.reply_to))
+        reply_to = with_ascii_domain(writer.reply_to)
+        sender, reply_to = (_CONTROLS.sub(" ", each) for each in (self._from, reply_to))
         self._writer_line = f"From: {_phrase(writer.name)}\r\n <{sender}>\r\nTo: "
         self._reply_line = f"\r\nReply-To: {reply_to}\r\nSubject: "
         # No line of base64 can look like it, so it may be the same in every mail.
@@ -102,11 +104,11 @@ class Composer:
 
     def write(self, notice: ClaimedNotice) -> Mail:
         """Write the mail of one row. Raises SlotNotFilled or AddressNotUsable; nothing is sent."""
-        address = notice.address
+        address = with_ascii_domain(notice.address)
         check_address(address)
         try:
             subject = self._subject or _subject(filled(self._template.subject, notice.values))
-            headers = self._headers(notice, subject)
+            headers = self._headers(notice, address, subject)
             lines = [headers, self._text_head]
             said = coded(notice.values, as_html=False)
             self._text.add_coded(lines, said)
@@ -129,7 +131,7 @@ class Composer:
             envelope_id=notice.message_id.strip("<>").partition("@")[0],
         )
 
-    def _headers(self, notice: ClaimedNotice, subject: str) -> bytes:
+    def _headers(self, notice: ClaimedNotice, address: str, subject: str) -> bytes:
         # No value may begin a line: then no header can, and none can begin with a dot.
         message_id, thread, language = notice.message_id, notice.in_reply_to, notice.language
         if not f"{message_id}{thread}{language}".isprintable():
@@ -143,7 +145,7 @@ class Composer:
             answers += f"Expires: {_date(datetime.fromisoformat(str(until)))}\r\n"
         return (
             f"Date: {_date(notice.dated_at)}\r\n"
-            f"{self._writer_line}{notice.address}{self._reply_line}{subject}\r\n"
+            f"{self._writer_line}{address}{self._reply_line}{subject}\r\n"
             f"Message-ID: {message_id}\r\n{answers}"
             f"Content-Language: {language}\r\n{self._mime_lines}"
         ).encode()

@@ -174,6 +174,26 @@ def test_a_queue_id_says_something_only_together_with_its_mailbox(world: World) 
     assert [Notice.objects.get(pk=each.pk).state for each in (one, two)] == ["sent", "bounced"]
 
 
+def test_a_mailbox_is_the_same_in_either_spelling_of_its_domain(world: World) -> None:
+    domains = ("कंपनी.भारत", "xn--i1b1b4ch5i.xn--h2brj9c")
+    author = world.people["author"]
+    author.address = f"author@{domains[0]}"  # as a mail may be kept that an older version wrote
+    author.save()
+    number = told(world)
+    one = Notice.objects.get(order_number=number, person_id=author.pk)
+    waits = [QueuedMail(one.queue_id, frozenset({f"author@{each}"})) for each in domains]
+    found = [evidence.waiting_at_relay(number, [each]) for each in waits]
+    bounced = Finding(
+        EvidenceKind.DSN_FAILED, None, "x", queue_id=one.queue_id, address=f"author@{domains[1]}"
+    )
+
+    evidence.take([bounced], ledger=world.ledger, now=world.now)
+
+    assert one.address == author.address
+    assert found == [{one.queue_id: one.pk}] * 2
+    assert Notice.objects.get(pk=one.pk).state == "bounced"
+
+
 def test_whom_no_correction_can_reach_is_on_the_list_to_call(world: World) -> None:
     number = told(world)
     take_back(world, number)

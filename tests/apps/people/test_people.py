@@ -1,11 +1,13 @@
 """People: taken over whole or not at all; what they may do is proven by a token."""
 
+import importlib
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from countermand.audit.models import Entry
@@ -310,3 +312,33 @@ def test_a_role_is_read_as_people_write_it() -> None:
     assert actions.role_of("Help-Desk") is Role.HELP_DESK
     with pytest.raises(actions.RoleNotKnown, match="help-desk"):
         actions.role_of("boss")
+
+
+def test_a_person_is_found_by_either_spelling_of_a_domain() -> None:
+    address = "asha@xn--i1b1b4ch5i.xn--h2brj9c"
+    load(replace(record(1), address=address, other_addresses=("a.verma@xn--h2brj9c",)))
+
+    for who in ("asha@कंपनी.भारत", "Asha@कंपनी.भारत", address, "a.verma@भारत"):
+        assert queries.person(who).uid == "p1"
+        assert queries.id_at_address(who) == queries.person("p1").id
+
+
+def test_addresses_that_were_kept_in_the_other_spelling_are_brought_over() -> None:
+    step = importlib.import_module("countermand.people.migrations.0005_domains_in_ascii")
+    keyed = Person.objects.create(uid="p1", name="A", address="asha@कंपनी.भारत")
+    unkeyed = Person.objects.create(
+        uid="ben@कंपनी.भारत",
+        name="B",
+        address="ben@कंपनी.भारत",
+        other_addresses=["b@भारत", "ben"],
+        second_mailboxes=["b@भारत"],
+    )
+
+    step.fold(apps, None)
+
+    for person in (keyed, unkeyed):
+        person.refresh_from_db()
+    assert (keyed.uid, keyed.address) == ("p1", "asha@xn--i1b1b4ch5i.xn--h2brj9c")
+    assert unkeyed.uid == unkeyed.address == "ben@xn--i1b1b4ch5i.xn--h2brj9c"
+    assert unkeyed.other_addresses == ["b@xn--h2brj9c", "ben"]
+    assert unkeyed.second_mailboxes == ["b@xn--h2brj9c"]

@@ -21,7 +21,7 @@ from countermand.delimited import (
     read_headers,
     read_rows,
 )
-from countermand.domain.address import folded_address
+from countermand.domain.address import folded_address, folded_name
 from countermand.domain.directory import EVERYBODY, PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
@@ -92,7 +92,7 @@ class PeopleFiles:
             zone=_zone(row, faults) or person_facts.only_zone_of(country) or self._defaults.zone,
             groups=in_groups(row["groups"]),
             unit=clean(row["unit"])[:200],
-            manager=row["manager"].strip().lower()[:200],
+            manager=folded_name(row["manager"])[:200],
             delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
             knows_no_leave="absent_until" not in row.values,
@@ -166,7 +166,8 @@ def _read(
 
 
 def _delegates(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(re.split(r"[;|,\s]+", text.strip().lower()))) if text else ()
+    words = re.split(r"[;|,\s]+", text.strip()) if text else ()
+    return tuple(dict.fromkeys(map(folded_name, words)))
 
 
 def _day(row: Row, column: str, faults: list[Fault]) -> date | None:

@@ -1,0 +1,36 @@
+"""Domains in other letters are kept in ASCII from now on; a directory says them in either way.
+
+Whose key is their address keeps it, for a list that has no keys of its own. An address whose other
+spelling belongs to somebody else already is left.
+"""
+
+from typing import Any
+
+from django.db import migrations
+
+from countermand.domain.address import folded_name, with_ascii_domain
+
+
+def fold(apps: Any, _editor: object) -> None:
+    Person = apps.get_model("people", "Person")
+    odd = r"[^\x01-\x7f]"
+    rows = Person.objects.extra(
+        where=["address ~ %s OR array_to_string(other_addresses || second_mailboxes, ' ') ~ %s"],
+        params=[odd, odd],
+    )
+    for person in rows:
+        new = with_ascii_domain(person.address)
+        key = new if person.uid == person.address else person.uid
+        others = Person.objects.exclude(pk=person.pk)
+        if others.filter(address=new).exists() or others.filter(uid=key).exists():
+            continue
+        person.address, person.uid = new, key
+        person.other_addresses = [folded_name(each) for each in person.other_addresses]
+        person.second_mailboxes = [folded_name(each) for each in person.second_mailboxes]
+        person.save()
+
+
+class Migration(migrations.Migration):
+    dependencies = [("people", "0004_second_mailboxes")]
+
+    operations = [migrations.RunPython(fold, migrations.RunPython.noop)]
