@@ -7,7 +7,7 @@ tally of all entries and is healed by reading them all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import lmdb
@@ -36,9 +36,17 @@ _TALLY: Final = """
 class EntriesFollower(Follower):
     """Keeps the table of doors as the database has it."""
 
-    def __init__(self, source: Source, *, table: Table, time: MachineTime) -> None:
-        """Follow into `table`."""
+    def __init__(
+        self,
+        source: Source,
+        *,
+        table: Table,
+        time: MachineTime,
+        met_elsewhere: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Follow into `table`; `met_elsewhere` says once that another gate met damage in it."""
         super().__init__(source, name="entries")
+        self._met_elsewhere = met_elsewhere
         self._table = table
         self._time = time
         self._tallied_at_ms: int | None = None
@@ -71,7 +79,9 @@ class EntriesFollower(Follower):
 
     def _follow_entries(self, connection: psycopg.Connection[Any]) -> None:
         head = head_version(connection)
-        if self._damage() > self._damage_seen and self._is_due(self._read_all_at_ms):
+        if self._is_due(self._read_all_at_ms) and (
+            self._damage() > self._damage_seen or self._met_elsewhere()
+        ):
             self._read_all(connection, why="whoever answers met a damaged page")
             return
         if head < self._table.place().version:

@@ -30,6 +30,7 @@ from countermand.gate import control, crew, log_lines
 from countermand.gate.answering import Answering
 from countermand.gate.bell import Bell
 from countermand.gate.crew import Crew
+from countermand.gate.damage_note import DamageNote
 from countermand.gate.down_logs import DownLogs
 from countermand.gate.follower_lock import FollowerLock
 from countermand.gate.machine_time import MachineTime, ThisMachine
@@ -94,6 +95,7 @@ class Gate:
         self.crew = Crew(self._folder.path, self.bell, self.counts, self.answering.unknown)
         self._down = DownLogs(map(Path, settings.gate_down_logs), self.counts)
         self._lock = FollowerLock(self._folder.gate / "follower.lock")
+        self._damage = DamageNote(self._folder.gate / "damage-met")
         self._follows = False
         self._states: StatesFollower | None = None
         self._entries: EntriesFollower | None = None
@@ -142,6 +144,8 @@ class Gate:
             self.answering.recall_if_changed()
         if self._ticks % _EVERY_SECOND == 0:
             self.follow()
+            if not self._lock.is_held:
+                self._damage.tell(self.counts.get("doubts", kind="table_damaged"))
             self.answering.look_after()
             self.crew.look_after()
             self._down.look()
@@ -178,10 +182,13 @@ class Gate:
     def _follow_entries(self) -> None:
         from countermand.gate import feed_entries  # noqa: PLC0415 - see `follow`
 
-        table = self.answering.table
-        follower = feed_entries.EntriesFollower(self._source(), table=table, time=self._time)
-        self._entries = follower
-        follower.start()
+        self._entries = feed_entries.EntriesFollower(
+            self._source(),
+            table=self.answering.table,
+            time=self._time,
+            met_elsewhere=self._damage.take,
+        )
+        self._entries.start()
 
     def _source(self) -> Source:
         from countermand.gate import feed  # noqa: PLC0415 - see `follow`

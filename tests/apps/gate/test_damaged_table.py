@@ -88,3 +88,19 @@ def test_every_process_reads_what_is_put_in_the_place_of_a_damaged_table(
         spoil(folder, kind)
         gate.until("counted", lambda: {status(each) for each in lines} and damage_counted(gate))
         gate.until("all shut again", lambda: {status(each) for each in lines} == {403})
+
+
+def test_damage_that_only_a_second_gate_on_the_folder_meets_is_healed_by_the_first(
+    folder: DataFolder,
+) -> None:
+    with (
+        running_gate(folder, database_url=database_url()) as first,
+        running_gate(folder, database_url=database_url()) as second,
+    ):
+        second.until("shut", lambda: second.active_sync(PHONE) == 403)
+        assert second.control("GET", "/ready")[1]["is_follower"] is False
+        first.until("follows", lambda: first.control("GET", "/ready")[1]["follows_entries"])
+        spoil(folder, LEAF)
+
+        second.until("met", lambda: second.active_sync(PHONE) == 204 and damage_counted(second))
+        second.until("shut again", lambda: second.active_sync(PHONE) == 403)
