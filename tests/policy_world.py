@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,13 @@ class Site:
         self.logins += 1
         address = f"127.0.{1 + self.logins // 250}.{1 + self.logins % 250}"
         return mailbox.login(server.port, ASHA.login, password, come_from=address)
+
+    def counted(self) -> dict[str, int]:
+        """Return what the gate counted by door."""
+        address = f"http://{HERE}:{self.gate.control_port}/doors"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            counts: dict[str, int] = json.loads(answer.read())["counts"]
+        return {door: count for door, count in counts.items() if count}
 
     def heard(self, server: Dovecot, password: str, questions: int) -> list[Asked]:
         """Log in, and return what came to the other server: path, and all fields but the session's.

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from lab import mailbox
-from lab.dovecot import ASKS_ANOTHER_FIRST, dovecot_that_asks
+from lab.dovecot import ASKS_ANOTHER_FIRST, PASSDBS, dovecot_that_asks
+from lab.ground import until
+from lab.oauth import MECHANISMS, TOKEN_OF_ASHA, token_server
 from lab.people import ASHA, LAPTOP, PHONE
 from tests.policy_world import Site, says, site
 
@@ -82,6 +84,28 @@ def test_whatever_else_it_says_the_gate_answers_alone(
 
     assert world.login(world.with_us, OF_LAPTOP) == "OK"
     assert NO in world.login(world.with_us, OF_PHONE)
+
+
+def test_a_login_by_oauth_is_counted_and_a_guess_is_not() -> None:
+    with (
+        token_server() as tokens,
+        site(dovecot_that_asks, passdbs=tokens.passdb + PASSDBS, more=MECHANISMS) as made,
+    ):
+        made.other_says(says(0))
+        assert mailbox.token_login(made.with_us.port, ASHA.login, TOKEN_OF_ASHA) == "OK"
+        assert mailbox.token_login(made.with_us.port, ASHA.login, "a guess") != "OK"
+        assert made.login(made.with_us, OF_LAPTOP) == "OK"
+
+        until("both are counted", lambda: made.counted() == {"oauth": 1, "device_password": 1})
+
+
+def test_a_device_whose_passdb_forgets_nodelay_is_refused_all_the_same() -> None:
+    with site(dovecot_that_asks, script={', nodelay = "y"': ""}) as made:
+        made.other_says(says(0))
+        assert made.login(made.with_us, OF_LAPTOP) == "OK"
+
+        assert NO in made.login(made.with_us, OF_PHONE)
+        assert made.counted() == {"device_password": 2}
 
 
 def test_with_a_dead_gate_both_are_silent_and_everybody_is_in() -> None:

@@ -197,6 +197,36 @@ def test_a_question_before_the_password_is_checked_is_no_login(
     assert counts.get("answers", door="main_password") == 1
 
 
+def test_a_device_is_judged_whether_its_passdb_says_nodelay_or_not(doors: Doors) -> None:
+    asked = {"login": ASHA, "device": "phone-7f3a", "protocol": "imap", "passed": ""}
+
+    assert policy(doors, asked)["status"] == -1
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
+        ({"passed": "", "success": True, "mechanism": "XOAUTH2"}, {"oauth": 1}),
+        ({"passed": "", "success": True, "protocol": "submission"}, {"sending": 1}),
+        ({"passed": "", "success": False}, {}),
+        ({"passed": "y", "success": True}, {}),  # counted when it was asked about
+        ({"success": True}, {}),  # so is every login where nobody else is asked before
+        ({"passed": "", "success": True, "device": "phone-7f3a"}, {}),
+        ({"passed": "", "success": "true"}, {}),
+    ],
+)
+def test_a_report_counts_what_no_question_could_be_told_to_be(
+    doors: Doors, counts: Counts, said: dict[str, object], counted: dict[str, int]
+) -> None:
+    body = json.dumps({"login": ASHA, "device": "", "protocol": "imap", **said}).encode()
+    headers: Headers = {b"authorization": f"Bearer {TOKEN}".encode()}
+
+    answer = at_once(doors.respond(Request(b"POST", b"/policy?command=report", headers, body)))
+
+    assert json.loads(answer.body)["status"] == 0
+    assert counts.by_label("answers", "door") == counted
+
+
 @pytest.mark.parametrize(
     ("login", "kind"),
     [

@@ -175,6 +175,7 @@ class Doors:
         if b"command=report" in query:
             if self._upstream is not None:
                 self._upstream.pass_on(query, request.body)
+            self._hear_report(request.body)
             return _POLICY_GO_ON
         asked = dovecot.question(request.body)
         if self._upstream is None:
@@ -194,6 +195,13 @@ class Doors:
         if given is UNKNOWN and kind is DoorKind.DEVICE_PASSWORD:
             self._see(asked.door, DEVICE_PASSWORD)
         return self._answer_to_login(given, kind, sends=asked.sends)
+
+    def _hear_report(self, body: bytes) -> None:
+        """Count a login that no question could be told to be one."""
+        login = dovecot.login_in_report(body)
+        if login is not None:
+            kind = of_login(login.protocol, "", login.mechanism)
+            self._count(kind, NOBODY.reason, paused=False)
 
     def _answer_to_login(self, given: Answer, kind: DoorKind, *, sends: bool) -> Response:
         if given.paused and sends and self._answerer.sends_while_paused(given.order_number):

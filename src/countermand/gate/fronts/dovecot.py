@@ -22,8 +22,8 @@ _PROTOCOLS: Final = frozenset({"imap", "pop3", "smtp", "submission", "sieve", "m
 class PolicyQuestion:
     """Who logs in with which device, by which protocol and mechanism.
 
-    `is_early` says that no password was checked yet: such a question is put for the sake of
-    another policy server, names no device, and is no login.
+    `is_early` says that perhaps no password was checked yet: such a question is put for the sake
+    of another policy server and names no device. Whether it was a login is told by a report.
     """
 
     door: Door
@@ -39,12 +39,28 @@ class PolicyQuestion:
 
 def question(body: bytes) -> PolicyQuestion | None:
     """Read a question, None when it is not one."""
+    return _question(_object(body))
+
+
+def login_in_report(body: bytes) -> PolicyQuestion | None:
+    """Return the login that a report tells of, if no question before it could be told to be one.
+
+    So it is with every right password that fills no field, such as that of OAuth.
+    """
+    raw = _object(body)
+    asked = _question(raw)
+    return asked if asked and asked.is_early and raw.get("success") is True else None
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        raw: Any = json.loads(body)
+        raw = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(raw, dict):
-        return None
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _question(raw: dict[str, Any]) -> PolicyQuestion | None:
     names = ("login", "device", "protocol", "mechanism")
     login, device, protocol, mechanism = texts = [raw.get(name, "") for name in names]
     if not login or not all(isinstance(text, str) for text in texts):
@@ -53,7 +69,8 @@ def question(body: bytes) -> PolicyQuestion | None:
         door=Door(login=normal_login(login), device=normal_device(device)),
         protocol=protocol_of(protocol),
         mechanism=mechanism,
-        is_early=raw.get("passed") == "",
+        # A device is known after a right password alone, whatever else its passdb fills.
+        is_early=raw.get("passed") == "" and not device,
     )
 
 
