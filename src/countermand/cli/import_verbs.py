@@ -380,7 +380,7 @@ def _show_state(console: Console, state: str) -> None:
     if state == "held":
         line = _(
             "Held: too much would change at once, so everything stays as it was. "
-            "If it is right, import again with --confirm-mass-change."
+            "If it is right, do the same again with --confirm-mass-change."
         )
         output.say(console, line)
     if state == "tried":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from countermand import i18n
-from countermand.cli import order_words, output
+from countermand.cli import held_inventories, order_words, output
 from countermand.domain import causes
 from countermand.i18n import gettext as _
 
@@ -42,6 +42,7 @@ def planned(number: str) -> dict[str, Any]:
         "phase": view.phase,
         "version": revision.number,
         "digest": revision.digest,
+        "held_inventories": held_inventories.held(),
         "plan": _figures(revision.plan),
     }
 
@@ -94,6 +95,7 @@ def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
     )
     for line in _warnings(plan):
         output.say(console, line)
+    held_inventories.draw(console, answer["held_inventories"])
 
 
 def _doors_that_know(reading: Mapping[str, Any] | None) -> list[tuple[str, object]]:
@@ -263,6 +265,7 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         "let_through": overrides.standing(number, now=now),
         "mail_reading": planning.doors_that_know(now),
         "review_on": queries.newest_revision(number).content["order"]["review_on"],
+        "held_inventories": held_inventories.held() if view.ended_at is None else [],
         "to_be_undone_elsewhere": view.undone_at is None and _was_handed_over(view),
     }
     if timeline:
@@ -411,6 +414,7 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         ]
     console.print(output.table("", [_("what"), _("how it stands")], rows))
     console.print(_next(answer), markup=False)
+    held_inventories.draw(console, answer["held_inventories"])
     draw_let_through(console, answer["let_through"])
     if answer["to_be_undone_elsewhere"]:
         line = _("Another system may still pause mail. Undo it there, then: {command}")

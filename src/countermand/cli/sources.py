@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from countermand.cli import afterwards, given, import_verbs, output
+from countermand.cli import afterwards, given, held_inventories, import_verbs, output
 from countermand.cli.session import session
 from countermand.connectors.names import SourceKind
 from countermand.i18n import gettext as _
@@ -196,10 +196,11 @@ def status(*, as_json: output.JsonFlag = False) -> None:
         from countermand.devices import sources
 
         views = sources.every_source()
+        held = held_inventories.held()
     output.emit(
         [answer(view) for view in views],
         as_json=as_json,
-        render=lambda console: _show_all(console, views),
+        render=lambda console: _show_all(console, views, held),
     )
 
 
@@ -238,10 +239,15 @@ def _show(console: Console, name: str, ran: Ran) -> None:
     output.say(console, line, name=name, count=ran.asked)
 
 
-def _show_all(console: Console, views: tuple[SourceView, ...]) -> None:
+def _show_all(console: Console, views: tuple[SourceView, ...], held: list[dict[str, Any]]) -> None:
     if not views:
         output.say(console, _("No source is asked by itself yet."))
-        return
+    else:
+        _show_table(console, views)
+    held_inventories.draw(console, held)
+
+
+def _show_table(console: Console, views: tuple[SourceView, ...]) -> None:
     columns = (_("Source"), _("Every"), _("Last success"), _("Next run"), _("Last fault"))
     rows = [
         (
@@ -254,13 +260,6 @@ def _show_all(console: Console, views: tuple[SourceView, ...]) -> None:
         for view in views
     ]
     console.print(output.table("", columns, rows))
-    for view in views:
-        if view.held:
-            line = _(
-                "{name} told of too much change within a day: {count} devices stay as they were. "
-                "If it is right: countermand sources sync {name} --confirm-mass-change"
-            )
-            output.say(console, line, name=view.name, count=view.held)
 
 
 def _period(every: timedelta | None) -> str:

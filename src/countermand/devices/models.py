@@ -75,7 +75,8 @@ class ImportRun(models.Model):
                 models.F("as_of").desc(),
                 condition=models.Q(state="loaded", complete=True),
                 name="newest_whole_run",
-            )
+            ),
+            models.Index("source", condition=models.Q(state="held"), name="held_runs"),
         ]
 
 

@@ -1,36 +1,37 @@
-"""What others may know of devices as a whole: runs, and how many carry an app."""
+"""What others may know of devices as a whole: what is held, and how many carry an app."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Min
 
-from countermand.devices.models import Device, ImportRun, Observation
+from countermand.devices.models import Device, HeldDevice, ImportRun, Observation
 from countermand.domain.app_id import Platform
 from countermand.domain.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)
-class RunView:
-    """One load of one source."""
+class Undecided:
+    """A source that told of too much change at once: of some devices, or (none) in a whole list."""
 
     source: str
-    as_of: datetime
-    started_at: datetime
-    state: str
-    report: Mapping[str, Any]
+    since: datetime
+    devices: int
 
 
-def last_runs() -> tuple[RunView, ...]:
-    """Return the newest run of every source, whatever became of it."""
-    rows = ImportRun.objects.order_by("source", "-pk").distinct("source")
-    return tuple(
-        RunView(row.source, row.as_of, row.started_at, row.state, row.report) for row in rows
-    )
+def undecided() -> tuple[Undecided, ...]:
+    """Return the sources of which something is held: until a decision, or a list that passes."""
+    waiting = HeldDevice.objects.filter(confirmed_at__isnull=True).values("source")
+    counted = waiting.annotate(since=Min("held_at"), devices=Count("pk"))
+    found = {row["source"]: Undecided(**row) for row in counted}
+    lists = ImportRun.objects.filter(state="held", report__is_whole=True)
+    for run in lists.order_by("source", "-pk").distinct("source"):
+        later = ImportRun.objects.filter(source=run.source, state="loaded", complete=True)
+        if not later.filter(as_of__gte=run.as_of, pk__gt=run.pk).exists():
+            found.setdefault(run.source, Undecided(run.source, run.started_at, 0))
+    return tuple(found[source] for source in sorted(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,9 +101,10 @@ def test_a_run_that_would_lose_most_is_held_until_a_person_says_so(run: Run, jam
     run(jamf[2], ("sources", "sync", "jamf"), before=NAME_TIKTOK)
     jamf[0].mobile = jamf[0].mobile[:0]
 
-    held, status, doctor, confirmed, later = run(
+    held, status, shown, doctor, confirmed, later = run(
         ("sources", "sync", "jamf", "--json"),
         ("sources", "status", "--json"),
+        ("sources", "status"),
         ("doctor", "--json"),
         ("sources", "sync", "jamf", "--confirm-mass-change", "--json"),
         ("doctor", "--json"),
@@ -116,6 +117,7 @@ def test_a_run_that_would_lose_most_is_held_until_a_person_says_so(run: Run, jam
     assert held.code == 1
     assert held.json["state"] == "held"
     assert status.json[0]["last_error"] == "devices.held"
+    assert "sources sync jamf --confirm-mass-change" in " ".join(shown.out.split())
     assert (confirmed.code, confirmed.json["devices"]["gone"]) == (0, 3)
     assert (told(doctor), told(later)) == ("bad", "good")
 

@@ -13,6 +13,7 @@ import pytest
 
 from countermand.cli import entry
 from countermand.cli.exit_codes import ExitCode
+from countermand.devices.models import ImportRun
 from countermand.domain.delivery import ReplyKind
 from countermand.orders.models import WithdrawnCopy
 from tests.order_world import MINUTE, World, order_text
@@ -223,6 +224,27 @@ def test_a_deadline_when_the_help_desk_is_away_is_told_with_the_plan(
     terminal.set("COUNTERMAND_HELP_DESK_HOURS", "09:00-18:00")
     _, said = terminal.give("order", "plan", str(file))
     assert "help desk is not there" not in said
+
+
+def test_an_inventory_that_is_held_is_told_to_whoever_relies_on_its_figures(
+    terminal: Terminal, file: Path
+) -> None:
+    terminal.world.staff(8)
+    at = terminal.world.now
+    held = {"source": "csv", "as_of": at, "started_at": at, "complete": False}
+    ImportRun.objects.create(**held, state="held", report={"is_whole": True})
+
+    planned = terminal.ask("order", "plan", str(file))
+    _, said = terminal.give("--lang", "hi", "order", "review", planned["number"], who="legal")
+    _, shown = terminal.give("order", "show", planned["number"])
+
+    assert [each["source"] for each in planned["held_inventories"]] == ["csv"]
+    command = "countermand import devices --source csv … --confirm-mass-change"
+    assert command in " ".join(said.split())
+    assert command in " ".join(shown.split())
+
+    ImportRun.objects.create(**held | {"complete": True}, state="loaded")
+    assert terminal.ask("order", "show", planned["number"])["held_inventories"] == []
 
 
 def test_that_no_mailbox_was_asked_is_said(terminal: Terminal) -> None:
