@@ -1,17 +1,23 @@
 """The doctor asks a question through each front that runs, and says whether it came to the gate."""
 
+import http.client
+import json
+import socket
+import threading
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from urllib.parse import quote
 
 import pytest
 
 from countermand.config import Settings, load
+from countermand.gate.doors import PROBE
 from countermand.project.findings import Finding, State
 from countermand.project.front_checkup import Fronts, examine_fronts
 from lab.dovecot import Dovecot, dovecot_that_asks
 from lab.gates import RealGate, odd_gate, real_gate
-from lab.ground import HERE, TOKEN, Server, held_port
+from lab.ground import HERE, TOKEN, Server, held_port, until
 from lab.nginx import address, nginx_that_asks
 from lab.people import ASHA, LAPTOP
 
@@ -43,6 +49,81 @@ def test_a_front_that_asks_is_well(gate: RealGate, settings: Settings) -> None:
         through_dovecot = asked(settings, imap_url(dovecot), ASHA.devices[LAPTOP])
 
     assert (through_nginx.state, through_dovecot.state) == (State.GOOD, State.GOOD)
+
+
+def test_a_question_that_another_process_of_the_gate_answered_is_heard_of() -> None:
+    with real_gate([], COUNTERMAND_GATE_WORKERS="4") as gate, ExitStack() as stack:
+        environment = {"COUNTERMAND_GATES": f"http://{HERE}:{gate.control_port}"}
+        settings = load(environment, data=gate.folder.path)
+        until("all processes answer", lambda: each_has_a_line(gate, stack))
+        # Each nginx has one connection, and the kernel says to which of the four processes.
+        fronts = [stack.enter_context(nginx_that_asks(gate.port)) for _ in range(4)]
+
+        found = [asked(settings, address(front)) for front in fronts]
+
+    assert [each.state for each in found] == [State.GOOD] * 4
+
+
+def each_has_a_line(gate: RealGate, stack: ExitStack) -> bool:
+    """Open one connection more, and tell whether every further process has one by now."""
+    stack.enter_context(socket.create_connection((HERE, gate.port)))
+    with urllib.request.urlopen(f"http://{HERE}:{gate.control_port}/ready", timeout=60) as answer:
+        workers = json.loads(answer.read())["workers"]
+    return len(workers) == 3 and all(each["connections"] for each in workers)
+
+
+@contextmanager
+def others_ask(gate: RealGate) -> Iterator[None]:
+    """Phones of other people ask the gate all the time, and so do their logins."""
+    ended = threading.Event()
+
+    def ask() -> None:
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        uri = "/Microsoft-Server-ActiveSync?User=ravi&DeviceId=another"
+        login = json.dumps({"login": "ravi", "device": "", "protocol": "imap"})
+        while not ended.is_set():
+            connection = http.client.HTTPConnection(HERE, gate.port, timeout=60)
+            connection.request("GET", "/auth", headers={**token, "X-Original-URI": uri})
+            connection.getresponse().read()
+            connection.request("POST", "/policy?command=allow", body=login, headers=token)
+            connection.getresponse().read()
+            connection.close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_others_who_ask_are_not_taken_for_the_front(gate: RealGate, settings: Settings) -> None:
+    with held_port() as nobody, nginx_that_asks(nobody) as elsewhere, others_ask(gate):
+        through_nginx = asked(settings, address(elsewhere))
+        with dovecot_that_asks(nobody) as dovecot:
+            through_dovecot = asked(settings, imap_url(dovecot), ASHA.devices[LAPTOP])
+        with nginx_that_asks(gate.port) as nginx:
+            well = asked(settings, address(nginx))
+
+    assert through_nginx.state is State.BAD
+    assert "do not come to the gate" in through_nginx.sentence
+    assert through_dovecot.state is State.NOTE
+    assert "not certain" in through_dovecot.sentence
+    assert well.state is State.GOOD
+
+
+def test_the_phone_of_the_doctor_is_no_device_that_somebody_could_confirm(
+    gate: RealGate, settings: Settings
+) -> None:
+    with nginx_that_asks(gate.port) as nginx:
+        asked(settings, address(nginx))
+
+    [url] = settings.gates
+    asking = urllib.request.Request(f"{url}/unknown", headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(asking, timeout=60) as answer:
+        clients = json.loads(answer.read())["clients"]
+    assert PROBE.device not in {each["value"] for each in clients}
 
 
 def test_a_front_with_another_token_is_named(gate: RealGate, settings: Settings) -> None:

@@ -17,6 +17,7 @@ _HELP: Final[Mapping[str, str]] = {
     "stops": "Stops told to this gate directly, by way.",
     "disk_refusals": "What the disk of this gate did not take, by what it was.",
     "feed": "Looks at the database, by what came of them.",
+    "probes": "Questions of the doctor that came through a front.",
     "gate_down_answers": "Questions that were let through because no gate answered, by log file.",
 }
 Labels = tuple[tuple[str, str], ...]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -40,6 +40,9 @@ _MOST_REFUSALS: Final = 1024
 _MOST_OUTCOMES: Final = 4096
 _MOST_LOGIN_KINDS: Final = 256
 _WEBMAIL: Final = WEBMAIL_DEVICE.encode()
+# Nobody's phone, as which the doctor asks through a front: counted, and no device to be confirmed.
+PROBE: Final = Door(login="countermand-doctor", device="countermanddoctor")
+_PROBE: Final = door_key(PROBE.login, PROBE.device)
 
 
 class _Form(Enum):
@@ -113,15 +116,13 @@ class Doors:
                 else DoorKind.ACTIVESYNC_UNKNOWN
             )
             if given is UNKNOWN:
-                self._unknown.see(
-                    key, EAS_DEVICE_ID, lambda: _device_of(request), self._answerer.now
-                )
+                self._see(key, EAS_DEVICE_ID, lambda: _device_of(request))
         else:
             asked = forward_auth.question(request)
             given = self._answerer.answer(asked.doors)
             kind = forward_auth.kind_of(asked, given.device_known)
             if given is UNKNOWN:
-                self._see(asked.doors[-1], EAS_DEVICE_ID)
+                self._see_door(asked.doors[-1], EAS_DEVICE_ID)
         self._count(kind, given.reason, paused=given.paused)
         if not given.paused:
             return _GO_ON
@@ -193,7 +194,7 @@ class Doors:
         given = self._answerer.answer([asked.door])
         kind = of_login(asked.protocol, asked.door.device, asked.mechanism)
         if given is UNKNOWN and kind is DoorKind.DEVICE_PASSWORD:
-            self._see(asked.door, DEVICE_PASSWORD)
+            self._see_door(asked.door, DEVICE_PASSWORD)
         return self._answer_to_login(given, kind, sends=asked.sends)
 
     def _hear_report(self, body: bytes) -> None:
@@ -210,9 +211,14 @@ class Doors:
         self._count(kind, given.reason, paused=given.paused)
         return self._refusal(given, _Form.POLICY) if given.paused else _POLICY_GO_ON
 
-    def _see(self, door: Door, kind: str) -> None:
-        key = door_key(door.login, door.device)
-        self._unknown.see(key, kind, lambda: door, self._answerer.now)
+    def _see_door(self, door: Door, kind: str) -> None:
+        self._see(door_key(door.login, door.device), kind, lambda: door)
+
+    def _see(self, key: bytes, kind: str, door: Callable[[], Door | None]) -> None:
+        if key == _PROBE:
+            self._answerer.counts.add("probes")
+            return
+        self._unknown.see(key, kind, door, self._answerer.now)
 
     def _refusal(self, given: Answer, form: _Form) -> Response:
         """Return the refusal of one order, worded once."""
