@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from countermand.config import Settings, load
+from countermand.project import front_checkup
 from countermand.project.findings import Finding, State
 from countermand.project.front_checkup import Fronts, examine_fronts
 from lab import mailbox
@@ -72,6 +73,23 @@ def said_of_nginx(server: Server, settings: Settings) -> str:
 
 def imap(server: Dovecot, password: str, come_from: str = HERE) -> str:
     return mailbox.login(server.port, ASHA.login, password, come_from=come_from)
+
+
+def test_a_configuration_that_its_program_does_not_show_is_said_not_to_be_looked_at(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "doveconf").write_text(
+        "#!/bin/sh\necho 'doveconf: Fatal: 95-countermand.conf: Permission denied' >&2\nexit 89\n"
+    )
+    (programs / "doveconf").chmod(0o755)
+    monkeypatch.setattr(front_checkup, "_PROGRAMS", str(programs))
+
+    [said] = examine_fronts(Fronts(), settings)
+
+    assert (said.name, said.state) == ("doveconf", State.NOTE)
+    assert "Permission denied" in said.sentence
 
 
 # -- Dovecot ------------------------------------------------------------------------------------

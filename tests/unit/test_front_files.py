@@ -150,6 +150,9 @@ def changed(text: str, before: str, after: str) -> str:
         (" mechanism=%m", "", "OAuth is not counted"),
         (" nodelay=y", "", "slows down everybody"),
         ("blocking=yes", "blocking=yes cache_key=%u", "remembers a wrong device password"),
+        ("#auth_policy_log_only", "auth_policy_log_only", "refuses nothing"),
+        ("allow_nets=127.0.0.1/32", "allow_nets=0.0.0.0/0", "good from everywhere"),
+        ("allow_nets=127.0.0.1/32", "allow_nets=127.0.0.1/32,::/0", "good from everywhere"),
     ],
 )
 def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str) -> None:
@@ -171,6 +174,8 @@ def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str
         ("skip = unauthenticated", "", "guesses passwords is not slowed down"),
         ("user_device = webmail", "nodelay = y", "guesses passwords is not slowed down"),
         ("allow_nets = 127.0.0.1/32", "", "counts as the webmail's"),
+        ("allow_nets = 127.0.0.1/32", "allow_nets = ::/0", "counts as the webmail's"),
+        ("reject_on_fail = no", "reject_on_fail = no\n  log_only = yes", "refuses nothing"),
     ],
 )
 def test_each_fault_that_a_newer_dovecot_prints_is_named(
@@ -184,6 +189,20 @@ def test_a_script_without_nodelay_is_named() -> None:
     assert "nodelay" in lua  # in a comment
 
     assert "slows down everybody" in found(DOVECOT, lua=lua)
+
+
+def test_a_script_that_cannot_be_read_is_no_script_that_is_well() -> None:
+    said = " ".join(each.sentence for each in faults(DOVECOT, Around(scripts={LUA: ""})))
+
+    assert f"The script {LUA} cannot be read" in said
+
+
+def test_a_week_of_writing_down_is_a_step_and_no_mistake() -> None:
+    dry = changed(DOVECOT, "#auth_policy_log_only", "auth_policy_log_only")
+
+    [said] = faults(dry, Around(scripts=SCRIPTS))
+
+    assert said.may_wait
 
 
 def test_where_main_passwords_are_limited_group_by_group_nothing_is_wrong() -> None:

@@ -16,6 +16,7 @@ from countermand.project.front_faults import LONGEST_WAIT_MS, Around, Block, Fau
 
 _POLICY: Final = "auth_policy"
 _SERVER: Final = re.compile(r"(?<!\w)(?:auth_policy_)?server_url\s*=\s*(\S+)")
+_NETWORKS: Final = re.compile(r"allow_nets\s*=\s*(\S+)")
 # What a login waits for the gate: 2.3 counts in milliseconds, 2.4 names the unit.
 _WAITS: Final = (
     ("auth_policy_server_timeout_msecs", "ms", str(LONGEST_WAIT_MS)),
@@ -102,6 +103,14 @@ def _waiting(top: Block) -> Iterator[Fault]:
             _("Without an answer of the gate Dovecot lets nobody in."),
             _("Set {name} to {value}.").format(name="auth_policy_reject_on_fail", value="no"),
         )
+    if top.get("auth_policy_log_only", "no") == "yes":
+        yield Fault(
+            _("Dovecot writes down what the gate refuses, and refuses nothing."),
+            _("Set {name} to {value} after the first week.").format(
+                name="auth_policy_log_only", value="no"
+            ),
+            may_wait=True,
+        )
     for name, unit, wanted in _WAITS:
         wait = milliseconds(top.get(name, wanted), bare=unit)
         if wait is not None and wait > LONGEST_WAIT_MS:
@@ -122,6 +131,11 @@ class _Passdb:
         inner = " ".join(f"{key}={value}" for each in block.walk() for key, value in each.settings)
         self.said = f"{self.own} {inner}"
         self.says_nodelay = "nodelay" in self.said
+        networks = " ".join(_NETWORKS.findall(self.said)).replace(",", " ").split()
+        # A network of no bits is everybody.
+        self.is_for_some_places = bool(networks) and not any(
+            each.endswith("/0") for each in networks
+        )
         # It is asked after a right password alone, and only adds to the answer.
         self.comes_last = block.get("skip") == "unauthenticated"
         self.goes_on = block.get("result_success").startswith("continue")
@@ -145,7 +159,7 @@ def _passdb(passdb: _Passdb, around: Around, *, says_it_last: bool) -> Iterator[
         return
     if not (passdb.says_nodelay or (passdb.goes_on and says_it_last)):
         yield _without_nodelay(passdb.driver)
-    if "allow_nets" not in passdb.said:
+    if not passdb.is_for_some_places:
         yield from _main_password(passdb, around)
 
 
@@ -156,6 +170,14 @@ def _script(passdb: _Passdb, around: Around) -> Iterator[Fault]:
             _("Take cache_key out of the passdb with the Lua script."),
         )
     script = "".join(around.code(path) for path in around.scripts if path in passdb.said)
+    for path in around.unreadable:
+        yield Fault(
+            _("The script {path} cannot be read, so nobody knows what it returns.").format(
+                path=path
+            ),
+            _("Run the doctor where it lies, as somebody who may read it."),
+            may_wait=True,
+        )
     if script and "nodelay" not in script:
         yield _without_nodelay(passdb.driver)
 

@@ -22,6 +22,7 @@ from countermand.project.front_files import Kind, faults, kind_of
 from countermand.project.front_probes import probe
 
 _PATIENCE_S: Final = 10
+_PROGRAMS: Final = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 _LARGEST_FILE: Final = 1024 * 1024
 # Dovecot 2.4 prints the first of these as a block.
 _OURS: Final = ("auth_policy_server_url", "auth_policy {", "countermand")
@@ -67,8 +68,17 @@ def _examine_file(path: Path, settings: Settings) -> Iterator[Finding]:
 
 def _examine_machine(settings: Settings) -> Iterator[Finding]:
     for kind, command in _PRINTS.items():
-        text = _printed(command)
-        if any(word in text for word in _OURS):
+        text, why = _printed(command)
+        if why:
+            yield Finding(
+                command[0],
+                State.NOTE,
+                _("What {program} says of its configuration cannot be read: {why}").format(
+                    program=" ".join(command), why=why
+                ),
+                _("Run the doctor as root, or name the output with --front-config."),
+            )
+        elif any(word in text for word in _OURS):
             yield from _judged(command[0], text, _FOLDERS.get(kind), settings)
 
 
@@ -116,10 +126,11 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _printed(command: tuple[str, ...]) -> str:
-    program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+def _printed(command: tuple[str, ...]) -> tuple[str, str]:
+    """Return what a program prints, and why it does not; neither where there is no such program."""
+    program = shutil.which(command[0], path=_PROGRAMS)
     if program is None:
-        return ""
+        return "", ""
     try:
         answer = subprocess.run(
             [program, *command[1:]],
@@ -130,6 +141,9 @@ def _printed(command: tuple[str, ...]) -> str:
             errors="replace",
             timeout=_PATIENCE_S,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout if answer.returncode == 0 else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", f"{type(error).__name__}: {error}"
+    if answer.returncode != 0:
+        lines = answer.stderr.strip().splitlines()
+        return "", lines[-1] if lines else f"exit code {answer.returncode}"
+    return answer.stdout, ""

@@ -65,6 +65,11 @@ class Around:
     passes_on: bool = False
     limits_somebody: bool = False
 
+    @property
+    def unreadable(self) -> list[str]:
+        """Return the paths of scripts that could not be read."""
+        return [path for path, text in self.scripts.items() if not text]
+
     def code(self, path: str) -> str:
         """Return what a script says without its comments."""
         return _LUA_COMMENT.sub("", self.scripts.get(path, ""))
