@@ -1,5 +1,6 @@
 """Every sample means what was written down before the code; where that is wrong, it says why."""
 
+import copy
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,6 +144,26 @@ def test_a_removal_in_the_activity_feed_is_a_hint_and_no_proof(tiktok: WantedApp
     assert [row["presence"] for row in rows] == ["present", "unknown"]
     assert {row["source_device_id"] for row in rows} == {EXPECTED[sample]["source_device_id"]}
     assert getattr(source, "look_again", set()) == {EXPECTED[sample]["source_device_id"]}
+
+
+def test_an_activity_that_names_no_device_keeps_no_other_back(
+    tiktok: WantedApp, tmp_path: Path
+) -> None:
+    """Google's own list of what an activity carries does not promise a resource id."""
+    name = "reports.activities.mobile.json"
+    told = json.loads((SAMPLES / "workspace" / name).read_text(encoding="utf-8"))
+    nameless = copy.deepcopy(told["items"][0])
+    named = nameless["events"][0]["parameters"]
+    named[:] = [each for each in named if each["name"] != "RESOURCE_ID"]
+    told["items"].append(nameless)
+    (tmp_path / name).write_text(json.dumps(told), encoding="utf-8")
+
+    source = open_files(SourceKind.WORKSPACE, [tmp_path / name], apps=[tiktok], as_of=CAPTURED)
+    told_of = [report.presence(tiktok).value for report in source.reports()]
+
+    assert told_of == ["present", "unknown"]
+    assert not source.faults.faults
+    assert [row.why for row in source.rejected] == ["row.bad_device_id"]
 
 
 def test_every_sample_is_held_against_the_code_or_named_as_not_built() -> None:

@@ -39,8 +39,18 @@ class WorkspaceReader:
         if document.text("kind") == "admin#reports#activities":
             listed = document.records("items") or ()
             items = sorted(listed, key=lambda each: each.text("id", "time"))
-            hints = (self.device_id(each) for each in items if _is_about_an_app(each))
-            return Page(records=items, is_message=True, look_again=tuple(dict.fromkeys(hints)))
+            about = [each for each in items if _is_about_an_app(each)]
+            named = [each for each in about if _device_of(each)]
+            return Page(
+                records=named,
+                is_message=True,
+                look_again=tuple(dict.fromkeys(self.device_id(each) for each in named)),
+                unread=tuple(
+                    each.faulty("row.bad_device_id", "RESOURCE_ID").fault
+                    for each in about
+                    if not _device_of(each)
+                ),
+            )
         if document.text("kind") == "admin#directory#mobiledevices" and not document.has(
             "mobiledevices"
         ):
@@ -52,7 +62,7 @@ class WorkspaceReader:
 
     def device_id(self, record: Record) -> str:
         """Return the resource id of a device."""
-        found = record.text("resourceId", longest=200) or _parameters(record).get("RESOURCE_ID", "")
+        found = _device_of(record)
         if not found:
             raise record.faulty("row.bad_device_id", "resourceId")
         return found[:200]
@@ -130,6 +140,11 @@ def hints(activity: Record, matcher: Matcher) -> tuple[str, ...]:
         return ()
     found = told.get("RESOURCE_ID", "")
     return (found,) if found else ()
+
+
+def _device_of(record: Record) -> str:
+    """Return the resource id; Google promises none in an activity."""
+    return record.text("resourceId", longest=200) or _parameters(record).get("RESOURCE_ID", "")
 
 
 def _is_about_an_app(record: Record) -> bool:
