@@ -118,6 +118,15 @@ def _seconds(value: str) -> float:
     return number
 
 
+def _zone(value: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  (the stop path mostly does without)
+
+    try:
+        return ZoneInfo(value).key
+    except (KeyError, OSError) as unknown:
+        raise ValueError(value) from unknown
+
+
 def _host_and_port(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and host and _port(port) > 0):
@@ -182,6 +191,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
             'a JSON object of floors and ceilings such as {"DE": {"answers": [30, 90]}}'
         ),
         _port: gettext_noop("a port number"),
+        _zone: gettext_noop("a time zone such as Asia/Kolkata"),
         _seconds: gettext_noop("a number of seconds above 0"),
         _host_and_port: gettext_noop("host:port"),
         _path: gettext_noop("a path"),
@@ -320,6 +330,14 @@ class Settings:
     )
     default_language: str = _setting(
         "en", gettext_noop("The language of people whose own language is not known.")
+    )
+    zone: str = _setting(
+        "UTC",
+        gettext_noop(
+            "The time zone of the house (an IANA name), for statements, the look-up page, tables,"
+            " and people whose own is not known."
+        ),
+        _zone,
     )
     web: str = _setting(
         "127.0.0.1:8480", gettext_noop("Where the web listens, as host:port."), _host_and_port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -34,8 +35,8 @@ def notice(state: PublicState, number: str = NUMBER, **more: str) -> PublicNotic
     )
 
 
-def written(folder: Path, *notices: PublicNotice) -> Path:
-    write(folder, notices, house=HOUSE, now=NOW)
+def written(folder: Path, *notices: PublicNotice, zone: str = "UTC") -> Path:
+    write(folder, notices, house=replace(HOUSE, zone=zone), now=NOW)
     return folder
 
 
@@ -135,6 +136,34 @@ def test_a_take_back_shows_at_once_without_database_or_templates(tmp_path: Path)
     assert f"<!--state:{NUMBER}:hi-->वापस लिया गया<!--/state-->" in listing
     assert "<!--state:CM-2X9M:en-->In force<!--/state-->" in listing
     assert "In force" in (folder / "CM-2X9M.html").read_text(encoding="utf-8")
+
+
+def test_every_instant_is_told_by_the_clock_of_the_house(tmp_path: Path) -> None:
+    written(tmp_path, notice(PublicState.IN_FORCE), zone="Asia/Kolkata")
+    standing = (tmp_path / f"{NUMBER}.html").read_text(encoding="utf-8")
+    listing = (tmp_path / "index.html").read_text(encoding="utf-8")
+    show_withdrawn(tmp_path, NUMBER, NOW)
+    taken_back = (tmp_path / f"{NUMBER}.html").read_text(encoding="utf-8")
+
+    for page in (standing, listing):
+        assert "Friday 10 July 2020, 15:00 (India Standard Time)" in page
+        assert "दोपहर 3:00 बजे (भारतीय मानक समय)" in page
+        assert "Universal" not in page
+    assert taken_back.count("2020-07-10 15:00 Asia/Kolkata") >= 2
+    assert "UTC" not in taken_back
+
+
+def test_a_page_that_was_prepared_without_a_zone_shows_the_instant_all_the_same(
+    tmp_path: Path,
+) -> None:
+    written(tmp_path, notice(PublicState.IN_FORCE))
+    prepared = tmp_path / ".prepared" / f"{NUMBER}.html"
+    old = prepared.read_text(encoding="utf-8").replace("taken-back-at UTC", "taken-back-at")
+    prepared.write_text(old, encoding="utf-8")
+
+    show_withdrawn(tmp_path, NUMBER, NOW)
+
+    assert "2020-07-10 09:30 UTC" in (tmp_path / f"{NUMBER}.html").read_text(encoding="utf-8")
 
 
 def test_showing_it_twice_changes_nothing_more(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from countermand.cli import output
+from countermand.cli import output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.domain import door_share
@@ -63,6 +63,7 @@ def doors(
         read_at = door_counts.last_read_at()
     answer = {
         "days": days,
+        "zone": shown_time.zone(),
         "read_at": read_at,
         "doors": _by_door(hours),
         "share": _share(_by_door(hours)),
@@ -88,7 +89,7 @@ def _over_time(hours: Sequence[Hour], *, by_hour: bool) -> list[dict[str, Any]]:
     form = "%Y-%m-%d %H:00" if by_hour else "%Y-%m-%d"
     found: dict[str, list[Hour]] = {}
     for hour in hours:
-        found.setdefault(hour.hour.strftime(form), []).append(hour)
+        found.setdefault(shown_time.local(hour.hour).strftime(form), []).append(hour)
     return [
         {"when": when, "doors": _by_door(each), "share": _share(_by_door(each))}
         for when, each in found.items()
@@ -108,7 +109,8 @@ def _draw(console: Console, answer: Mapping[str, Any]) -> None:
         (each["when"], each["share"]["reading"], shown(each["share"]))
         for each in answer["over_time"]
     ]
-    columns = [_("when (UTC)"), _("reading mail"), _("share that knows the device")]
+    when = _("when ({zone})").format(zone=answer["zone"])
+    columns = [when, _("reading mail"), _("share that knows the device")]
     console.print(output.table("", columns, lines))
     line = _("Of all reading of mail, {share} came through a door that knows the device.")
     output.say(console, line, share=shown(answer["share"]))

@@ -101,8 +101,11 @@ def people(
         ),
     ] = None,
     zone: Annotated[
-        str, typer.Option(help=_("The time zone of people of whom the file says nothing."))
-    ] = "UTC",
+        str,
+        typer.Option(
+            help=_("The time zone of people of whom the file says nothing, if not the house's.")
+        ),
+    ] = "",
     zone_attribute: Annotated[
         str, typer.Option(help=_("The attribute of the directory that holds the time zone."))
     ] = "",
@@ -124,6 +127,7 @@ def people(
         from countermand.people import actions
 
         language = opened.settings.default_language
+        zone = zone or opened.settings.zone
         if ldap:
             secret = password_file.read_text(encoding="utf-8") if password_file else ""
             source = _directory(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from countermand.cli import given, order_pages, order_words, output
+from countermand.cli import given, order_words, output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.domain.errors import gettext_noop
@@ -114,7 +114,7 @@ def _events(mails: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
         if mail["state"] in _STANDS_STILL:
             happened.append((mail["due_at"], place, (*about, _(MAIL_STATES[mail["state"]]))))
     happened.sort(key=lambda each: (each[0], each[1]))
-    return [(order_pages.instant(at), *cells) for at, _place, cells in happened]
+    return [(shown_time.instant(at), *cells) for at, _place, cells in happened]
 
 
 def _heard(each: Mapping[str, Any]) -> str:
@@ -199,7 +199,7 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
     writer.writerow(_COLUMNS)
     for line in lines:
         heard = "; ".join(
-            f"{order_pages.instant(each['at'])} {_heard(each)}" for each in line["heard"]
+            f"{shown_time.instant(each['at'])} {_heard(each)}" for each in line["heard"]
         )
         shown = {
             **line,

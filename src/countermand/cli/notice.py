@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from countermand import i18n
-from countermand.cli import given, mail_story, order_pages, order_words, output
+from countermand.cli import given, mail_story, order_pages, order_words, output, shown_time
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
@@ -293,8 +293,8 @@ def _draw_list(console: Console, answer: list[dict[str, Any]]) -> None:
             _(order_words.KINDS[line["kind"]]),
             _(order_words.EXPOSURES[_LEVELS[line["reach"]]]),
             _(mail_story.MAIL_STATES[line["state"]]),
-            order_pages.instant(line["accepted_at"]),
-            order_pages.instant(line["own_deadline_at"]),
+            shown_time.instant(line["accepted_at"]),
+            shown_time.instant(line["own_deadline_at"]),
         )
         for line in answer
     ]

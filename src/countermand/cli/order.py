@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from countermand.cli import given, order_pages, output
+from countermand.cli import given, order_pages, output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import Session, session
 from countermand.i18n import gettext as _
@@ -240,7 +240,7 @@ def release(number: Number, as_json: JsonFlag = False) -> None:
     )
 
     def render(console: Any) -> None:
-        output.say(console, said, number=number, until=order_pages.instant(released.hold_until))
+        output.say(console, said, number=number, until=shown_time.instant(released.hold_until))
         output.say(console, code, code=released.emergency_code)
 
     output.emit(answer, as_json=as_json, render=render)

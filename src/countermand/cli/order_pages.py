@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from countermand import i18n
 from countermand.cli import held_inventories, order_words, output
+from countermand.cli.shown_time import instant
 from countermand.domain import causes
 from countermand.i18n import gettext as _
 
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     from countermand.orders.queries import OrderView
 
 _SHOWN_FINGERPRINT = 12
-
-
-def instant(at: datetime | str | None) -> str:
-    """Return an instant as tables show it, in UTC."""
-    if at is None:
-        return "–"
-    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def planned(number: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from countermand.cli import given, order_pages, output
+from countermand.cli import given, order_pages, output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.i18n import gettext as _
@@ -72,7 +72,7 @@ def give(
         "number": found.number,
         "device": found.device,
         "person": found.person,
-        "until": found.until.strftime("%Y-%m-%d %H:%M UTC"),
+        "until": shown_time.instant(found.until),
     }
     answer = {**facts, "until": found.until, "doors_opened": found.doors}
     output.emit(answer, as_json=as_json, render=lambda c: output.say(c, line, **facts))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from countermand.cli import given, order_pages, output
+from countermand.cli import given, output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.i18n import gettext as _
@@ -68,7 +68,7 @@ def _draw(console: Console, answer: dict[str, Any], app: str, at: datetime) -> N
     facts = {
         "app": app,
         "name": answer["person"]["name"],
-        "at": order_pages.instant(at),
+        "at": shown_time.instant(at),
     }
     if not answer["in_force"]:
         output.say(console, _("At {at}, nothing is in force about {app} for {name}."), **facts)
@@ -77,8 +77,8 @@ def _draw(console: Console, answer: dict[str, Any], app: str, at: datetime) -> N
     rows = [
         (
             rule["number"],
-            order_pages.instant(rule["since"]),
-            order_pages.instant(rule["deadline_at"]),
+            shown_time.instant(rule["since"]),
+            shown_time.instant(rule["deadline_at"]),
             ", ".join(rule["over"]),
         )
         for rule in answer["in_force"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from countermand import clock, config, older_objects
+from countermand.cli import shown_time
 from countermand.domain.errors import CountermandError, gettext_noop
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def session(settings: config.Settings | None = None) -> Iterator[Session]:
     Raises NotRunning or DatabaseNotReachable.
     """
     settings = settings or config.load()
+    shown_time.use(settings.zone)
     prepare(settings)
     from django.db import InterfaceError, OperationalError, connections
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from countermand import clock, config, i18n
+from countermand.cli import shown_time
 from countermand.cli.stop_refusals import (
     CodeNotRight,
     MistypedButNear,
@@ -94,6 +95,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
 
 def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = config.load(environ, data=given.data)
+    shown_time.use(settings.zone)
     folder = settings.folder
     kind = StopKind.PAUSE if given.verb == "pause" else StopKind.TAKE_BACK
     force = bool(getattr(given, "force", False))
@@ -265,7 +267,7 @@ def _say(stop: Stop, pressed: Pressed) -> None:
             line = _("Not reached: {url}; mail is open there by {at} at the latest.")
             # Told to the minute, and never a second too early.
             latest = _latest(stop) + timedelta(minutes=1)
-            _tell(line.format(url=gate.url, at=latest.strftime("%Y-%m-%d %H:%M UTC")))
+            _tell(line.format(url=gate.url, at=shown_time.instant(latest)))
     sys.stdout.flush()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -29,11 +29,10 @@ from countermand.notices.order_words import (
 )
 from countermand.notices.wording import Signatory, signed_by
 from countermand.stop.durable import write_durably
-from countermand.stop.lookup_page import PREPARED_FOLDER, TAKEN_BACK_AT, prepared_states
+from countermand.stop.lookup_page import PREPARED_FOLDER, prepared_states, taken_back_at
 
 _PAGES: Final = Path(__file__).parent / "templates"
 _READABLE: Final = 0o644
-_ZONE: Final = "UTC"  # one page for all zones
 _NOW: Final = frozenset({"in_force", "paused", "prepared"})
 _WRITTEN: Final = re.compile(r"(?<=<!--written-->).*?(?=<!--/written-->)")
 
@@ -235,18 +234,21 @@ def _notice_text(
         state=say[f"state.{notice.state}"],
         means=(
             *((say["means.exercise"],) if is_exercise else ()),
-            *_means(notice, words, say, language),
+            *_means(notice, words, say, house.zone),
         ),
         parts=tuple(part for part in _parts(notice, words, say, house) if any(part.paragraphs)),
     )
 
 
 def _means(
-    notice: PublicNotice, words: OrderWords, say: Mapping[str, str], language: str
+    notice: PublicNotice, words: OrderWords, say: Mapping[str, str], zone: str
 ) -> tuple[str, ...]:
-    since = moments.moment(notice.since, _ZONE, language) if notice.since else ""
+    language = words.language
+    since = moments.moment(notice.since, zone, language) if notice.since else ""
     changed = (
-        moments.moment(notice.changed_at, _ZONE, language) if notice.changed_at else TAKEN_BACK_AT
+        moments.moment(notice.changed_at, zone, language)
+        if notice.changed_at
+        else taken_back_at(zone)
     )
     first = say[f"means.{notice.state}"].format(since=since, changed=changed)
     if notice.state is not PublicState.WITHDRAWN:
@@ -272,7 +274,7 @@ def _parts(
         return (_decided(notice, words, say), _Part(say["heading.help"], (house.help_desk,)))
     return (
         _Part(say["heading.action"], (words.fill("[[action]]"), places["other_remedy"])),
-        _Part(say["heading.deadline"], (_deadline(notice, say, words.language),)),
+        _Part(say["heading.deadline"], (_deadline(notice, say, words.language, house.zone),)),
         _Part(say["heading.consequence"], (places["consequence"], places["unobservable"])),
         _Part(
             say["heading.reason"],
@@ -296,13 +298,13 @@ def _decided(notice: PublicNotice, words: OrderWords, say: Mapping[str, str]) ->
     return _Part(say["heading.decided"], (text,))
 
 
-def _deadline(notice: PublicNotice, say: Mapping[str, str], language: str) -> str:
+def _deadline(notice: PublicNotice, say: Mapping[str, str], language: str, zone: str) -> str:
     deadline = order_of(notice.content).get("deadline")
     if not isinstance(deadline, Mapping):
         return ""
     if deadline.get("at"):
         at = datetime.fromisoformat(str(deadline["at"]))
-        return say["deadline.instant"].format(moment=moments.moment(at, _ZONE, language))
+        return say["deadline.instant"].format(moment=moments.moment(at, zone, language))
     day = date.fromisoformat(str(deadline["day"]))
     hour = time.fromisoformat(str(deadline["hour"]))
     moment = moments.clock_moment(datetime.combine(day, hour), language)
@@ -418,7 +420,7 @@ def render(
             house=house,
             is_index=is_index,
             is_missing=is_missing,
-            written={language: _written(written, language) for language in languages}
+            written={language: _written(written, house.zone, language) for language in languages}
             if written
             else None,
             **texts,
@@ -427,8 +429,8 @@ def render(
     )
 
 
-def _written(now: datetime, language: str) -> str:
-    moment = moments.moment(now.astimezone(UTC), _ZONE, language)
+def _written(now: datetime, zone: str, language: str) -> str:
+    moment = moments.moment(now, zone, language)
     return word_store.page_words(language)["foot.written"].format(moment=moment)
 
 

@@ -59,6 +59,8 @@ class HouseSettings(Protocol):
     def help_desk(self) -> str: ...
     @property
     def company_notice_word(self) -> Mapping[str, str]: ...
+    @property
+    def zone(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class House:
     lookup_address: str
     help_desk: str
     notice_word: Mapping[str, str] = field(hash=False)  # so that what is said can be remembered
+    zone: str = "UTC"  # by which whoever reads one page for all is told instants
 
 
 def house_of(settings: HouseSettings) -> House:
@@ -78,6 +81,7 @@ def house_of(settings: HouseSettings) -> House:
         lookup_address=settings.lookup_address,
         help_desk=settings.help_desk,
         notice_word=settings.company_notice_word,
+        zone=settings.zone,
     )
 
 

@@ -53,7 +53,6 @@ def fill(
     figures: StatementFigures,
     house: House,
     language: str,
-    zone: str = "UTC",
     replaced_by: str | None = None,
 ) -> str:
     """Return the statement with its figures. Raises StatementNotReleased and TextMissing."""
@@ -70,8 +69,8 @@ def fill(
         "people_possible": str(figures.possible),
         "people_reached": str(figures.certain + figures.possible),
         "people_corrected": str(figures.corrected),
-        "first_notice_at": moments.moment(first, zone, language) if first else "–",
-        "taken_back_at": moments.moment(figures.taken_back_at, zone, language),
+        "first_notice_at": moments.moment(first, house.zone, language) if first else "–",
+        "taken_back_at": moments.moment(figures.taken_back_at, house.zone, language),
         "replaced_by": replaced_by or say["replaced.unnamed"],
     }
     statements = order.get("statement")

@@ -264,7 +264,7 @@ def _user(request: HttpRequest, person_id: int) -> HttpResponse:
 
 def _put(user: User, request: HttpRequest, person_id: int | None) -> User:
     settings = config.load()
-    told = mapping.told(user, language=settings.default_language, zone="UTC")
+    told = mapping.told(user, language=settings.default_language, zone=settings.zone)
     entry = provisioning.put_person(told, person_id=person_id, now=_now())
     return mapping.user_of(entry, _base(request))
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +18,15 @@ from countermand.stop.durable import write_durably
 
 PREPARED_FOLDER: Final = ".prepared"
 # Stands in a prepared page where the instant belongs; no text of an order can contain it.
-TAKEN_BACK_AT: Final = "\N{LEFT WHITE CORNER BRACKET}taken-back-at\N{RIGHT WHITE CORNER BRACKET}"
+_TAKEN_BACK_AT: Final = "\N{LEFT WHITE CORNER BRACKET}taken-back-at%s\N{RIGHT WHITE CORNER BRACKET}"
+_PLACE: Final = re.compile(_TAKEN_BACK_AT % " ?([A-Za-z0-9/_+-]*)")
 _READABLE: Final = 0o644
 _NUMBER: Final = re.compile(r"[A-Z0-9-]{1,12}")
+
+
+def taken_back_at(zone: str) -> str:
+    """Return what stands for the instant in a prepared page: told by the clock of an IANA zone."""
+    return _TAKEN_BACK_AT % f" {zone}"
 
 
 def prepared_states(words: Mapping[str, str]) -> str:
@@ -40,11 +46,20 @@ def show_withdrawn(folder: Path, number: str, at: datetime) -> bool:
         page = (prepared / f"{number}.html").read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
-    instant = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    _put(folder / f"{number}.html", page.replace(TAKEN_BACK_AT, instant))
+    _put(folder / f"{number}.html", _PLACE.sub(lambda place: _instant(at, place[1]), page))
     with contextlib.suppress(FileNotFoundError):  # a list that is not there says nothing wrong
         _mark_in_list(folder, number)
     return True
+
+
+def _instant(at: datetime, zone: str) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  (only after the stop is durable)
+
+    try:
+        place = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):  # no zone, or a machine that does not know it
+        place, zone = ZoneInfo("UTC"), "UTC"
+    return f"{at.astimezone(place):%Y-%m-%d %H:%M} {zone}"
 
 
 def _mark_in_list(folder: Path, number: str) -> None:

@@ -5,9 +5,10 @@ import re
 import socketserver
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -180,6 +181,24 @@ def test_who_was_sent_what_is_listed_with_their_own_deadline(terminal: Terminal)
     assert rows[0]["reach"] == "certain"
     assert rows[0]["own_deadline_at"] is not None
     assert terminal.ask("notice", "list", number, "--to-call") == []
+
+
+def test_tables_tell_time_by_the_clock_of_the_house_and_programs_in_utc(
+    terminal: Terminal,
+) -> None:
+    terminal.world.staff(12)
+    number = terminal.world.sent_to_first_group()
+    terminal.set("COUNTERMAND_ZONE", "Asia/Kolkata")
+    terminal.set("COLUMNS", "200")
+
+    _, table = terminal.give("notice", "list", number)
+    _, read = terminal.give("notice", "list", number, "--json")
+
+    told = {line["accepted_at"] for line in json.loads(read)} - {None}
+    assert {datetime.fromisoformat(at).utcoffset() for at in told} == {timedelta()}
+    assert f"{terminal.world.now.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d %H:%M}" in table
+    assert "Asia/Kolkata" in table
+    assert "UTC" not in table
 
 
 def test_a_mail_that_an_order_never_sends_is_not_shown_as_nothing(

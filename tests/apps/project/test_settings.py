@@ -52,6 +52,8 @@ def test_a_file_that_is_named_and_missing_is_no_default(tmp_path: Path) -> None:
         ("SWEEP_EVERY_S", "-1"),
         ("SWEEP_EVERY_S", "nan"),
         ("SWEEP_EVERY_S", "inf"),
+        ("ZONE", "Mumbai"),
+        ("ZONE", "../localtime"),
         ("COMPANY_NOTICE_WORD", "Notice"),
         ("COMPANY_NOTICE_WORD", '{"en": 1}'),
     ],
