@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import Any
 
 from rich.console import Console
 
-from countermand.cli import output
+from countermand.cli import output, shown_time
 from countermand.i18n import gettext as _
 
 
@@ -41,5 +40,5 @@ def draw(console: Console, inventories: Sequence[Mapping[str, Any]]) -> None:
         "as they were. If it is right: {if_right}"
     )
     for each in inventories:
-        since = f"{each['since'].astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        since = shown_time.instant(each["since"])
         output.say(console, some if each["devices"] else whole, **{**each, "since": since})
