@@ -303,8 +303,8 @@ def body_of(mail: EmailMessage, subtype: str) -> str:
     return str(part.get_content()).replace("\r\n", "\n")
 
 
-def test_a_preview_of_a_mail_that_never_leaves_is_refused() -> None:
-    with pytest.raises(NoSuchMail):
+def test_a_preview_of_a_mail_that_never_leaves_is_refused_with_those_that_do() -> None:
+    with pytest.raises(NoSuchMail) as refused:
         preview(
             content(enforcement="none"),
             NUMBER,
@@ -315,6 +315,10 @@ def test_a_preview_of_a_mail_that_never_leaves_is_refused() -> None:
             language="en",
             kind=NoticeKind.LOCK,
         )
+
+    assert "lock" not in refused.value.kinds
+    assert "notice" in refused.value.kinds
+    assert refused.value.languages == "en, hi"
 
 
 def test_the_correction_of_an_amendment_is_previewed_with_the_older_order_standing() -> None:

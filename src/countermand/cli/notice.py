@@ -47,21 +47,6 @@ class FileNotReadable(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Look at the name of the file.")
 
 
-@dataclass(eq=False)
-class NoSuchMail(CountermandError):
-    """An order sends no mail of this kind, or none in this language."""
-
-    number: str
-    kinds: str
-    languages: str
-
-    code: ClassVar[str] = "notice.no_such_mail"
-    sentence: ClassVar[str] = gettext_noop("{number} sends no such mail.")
-    remedy: ClassVar[str] = gettext_noop(
-        "It sends these: {kinds}; in these languages: {languages}."
-    )
-
-
 def register(app: typer.Typer) -> None:
     """Add the groups."""
     group = typer.Typer(no_args_is_help=True, help=_("The mails of an order."))
@@ -320,6 +305,7 @@ def preview(
 ) -> None:
     """Show mails filled for an invented person."""
     with session() as opened:
+        from countermand.notices.preview import NoSuchMail
         from countermand.orders import showing
         from countermand.orders.planning import context_of
 
@@ -337,11 +323,7 @@ def preview(
             if kind in {None, mail.kind} and language in {None, mail.language}
         ]
         if not answer:
-            raise NoSuchMail(
-                number=number,
-                kinds=", ".join(dict.fromkeys(mail.kind.value for mail in found)),
-                languages=", ".join(dict.fromkeys(mail.language for mail in found)),
-            )
+            raise NoSuchMail.among(found, number)
 
     def render(console: Console) -> None:
         for mail in answer:

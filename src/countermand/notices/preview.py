@@ -51,20 +51,6 @@ def example_person(language: str) -> Addressee:
     return _EXAMPLE.get(language, _EXAMPLE["en"])
 
 
-@dataclass(eq=False)
-class NoSuchMail(CountermandError):
-    """A preview was asked for a mail that this order never sends."""
-
-    kind: str
-    language: str
-
-    code: ClassVar[str] = "words.no_such_mail"
-    sentence: ClassVar[str] = gettext_noop(
-        "This order has no mail of the kind “{kind}” in the language “{language}”."
-    )
-    remedy: ClassVar[str] = gettext_noop("Ask for a kind and a language that the order has.")
-
-
 @dataclass(frozen=True, slots=True)
 class PreviewMail:
     """One whole mail, filled; `language` is the one it is written in."""
@@ -75,6 +61,30 @@ class PreviewMail:
     subject: str
     text: str
     html: str
+
+
+@dataclass(eq=False)
+class NoSuchMail(CountermandError):
+    """An order sends no mail of this kind, or none in this language."""
+
+    number: str
+    kinds: str
+    languages: str
+
+    code: ClassVar[str] = "notice.no_such_mail"
+    sentence: ClassVar[str] = gettext_noop("{number} sends no such mail.")
+    remedy: ClassVar[str] = gettext_noop(
+        "It sends these: {kinds}; in these languages: {languages}."
+    )
+
+    @classmethod
+    def among(cls, mails: Sequence[PreviewMail], order_number: str) -> NoSuchMail:
+        """Return the error for an order that sends these mails."""
+        return cls(
+            number=order_number,
+            kinds=", ".join(dict.fromkeys(mail.kind.value for mail in mails)),
+            languages=", ".join(dict.fromkeys(mail.language for mail in mails)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ def preview(
     for mail in every:
         if (mail.kind, mail.variant, mail.language) == (kind, variant, language):
             return mail
-    raise NoSuchMail(kind=kind.value, language=language)
+    raise NoSuchMail.among(every, order_number)
 
 
 def _filled(template: TemplateText, values: Values) -> PreviewMail:
