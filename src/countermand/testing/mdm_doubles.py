@@ -184,12 +184,15 @@ class NanoMdmDouble:
     api_key: str = "nano-key"
     hook_key: bytes = b"hook-key"
     queued: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    not_to_be_woken: frozenset[str] = frozenset()
+    woken: list[str] = field(default_factory=list)
     _posts: int = 0
 
     def routes(self) -> Routes:
         """Return what it answers."""
         return [
             ("PUT", r"/v1/enqueue/(.+)", self._enqueue),
+            ("GET", r"/v1/push/(.+)", self._push),
             ("GET", r"/version", lambda _: Reply.json({"version": "double"})),
         ]
 
@@ -238,13 +241,30 @@ class NanoMdmDouble:
         """Return the header that proves a body."""
         return base64.b64encode(hmac.new(self.hook_key, body, hashlib.sha256).digest()).decode()
 
-    def _enqueue(self, asked: Asked) -> Reply:
+    def _is_let_in(self, asked: Asked) -> bool:
         told = base64.b64encode(f"nanomdm:{self.api_key}".encode()).decode()
-        if asked.headers.get("authorization") != f"Basic {told}":
+        return asked.headers.get("authorization") == f"Basic {told}"
+
+    def _push(self, asked: Asked) -> Reply:
+        if not self._is_let_in(asked):
+            return Reply.json({"error": "Unauthorized"}, 401)
+        return self._wake(asked.found[0].split(","), {})
+
+    def _wake(self, ids: list[str], answer: dict[str, Any]) -> Reply:
+        """Answer as NanoMDM does: 500 when nobody could be woken, 207 when some could not."""
+        failed = [each for each in ids if each in self.not_to_be_woken]
+        self.woken += [each for each in ids if each not in failed]
+        status = {each: {"push_error": "Unregistered"} if each in failed else {} for each in ids}
+        code = 500 if len(failed) == len(ids) else 207 if failed else 200
+        return Reply.json(answer | {"status": status}, code)
+
+    def _enqueue(self, asked: Asked) -> Reply:
+        if not self._is_let_in(asked):
             return Reply.json({"error": "Unauthorized"}, 401)
         wrapped = plistlib.loads(asked.body)
         ids = asked.found[0].split(",")
         self.queued += [(each, wrapped["CommandUUID"], wrapped["Command"]) for each in ids]
-        return Reply.json(
-            {"status": {each: {} for each in ids}, "command_uuid": wrapped["CommandUUID"]}
-        )
+        answer = {"command_uuid": wrapped["CommandUUID"]}
+        if asked.one("nopush"):
+            return Reply.json(answer | {"no_push": True})
+        return self._wake(ids, answer)

@@ -329,6 +329,22 @@ def test_a_device_that_is_to_be_looked_at_again_is_asked_at_once(
     assert not Hint.objects.exists()
 
 
+def test_a_phone_that_cannot_be_woken_is_no_server_that_is_down(
+    runner: Runner, nano: NanoMdmDouble
+) -> None:
+    """NanoMDM says 500 where nobody could be woken, and has enqueued all the same."""
+    nano.not_to_be_woken = frozenset({"D1"})
+    device = Device.objects.get(source_device_id="D1")
+
+    hints.look_again([device.pk], actor_id=None, now=NOW)
+    source_hints.follow(runner, now=lambda: NOW)
+
+    assert sources.view("nanomdm").failed_in_a_row == 0
+    runner.run("nanomdm", now=NOW)
+    assert "D1" in {device for device, _, _ in nano.queued}
+    assert set(nano.woken) == {"D2"}
+
+
 def test_an_answer_that_never_came_is_asked_for_again(runner: Runner, nano: NanoMdmDouble) -> None:
     runner.run("nanomdm", now=NOW)
     nano.queued.clear()  # the hook answered 500 once, and NanoMDM forgets

@@ -7,6 +7,7 @@ was asked is durable before it is sent.
 from __future__ import annotations
 
 import base64
+import logging
 import plistlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from countermand.domain.app_id import Platform, WantedApp
 from countermand.wire.http import AnswerNotUnderstood, Http
 from countermand.wire.json_documents import Record
 
+_LOG: Final = logging.getLogger("countermand.sources")
 _USER: Final = "nanomdm"
 _MOST_IDS: Final = 200  # in one address
 _PHONE_ITEMS: Final = ("Identifier", "Name", "ShortVersion", "Version", "Installing")
@@ -45,23 +47,37 @@ class NanoMdmServer:
     key: str
 
     def enqueue(self, enrollment_ids: Sequence[str], payload: bytes) -> None:
-        """Put a command into the queues of devices. Raises when any of them was refused."""
+        """Put a command into the queues of devices, and wake them. Raises when it is refused.
+
+        Where no device can be woken, NanoMDM answers as if nothing had been enqueued (500): one
+        phone that was wiped would stand for a server that is down. So it is asked for apart.
+        """
         for start in range(0, len(enrollment_ids), _MOST_IDS):
             batch = ",".join(quote(each) for each in enrollment_ids[start : start + _MOST_IDS])
             answer = self.http.json(
                 "PUT",
                 f"{self.base}/v1/enqueue/{batch}",
+                params={"nopush": "1"},
                 content=payload,
                 headers={"Authorization": self._basic(), "Content-Type": "application/xml"},
             )
             self._check(answer)
+            self._wake(batch)
+
+    def _wake(self, batch: str) -> None:
+        """Push; who cannot be woken finds the command at the next connect, and is asked again."""
+        headers = {"Authorization": self._basic()}
+        try:
+            self.http.json("GET", f"{self.base}/v1/push/{batch}", headers=headers)
+        except AnswerNotUnderstood as error:
+            _LOG.warning("source.not_woken host=%s why=%s", error.host, error.why)
 
     def probe(self) -> None:
         """Ask for the server's version, to see that the address is right."""
         self.http.json("GET", f"{self.base}/version", headers={"Authorization": self._basic()})
 
     def _check(self, answer: Record) -> None:
-        """A whole refusal is an error; single pushes fail every day and are asked again."""
+        """A whole refusal is an error; single devices that are refused are asked again."""
         if answer.has("command_error") or answer.has("error"):
             raise AnswerNotUnderstood(host=self.base.split("/")[2], why="not enqueued")
 
