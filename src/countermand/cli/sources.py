@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from countermand.cli import afterwards, given, held_inventories, import_verbs, output
+from countermand.cli import (
+    afterwards,
+    given,
+    held_inventories,
+    import_verbs,
+    output,
+)
 from countermand.cli.session import session
+from countermand.cli.shown_time import instant
 from countermand.connectors.names import SourceKind
 from countermand.i18n import gettext as _
 
@@ -38,7 +45,12 @@ def register(app: typer.Typer) -> None:
         ),
         ("test", try_out, _("See whether a source lets us in; nothing is changed."), " jamf"),
         ("sync", sync, _("Ask a source now; --dry-run only says what would change."), " jamf"),
-        ("status", status, _("Show all sources: last success, next run, last fault."), ""),
+        (
+            "status",
+            status,
+            _("Show all sources: how far a run is, last success, next run, last fault."),
+            "",
+        ),
         ("remove", remove, _("Forget a source; what it said stays."), " jamf"),
     )
     for name, verb, said, rest in verbs:
@@ -135,13 +147,17 @@ def add(  # one option for each thing that a source can be told
     )
 
 
-def remove(*, name: Name) -> None:
+def remove(*, name: Name, as_json: output.JsonFlag = False) -> None:
     """Forget a source."""
     with session() as opened:
         from countermand.devices import sources
 
         sources.remove(name, actor_id=_actor_id(opened), now=opened.now())
-    output.say(output.stdout(), _("Removed {name}; what it said stays."), name=name)
+    output.emit(
+        {"source": name, "removed": True},
+        as_json=as_json,
+        render=lambda c: output.say(c, _("Removed {name}; what it said stays."), name=name),
+    )
 
 
 def try_out(*, name: Name, as_json: output.JsonFlag = False) -> None:
@@ -248,13 +264,21 @@ def _show_all(console: Console, views: tuple[SourceView, ...], held: list[dict[s
 
 
 def _show_table(console: Console, views: tuple[SourceView, ...]) -> None:
-    columns = (_("Source"), _("Every"), _("Last success"), _("Next run"), _("Last fault"))
+    columns = (
+        _("Source"),
+        _("Every"),
+        _("Devices read"),
+        _("Last success"),
+        _("Next run"),
+        _("Last fault"),
+    )
     rows = [
         (
             view.name,
             _period(view.every),
-            view.succeeded_at,
-            view.due_at,
+            view.progress,
+            instant(view.succeeded_at),
+            instant(view.due_at),
             f"{view.last_error} ×{view.failed_in_a_row}" if view.last_error else "",
         )
         for view in views

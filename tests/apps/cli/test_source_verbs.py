@@ -60,17 +60,19 @@ Jamf = tuple[JamfDouble, HttpDouble, tuple[str, ...]]
 def test_a_source_is_added_tried_asked_and_shown(
     run: Run, jamf: Jamf, database: FreshDatabase
 ) -> None:
-    added, tried, before, synced, after = run(
+    added, tried, before, synced, after, drawn = run(
         jamf[2],
         ("sources", "test", "jamf", "--json"),
         ("sources", "status", "--json"),
         ("sources", "sync", "jamf", "--json"),
         ("sources", "status", "--json"),
+        ("sources", "status"),
         before=NAME_TIKTOK,
     )
 
     assert [each.code for each in (added, tried, before, synced, after)] == [0] * 5
     assert added.json["every_s"] == 6 * 3600
+    assert f"│ {len(jamf[0].mobile)} " in drawn.out  # how many were read so far
     assert tried.json == {"source": "jamf", "lets_us_in": True}
     assert before.json[0]["succeeded_at"] is None
     assert synced.json["devices"]["new"] == len(jamf[0].mobile)
@@ -172,12 +174,12 @@ def test_a_removed_source_is_forgotten_and_what_it_said_stays(
     *_, removed, status = run(
         jamf[2],
         ("sources", "sync", "jamf"),
-        ("sources", "remove", "jamf"),
+        ("sources", "remove", "jamf", "--json"),
         ("sources", "status", "--json"),
         before=NAME_TIKTOK,
     )
 
-    assert (removed.code, status.json) == (0, [])
+    assert (removed.json, status.json) == ({"source": "jamf", "removed": True}, [])
     assert "mobile:11" in everything_stored(database)
 
 
