@@ -159,3 +159,17 @@ def test_lines_of_a_proxy_that_met_no_gate_are_counted_also_after_the_log_is_tur
     log.write_bytes(b"four\n")
     watch.look()
     assert counts.get("gate_down_answers") == 4
+
+
+def test_a_log_that_cannot_be_read_is_told_apart_from_one_that_is_not_there(tmp_path: Path) -> None:
+    no_log = tmp_path / "a-folder.log"
+    no_log.mkdir()
+    watch = DownLogs([no_log, tmp_path / "missing.log"], Counts())
+
+    watch.look()
+    assert watch.unreadable == 1
+
+    no_log.rmdir()
+    no_log.write_bytes(b"one\n")
+    watch.look()
+    assert watch.unreadable == 0

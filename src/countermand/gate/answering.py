@@ -43,9 +43,10 @@ class Answering:
         self.states = OrderStates(keys=self.keys, instance=folder.instance_id, time=time)
         folder.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.fences = FenceWatch(folder.fences, self.states)
-        self.fences.look(time.since_boot_ms())
         self.snapshot = folder.gate / "states.json"
+        self._stops_unreadable = 0
         self._snapshot_shown: tuple[int, ...] = ()
+        self.look()
         table = folder.gate / "table"
         if table_trial.set_aside_if_unreadable(table):
             self.counts.add("doubts", kind="table_unreadable")
@@ -93,7 +94,13 @@ class Answering:
 
     def look(self) -> bool:
         """Look at the folder of stops; returns whether it says something new."""
-        return self.fences.look(self._time.since_boot_ms())
+        is_new = self.fences.look(self._time.since_boot_ms())
+        unreadable = self.states.stops_unreadable
+        if unreadable > self._stops_unreadable:
+            self.counts.add("doubts", kind="stop_unreadable")
+            log_lines.error("stops.unreadable", number=unreadable, consequence="they shut nothing")
+        self._stops_unreadable = unreadable
+        return is_new
 
     def recall_if_changed(self) -> None:
         """Take over the states that another process wrote, if it wrote any."""

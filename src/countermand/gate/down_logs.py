@@ -23,9 +23,14 @@ class DownLogs:
         """Begin at the start of each file."""
         self._places: dict[Path, tuple[int, int]] = dict.fromkeys(paths, (0, 0))
         self._counts = counts
+        self.unreadable = 0
 
     def look(self) -> None:
-        """Count the lines that are new, a piece of each file at a time; the loop is not held up."""
+        """Count the lines that are new, a piece of each file at a time; the loop is not held up.
+
+        How many cannot be read is in `unreadable`; one that is not there is none of them.
+        """
+        unreadable = 0
         for path, (file_number, read) in self._places.items():
             try:
                 with path.open("rb") as log:
@@ -34,9 +39,13 @@ class DownLogs:
                         read = 0  # turned over  # noqa: PLW2901
                     log.seek(read)
                     piece = log.read(_PIECE)
+            except FileNotFoundError:  # nothing was ever written
+                continue
             except OSError:
+                unreadable += 1
                 continue
             lines = piece.count(b"\n")
             if lines:
                 self._counts.counter("gate_down_answers", log=path.name).n += lines
             self._places[path] = (about.st_ino, read + piece.rfind(b"\n") + 1)
+        self.unreadable = unreadable

@@ -198,6 +198,11 @@ class OrderStates:
         """Return every stop that was ever seen."""
         return tuple(self._fences.values())
 
+    @property
+    def stops_unreadable(self) -> int:
+        """Return how many stops cannot be read just now; a folder that cannot be counts as one."""
+        return max(len(self._unreadable), int(self._nothing_readable))
+
     def stop_everything(self) -> None:
         """Shut nothing until stops can be read again."""
         self._nothing_readable = True

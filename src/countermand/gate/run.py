@@ -126,6 +126,8 @@ class Gate:
             "states_sequence": states.sequence,
             "states_good_for_s": states.good_for_ms / 1000,
             "states_age_s": age_s,
+            "stops_unreadable": states.stops_unreadable,
+            "down_logs_unreadable": self._down.unreadable,
             "is_follower": self._lock.is_held,
             "follows_states": bool(self._states and self._states.follows),
             "follows_entries": bool(self._entries and self._entries.follows),

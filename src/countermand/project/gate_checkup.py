@@ -34,6 +34,7 @@ _NOT_TAKEN: Final = re.compile(
 _LOST: Final = re.compile(_COUNTED.format("feed", 'follower="states",outcome="lost"'), re.MULTILINE)
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "stop_unreadable": gettext_noop("what says that an order is stopped could not be read"),
         "entries_too_old": gettext_noop("what it knew of devices was too far behind"),
         "table_unreadable": gettext_noop("what it had kept of doors could not be read"),
         "table_damaged": gettext_noop("what it had kept of doors was damaged"),
@@ -147,6 +148,24 @@ def _what_it_learns(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
             State.BAD,
             _("The disk of the mail gate at {url} takes nothing.").format(url=url),
             _("Make room on it: what it is told meanwhile, it forgets when it ends."),
+        )
+    if ready.get("stops_unreadable"):
+        yield Finding(
+            _NAME,
+            State.BAD,
+            _("The mail gate at {url} cannot read its stops: what they may be of is open.").format(
+                url=url
+            ),
+            _("Look at the folder fences in its data folder, and at its rights."),
+        )
+    if ready.get("down_logs_unreadable"):
+        yield Finding(
+            _NAME,
+            State.NOTE,
+            _("The mail gate at {url} cannot read a log of COUNTERMAND_GATE_DOWN_LOGS.").format(
+                url=url
+            ),
+            _("Let it read the log, also the one that is begun after a log is turned over."),
         )
     if ready.get("entries_behind_s", 0) > _LONGEST_SILENCE_S:
         yield Finding(

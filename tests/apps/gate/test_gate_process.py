@@ -202,6 +202,29 @@ def test_a_stop_on_disk_is_read_before_the_first_answer(
         assert not again.is_paused("phone-7f3a")
 
 
+@pytest.mark.parametrize("spoilt", ["file", "folder"])
+def test_stops_that_cannot_be_read_open_are_counted_and_shown(
+    gate: RunningGate, folder: DataFolder, spoilt: str
+) -> None:
+    aside = folder.fences.with_name("aside")
+    spoiled = folder.fences / f"{ORDER}.pause.json"
+    if spoilt == "file":
+        spoiled.write_text("{no")
+    else:
+        folder.fences.rename(aside)
+
+    gate.until("open", lambda: not gate.is_paused("phone-7f3a"))
+    assert gate.control("GET", "/ready")[1]["stops_unreadable"] == 1
+    assert 'doubts_total{kind="stop_unreadable"} 1' in shown(gate)
+
+    if spoilt == "file":
+        spoiled.unlink()
+    else:
+        aside.rename(folder.fences)
+    gate.until("shut again", lambda: gate.is_paused("phone-7f3a"))
+    assert gate.control("GET", "/ready")[1]["stops_unreadable"] == 0
+
+
 def test_states_that_nobody_signed_shut_nothing(folder: DataFolder, tmp_path: Path) -> None:
     enforce(folder)
     stranger = make_folder(tmp_path / "stranger")
