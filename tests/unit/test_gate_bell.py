@@ -173,3 +173,10 @@ def test_a_log_that_cannot_be_read_is_told_apart_from_one_that_is_not_there(tmp_
     no_log.write_bytes(b"one\n")
     watch.look()
     assert watch.unreadable == 0
+
+
+def test_numbers_are_shown_whole() -> None:
+    shown = Counts().exposition({"entries": 1234567.0, "states_age_s": 0.25}).decode()
+
+    assert "countermand_gate_entries 1234567.0" in shown.splitlines()
+    assert "countermand_gate_states_age_s 0.25" in shown.splitlines()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final
 
@@ -20,13 +19,6 @@ from countermand.i18n import gettext as _
 
 _LONGEST_S: Final = 5.0
 _OK: Final = 200
-
-
-class Front(StrEnum):
-    """How the device reads mail."""
-
-    IMAP = "imap"
-    ACTIVESYNC = "activesync"
 
 
 @dataclass(eq=False)
@@ -114,15 +106,12 @@ def ask(
             "--device", help=_("The ActiveSync id, or the name of the device’s own password.")
         ),
     ] = "",
-    front: Annotated[
-        Front, typer.Option("--front", help=_("How the device reads mail."))
-    ] = Front.IMAP,
     *,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Ask and say it in words; the exit code says only whether the gate answered."""
     settings = config.load()
-    said = question(settings, login=login, device=device, front=front)
+    said = question(settings, login=login, device=device)
     paused, reason = bool(said["paused"]), str(said["reason"])
     why = _WITHOUT_DEVICE if said["device"] == "none" else _WHY.get(reason, reason)
     answer = GateAnswer(
@@ -148,16 +137,17 @@ def ask(
     output.emit(answer, as_json=as_json, render=draw)
 
 
-def question(settings: config.Settings, *, login: str, device: str, front: Front) -> dict[str, Any]:
+def question(settings: config.Settings, *, login: str, device: str) -> dict[str, Any]:
     """Put one question to the gate's control address. Raises GateNotReachable."""
-    from http.client import HTTPConnection, HTTPException
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
     from urllib.parse import urlsplit
 
     address = settings.gates[0] if settings.gates else f"http://{settings.gate_control}"
     parts = urlsplit(address)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_LONGEST_S)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=_LONGEST_S)
     headers = {"Authorization": f"Bearer {settings.gate_token}"}
-    body = json.dumps({"login": login, "device": device, "front": front.value})
+    body = json.dumps({"login": login, "device": device})
     try:
         connection.request("POST", "/ask", body=body.encode(), headers=headers)
         answer = connection.getresponse()

@@ -96,7 +96,7 @@ class Counts:
         for name, value in gauges.items():
             lines += [
                 f"# TYPE countermand_gate_{name} gauge",
-                f"countermand_gate_{name} {value:g}",
+                f"countermand_gate_{name} {value!r}",
             ]
         return ("\n".join(lines) + "\n").encode()
 

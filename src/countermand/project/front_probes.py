@@ -13,7 +13,6 @@ import imaplib
 import re
 import ssl
 import time
-import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +23,7 @@ from countermand.config import Settings
 from countermand.gate.doors import PROBE
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
+from countermand.project.own_services import text_at
 
 _ASKED: Final = 3
 _PATIENCE_S: Final = 15.0
@@ -50,7 +50,7 @@ class Heard:
     @classmethod
     def by_gates(cls, settings: Settings) -> Heard:
         """Ask every gate for its counts. Raises OSError."""
-        texts = [_text(f"{url}/metrics") for url in settings.gates]
+        texts = [text_at(f"{url}/metrics", longest_s=_PATIENCE_S) for url in settings.gates]
         return cls(_sum(_ANSWERS, texts), _sum(_PROBES, texts), _sum(_STRANGERS, texts))
 
     def since(self, before: Heard) -> Heard:
@@ -60,11 +60,6 @@ class Heard:
             self.probes - before.probes,
             self.strangers - before.strangers,
         )
-
-
-def _text(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:  # noqa: S310 - our own gate
-        return str(answer.read().decode("utf-8", "replace"))
 
 
 def _sum(pattern: re.Pattern[str], texts: Iterable[str]) -> int:

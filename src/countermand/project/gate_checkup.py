@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from countermand.config import Settings
 from countermand.domain.errors import gettext_noop
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
+from countermand.project.own_services import text_at
 
 _PATIENCE_S: Final = 3.0
 _LONGEST_SILENCE_S: Final = 120.0  # orders are told every half minute
@@ -60,9 +61,10 @@ def examine_gates(settings: Settings) -> Finding:
 
 def _examine(url: str) -> Iterator[Finding]:
     try:
-        ready, metrics = json.loads(_text(f"{url}/ready")), _text(f"{url}/metrics")
+        ready = json.loads(text_at(f"{url}/ready", longest_s=_PATIENCE_S))
+        metrics = text_at(f"{url}/metrics", longest_s=_PATIENCE_S)
         yield from _situation(url, ready, metrics)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
         yield Finding(
             _NAME,
             State.BAD,
@@ -156,7 +158,7 @@ def _what_it_learns(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
             _("The mail gate at {url} cannot read its stops: what they may be of is open.").format(
                 url=url
             ),
-            _("Look at the folder fences in its data folder, and at its rights."),
+            _("Look at its disk, and at the rights of its data folder."),
         )
     if ready.get("down_logs_unreadable"):
         yield Finding(
@@ -176,8 +178,3 @@ def _what_it_learns(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
             ),
             _("Its log says what keeps it; after a quarter of an hour it refuses nobody."),
         )
-
-
-def _text(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:  # noqa: S310 - our own gate
-        return str(answer.read().decode("utf-8", "replace"))

@@ -14,10 +14,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -30,6 +29,7 @@ from countermand.project import installation, ports, postgres_home
 from countermand.project.children import spawn
 from countermand.project.embedded_postgres import SENDER, EmbeddedPostgres
 from countermand.project.folder_lock import FolderLock, is_held
+from countermand.project.own_services import text_at
 from countermand.project.supervisor import POLL_S, Child, Supervisor
 from countermand.stop import fence
 
@@ -411,10 +411,10 @@ def _in_words(error: CountermandError) -> str:
 
 def _answers_http(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  (our own address)
-            return bool(answer.status == 200)  # noqa: PLR2004
-    except (urllib.error.URLError, OSError):
+        text_at(url, longest_s=2)
+    except (OSError, HTTPException):
         return False
+    return True
 
 
 def _is_of(ready_file: Path, pid: int) -> bool:

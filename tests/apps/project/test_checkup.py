@@ -165,6 +165,18 @@ def test_why_a_gate_refuses_nobody_is_said(
 
 
 @pytest.mark.enable_socket
+def test_a_proxy_for_the_internet_is_not_asked_for_our_own_gates(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with gate_that_says(WELL) as well:
+        assert said_of_gates(folder, well).state is State.GOOD
+
+
+@pytest.mark.enable_socket
 def test_a_gate_that_is_gone_or_none_is_named(folder: DataFolder) -> None:
     assert "does not answer" in said_of_gates(folder, "http://127.0.0.1:1").sentence
     with gate_that_says([]) as none:
