@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -229,6 +230,19 @@ def test_a_zip_holds_exactly_one_table(tmp_path: Path, members: dict[str, bytes]
 
     assert isinstance(opened, Fault)
     assert opened.code == "file.bad_zip"
+
+
+def test_a_zip_with_endless_members_is_refused_before_they_are_listed(tmp_path: Path) -> None:
+    path = zipped(tmp_path, {f"{number}-{'x' * 100}": b"" for number in range(10_000)})
+
+    tracemalloc.start()
+    found = report_zip.opened(path)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert isinstance(found, Fault)
+    assert found.code == "file.bad_zip"
+    assert most_bytes < 500_000
 
 
 def test_what_is_no_zip_is_said_to_be_none(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ MOST_BYTES: Final = 16 * 1024**3
 MOST_RATIO: Final = 200
 _SMALL_ENOUGH: Final = 10 * 1024**2
 MOST_MEMBERS: Final = 100
+MOST_DIRECTORY_BYTES: Final = 1024**2
+_SIZE_OF_DIRECTORY: Final = 5  # its place in the record at the end, of 64 bits where need be
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 # A damaged directory ends in whatever its fields happen to be.
 _NO_ZIP: Final = (OSError, zipfile.BadZipFile, RuntimeError, ValueError, struct.error)
@@ -28,6 +30,8 @@ _NO_ZIP: Final = (OSError, zipfile.BadZipFile, RuntimeError, ValueError, struct.
 def opened(path: Path) -> ByteSource | Fault:
     """Return the one CSV file of a zip, or a fault when it has none, several, or a password."""
     try:
+        if _size_of_directory(path) > MOST_DIRECTORY_BYTES:
+            return file_fault("file.bad_zip", str(path), why="too many files in it")
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except _NO_ZIP as error:
@@ -41,6 +45,13 @@ def opened(path: Path) -> ByteSource | Fault:
         return file_fault("file.bad_zip", str(path), why="it is packed in an unusual way")
     name = tables[0].filename
     return ByteSource(name=f"{path}/{name}", open=lambda: _member(path, name))
+
+
+def _size_of_directory(path: Path) -> int:
+    """Return how long the list of members is: `ZipFile` reads all of it, however long, at once."""
+    with path.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001
+    return int(end[_SIZE_OF_DIRECTORY]) if end else 0
 
 
 def _member(path: Path, name: str) -> BinaryIO:
