@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from countermand.data_folder import DataFolder, FileDamaged, read_json, write_json
+from countermand.domain.errors import gettext_noop
 
 MAX_RATE: Final = 1_000_000.0
 
@@ -77,7 +78,9 @@ def read_told(path: Path) -> Told:
     except (KeyError, TypeError, ValueError) as error:
         raise FileDamaged(path=str(path), why=f"{type(error).__name__}: {error}") from error
     if told_at.tzinfo is None or not 0 <= told.rate <= MAX_RATE:
-        raise FileDamaged(path=str(path), why="it needs a zone, and a rate of 0 to 1,000,000")
+        raise FileDamaged(
+            path=str(path), why=gettext_noop("it needs a zone, and a rate of 0 to 1,000,000")
+        )
     return Told(told_at=told_at.astimezone(UTC), real_at=told.real_at, rate=told.rate)
 
 

@@ -167,7 +167,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise FileDamaged(path=str(path), why=str(error)) from error
     if not isinstance(value, dict):
-        raise FileDamaged(path=str(path), why="it is not a JSON object")
+        raise FileDamaged(path=str(path), why=gettext_noop("it is not a JSON object"))
     return value
 
 

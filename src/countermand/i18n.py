@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from countermand.domain.errors import CountermandError, Fault
+from countermand.system_reasons import in_other_words
 
 DEFAULT: Final = "en"
 DOMAIN: Final = "countermand"
@@ -97,6 +98,11 @@ def gettext(message: str) -> str:
     return translate(_in_use.get())(message) if message else ""
 
 
+def reason(why: object) -> str:
+    """Return why something failed in the language in use, as far as its words are known here."""
+    return in_other_words(str(why), gettext)
+
+
 def told(error: CountermandError, language: str) -> tuple[str, str]:
     """Return the sentence and the remedy of an error, filled and in `language`."""
     return _filled(error.sentence, error.remedy, error.facts(), language)
@@ -111,6 +117,8 @@ def _filled(
     sentence: str, remedy: str, facts: Mapping[str, object], language: str
 ) -> tuple[str, str]:
     into = translate(language)
+    if isinstance(why := facts.get("why"), str):
+        facts = {**facts, "why": in_other_words(why, into)}
     return (
         into(sentence).format_map(facts) if sentence else "",
         into(remedy).format_map(facts) if remedy else "",

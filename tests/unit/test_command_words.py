@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from countermand import i18n
 from countermand.cli import app, entry, stop_verbs, stop_words
 from countermand.cli.exit_codes import ExitCode
 
@@ -79,3 +81,31 @@ def test_what_stands_behind_two_dashes_is_left_alone() -> None:
 def test_the_help_of_a_pause_says_what_doors_do() -> None:
     # What they do: tests/apps/gate, "a pause opens and a resume in a higher epoch shuts again".
     assert "Until then it pauses mail on no device." in stop_words.help_of("pause")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["synth", "--people", "many"],
+        ["synth", "--people", "0"],
+        ["notice", "list", "CM-7Q4K", "--kind"],
+        ["order", "list", "sideways"],
+        ["notice", "lint", "no-such-file.eml"],
+        ["log", "verify", "."],
+    ],
+    ids=" ".join,
+)
+def test_a_refusal_in_hindi_has_no_english_sentence_in_it(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    i18n.use("hi")
+    try:
+        ended = app.run(typed)
+    finally:
+        i18n.use("en")
+
+    said = capsys.readouterr().err
+    assert ended != ExitCode.DONE
+    words = re.findall(r"(?<![\w.-])[A-Za-z]+(?![\w.-])", said)
+    ours = {"countermand", "many", "sideways", *typed}
+    assert [word for word in words if word not in ours and word.upper() != word] == []

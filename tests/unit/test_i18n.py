@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import contextvars
+import errno
+import os
 
 import pytest
 
 from countermand import i18n
+from countermand.data_folder import FileDamaged
 from countermand.domain.errors import CountermandError, FaultsFound
 
 
@@ -62,3 +65,33 @@ def test_the_language_in_use_belongs_to_the_one_who_chose_it() -> None:
 
 def test_an_empty_text_stays_empty() -> None:
     assert i18n.gettext("") == ""
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST),
+        *(errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.EADDRINUSE),
+        *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH),
+    ],
+    ids=os.strerror,
+)
+def test_what_the_system_says_is_told_in_hindi_too(number: int) -> None:
+    said = os.strerror(number)
+    whole = str(OSError(number, said, "/var/log/mail.log"))
+
+    alone, _ = i18n.told(FileDamaged(path="/x", why=said), "hi")
+    with_path, _ = i18n.told(FileDamaged(path="/x", why=whole), "hi")
+
+    for sentence in (alone, with_path):
+        assert said not in sentence
+        assert "Errno" not in sentence
+    assert "/var/log/mail.log" in with_path
+    assert said in i18n.told(FileDamaged(path="/x", why=said), "en")[0]
+
+
+def test_a_reason_of_ours_is_told_in_hindi_too() -> None:
+    error = FileDamaged(path="/x", why="it is not a JSON object")
+
+    assert "it is not" not in i18n.told(error, "hi")[0]
+    assert error.facts()["why"] == "it is not a JSON object"

@@ -12,6 +12,7 @@ from countermand.audit.models import Checkpoint, Entry
 from countermand.audit.replay import EntryWrong
 from countermand.audit.signed_note import Verifier
 from countermand.audit.verifying import VERSION, VerifyReport, line_of, verify
+from countermand.domain.errors import gettext_noop
 from countermand.domain.merkle_log import leaf_hash
 
 _CHUNK = 1000
@@ -47,7 +48,7 @@ def lines(verifier: Verifier) -> Iterator[bytes]:
             at=row.at,
         )
         if leaf_hash(leaf_bytes(entry)) != bytes(row.leaf_hash):
-            raise EntryWrong("the stored hash is not that of the stored entry")
+            raise EntryWrong(gettext_noop("the stored hash is not that of the stored entry"))
         yield line_of({"kind": "entry", "entry": entry})
         entries += 1
         if note := heads.pop(entries, None):
@@ -63,7 +64,7 @@ def _refuse_unsigned() -> None:
     newest = Checkpoint.objects.order_by("-size").values("size")[:1]
     beyond = Entry.objects.filter(position__gte=Coalesce(Subquery(newest), Value(0)))
     if beyond.exists():
-        raise EntryWrong("an entry is numbered that no head covers")
+        raise EntryWrong(gettext_noop("an entry is numbered that no head covers"))
 
 
 def verify_database(verifier: Verifier) -> VerifyReport:

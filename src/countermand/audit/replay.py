@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from countermand.domain.approvals import EVERY_PART, USUAL_POLICY
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.errors import CountermandError
+from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.lifecycle import Enforcement, Move, Phase, Step, VoidApprovals, move
 
 PERMITS: Final = "permit.batch"
@@ -148,12 +148,12 @@ def _moved(story: _Story, step: Step, enforcement: Enforcement) -> Move:
 
 def _check_approval(story: _Story, digest: str, actor: str) -> None:
     if not actor or actor == story.author or actor in story.hands.get(digest, ()):
-        raise EntryWrong("somebody approved their own order")
+        raise EntryWrong(gettext_noop("somebody approved their own order"))
     missing = EVERY_PART - story.opened.get((digest, actor), set())
     if missing:
         raise EntryWrong(f"somebody approved without opening: {', '.join(sorted(missing))}")
     if any(given.by == actor and given.digest == digest for given in story.approvals):
-        raise EntryWrong("somebody approved the same content twice")
+        raise EntryWrong(gettext_noop("somebody approved the same content twice"))
 
 
 def _check_enough(story: _Story, digest: str, facts: Mapping[str, Any]) -> None:
@@ -166,7 +166,7 @@ def _check_enough(story: _Story, digest: str, facts: Mapping[str, Any]) -> None:
     if len({each.by for each in given}) < needed:
         raise EntryWrong(f"{len(given)} of {needed} approvals of this version")
     if len({each.by for each in given if each.outside_it}) < outside:
-        raise EntryWrong("no approval from outside IT")
+        raise EntryWrong(gettext_noop("no approval from outside IT"))
 
 
 def _note_hand(

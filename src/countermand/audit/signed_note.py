@@ -65,11 +65,11 @@ class Head:
         """Read the signed text; raise NoteNotGenuine."""
         lines = text.split("\n")
         if len(lines) != 4 or lines[3] or not _SIZE.fullmatch(lines[1]):  # noqa: PLR2004
-            raise NoteNotGenuine(why="its text has another form")
+            raise NoteNotGenuine(why=gettext_noop("its text has another form"))
         root_hash = _decoded(lines[2])
         head = cls(origin=lines[0], size=int(lines[1]), root_hash=root_hash)
         if len(root_hash) != HASH_BYTES or head.text() != text:
-            raise NoteNotGenuine(why="its root has another form")
+            raise NoteNotGenuine(why=gettext_noop("its root has another form"))
         return head
 
 
@@ -106,17 +106,17 @@ class Verifier:
         text, blank, signatures = note.rpartition("\n\n")
         match = _SIGNATURE.fullmatch(signatures)
         if not blank or match is None or match["name"] != self.name:
-            raise NoteNotGenuine(why="it carries no signature of this log")
+            raise NoteNotGenuine(why=gettext_noop("it carries no signature of this log"))
         signature = _decoded(match["signature"])
         if base64.b64encode(signature).decode() != match["signature"]:
-            raise NoteNotGenuine(why="its signature is written in another way")
+            raise NoteNotGenuine(why=gettext_noop("its signature is written in another way"))
         if signature[:_ID_BYTES] != self.key_id:
-            raise NoteNotGenuine(why="another key signed it")
+            raise NoteNotGenuine(why=gettext_noop("another key signed it"))
         text += "\n"
         try:
             self.public.verify(signature[_ID_BYTES:], text.encode())
         except InvalidSignature:
-            raise NoteNotGenuine(why="the signature does not fit the text") from None
+            raise NoteNotGenuine(why=gettext_noop("the signature does not fit the text")) from None
         return Head.parse(text)
 
 
@@ -165,7 +165,7 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise NoteNotGenuine(why="it is not base64") from None
+        raise NoteNotGenuine(why=gettext_noop("it is not base64")) from None
 
 
 def _key_bytes(text: str) -> bytes:

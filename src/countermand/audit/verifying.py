@@ -16,7 +16,7 @@ from countermand.audit.leaves import leaf_bytes
 from countermand.audit.replay import EntryWrong, Replay
 from countermand.audit.signed_note import Verifier
 from countermand.domain.canonical_json import canonical
-from countermand.domain.errors import CountermandError
+from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.merkle_log import Range, leaf_hash
 
 VERSION: Final = 1
@@ -76,9 +76,9 @@ class _Check:
         value = _read(line)
         kind = value["kind"]
         if self.has_ended:
-            raise EntryWrong("something follows the end")
+            raise EntryWrong(gettext_noop("something follows the end"))
         if (self.verifier is None) is not (kind == "log"):
-            raise EntryWrong("a log begins with what it is, once")
+            raise EntryWrong(gettext_noop("a log begins with what it is, once"))
         match kind:
             case "log":
                 self._begin(value)
@@ -92,23 +92,25 @@ class _Check:
     def finish(self) -> None:
         """Raise EntryWrong unless the end was seen."""
         if not self.has_ended:
-            raise EntryWrong("the log breaks off")
+            raise EntryWrong(gettext_noop("the log breaks off"))
 
     def _begin(self, value: Mapping[str, Any]) -> None:
         told = Verifier.parse(str(value["public_key"]))
         if self.pinned is not None and told.encode() != self.pinned.encode():
-            raise EntryWrong("another key signed this log than the one that is known here")
+            raise EntryWrong(
+                gettext_noop("another key signed this log than the one that is known here")
+            )
         if (
             value["version"] != VERSION
             or value["origin"] != told.name
             or told.encode() != value["public_key"]
         ):
-            raise EntryWrong("what it is, and its key, do not belong together")
+            raise EntryWrong(gettext_noop("what it is, and its key, do not belong together"))
         self.verifier = told
 
     def _entry(self, entry: Any) -> None:
         if not isinstance(entry, dict) or entry.keys() != _ENTRY:
-            raise EntryWrong("it is no entry")
+            raise EntryWrong(gettext_noop("it is no entry"))
         if entry["position"] != self.grown.size:
             raise EntryWrong(f"entry {entry['position']} stands where {self.grown.size} belongs")
         self.grown = self.grown.add(leaf_hash(leaf_bytes(entry)))
@@ -119,7 +121,7 @@ class _Check:
         assert self.verifier is not None  # noqa: S101  (`take` has seen to it)
         head = self.verifier.open(str(note))
         if head.origin != self.verifier.name:
-            raise EntryWrong("a head of another log")
+            raise EntryWrong(gettext_noop("a head of another log"))
         if head.size != self.grown.size or head.size <= self.signed:
             raise EntryWrong(f"a head over {head.size} entries after {self.grown.size}")
         if head.root_hash != self.grown.root():
@@ -167,9 +169,9 @@ def _read(line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        raise EntryWrong("a line is no JSON") from None
+        raise EntryWrong(gettext_noop("a line is no JSON")) from None
     if not isinstance(value, dict) or _SHAPES.get(str(value.get("kind"))) != value.keys():
-        raise EntryWrong("a line is nothing that belongs in a log")
+        raise EntryWrong(gettext_noop("a line is nothing that belongs in a log"))
     if line_of(value) != line:
-        raise EntryWrong("a line is not written in its canonical form")
+        raise EntryWrong(gettext_noop("a line is not written in its canonical form"))
     return value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from countermand import config
+from countermand import config, i18n
 from countermand.cli import output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
@@ -148,7 +148,7 @@ def _show(console: Console, report: VerifyReport, pinned: Verifier | None) -> No
             _("Wrong at entry {position} (line {line}): {why}"),
             position=report.fault.position,
             line=report.fault.line,
-            why=report.fault.why,
+            why=i18n.reason(report.fault.why),
         )
     elif pinned is None:
         output.say(

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -54,9 +55,25 @@ HEARD: Final = MappingProxyType(
 _SAID_WHOLE: Final = frozenset({"check_code", "pulled_unread"})
 _REACH: Final = ("none", "possible", "certain")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_COLUMNS: Final = (
-    *("order", "kind", "name", "address", "language", "reach", "state", "due_at", "accepted_at"),
-    *("came_back_at", "proven_at", "attempts", "last_reply", "heard", "message_id"),
+# What stands above each column of an export.
+_COLUMNS: Final = MappingProxyType(
+    {
+        "order": gettext_noop("order"),
+        "kind": gettext_noop("mail"),
+        "name": gettext_noop("name"),
+        "address": gettext_noop("address"),
+        "language": gettext_noop("language"),
+        "reach": gettext_noop("how it stands"),
+        "state": gettext_noop("the mail"),
+        "due_at": gettext_noop("due"),
+        "accepted_at": gettext_noop("accepted"),
+        "came_back_at": gettext_noop("came back"),
+        "proven_at": gettext_noop("known to have arrived"),
+        "attempts": gettext_noop("tries"),
+        "last_reply": gettext_noop("last answer of the mail server"),
+        "heard": gettext_noop("what was heard"),
+        "message_id": gettext_noop("Message-ID"),
+    }
 )
 
 
@@ -196,7 +213,7 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
     """Write a table for people; no cell of it can be a formula to the program that opens it."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
+    writer.writerow([_(heading) for heading in _COLUMNS.values()])
     for line in lines:
         heard = "; ".join(
             f"{shown_time.instant(each['at'])} {_heard(each)}" for each in line["heard"]
@@ -215,7 +232,9 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if isinstance(value, datetime):
+        value = shown_time.local(value).isoformat(timespec="seconds")
+    text = str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

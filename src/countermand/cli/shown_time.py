@@ -1,6 +1,6 @@
 """Instants as tables and sentences of the command line show them: by the clock of the house.
 
-The zone stands beside each of them. What programs read (JSON, exports) is in UTC, always.
+The zone stands beside each of them. What programs read (JSON) is in UTC, always.
 """
 
 from __future__ import annotations

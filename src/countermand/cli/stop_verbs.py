@@ -89,7 +89,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
     except CountermandError as error:
         return _refuse(error, as_json="--json" in arguments)
     except OSError as error:
-        _warn(_("NOT STOPPED: the disk refused: {why}").format(why=error))
+        _warn(_("NOT STOPPED: the disk refused: {why}").format(why=i18n.reason(error)))
         return UNAVAILABLE
 
 
@@ -250,7 +250,7 @@ def _say(stop: Stop, pressed: Pressed) -> None:
     for proof in pressed.senders:
         if proof.death is Death.NOT_PROVEN:
             line = _("Mail sender {name}: not proven to have ended yet ({why}).")
-            _tell(line.format(name=proof.name, why=proof.why))
+            _tell(line.format(name=proof.name, why=i18n.reason(proof.why)))
     killed = [proof for proof in pressed.senders if proof.death is not Death.NOT_PROVEN]
     _tell(_("Mail senders ended: {count}.").format(count=len(killed)))
     told = [gate for gate in pressed.gates if gate.acknowledged]
@@ -274,7 +274,7 @@ def _say(stop: Stop, pressed: Pressed) -> None:
 def _say_finished(stop: Stop) -> None:
     if stop.unfinished_why:
         _tell(_("The rest follows as soon as the database answers; the stop holds meanwhile."))
-        _tell(_("Why it waits: {why}").format(why=stop.unfinished_why))
+        _tell(_("Why it waits: {why}").format(why=i18n.reason(stop.unfinished_why)))
         return
     counts = stop.finished
     if "got_it" in counts:
@@ -314,7 +314,7 @@ def _say_queue(counts: Mapping[str, Any]) -> None:
             pass
         case why:
             line = _("Nothing could be fetched back from the mail relay ({why}).")
-            _tell(line.format(why=why))
+            _tell(line.format(why=i18n.reason(why)))
 
 
 def _tell(line: str) -> None:

@@ -13,9 +13,38 @@ from typing import ClassVar
 from typer._click import exceptions as faults
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.i18n import gettext as _
 
 _AMONG = re.compile(r"(?:Value error, )?'(.*)' is not one of (.+?)\.?", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
+# What the library says of a word, and how we say it.
+_SAID_OF_A_WORD = (
+    (re.compile(r"'(.*)' is not a valid .+\."), gettext_noop("“{word}” cannot be read.")),
+    (re.compile(r"(.+) is not in the range .+\."), gettext_noop("{word} is too big or too small.")),
+    (
+        re.compile(r"Input should be a valid (?:integer|number).*()"),
+        gettext_noop("Write a number."),
+    ),
+    (
+        re.compile(r"Input should be greater than or equal to (.+)"),
+        gettext_noop("{word} is the smallest that it takes."),
+    ),
+    (
+        re.compile(r"Input should be less than or equal to (.+)"),
+        gettext_noop("{word} is the largest that it takes."),
+    ),
+    (re.compile(r"\w+ '(.*)' does not exist\."), gettext_noop("“{word}” does not exist.")),
+    (re.compile(r"\w+ '(.*)' is a directory\."), gettext_noop("“{word}” is a folder.")),
+    (re.compile(r"\w+ '(.*)' is a file\."), gettext_noop("“{word}” is a file and no folder.")),
+    (re.compile(r"\w+ '(.*)' is not readable\."), gettext_noop("“{word}” may not be read.")),
+    (re.compile(r"\w+ '(.*)' is not writable\."), gettext_noop("“{word}” may not be written.")),
+    (re.compile(r"Option '(.*)' requires .+\."), gettext_noop("A value belongs after {word}.")),
+    (re.compile(r"Option '(.*)' does not take a value\."), gettext_noop("{word} takes no value.")),
+    (
+        re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)"),
+        gettext_noop("There is no place for “{word}”."),
+    ),
+)
 _HELP = gettext_noop("The help shows how it is written: {help}")
 
 
@@ -107,9 +136,17 @@ def told(fault: faults.ClickException) -> CountermandError:
     if isinstance(fault, faults.BadParameter) and (among := _AMONG.fullmatch(said)):
         words = ", ".join(_QUOTED.findall(among[2]))
         return NotAmong(name=_name(fault), word=among[1], words=words)
+    said = _in_our_words(said)
     if isinstance(fault, faults.BadParameter) and fault.param is not None:
         said = f"{_name(fault)}: {said}"
     return NotTaken(why=said, help=help_command)
+
+
+def _in_our_words(said: str) -> str:
+    for pattern, words in _SAID_OF_A_WORD:
+        if match := pattern.fullmatch(said):
+            return _(words).format(word=match[1])
+    return said
 
 
 def _name(fault: faults.BadParameter) -> str:

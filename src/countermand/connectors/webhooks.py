@@ -68,7 +68,7 @@ def check_key(post: Post, key: str) -> None:
     if not key or not any(
         hmac.compare_digest(shown.encode(), key.encode()) for shown in _shown(post.headers)
     ) | hmac.compare_digest(post.key.encode(), key.encode()):
-        raise PostRefused(why="wrong key")
+        raise PostRefused(why=gettext_noop("wrong key"))
 
 
 def _shown(headers: Mapping[str, str]) -> Iterator[str]:
@@ -96,7 +96,7 @@ def read(
 ) -> Hinted:
     """Return what a proven post hints at. Raises PostRefused, Faulty."""
     if len(post.body) > MOST_BYTES:
-        raise PostRefused(why="too large")
+        raise PostRefused(why=gettext_noop("too large"))
     number = hashlib.sha256(post.body).hexdigest()
     if kind is SourceKind.WORKSPACE:
         return Hinted(number, _workspace(post, apps))
@@ -104,11 +104,11 @@ def read(
     if kind is SourceKind.ANDROID_MANAGEMENT:
         return _android(told, options)
     if kind not in _LISTED:
-        raise PostRefused(why="this kind of source posts nothing")
+        raise PostRefused(why=gettext_noop("this kind of source posts nothing"))
     reader, time_of = _LISTED[kind]
     at = time_of(told)
     if at is None or at > now + AHEAD or at < now - OLDEST:
-        raise PostRefused(why="too old, or from a clock that is ahead")
+        raise PostRefused(why=gettext_noop("too old, or from a clock that is ahead"))
     return Hinted(number, reader.page(told).look_again)
 
 
@@ -150,13 +150,13 @@ def _android(told: Record, options: Mapping[str, Any]) -> Hinted:
     """Return the device of a message; the content itself is left aside, it is asked for anew."""
     wanted = str(options.get("subscription") or "")
     if wanted and told.text("subscription") != wanted:
-        raise PostRefused(why="another subscription")
+        raise PostRefused(why=gettext_noop("another subscription"))
     number = told.text("message", "messageId", longest=200)
     if not number:
-        raise PostRefused(why="no number")
+        raise PostRefused(why=gettext_noop("no number"))
     reader = AndroidManagementReader()
     own = f"{options.get('enterprise')}/devices/"
     names = [reader.device_id(record) for record in reader.page(told).records]
     if not all(name.startswith(own) and "/" not in name[len(own) :] for name in names):
-        raise PostRefused(why="another enterprise")
+        raise PostRefused(why=gettext_noop("another enterprise"))
     return Hinted(number, tuple(names))

@@ -114,7 +114,7 @@ def read(signed: bytes) -> PublishedStates:
     try:
         raw = json.loads(signed)
         if raw["form"] != _FORM:
-            raise StatesNotUnderstood(why="its form is of another version")
+            raise StatesNotUnderstood(why=gettext_noop("its form is of another version"))
         orders = [_order(each) for each in raw["orders"]]
         return PublishedStates(
             instance=_typed(raw["instance"], str),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
+from countermand import i18n
 from countermand.config import Settings
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
@@ -74,7 +75,7 @@ def _examine_machine(settings: Settings) -> Iterator[Finding]:
                 command[0],
                 State.NOTE,
                 _("What {program} says of its configuration cannot be read: {why}").format(
-                    program=" ".join(command), why=why
+                    program=" ".join(command), why=i18n.reason(why)
                 ),
                 _("Run the doctor as root, or name the output with --front-config."),
             )

@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from countermand import i18n
 from countermand.config import Settings
 from countermand.gate.doors import PROBE
 from countermand.i18n import gettext as _
@@ -79,7 +80,7 @@ def probe(front: str, settings: Settings, password: str) -> Finding:
             name,
             State.BAD,
             _("The front {front} does not answer: {why}").format(
-                front=_shown(front), why=f"{type(error).__name__}: {error}"
+                front=_shown(front), why=i18n.reason(f"{type(error).__name__}: {error}")
             ),
             _("Look whether it runs, and whether the address is right."),
         )

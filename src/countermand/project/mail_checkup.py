@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from countermand import i18n
 from countermand.config import Settings
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
@@ -36,7 +37,7 @@ def examine_returned(settings: Settings) -> Finding:
                 _NAME,
                 State.BAD,
                 _("The relay's log {path} cannot be read ({why}).").format(
-                    path=settings.relay_log, why=error.strerror
+                    path=settings.relay_log, why=i18n.reason(error.strerror)
                 ),
                 _("Let the user that Countermand runs as read it (on Debian: group adm)."),
             )

@@ -24,7 +24,7 @@ from countermand.devices import hints, sources
 from countermand.devices.actions import LoadOptions, LoadState
 from countermand.devices.hints import FEED, Due
 from countermand.devices.sources import SourceView
-from countermand.domain.errors import CountermandError, FaultsFound
+from countermand.domain.errors import CountermandError, FaultsFound, gettext_noop
 from countermand.orders import jobs as orders_jobs
 from countermand.project import apple_questions, source_runs
 from countermand.project.source_runs import Runner
@@ -78,7 +78,7 @@ def _prove(runner: Runner, view: SourceView, post: Post) -> None:
         return
     told = str(options.get("hook_secret") or "")
     if not told:
-        raise PostRefused(why="no key is set for posts of this source")
+        raise PostRefused(why=gettext_noop("no key is set for posts of this source"))
     reference = SecretReference.parse(told, option="--hook-secret")
     webhooks.check_key(post, reference.read(runner.environ))
 

@@ -132,7 +132,7 @@ def read(folder: Path, number: str) -> Fence | None:
     ]
     if not found:
         if not folder.is_dir():
-            raise FenceUnreadable(path=str(folder), why="the folder is missing")
+            raise FenceUnreadable(path=str(folder), why=gettext_noop("the folder is missing"))
         return None
     return found[0] if len(found) != 2 else found[0].merged(found[1])  # noqa: PLR2004 - both files
 
@@ -142,7 +142,7 @@ def read_all(folder: Path) -> dict[str, Fence]:
     try:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
-        raise FenceUnreadable(path=str(folder), why=error.strerror or "unknown") from error
+        raise FenceUnreadable(path=str(folder), why=error.strerror or "?") from error
     numbers = {
         name.removesuffix(_PAUSE).removesuffix(_TAKE_BACK)
         for name in names
@@ -198,7 +198,7 @@ def _read_file(path: Path) -> Fence | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FenceUnreadable(path=str(path), why=error.strerror or "unknown") from error
+        raise FenceUnreadable(path=str(path), why=error.strerror or "?") from error
     try:
         content = os.read(file, 65536)
         return Fence.from_json(content)

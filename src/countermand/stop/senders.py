@@ -98,7 +98,7 @@ class _Hunt:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:  # one sender out of reach must not spare the others
-            self._why = error.strerror or "unknown"
+            self._why = error.strerror or "?"
 
     def is_over(self) -> bool:
         """Make one step; True when the sender is proven dead."""
@@ -120,7 +120,7 @@ class _Hunt:
         try:
             pidfd = os.pidfd_open(pid)
         except OSError as error:
-            self._why = error.strerror or "unknown"
+            self._why = error.strerror or "?"
             return
         try:
             # A number is used again: only the process that wrote the lock file is struck.
@@ -128,7 +128,7 @@ class _Hunt:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                 self._killed = True
         except OSError as error:
-            self._why = error.strerror or "unknown"
+            self._why = error.strerror or "?"
         finally:
             os.close(pidfd)
 
@@ -140,14 +140,15 @@ class _Hunt:
                 return None
             return int(raw["pid"]), str(raw["started"])
         except (ValueError, KeyError, TypeError):
-            self._why = "its lock file is not written yet"
+            self._why = gettext_noop("its lock file is not written yet")
             return None
 
     def proof(self, begun: float) -> SenderProof:
         """Say what became of it."""
         if self._ended_at is None:
             took_ms = (time.monotonic() - begun) * 1000
-            return SenderProof(self._name, Death.NOT_PROVEN, took_ms, self._why or "it still runs")
+            why = self._why or gettext_noop("it still runs")
+            return SenderProof(self._name, Death.NOT_PROVEN, took_ms, why)
         death = Death.KILLED if self._killed else Death.WAS_DEAD
         return SenderProof(self._name, death, (self._ended_at - begun) * 1000)
 

@@ -87,12 +87,12 @@ def check(
     """
     kind, _, token = authorization.partition(" ")
     if kind.lower() != "bearer" or not token or len(token) > _LONGEST_TOKEN:
-        raise NotFromGoogle(why="no token")
+        raise NotFromGoogle(why=gettext_noop("no token"))
     try:
         number = jwt.get_unverified_header(token).get("kid", "")
         published = key(number) if isinstance(number, str) and number else None
         if published is None:
-            raise NotFromGoogle(why="unknown key")
+            raise NotFromGoogle(why=gettext_noop("unknown key"))
         claims = jwt.decode(
             token,
             published,
@@ -115,10 +115,10 @@ def check(
 def _check_claims(claims: Mapping[str, Any], account: str, now_s: float) -> None:
     made_at, ends_at = claims["iat"], claims["exp"]
     if not all(isinstance(each, int | float) for each in (made_at, ends_at)):
-        raise NotFromGoogle(why="no times")
+        raise NotFromGoogle(why=gettext_noop("no times"))
     if not now_s - _LONGEST_LIFE_S <= made_at <= now_s + _CLOCKS_DIFFER_BY_S:
-        raise NotFromGoogle(why="too old, or from a clock that is ahead")
+        raise NotFromGoogle(why=gettext_noop("too old, or from a clock that is ahead"))
     if ends_at + _CLOCKS_DIFFER_BY_S < now_s:
-        raise NotFromGoogle(why="expired")
+        raise NotFromGoogle(why=gettext_noop("expired"))
     if claims.get("email") != account or claims.get("email_verified") is not True:
-        raise NotFromGoogle(why="another account")
+        raise NotFromGoogle(why=gettext_noop("another account"))

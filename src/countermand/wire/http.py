@@ -200,7 +200,7 @@ class Http:
                 if attempt == self.tries:
                     raise SourceUnavailable(host=_host(url), why=type(error).__name__) from None
                 self._pause(attempt, None)
-        raise SourceUnavailable(host=_host(url), why="too many tries")
+        raise SourceUnavailable(host=_host(url), why=gettext_noop("too many tries"))
 
     @contextlib.contextmanager
     def _answer(
@@ -218,13 +218,13 @@ class Http:
                     return
                 aim = urljoin(url, answer.headers.get("location", ""))
                 if method != "GET":
-                    raise AnswerNotUnderstood(host=_host(url), why="redirect")
+                    raise AnswerNotUnderstood(host=_host(url), why=gettext_noop("redirect"))
                 if _host(aim) != _host(url):
                     sent = {}
                 url, body = aim, {}
             finally:
                 answer.close()
-        raise AnswerNotUnderstood(host=_host(url), why="redirects")
+        raise AnswerNotUnderstood(host=_host(url), why=gettext_noop("redirects"))
 
     def _must_wait(self, answer: httpx.Response, attempt: int, method: str) -> bool:
         """Decide by the status: use it, pause and try again, or give up."""
@@ -290,12 +290,12 @@ def _bounded(answer: httpx.Response, most: int, monotonic: Callable[[], float]) 
         for chunk in answer.iter_bytes(65_536):
             left -= len(chunk)
             if left < 0:
-                raise AnswerNotUnderstood(host=str(answer.url.host), why="too large")
+                raise AnswerNotUnderstood(host=str(answer.url.host), why=gettext_noop("too large"))
             if monotonic() - started > LONGEST_ANSWER_S:
-                raise SourceUnavailable(host=str(answer.url.host), why="too slow")
+                raise SourceUnavailable(host=str(answer.url.host), why=gettext_noop("too slow"))
             yield chunk
     except httpx.DecodingError:
-        raise AnswerNotUnderstood(host=str(answer.url.host), why="encoding") from None
+        raise AnswerNotUnderstood(host=str(answer.url.host), why=gettext_noop("encoding")) from None
 
 
 def next_pages(first: str, *, ask: Callable[[str], tuple[Record, str]]) -> Iterator[Record]:
@@ -304,7 +304,7 @@ def next_pages(first: str, *, ask: Callable[[str], tuple[Record, str]]) -> Itera
     url = first
     while url:
         if url in seen or len(seen) >= MOST_PAGES:
-            raise AnswerNotUnderstood(host=_host(first), why="pages in a circle")
+            raise AnswerNotUnderstood(host=_host(first), why=gettext_noop("pages in a circle"))
         seen.add(url)
         page, url = ask(url)
         yield page

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from countermand.delimited import ByteSource, instant
-from countermand.domain.errors import Fault
+from countermand.domain.errors import Fault, gettext_noop
 from countermand.row_faults import fault_at
 
 MOST_BYTES: Final = 64 * 1024**2
@@ -137,15 +137,15 @@ def document(name: str, raw: bytes) -> Record:
     try:
         value = json.loads(raw, parse_constant=_no_number)
     except RecursionError:
-        raise Faulty(fault_at("file.bad_json", name, why="nested too deep")) from None
+        raise Faulty(fault_at("file.bad_json", name, why=gettext_noop("nested too deep"))) from None
     except ValueError as error:
         # Never the text itself: it may hold what must not be kept.
         place = f"{type(error).__name__} at {getattr(error, 'pos', 0)}"
         raise Faulty(fault_at("file.bad_json", name, why=place)) from None
     if not isinstance(value, dict):
-        raise Faulty(fault_at("file.bad_json", name, why="no object"))
+        raise Faulty(fault_at("file.bad_json", name, why=gettext_noop("no object")))
     if _is_deeper_than(value, DEEPEST):
-        raise Faulty(fault_at("file.bad_json", name, why="nested too deep"))
+        raise Faulty(fault_at("file.bad_json", name, why=gettext_noop("nested too deep")))
     return Record(name, "", value)
 
 

@@ -13,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from countermand.domain.errors import gettext_noop
 from countermand.wire.http import AnswerNotUnderstood, Http, SourceRefused
 from countermand.wire.json_documents import Record
 
@@ -43,7 +44,7 @@ def told(answer: Record, host: str) -> tuple[str, float]:
     """Read the answer of a token address. Raises AnswerNotUnderstood."""
     token, lasts = answer.value.get("access_token"), answer.value.get("expires_in", 300)
     if not isinstance(token, str) or not token or not token.isascii():
-        raise AnswerNotUnderstood(host=host, why="no token")
+        raise AnswerNotUnderstood(host=host, why=gettext_noop("no token"))
     seconds = float(lasts) if isinstance(lasts, int | str) and str(lasts).isdigit() else 300.0
     return token, seconds
 
@@ -118,7 +119,7 @@ def entra(http: Http, *, authority: str, client_id: str, secret: str, scope: str
         try:
             answer = application[0].acquire_token_for_client(scopes=[scope])
         except ValueError:  # msal's word for an answer that it cannot use
-            raise AnswerNotUnderstood(host=host, why="sign-in") from None
+            raise AnswerNotUnderstood(host=host, why=gettext_noop("sign-in")) from None
         token = answer.get("access_token") if isinstance(answer, dict) else None
         if not isinstance(token, str):
             raise SourceRefused(host=host, status=401)

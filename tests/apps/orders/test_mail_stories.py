@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from countermand import i18n
 from countermand.cli import entry, mail_story
 from countermand.domain.delivery import EvidenceKind, NoticeState, ReplyKind, StopKind
 from countermand.domain.findings import Finding
@@ -67,9 +68,18 @@ def test_an_export_has_a_line_for_every_mail_and_no_cell_that_computes(
     with file.open(encoding="utf-8-sig", newline="") as text:
         rows = list(csv.DictReader(text))
     assert len(rows) == len(as_json) == Notice.objects.count()
-    assert {row["address"]: row["state"] for row in rows}[one.address] == "came back"
+    assert {row["address"]: row["the mail"] for row in rows}[one.address] == "came back"
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_an_export_for_people_is_in_their_language_to_the_head_of_every_column(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = given(capsys, "--lang", "hi", "notice", "export", number).splitlines()[0]
+    i18n.use("en")
+
+    assert [each for each in head.split(",") if each.isascii()] == ["Message-ID"]
 
 
 def test_an_export_never_writes_over_a_file(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from countermand.connectors.fleet.source import ASKED
 from countermand.domain.app_id import Matcher, Platform, WantedApp
+from countermand.domain.errors import gettext_noop
 from countermand.wire.http import MOST_PAGES, AnswerNotUnderstood, Http, NotThere
 from countermand.wire.json_documents import Record, refuse_error
 
@@ -54,7 +55,7 @@ class FleetServer:
                 continue
             host = answer.value.get("host")
             if not isinstance(host, dict):
-                raise AnswerNotUnderstood(host=self.base.split("/")[2], why="no host")
+                raise AnswerNotUnderstood(host=self.base.split("/")[2], why=gettext_noop("no host"))
             page = Record(answer.file, answer.place, {"hosts": [host]})
             rows = [_kept(each) for each in titles if self._has(host, each)]
             yield _with_software(page, {host.get("id", -1): rows}, _asked_for(apps))
@@ -103,7 +104,9 @@ class FleetServer:
             rows = page.value[list_key]
             first = str(rows[0]) if rows else ""
             if rows and first == before:
-                raise AnswerNotUnderstood(host=self.base.split("/")[2], why="pages in a circle")
+                raise AnswerNotUnderstood(
+                    host=self.base.split("/")[2], why=gettext_noop("pages in a circle")
+                )
             before = first
             more = len(rows) >= PAGE or page.is_true("meta", "has_next_results")
             value = {**page.value, "meta": {"has_next_results": more and bool(rows)}}

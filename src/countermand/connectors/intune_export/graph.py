@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from countermand.connectors.intune_export import report_zip
 from countermand.delimited import ByteSource, Column, FaultList, read_rows
 from countermand.domain.app_id import IdentifierKind, Matcher, WantedApp
-from countermand.domain.errors import Fault
+from countermand.domain.errors import Fault, gettext_noop
 from countermand.wire.http import (
     AnswerNotUnderstood,
     Http,
@@ -182,7 +182,7 @@ class GraphServer:
         answer = self._ask("POST", self._jobs_url, json=body)
         job_id = answer.value.get("id")
         if not isinstance(job_id, str) or not _JOB_ID.fullmatch(job_id):
-            raise AnswerNotUnderstood(host=self._host, why="no job id")
+            raise AnswerNotUnderstood(host=self._host, why=gettext_noop("no job id"))
         self.jobs.asked(report, condition, job_id)
         return job_id
 
@@ -201,7 +201,7 @@ class GraphServer:
 
     def _fetched(self, report: str, job_id: str, link: object) -> ByteSource:
         if not isinstance(link, str) or not link:
-            raise AnswerNotUnderstood(host=self._host, why="no link")
+            raise AnswerNotUnderstood(host=self._host, why=gettext_noop("no link"))
         path = self.folder / f"{report}-{job_id}.zip"
         self.http.into_file(link, path, most=MOST_BYTES)  # without our token
         opened = report_zip.opened(path)
@@ -215,7 +215,7 @@ class GraphServer:
         if url.startswith(f"{self.base}/"):
             return self.http.json(method, url, headers=headers, **body)
         # A next page elsewhere would be handed our token.
-        raise AnswerNotUnderstood(host=self._host, why="pages on another server")
+        raise AnswerNotUnderstood(host=self._host, why=gettext_noop("pages on another server"))
 
     @property
     def _jobs_url(self) -> str:

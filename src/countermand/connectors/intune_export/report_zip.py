@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 from countermand.delimited import ByteSource
-from countermand.domain.errors import Fault
+from countermand.domain.errors import Fault, gettext_noop
 from countermand.row_faults import file_fault
 
 MOST_BYTES: Final = 16 * 1024**3
@@ -38,11 +38,15 @@ def opened(path: Path) -> ByteSource | Fault:
         return file_fault("file.bad_zip", str(path), why=str(error) or type(error).__name__)
     tables = [each for each in members if each.filename.lower().endswith(".csv")]
     if len(members) > MOST_MEMBERS or len(tables) != 1:
-        return file_fault("file.bad_zip", str(path), why=f"{len(tables)} CSV files in it")
+        return file_fault(
+            "file.bad_zip", str(path), why=gettext_noop("it must hold exactly one CSV file")
+        )
     if tables[0].flag_bits & 0x1:
-        return file_fault("file.bad_zip", str(path), why="it has a password")
+        return file_fault("file.bad_zip", str(path), why=gettext_noop("it has a password"))
     if tables[0].compress_type not in _METHODS:
-        return file_fault("file.bad_zip", str(path), why="it is packed in an unusual way")
+        return file_fault(
+            "file.bad_zip", str(path), why=gettext_noop("it is packed in an unusual way")
+        )
     name = tables[0].filename
     return ByteSource(name=f"{path}/{name}", open=lambda: _member(path, name))
 

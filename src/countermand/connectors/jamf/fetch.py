@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from countermand.domain.errors import gettext_noop
 from countermand.wire.http import MOST_PAGES, AnswerNotUnderstood, Http
 from countermand.wire.json_documents import Record
 from countermand.wire.tokens import Token
@@ -58,7 +59,7 @@ class JamfServer:
                 return
             first = str(results[0])
             if first == before:  # a server that answers the same page for ever
-                raise AnswerNotUnderstood(host=self._host, why="pages in a circle")
+                raise AnswerNotUnderstood(host=self._host, why=gettext_noop("pages in a circle"))
             read, before = read + len(results), first
             if not isinstance(total, int) or read >= total:
                 return

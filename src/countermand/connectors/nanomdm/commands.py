@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from countermand.connectors.nanomdm.questions import Question
 from countermand.domain.app_id import Platform, WantedApp
+from countermand.domain.errors import gettext_noop
 from countermand.wire.http import AnswerNotUnderstood, Http
 from countermand.wire.json_documents import Record
 
@@ -79,7 +80,9 @@ class NanoMdmServer:
     def _check(self, answer: Record) -> None:
         """A whole refusal is an error; single devices that are refused are asked again."""
         if answer.has("command_error") or answer.has("error"):
-            raise AnswerNotUnderstood(host=self.base.split("/")[2], why="not enqueued")
+            raise AnswerNotUnderstood(
+                host=self.base.split("/")[2], why=gettext_noop("not enqueued")
+            )
 
     def _basic(self) -> str:
         return f"Basic {base64.b64encode(f'{_USER}:{self.key}'.encode()).decode()}"

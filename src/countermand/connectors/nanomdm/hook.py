@@ -40,10 +40,10 @@ def taken_in(body: bytes, signature: str, *, key: bytes, now: datetime) -> Recor
     `signature` is the header `X-Hmac-Signature`. Whether it came before is for the caller to know.
     """
     if len(body) > MOST_BYTES:
-        raise EventRefused(why="too large")
+        raise EventRefused(why=gettext_noop("too large"))
     expected = base64.b64encode(hmac.new(key, body, hashlib.sha256).digest()).decode()
     if not key or not hmac.compare_digest(expected.encode(), signature.strip().encode()):
-        raise EventRefused(why="wrong signature")
+        raise EventRefused(why=gettext_noop("wrong signature"))
     try:
         event = json_documents.document("webhook", body)
         at = instant(event.text("created_at"))
@@ -51,7 +51,7 @@ def taken_in(body: bytes, signature: str, *, key: bytes, now: datetime) -> Recor
     except Faulty as faulty:
         raise EventRefused(why=faulty.fault.code) from None
     if at is None or not number:
-        raise EventRefused(why="no time or number")
+        raise EventRefused(why=gettext_noop("no time or number"))
     if at > now + AHEAD or at < now - OLDEST:
-        raise EventRefused(why="too old, or from a clock that is ahead")
+        raise EventRefused(why=gettext_noop("too old, or from a clock that is ahead"))
     return event

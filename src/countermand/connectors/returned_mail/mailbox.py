@@ -129,7 +129,7 @@ class ImapMailbox:
         elif self.host in {"127.0.0.1", "::1", "localhost"}:
             session = imaplib.IMAP4(self.host, self.port, timeout=_LONGEST_S)
         else:
-            raise ReturnedMailUnavailable(why="imap without TLS to another machine")
+            raise ReturnedMailUnavailable(why=gettext_noop("imap without TLS to another machine"))
         try:
             self.login.into(session)
             code, told = session.select(f'"{self.folder}"')
