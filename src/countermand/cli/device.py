@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         ("issue", issue, _("Make a password for one device; it is shown this once."), " --who …"),
         ("revoke", revoke, _("Make the password of one device void, at once."), words),
         ("list", list_passwords, _("List the device passwords of a person."), " --who …"),
-        ("export", export, _("Write all as one passwd-file for Dovecot."), " FILE"),
+        ("export", export, _("Write all as one passwd-file for Dovecot, and keep it up."), ""),
     )
     for name, verb, said, rest in verbs:
         passwords.command(name, help=output.taught(said, f"device password {name}{rest}"))(verb)
@@ -142,7 +142,15 @@ def _listed(row: PasswordRow) -> dict[str, Any]:
 
 def export(
     *,
-    file: Annotated[Path, typer.Argument(help=_("The file to write; whole or not at all."))],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help=_(
+                "Another file than passwd in the folder of device passwords; it is written this"
+                " once, and passwords that are revoked later stay good in it."
+            )
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Export."""
@@ -150,6 +158,7 @@ def export(
         from countermand.enforcement import device_passwords
 
         device_passwords.require(opened.actor(), None)
+        file = file or device_passwords.kept_up(opened.settings.device_password_files)
         try:
             count = device_passwords.passwd_file(file, now=opened.now())
         except OSError as error:

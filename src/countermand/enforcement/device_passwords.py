@@ -210,7 +210,16 @@ def set_stage(group: str, stage: Stage, *, actor: Actor, now: datetime) -> Stage
 def export(folder: Path, *, shards: Sequence[int], now: datetime) -> int:
     """Write the files of these shards from what is stored; returns how many changed."""
     with password_files.locked(folder):
-        return password_files.write_devices(folder, shards, _lines(shards, now))
+        changed = password_files.write_devices(folder, shards, _lines(shards, now))
+        return changed + _follow_passwd_file(folder, now)
+
+
+def _follow_passwd_file(folder: Path, now: datetime) -> int:
+    """Bring the passwd-file of the folder, if it was ever begun, to what is stored."""
+    if not password_files.has_passwd_file(folder):
+        return 0
+    path = folder / password_files.PASSWD_FILE
+    return int(password_files.write_passwd_file(path, list(_lines(None, now))))
 
 
 def follow(folder: Path, *, now: datetime) -> int:
@@ -221,7 +230,9 @@ def follow(folder: Path, *, now: datetime) -> int:
     if not DevicePassword.objects.exists() and not PasswordStage.objects.exists():
         return 0
     known = password_files.state(folder)
-    wanted = {"people": people.stamp(), "stages": queries.stages_stamp()}
+    # Somebody may leave on a day of which the directory has told long before.
+    day = now.date().isoformat()
+    wanted = {"people": people.stamp(), "stages": queries.stages_stamp(), "day": day}
     if {name: known.get(name) for name in wanted} != wanted:
         return _write_everything(folder, wanted, now)
     since = datetime.fromisoformat(known["until"]) - _OVERLAP
@@ -237,8 +248,15 @@ def _write_everything(folder: Path, wanted: dict[str, str], now: datetime) -> in
     with password_files.locked(folder):
         changed = password_files.write_devices(folder, every, _lines(None, now))
         changed += password_files.write_limited(folder, _limited_logins(now))
+        changed += _follow_passwd_file(folder, now)
         password_files.remember(folder, {**wanted, "until": now.isoformat()})
     return changed
+
+
+def kept_up(folder: Path) -> Path:
+    """Return the passwd-file that follows once it is there; its folder is made."""
+    with password_files.locked(folder):
+        return folder / password_files.PASSWD_FILE
 
 
 def passwd_file(path: Path, *, now: datetime) -> int:

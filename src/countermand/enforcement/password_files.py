@@ -3,6 +3,8 @@
     form                 says what this folder is, and which state it holds
     devices/0f3          login, device, hash and tag of every password that belongs here
     limited/0f3          logins whose main password is good at the webmail alone
+    passwd               all passwords in one passwd-file, where a mail server has no script: it
+                         is kept up from the moment that somebody has it written
 
 A file is replaced whole or not at all. The table in the database is the truth; the files are
 written from it, under a lock, so that two writers never leave the older state. Whoever has left
@@ -31,6 +33,7 @@ _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 _SCHEME: Final = "{ARGON2ID}"
 FORM: Final = "countermand device passwords/v1"
+PASSWD_FILE: Final = "passwd"  # noqa: S105 - the name of a file
 _DEVICES: Final = "devices"
 _LIMITED: Final = "limited"
 _FOR_GROUP: Final = 0o640  # whose group the administrator gives to the folder
@@ -130,9 +133,21 @@ def _write(folder: Path, texts: Mapping[int, Sequence[str]]) -> int:
     return changed
 
 
-def write_passwd_file(path: Path, lines: Sequence[DeviceLine]) -> None:
-    """Write all passwords in the form of Dovecot's passwd-file."""
-    _replace(path, "".join(each.for_passwd_file() for each in lines).encode())
+def has_passwd_file(folder: Path) -> bool:
+    """Tell whether the passwd-file of this folder was ever begun."""
+    return (folder / PASSWD_FILE).exists()
+
+
+def write_passwd_file(path: Path, lines: Sequence[DeviceLine]) -> bool:
+    """Write all passwords in the form of Dovecot's passwd-file; returns whether it changed."""
+    content = "".join(each.for_passwd_file() for each in lines).encode()
+    try:
+        if path.read_bytes() == content:
+            return False
+    except FileNotFoundError:
+        pass
+    _replace(path, content)
+    return True
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -257,6 +257,34 @@ def test_the_passwd_file_names_the_device_in_the_login(asha: Person, files: Path
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+def test_the_passwd_file_follows_once_it_is_there(asha: Person, files: Path) -> None:
+    lost, kept = issue(asha, files), issue(asha, files)
+    path = device_passwords.kept_up(files)
+    assert not path.exists()  # nobody asked for it yet
+
+    device_passwords.passwd_file(path, now=NOW)
+    device_passwords.revoke(lost.device_name, actor=HELP_DESK, folder=files, now=NOW)
+    assert lost.device_name not in path.read_text()
+    assert kept.device_name in path.read_text()
+
+    later = issue(asha, files)
+    assert later.device_name in path.read_text()
+
+
+def test_whoever_leaves_on_a_day_that_was_told_before_is_in_no_file(
+    asha: Person, files: Path
+) -> None:
+    leaving = person("leaving", left_on=NOW.date() + timedelta(days=2))
+    issue(leaving, files)
+    for days in (0, 1):
+        device_passwords.follow(files, now=NOW + timedelta(days=days))
+    assert len(lines_of(files, leaving.address)) == 1
+
+    device_passwords.follow(files, now=NOW + timedelta(days=3))
+
+    assert lines_of(files, leaving.address) == []
+
+
 def test_nothing_is_written_as_long_as_nobody_uses_device_passwords(files: Path) -> None:
     assert device_passwords.follow(files, now=NOW) == 0
     assert not files.exists()
