@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -237,22 +238,26 @@ def copy_remover(settings: Settings) -> Iterator[CopyRemover]:
         yield DovecotCopies(settings.doveadm, settings.doveadm_key)
         return
     import httpx  # noqa: PLC0415
-    import msal  # noqa: PLC0415
 
     from countermand.connectors.graph_mail.copies import GraphCopies  # noqa: PLC0415
 
-    client = msal.ConfidentialClientApplication(
-        settings.graph_client,
-        authority=f"https://login.microsoftonline.com/{settings.graph_tenant}",
-        client_credential=settings.graph_secret,
-    )
-
-    def token() -> str:
-        answer = client.acquire_token_for_client(["https://graph.microsoft.com/.default"])
-        return str((answer or {}).get("access_token", ""))
-
+    token = _graph_token(settings.graph_tenant, settings.graph_client, settings.graph_secret)
     with httpx.Client(timeout=_GRAPH_WAITS_S) as http:
         yield GraphCopies(http, token)
+
+
+@lru_cache(maxsize=1)
+def _graph_token(tenant: str, client: str, secret: str) -> Callable[[], str]:
+    """Return what gives tokens for Microsoft Graph: one for the process, so that they are kept."""
+    from countermand.wire import tokens  # noqa: PLC0415
+
+    return tokens.entra(
+        None,
+        authority=f"https://login.microsoftonline.com/{tenant}",
+        client_id=client,
+        secret=secret,
+        scope="https://graph.microsoft.com/.default",
+    )
 
 
 def follow_device_passwords(settings: Settings, now: datetime) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from pytest_socket import enable_socket
 
+from countermand import config, wiring
 from countermand.connectors.graph_mail.copies import GraphCopies
 from countermand.domain.withdrawal import CopyState, MailCopy
+from countermand.testing.cloud_doubles import GraphDouble
 from countermand.testing.graph_mailboxes import DELETED, GraphMailboxes, Message
-from countermand.testing.http_double import HttpDouble
+from countermand.testing.http_double import HttpDouble, TestAuthority
+from countermand.wire import tokens
+from countermand.wire.http import SourceRefused
 
 MINE = "<CM-7Q4K.1.notice.0.o'brien@example.org>"
 ASHA = "asha@example.org"
@@ -74,3 +79,54 @@ def test_a_token_that_is_refused_leaves_it_unknown(graph: GraphMailboxes) -> Non
         (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
 
     assert (answer.state, answer.detail) == (CopyState.UNKNOWN, "HTTP 401")
+
+
+def test_no_token_leaves_it_unknown(graph: GraphMailboxes, socket_enabled: None) -> None:
+    def refused() -> str:
+        raise SourceRefused(host="login.example", status=401)
+
+    with HttpDouble(graph.routes()) as server, httpx.Client(timeout=60) as client:
+        (answer,) = GraphCopies(client, refused, base=f"{server.base}/v1.0").withdraw(
+            [MailCopy(ASHA, MINE)]
+        )
+        assert server.asked == []
+
+    assert (answer.state, answer.detail) == (CopyState.UNKNOWN, "SourceRefused")
+
+
+def test_one_token_serves_as_long_as_it_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, socket_enabled: None
+) -> None:
+    authority = TestAuthority(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.ca_file))
+    double = GraphDouble()
+    with HttpDouble(double.routes(), authority=authority) as server:
+        double.base = server.base
+        token = tokens.entra(
+            None,
+            authority=f"{server.base}/tenant",
+            client_id="app",
+            secret="invented",
+            scope=f"{server.base}/.default",
+        )
+
+        assert [token() for _ in range(3)] == [double.token] * 3
+        asked = [each.path for each in server.asked if each.method == "POST"]
+
+    assert len(asked) == 1
+
+
+def test_every_sweep_of_a_process_uses_the_same_tokens(tmp_path: Path) -> None:
+    environ = {
+        "COUNTERMAND_WITHDRAW_COPIES": "graph",
+        "COUNTERMAND_GRAPH_TENANT": "tenant",
+        "COUNTERMAND_GRAPH_CLIENT": "app",
+        "COUNTERMAND_GRAPH_SECRET": "invented",
+    }
+    found = []
+    for _ in range(2):
+        with wiring.copy_remover(config.load(environ, data=tmp_path)) as remover:
+            assert isinstance(remover, GraphCopies)
+            found.append(remover.token)
+
+    assert found[0] is found[1]

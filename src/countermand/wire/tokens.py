@@ -18,6 +18,7 @@ from countermand.wire.http import AnswerNotUnderstood, Http, SourceRefused
 from countermand.wire.json_documents import Record
 
 _EARLY_S: Final = 60.0
+_MSAL_WAITS_S: Final = 20.0
 _LONGEST_LIFE_S: Final = 24 * 3600.0
 Token = Callable[[], str]
 
@@ -100,8 +101,13 @@ def _part(value: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def entra(http: Http, *, authority: str, client_id: str, secret: str, scope: str) -> Token:
-    """Return tokens of an Entra application; msal keeps them until they expire."""
+def entra(http: Http | None, *, authority: str, client_id: str, secret: str, scope: str) -> Token:
+    """Return tokens of an Entra application; msal keeps them until they expire.
+
+    Without `http` msal asks by itself, through whatever proxy the machine has. Asking may raise
+    AnswerNotUnderstood, SourceRefused, or OSError.
+    """
+    through = _MsalHttp(http) if http is not None else None
     application: list[Any] = []
 
     def ask() -> str:
@@ -111,7 +117,8 @@ def entra(http: Http, *, authority: str, client_id: str, secret: str, scope: str
                     client_id,
                     authority=authority,
                     client_credential=secret,
-                    http_client=_MsalHttp(http),
+                    http_client=through,
+                    timeout=None if through else _MSAL_WAITS_S,
                     instance_discovery=False,
                 )
             )

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from countermand.domain.errors import CountermandError
 from countermand.domain.withdrawal import CopyAnswer, CopyState, MailCopy
 
 GRAPH: Final = "https://graph.microsoft.com/v1.0"
@@ -24,6 +25,8 @@ class _Unclear(Exception):
 @dataclass(frozen=True, slots=True)
 class GraphCopies:
     """One tenant; `token` returns a bearer token, `http` has its limits and time-outs set.
+
+    Where no token is given, nothing is known of a copy.
 
     Satisfies `ports.CopyRemover`.
     """
@@ -68,13 +71,13 @@ class GraphCopies:
         self._ask("POST", path, {"destinationId": _DELETED})
 
     def _ask(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
-        headers = {"Authorization": f"Bearer {self.token()}"}
         try:
+            headers = {"Authorization": f"Bearer {self.token()}"}
             answer = self.http.request(method, self.base + path, json=body, headers=headers)
             if answer.status_code not in _OK:
                 raise _Unclear(f"HTTP {answer.status_code}")
             value = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, CountermandError, OSError, ValueError) as error:
             raise _Unclear(type(error).__name__) from error
         if not isinstance(value, dict):
             raise _Unclear("not understood")
