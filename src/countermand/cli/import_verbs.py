@@ -366,7 +366,8 @@ def show_devices(console: Console, report: LoadReport) -> None:
     for change in report.mass_changes:
         vanish = _("{count} of {out_of} devices would have vanished within a day.")
         turn = _("On {count} of {out_of} devices, {app} would have turned over within a day.")
-        line = vanish if change.what == "gone" else turn
+        clear = _("All {count} devices with {app} would have lost it at once.")
+        line = {"gone": vanish, "cleared": clear}.get(change.what, turn)
         output.say(console, line, count=change.count, out_of=change.out_of, app=change.app_id)
     _show_state(console, report.state)
 

@@ -5,6 +5,10 @@ would have vanished in this hour and the 23 before, or more than a fifth of its 
 app turned over, nothing more of that kind is taken over until a person decides. A finding counts
 once in that time: one that turns back is no further turn, so a source that comes to its senses is
 never held for it. What people answer is not looked at here.
+
+Most apps are on few devices, so a fifth of all findings is never reached when every device that
+carries one loses it. A list that finds an app nowhere any more is held by itself: it was renamed,
+or our account sees less than before, far more often than everybody removed it between two lists.
 """
 
 from __future__ import annotations
@@ -19,9 +23,11 @@ from django.db.models import F, Q, Sum
 
 from countermand.devices.loading import SpokenOf, Tally
 from countermand.devices.models import Device, HeldDevice, KnownCount, Observation, Turnover
+from countermand.domain.presence import Presence
 
 MOST_CHANGED_SHARE: Final = 0.20
 LEAST_CHANGED: Final = 3  # fewer devices than this are nobody's mass
+LEAST_CLEARED: Final = 10  # so few may well have lost an app between two lists
 VANISHED: Final = ""  # in place of an app
 _COUNT_STANDS: Final = timedelta(minutes=1)
 _START_ANEW: Final = """
@@ -35,7 +41,7 @@ _START_ANEW: Final = """
 class MassChange:
     """Why a run is held: how many devices would have changed within a day, out of how many."""
 
-    what: str  # gone | turned
+    what: str  # gone | turned | cleared: nowhere any more
     app_id: str  # empty for devices that are gone
     count: int
     out_of: int
@@ -69,6 +75,8 @@ def weigh(
             out_of = fresh[app_id] = _judged(source, app_id) if app_id else _here(source) + count
         if count > out_of * MOST_CHANGED_SHARE:
             changes.append(MassChange("turned" if app_id else "gone", app_id, count, out_of))
+        elif is_whole and app_id and _is_nowhere(tally, app_id) and more >= LEAST_CLEARED:
+            changes.append(MassChange("cleared", app_id, more, more))
     return tuple(changes), fresh
 
 
@@ -158,6 +166,11 @@ def forget(now: datetime) -> None:
 def _turned(tally: Tally) -> dict[str, int]:
     found = {VANISHED: tally.gone, **tally.newly_turned}
     return {app_id: count for app_id, count in found.items() if count}
+
+
+def _is_nowhere(tally: Tally, app_id: str) -> bool:
+    """Whether a list finds an app on no device: then all that turned over has lost it."""
+    return not tally.presence[app_id][Presence.PRESENT]
 
 
 def _counts(source: str, now: datetime) -> dict[str, int]:

@@ -107,6 +107,35 @@ def test_a_source_that_lets_devices_go_one_by_one_is_held_as_well() -> None:
     assert gone() == {0, 1, 2, 3}
 
 
+def test_a_list_that_finds_an_app_nowhere_any_more_is_held_however_few_had_it() -> None:
+    def listed(at: datetime, carriers: int) -> Told:
+        return Told([phone(n, at, carries=n < carriers) for n in range(100)], is_whole=True)
+
+    load(listed(DAY, 12), DAY)
+    later = DAY + timedelta(hours=6)
+
+    held = load(listed(later, 0), later)
+
+    assert [(c.what, c.count) for c in held.mass_changes] == [("cleared", 12)]
+    assert (held.state, len(carrying())) == (LoadState.HELD, 12)
+    assert load(listed(later, 1), later).state is LoadState.LOADED  # all but one removed it
+    assert len(carrying()) == 1
+
+
+def test_nine_who_lost_an_app_are_believed_and_so_is_a_person_about_more() -> None:
+    def listed(at: datetime, carriers: int) -> Told:
+        return Told([phone(n, at, carries=n < carriers) for n in range(100)], is_whole=True)
+
+    load(listed(DAY, 9), DAY)
+    assert load(listed(DAY + MINUTE, 0), DAY + MINUTE).state is LoadState.LOADED
+
+    later = DAY + timedelta(days=2)
+    load(listed(later, 12), later)
+    much_later = later + timedelta(days=2)
+    confirmed = load(listed(much_later, 0), much_later, confirm_mass_change=True)
+    assert (confirmed.state, carrying()) == (LoadState.LOADED, set())
+
+
 def test_what_a_day_ago_turned_over_no_longer_counts() -> None:
     begin()
     events(range(4), DAY + timedelta(hours=1), carries=True)
