@@ -21,7 +21,7 @@ from countermand.domain.presence import OPENING_ANSWERS, Answer
 from countermand.enforcement import actions as enforcement
 from countermand.enforcement.actions import Publisher
 from countermand.notices.wording import Because
-from countermand.orders import cells, doors, followups
+from countermand.orders import cells, doors, restored
 from countermand.orders.models import NamedApp, Order, ToldDevice
 from countermand.orders.planning import PlanContext
 from countermand.orders.stepping import locked
@@ -153,7 +153,7 @@ def _open(
     )
     if was_closed:
         order = Order.objects.get(number=number)
-        followups.tell_restored(
+        restored.tell_restored(
             order, frozenset({device_id}), Because.SAID_REMOVED, context=context, now=now
         )
     return opened

@@ -26,10 +26,12 @@ from countermand.orders import (
     doors,
     followups,
     health,
+    kept_followups,
     late,
     publishing,
     relay_queue,
     renewing,
+    restored,
     running,
     stops,
 )
@@ -338,7 +340,7 @@ def _compile_doors(turn: _Turn) -> bool:
         return False
     compiled = doors.compile_entries(number, publisher=desk.publisher, now=now)
     opened = doors.opened_by_evidence(number, compiled, now=now)
-    followups.tell_opened(number, opened, context=desk.context, now=now)
+    restored.tell_opened(number, opened, context=desk.context, now=now)
     Order.objects.filter(pk=number).update(compiled_from=known)
     return compiled.written + compiled.removed > 0
 
@@ -414,8 +416,10 @@ _STEPS: Final = (
     _Step(
         "renew_follow_ups",
         TOLD_BEYOND_FIRST_GROUP,
-        lambda turn: followups.renew_what_was_kept(turn.number, context=turn.context, now=turn.now),
-        followups.may_be_kept,
+        lambda turn: kept_followups.renew_what_was_kept(
+            turn.number, context=turn.context, now=turn.now
+        ),
+        kept_followups.may_be_kept,
     ),
     _Step(
         "reach_deadline",
