@@ -75,6 +75,24 @@ def test_a_google_export_is_understood(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("header", "here", "off"),
+    [
+        ("accountEnabled", "True", "False"),  # Entra
+        ("Status [READ ONLY]", "Active", "Suspended"),  # Google
+        ("Employment Status", "On leave", "Terminated"),
+    ],
+)
+def test_whose_account_is_switched_off_has_left(
+    tmp_path: Path, header: str, here: str, off: str
+) -> None:
+    text = f"email,name,{header}\na@example.org,A,{here}\nb@example.org,B,{off}\n"
+
+    a, b = read(tmp_path, text.encode())
+
+    assert (a.left_on, b.left_on) == (None, date(1970, 1, 1))
+
+
 def test_an_hr_export_is_understood(tmp_path: Path) -> None:
     person = read(tmp_path, HR.encode())[0]
 

@@ -8,6 +8,8 @@ from typing import Final
 
 # The group of everybody, where a directory knows no groups.
 EVERYBODY: Final = "all-staff"
+# When somebody left whose account is switched off, and of whom no day is said.
+LONG_AGO: Final = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ _TALLY: Final = f"""
 """  # noqa: S608 - made of the names above alone
 _HERE: Final = "(person.left_on IS NULL OR person.left_on > %(today)s)"
 _LEFT: Final = f"""
-    SELECT count(*), count(*) FILTER (
-        WHERE told.person_id IS NULL AND person.uid <> ALL(%(left_out)s))
+    SELECT count(*), count(*) FILTER (WHERE told.left_on <= %(today)s
+        OR told.person_id IS NULL AND person.uid <> ALL(%(left_out)s))
     FROM people_person AS person LEFT JOIN people_next AS told ON told.person_id = person.id
     WHERE {_HERE}
 """  # noqa: S608

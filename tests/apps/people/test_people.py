@@ -113,6 +113,18 @@ def test_whoever_is_missing_has_left_and_may_come_back() -> None:
     assert left() == set()
 
 
+def test_an_import_that_switches_off_more_than_a_fifth_is_held() -> None:
+    """Whoever is listed as having left is sent away like whoever is not listed."""
+    load(*(record(n) for n in range(20)))
+    off = [replace(record(n), left_on=NOW.date()) if n < 5 else record(n) for n in range(20)]
+
+    assert load(*off).state is ImportState.HELD
+    assert left() == set()
+    assert load(*off, confirm_mass_change=True).left == 5
+    assert left() == {"p0", "p1", "p2", "p3", "p4"}
+    assert load(*off).left == 0  # they have left already
+
+
 def test_an_import_that_sends_away_more_than_a_fifth_is_held() -> None:
     load(*(record(n) for n in range(20)))
 

@@ -22,7 +22,7 @@ from countermand.delimited import (
     read_rows,
 )
 from countermand.domain.address import folded_address, folded_name
-from countermand.domain.directory import EVERYBODY, PersonRecord
+from countermand.domain.directory import EVERYBODY, LONG_AGO, PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.row_faults import row_fault, why
@@ -96,7 +96,7 @@ class PeopleFiles:
             delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
             knows_no_leave="absent_until" not in row.values,
-            left_on=_day(row, "left_on", faults),
+            left_on=LONG_AGO if _is_off(row["active"]) else _day(row, "left_on", faults),
         )
         if faults:
             self.rejected.append(RejectedRow(uid, why(faults), tuple(faults)))
@@ -163,6 +163,30 @@ def _read(
     if read is None:
         faults.append(row_fault(row, code, column, text=text[:40]))
     return read or ""
+
+
+# As Entra, Google and HR programs say that an account is none any more.
+_OFF: Final = frozenset(
+    {
+        "false",
+        "no",
+        "0",
+        "नहीं",
+        "archived",
+        "blocked",
+        "deactivated",
+        "deleted",
+        "disabled",
+        "inactive",
+        "left",
+        "suspended",
+        "terminated",
+    }
+)
+
+
+def _is_off(text: str) -> bool:
+    return text.strip().lower() in _OFF
 
 
 def _delegates(text: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from ldap3.core.exceptions import LDAPException
 from countermand import person_facts
 from countermand.delimited import FaultList, clean
 from countermand.domain.address import folded_address
-from countermand.domain.directory import EVERYBODY, PersonRecord
+from countermand.domain.directory import EVERYBODY, LONG_AGO, PersonRecord
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
 from countermand.wire import hosts
@@ -52,7 +52,6 @@ _PEOPLE: Final = (
     "userAccountControl",
 )
 _GROUPS: Final = ("cn", "member", "uniqueMember", "memberUid")
-_LONG_AGO: Final = date(1970, 1, 1)
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _GENERALIZED_TIME: Final = re.compile(r"\d{14}(?:[.,]\d+)?(?:Z|[+-]\d{4})")  # RFC 4517, 3.3.13
 Attributes = Mapping[str, Sequence[bytes]]
@@ -256,7 +255,7 @@ class LdapPeople:
                 for each in _all(found, "secretary")
                 if _folded(each) in self._keys
             ),
-            left_on=_LONG_AGO if _is_off(found) else None,
+            left_on=LONG_AGO if _is_off(found) else None,
         )
 
 
