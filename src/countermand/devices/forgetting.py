@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from countermand.audit import actions as audit
-from countermand.devices.models import Attestation, Observation
+from countermand.devices.models import Attestation, ImportRun, Observation
 from countermand.domain.retention import Kind
 
 BATCH: Final = 5_000
+RUNS_ARE_KEPT: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,21 @@ def forget(due: Due, *, now: datetime) -> int:
         },
         now=now,
     )
+    return len(ids)
+
+
+@transaction.atomic
+def forget_runs(now: datetime) -> int:
+    """Forget runs of single events that nothing known rests on any more, 5,000 at most.
+
+    A source that posts by itself makes one for each post; they hold numbers, which are in the log.
+    Runs of whole lists stay, and what of them is held.
+    """
+    parts = ImportRun.objects.filter(complete=False, started_at__lt=now - RUNS_ARE_KEPT)
+    parts = parts.exclude(state="held", report__is_whole=True)
+    rests = Observation.objects.filter(run=OuterRef("pk"))
+    ids = list(parts.exclude(Exists(rests)).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    ImportRun.objects.filter(pk__in=ids).delete()
     return len(ids)
 
 

@@ -35,7 +35,8 @@ def hourly(keep: Retention) -> Callable[[datetime], int]:
         if last and timedelta() <= now - last[0] < EVERY:
             return 0
         last[:] = [now]
-        return forget_mails(keep, now=now) + forget_findings(keep, now=now)
+        runs = _in_batches(partial(forgetting.forget_runs, now), forgetting.BATCH)
+        return runs + forget_mails(keep, now=now) + forget_findings(keep, now=now)
 
     return forget
 

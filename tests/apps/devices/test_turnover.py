@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from countermand.audit.models import Entry
 from countermand.catalogue.queries import catalogue
 from countermand.delimited import FaultList
-from countermand.devices import actions, turnover
+from countermand.devices import actions, forgetting, turnover
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.models import Device, HeldDevice, ImportRun, Observation, Turnover
 from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform
@@ -269,6 +269,19 @@ def test_an_event_counts_all_that_is_known_once_a_minute_at_most() -> None:
         False,
     ]
     assert counts_everything(9, hour + timedelta(minutes=2))
+
+
+def test_runs_of_single_events_are_forgotten_once_nothing_known_rests_on_them() -> None:
+    begin()
+    events([0, 0, 1], DAY + timedelta(hours=1), carries=True)
+    load(Told([phone(n, DAY) for n in range(9)], is_whole=True), DAY + timedelta(hours=2))  # held
+
+    assert forgetting.forget_runs(DAY + timedelta(days=6)) == 0
+    assert forgetting.forget_runs(DAY + timedelta(days=9)) == 1  # overtaken by the second of d0
+    assert forgetting.forget_runs(DAY + timedelta(days=9)) == 0
+    assert carrying() == {0, 1}
+    left = ImportRun.objects.values_list("state", "complete").order_by("pk")
+    assert list(left) == [("loaded", True), ("loaded", False), ("loaded", False), ("held", False)]
 
 
 def test_hours_that_no_longer_count_are_forgotten() -> None:
