@@ -177,6 +177,11 @@ def _list(value: str) -> tuple[str, ...]:
     return tuple(part for part in value.replace(",", " ").split() if part)
 
 
+def _gates(value: str) -> tuple[str, ...]:
+    # Refused, it would keep a take-back from every gate; so what is missing is added.
+    return tuple(each if "://" in each else f"http://{each}" for each in _list(value))
+
+
 def _networks(value: str) -> tuple[str, ...]:
     return tuple(str(ip_network(each, strict=False)) for each in _list(value))
 
@@ -202,6 +207,7 @@ _EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
         _hours: gettext_noop("hours such as 08:00-20:00"),
         _mailboxes: gettext_noop("off, dovecot or graph"),
         _list: gettext_noop("a list, separated by spaces or commas"),
+        _gates: gettext_noop("a list, separated by spaces or commas"),
     }
 )
 
@@ -366,7 +372,7 @@ class Settings:
         "", gettext_noop("What that server wants to see, as “Name: value” or a bare API key.")
     )
     gates: tuple[str, ...] = _setting(
-        (), gettext_noop("The control addresses of all mail gates, as URLs."), _list
+        (), gettext_noop("The control addresses of all mail gates, as URLs."), _gates
     )
     gate_token: str = _setting(
         "",

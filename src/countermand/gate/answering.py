@@ -130,9 +130,15 @@ def _upstream(settings: config.Settings, counts: Counts) -> Upstream | None:
     if not settings.policy_upstream:
         return None
     # Few gates have one, and every start would wait for it.
-    from countermand.gate.upstream import Address, Upstream  # noqa: PLC0415
+    from countermand.gate.upstream import Address, Outcome, Upstream  # noqa: PLC0415
 
-    address = Address.parse(settings.policy_upstream, settings.policy_upstream_header)
+    try:
+        address = Address.parse(settings.policy_upstream, settings.policy_upstream_header)
+    except ValueError:
+        # Mail is read on without it, and the doctor says so.
+        counts.add("upstream", outcome=Outcome.NO_ADDRESS.value)
+        log_lines.error("upstream.no_address", consequence="the other policy server is not asked")
+        return None
     return Upstream(address, counts)
 
 

@@ -54,6 +54,7 @@ class Outcome(StrEnum):
     LEFT_ALONE = "left_alone"
     REPORTED = "reported"
     REPORT_LOST = "report_lost"
+    NO_ADDRESS = "no_address"
 
 
 class _NotUnderstood(Exception):
@@ -105,8 +106,13 @@ class Address:
 
     @classmethod
     def parse(cls, url: str, header: str = "") -> Self:
-        """Read what Dovecot's own two settings would say: `header` is "Name: value" or a key."""
+        """Read what Dovecot's own two settings would say: `header` is "Name: value" or a key.
+
+        Raises ValueError where that is no address.
+        """
         parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(url)
         tls = parts.scheme == "https"
         name, colon, value = header.partition(":")
         lines = [f"Host: {parts.netloc.rpartition('@')[2]}"]

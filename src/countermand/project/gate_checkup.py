@@ -33,6 +33,18 @@ _NOT_TAKEN: Final = re.compile(
     re.MULTILINE,
 )
 _LOST: Final = re.compile(_COUNTED.format("feed", 'follower="states",outcome="lost"'), re.MULTILINE)
+_UPSTREAM: Final = re.compile(
+    r'^countermand_gate_upstream_total\{outcome="(\w+)"\} ([1-9]\d*)$', re.MULTILINE
+)
+_SILENCES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "no_address": gettext_noop("its address is none"),
+        "unreachable": gettext_noop("nobody was there"),
+        "too_slow": gettext_noop("it took longer than a second"),
+        "left_alone": gettext_noop("it was left alone after several silences"),
+        "not_understood": gettext_noop("it said something that is no answer"),
+    }
+)
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "stop_unreadable": gettext_noop("what says that an order is stopped could not be read"),
@@ -72,6 +84,7 @@ def _examine(url: str) -> Iterator[Finding]:
             _("Look whether it runs; its log says why it ended."),
         )
         return
+    yield from _other_server(url, metrics)
     doubts = [
         f"{_(_WORDS[kind]) if kind in _WORDS else kind} ({count})"
         for kind, count in _DOUBTS.findall(metrics)
@@ -83,6 +96,24 @@ def _examine(url: str) -> Iterator[Finding]:
             State.NOTE,
             sentence.format(url=url, doubts="; ".join(doubts)),
             _("docs/reference/gate.md says what each of them means; its log says when."),
+        )
+
+
+def _other_server(url: str, metrics: str) -> Iterator[Finding]:
+    """Yield what is wrong with the policy server behind a gate: its refusals do not count then."""
+    found = [
+        f"{_(_SILENCES[outcome])} ({count})"
+        for outcome, count in _UPSTREAM.findall(metrics)
+        if outcome in _SILENCES
+    ]
+    if found:
+        yield Finding(
+            _NAME,
+            State.BAD if "no_address" in metrics else State.NOTE,
+            _("The policy server behind the mail gate at {url} was passed over: {why}.").format(
+                url=url, why="; ".join(found)
+            ),
+            _("Look whether it runs, and at the setting COUNTERMAND_POLICY_UPSTREAM."),
         )
 
 

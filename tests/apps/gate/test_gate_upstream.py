@@ -151,3 +151,12 @@ def test_reports_are_handed_on_and_nobody_waits_for_them(folder: DataFolder) -> 
         gate.until("handed on", lambda: counted(gate, "reported"))
 
     assert asked.seen[0][0] == "/policy?command=report"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5:8084/policy", "ftp://10.0.0.5", "http://a:x"])
+def test_an_address_that_is_none_keeps_no_gate_from_answering(
+    folder: DataFolder, address: str
+) -> None:
+    with running_gate(folder, policy_upstream=address) as gate:
+        assert policy(gate) == {"status": 0, "msg": ""}
+        assert counted(gate, "no_address")

@@ -196,3 +196,30 @@ def test_what_a_gate_doubted_is_shown_in_words(folder: DataFolder) -> None:
     assert found.state is State.NOTE
     assert "could not be read (1); questions without the right token (12)" in found.sentence
     assert "fault" not in found.sentence
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("outcome", "state", "words"),
+    [
+        ("unreachable", State.NOTE, "passed over: nobody was there (3)"),
+        ("too_slow", State.NOTE, "passed over: it took longer than a second (3)"),
+        ("no_address", State.BAD, "passed over: its address is none (3)"),
+        ("refused", State.GOOD, "All answer"),
+    ],
+)
+def test_a_policy_server_that_is_passed_over_is_named(
+    folder: DataFolder, outcome: str, state: State, words: str
+) -> None:
+    metrics = f'countermand_gate_upstream_total{{outcome="{outcome}"}} 3\n'
+    with gate_that_says(WELL, metrics) as url:
+        found = said_of_gates(folder, url)
+
+    assert found.state is state
+    assert words in found.sentence
+
+
+@pytest.mark.enable_socket
+def test_the_address_of_a_gate_needs_no_scheme(folder: DataFolder) -> None:
+    with gate_that_says(WELL) as url:
+        assert said_of_gates(folder, url.removeprefix("http://")).state is State.GOOD
