@@ -4,10 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.dovecot24 import dovecot24_that_asks
+from lab import mailbox
+from lab.dovecot import WEBMAIL, recipe
+from lab.dovecot24 import LIMITED_BY_GROUPS24, ROOT, dovecot24_that_asks
+from lab.ground import until
+from lab.oauth import MECHANISMS, TOKEN_OF_ASHA, token_server
 from lab.people import ASHA, LAPTOP, PHONE
 from tests.policy_world import Site, says, site
 
+# What comes from the webmail's machine counts as the webmail's.
+BY_GROUPS = LIMITED_BY_GROUPS24.replace("{from_webmail}", f"{WEBMAIL}/32")
 OF_PHONE, OF_LAPTOP = ASHA.devices[PHONE], ASHA.devices[LAPTOP]
 
 
@@ -46,3 +52,31 @@ def test_silent_or_odd_it_leaves_our_own_answer(world: Site) -> None:
 
         assert world.login(world.with_us, OF_LAPTOP) == "OK"
         assert "Mail is paused on this device." in world.login(world.with_us, OF_PHONE)
+
+
+def test_oauth_and_a_master_user_who_fill_no_field_are_counted() -> None:
+    masters = ROOT / "etc" / "lab-masters-counted"
+    masters.write_text("team:{PLAIN}of-the-team\n", encoding="utf-8")
+    masters.chmod(0o644)
+    where = {"/etc/dovecot/master-users": "/etc/lab-masters-counted"}
+    recipes = recipe("passdbs-master.conf", where, of="2.4")
+    try:
+        with (
+            token_server() as tokens,
+            site(
+                dovecot24_that_asks,
+                passdbs=recipes + tokens.passdb24 + BY_GROUPS,
+                more=MECHANISMS,
+            ) as made,
+        ):
+            made.other_says(says(0))
+            port = made.with_us.port
+            assert mailbox.token_login(port, ASHA.login, TOKEN_OF_ASHA) == "OK"
+            assert mailbox.token_login(port, ASHA.login, "a guess") != "OK"
+            assert mailbox.login(port, f"{ASHA.login}*team", "of-the-team") == "OK"
+            assert made.login(made.with_us, OF_LAPTOP) == "OK"
+
+            said = {"oauth": 1, "main_password": 1, "device_password": 1}
+            until("all are counted", lambda: made.counted() == said)
+    finally:
+        masters.unlink()
