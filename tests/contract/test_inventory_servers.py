@@ -34,7 +34,13 @@ from countermand.testing.inventory_contract import InventorySourceContract, Open
 from countermand.testing.mdm_doubles import AppleDevice, FleetDouble, JamfDouble, NanoMdmDouble
 from countermand.wire import tokens
 from countermand.wire.hosts import AllowedHosts
-from countermand.wire.http import Http, SourceRefused, SourceUnavailable, Waiting
+from countermand.wire.http import (
+    AnswerNotUnderstood,
+    Http,
+    SourceRefused,
+    SourceUnavailable,
+    Waiting,
+)
 from countermand.wire.json_documents import Record, document
 from countermand.wire.paged import PagedSource
 
@@ -305,6 +311,37 @@ def test_a_wrong_secret_is_a_refusal_that_a_person_must_look_at(
         )
         with pytest.raises(SourceRefused):
             token()
+
+
+def test_a_wrong_key_of_nanomdm_is_found_by_trying_it(http: Http, authority: TestAuthority) -> None:
+    """Whoever asks for the version is told it, with any key."""
+    double = NanoMdmDouble()
+    with HttpDouble(double.routes(), authority=authority) as server:
+        NanoMdmServer(http, server.base, double.api_key).probe()
+        with pytest.raises(SourceRefused):
+            NanoMdmServer(http, server.base, "another").probe()
+
+
+def test_jamf_is_tried_for_both_kinds_of_devices(http: Http, authority: TestAuthority) -> None:
+    """A role that reads mobile devices may lack the right to read computers."""
+    double = JamfDouble()
+    with HttpDouble(double.routes(), authority=authority) as server:
+        JamfServer(http, server.base, lambda: double.token).probe()
+
+        tried = [each.path.rsplit("/", 1)[-1] for each in server.asked]
+    assert tried == ["detail", "computers-inventory"]
+
+
+def test_violations_are_tried_where_they_are_to_be_read(
+    http: Http, authority: TestAuthority, tmp_path: Path
+) -> None:
+    double = GraphDouble()
+    without = [route for route in double.routes() if "Violations" not in route[1]]
+    with HttpDouble(without, authority=authority) as server:
+        asked = GraphServer(http, lambda: double.token, tmp_path, base=server.base)
+        asked.probe()
+        with pytest.raises(AnswerNotUnderstood):
+            asked.probe(violations=True)
 
 
 def test_messages_are_acknowledged_after_they_were_taken_in(

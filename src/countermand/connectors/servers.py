@@ -256,9 +256,10 @@ def _intune(opening: _Opening) -> OpenServer:
     )
     around = opening.around
     server = graph.GraphServer(opening.http, token, around.folder, around.jobs, base=base)
+    reads_violations = bool(opening.options.get("violations"))
 
     def source(apps: Sequence[WantedApp], as_of: datetime) -> InventorySource:
-        pages = tuple(server.violations()) if opening.options.get("violations") else ()
+        pages = tuple(server.violations()) if reads_violations else ()
         tables = server.tables(apps)
         return IntuneExport(
             tables,
@@ -269,7 +270,7 @@ def _intune(opening: _Opening) -> OpenServer:
             goes_on=True,
         )
 
-    return OpenServer(probe=server.probe, source=source)
+    return OpenServer(probe=lambda: server.probe(violations=reads_violations), source=source)
 
 
 def _nanomdm(opening: _Opening) -> OpenServer:

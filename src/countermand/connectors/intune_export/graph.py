@@ -34,6 +34,7 @@ REPORT_HOSTS: Final = ("*.blob.core.windows.net",)
 MOST_BYTES: Final = 4 * 1024**3
 POLL_S: Final = 15.0
 MOST_POLLS: Final = 240
+_VIOLATIONS: Final = "/beta/deviceManagement/deviceConfigurationRestrictedAppsViolations"
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _NAMES: Final = (
     Column("name", ("ApplicationName", "Application name"), required=True),
@@ -138,8 +139,7 @@ class GraphServer:
 
     def violations(self) -> Iterator[Record]:
         """Yield all pages of violations of a list of restricted apps (beta interface)."""
-        path = "/beta/deviceManagement/deviceConfigurationRestrictedAppsViolations"
-        yield from self._pages(f"{self.base}{path}")
+        yield from self._pages(f"{self.base}{_VIOLATIONS}")
 
     def managed_devices(self) -> Iterator[Record]:
         """Yield all pages of managed devices."""
@@ -148,9 +148,11 @@ class GraphServer:
         path = f"/v1.0/deviceManagement/managedDevices?$select={keys},{more}&$top=500"
         yield from self._pages(f"{self.base}{path}")
 
-    def probe(self) -> None:
-        """Ask for one device, to see that key and permissions are right."""
+    def probe(self, *, violations: bool = False) -> None:
+        """Ask for one device, to see that key and permissions are right; and one violation."""
         self._ask("GET", f"{self.base}/v1.0/deviceManagement/managedDevices?$select=id&$top=1")
+        if violations:
+            self._ask("GET", f"{self.base}{_VIOLATIONS}?$top=1")
 
     def _pages(self, first: str) -> Iterator[Record]:
         def ask(url: str) -> tuple[Record, str]:

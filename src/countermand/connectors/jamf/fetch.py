@@ -44,8 +44,9 @@ class JamfServer:
             yield self._ask(path, sections, 0, more)
 
     def probe(self) -> None:
-        """Ask for one device, to see that address, key and permissions are right."""
-        self._ask(_MOBILE, ("GENERAL",), 0, {"page-size": 1})
+        """Ask for one device of each kind, to see that address, key and permissions are right."""
+        for path in (_MOBILE, _COMPUTERS):
+            self._ask(path, ("GENERAL",), 0, {"page-size": 1})
 
     def _pages(
         self, path: str, sections: tuple[str, ...], more: dict[str, Any]

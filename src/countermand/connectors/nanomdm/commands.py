@@ -24,6 +24,7 @@ from countermand.wire.json_documents import Record
 _LOG: Final = logging.getLogger("countermand.sources")
 _USER: Final = "nanomdm"
 _MOST_IDS: Final = 200  # in one address
+_NOBODYS: Final = "countermand-asks-whether-its-key-is-right"
 _PHONE_ITEMS: Final = ("Identifier", "Name", "ShortVersion", "Version", "Installing")
 # An answer comes within minutes when the device is awake; later it is asked again, ever slower.
 FIRST_AGAIN: Final = timedelta(minutes=30)
@@ -71,11 +72,17 @@ class NanoMdmServer:
         try:
             self.http.json("GET", f"{self.base}/v1/push/{batch}", headers=headers)
         except AnswerNotUnderstood as error:
+            if batch == _NOBODYS:
+                return
             _LOG.warning("source.not_woken host=%s why=%s", error.host, error.why)
 
     def probe(self) -> None:
-        """Ask for the server's version, to see that the address is right."""
-        self.http.json("GET", f"{self.base}/version", headers={"Authorization": self._basic()})
+        """Ask to wake a device that nobody has, to see that address and key are right.
+
+        Anybody is told the version; here a wrong key is refused before the device is looked for.
+        """
+        self.http.json("GET", f"{self.base}/version")
+        self._wake(_NOBODYS)
 
     def _check(self, answer: Record) -> None:
         """A whole refusal is an error; single devices that are refused are asked again."""
