@@ -57,16 +57,25 @@ class Column:
     required: bool = False
 
 
-@dataclass(slots=True)  # not frozen: of a million rows that takes as long as reading them
-class Row:
-    """One row by our names of the columns; columns that the file lacks are empty."""
+class Row(dict[str, str]):
+    """One row by our names of the columns; those that the file lacks are empty, and not `in` it.
 
+    A dictionary itself, since a million rows are asked for a dozen columns each.
+    """
+
+    __slots__ = ("file", "line")
     file: str
     line: int
-    values: Mapping[str, str]
 
-    def __getitem__(self, column: str) -> str:
-        return self.values.get(column, "")
+    @classmethod
+    def of(cls, file: str, line: int, values: Iterable[tuple[str, str]]) -> Row:
+        """Return what stands in `file` from `line` on."""
+        row = cls(values)
+        row.file, row.line = file, line
+        return row
+
+    def __missing__(self, column: str) -> str:
+        return ""
 
 
 @dataclass(slots=True)
@@ -159,7 +168,7 @@ class Wanted:
 
     def means(self, row: Row) -> bool:
         """Tell whether a row matters."""
-        if self.column not in row.values:
+        if self.column not in row:
             return self.if_missing
         return self.is_wanted(row[self.column])
 
@@ -226,22 +235,24 @@ def _rows(
     all_places = max(places.values(), default=-1) + 1
     # Two places at least, else it would give no tuple.
     cells = itemgetter(*places.values(), 0, 0)
+    strip = str.strip
     for line, fields in records:
-        if not any(map(str.strip, fields)):
+        text = "".join(fields)
+        if not text or text.isspace():
             continue
         if len(fields) > width and any(each.strip() for each in fields[width:]):
             faults.add(_fault(source, "row.too_many_fields", line, count=len(fields)))
             continue
-        if max(map(len, fields)) > LONGEST_FIELD:
+        if len(text) > LONGEST_FIELD and max(map(len, fields)) > LONGEST_FIELD:
             faults.add(_fault(source, "row.field_too_long", line, limit=LONGEST_FIELD))
             continue
         if len(fields) >= all_places:
-            values = dict(zip(names, map(str.strip, cells(fields)), strict=False))
+            row = Row(zip(names, map(strip, cells(fields)), strict=False))
+            row.file, row.line = file, line  # here: a call would take as long as both
+            yield row
         else:
-            values = {
-                name: fields[place].strip() for name, place in places.items() if place < len(fields)
-            }
-        yield Row(file, line, values)
+            there = ((name, fields[at].strip()) for name, at in places.items() if at < len(fields))
+            yield Row.of(file, line, there)
 
 
 class _LineCountingReader:

@@ -145,4 +145,4 @@ def test_asking_for_some_rows_gives_those_of_all_rows(
     every = read_rows(source, COLUMNS, FaultList())
     # A row without the field has no name, which is not the same as an empty one.
     missing = "" if if_missing else "Maps"
-    assert some == [row for row in every if row.values.get("name", missing) in WANTED]
+    assert some == [row for row in every if row.get("name", missing) in WANTED]

@@ -26,7 +26,7 @@ _SAYS: Final = {
     "ownership": ("said.ownership", "ownership"),
     "name": ("said.name", "name"),
     "short_id": ("said.short_id", "aliases"),
-    "last_contact_at": ("said.last_contact_at", "last_contact_at"),
+    "last_contact_at": ("to_timestamp(said.last_contact)", "last_contact_at"),
     "reads_mail": ("said.reads_mail", "reads_mail"),
 }
 _GONE: Final = "CASE WHEN said.is_gone THEN coalesce(known.gone_at, %(as_of)s) END"
@@ -50,10 +50,11 @@ FRESH: Final = f"""
     ALTER TABLE devices_said ALTER id SET DEFAULT nextval('devices_device_id_seq');
     CREATE TEMPORARY VIEW devices_next AS
     SELECT place, is_first, source_device_id, owner_id AS person_id,
-        {", ".join(list(_SAYS)[1:])}, CASE WHEN is_gone THEN %(as_of)s::timestamptz END AS gone_at,
-        is_gone, unsaid, inventory_at, sight, alias_kinds, alias_values, true AS is_new, id,
-        false AS was_here, true AS differs
-    FROM devices_said
+        {", ".join(f"{says} AS {name}" for name, (says, _) in list(_SAYS.items())[1:])},
+        CASE WHEN is_gone THEN %(as_of)s::timestamptz END AS gone_at,
+        is_gone, unsaid, to_timestamp(inventory) AS inventory_at, sight, alias_kinds,
+        alias_values, true AS is_new, id, false AS was_here, true AS differs
+    FROM devices_said AS said
 """  # noqa: S608 - made of the names above alone
 NO_LONGER_FRESH: Final = """
     DROP VIEW devices_next; ALTER TABLE devices_said ALTER id DROP DEFAULT
@@ -71,7 +72,8 @@ NEXT: Final = f"""
             AS differs
     FROM (
         SELECT said.place, said.is_first, said.source_device_id, {_VALUES}, said.is_gone,
-            said.unsaid, said.inventory_at, said.sight, said.alias_kinds, said.alias_values,
+            said.unsaid, to_timestamp(said.inventory) AS inventory_at, said.sight,
+            said.alias_kinds, said.alias_values,
             known.id AS old_id, {_OLD}
         FROM devices_said AS said LEFT JOIN LATERAL (
             SELECT * FROM devices_device AS one

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from countermand.copy_text import NULL, array, escaped, is_odd, moment
+from countermand.copy_text import NULL, array, epoch, escaped, is_odd
 from countermand.domain.app_id import WantedApp
 from countermand.domain.inventory import Alias, AliasKind, DeviceReport
 
@@ -28,8 +28,9 @@ _TABLES: Final = """
     CREATE TEMPORARY TABLE devices_said (
         place bigint, turn integer, is_first boolean, source_device_id text, owner_id bigint,
         platform text, os_version text, ownership text, name text, short_id text,
-        last_contact_at timestamptz, reads_mail boolean, is_gone boolean, unsaid text[],
-        inventory_at timestamptz, sight integer, alias_kinds text[], alias_values text[], id bigint
+        last_contact double precision, reads_mail boolean, is_gone boolean, unsaid text[],
+        inventory double precision, sight integer, alias_kinds text[], alias_values text[],
+        id bigint
     ) ON COMMIT DROP;
     CREATE TEMPORARY TABLE devices_found (
         place bigint, app_id text, presence text, identifier text, identifier_kind text,
@@ -42,7 +43,7 @@ _TABLES: Final = """
 """
 _SAID: Final = """
     devices_said (place, turn, is_first, source_device_id, owner_id, platform, os_version,
-        ownership, name, short_id, last_contact_at, reads_mail, is_gone, unsaid, inventory_at,
+        ownership, name, short_id, last_contact, reads_mail, is_gone, unsaid, inventory,
         sight, alias_kinds, alias_values)
 """
 _EMPTY: Final = "TRUNCATE devices_said, devices_found"
@@ -143,11 +144,11 @@ class SaidRows:
             report.ownership,
             name,
             short_id,
-            moment(report.last_contact_at),
+            epoch(report.last_contact_at),
             "t" if report.reads_mail else "f",
             "t" if report.is_gone else "f",
             unsaid,
-            moment(report.inventory_at),
+            epoch(report.inventory_at),
             sight,
             kinds,
             f"{values}\n",
@@ -209,7 +210,7 @@ def _arrays(aliases: Sequence[Alias]) -> tuple[str, str]:
     if len(aliases) == 1:
         [alias] = aliases
         return f"{{{alias.kind}}}", array((alias.value,))
-    kinds, values = zip(*sorted({(alias.kind, alias.value) for alias in aliases}), strict=True)
+    kinds, values = zip(*sorted(set(aliases)), strict=True)
     return f"{{{','.join(kinds)}}}", array(values)  # words need no quotation marks
 
 

@@ -12,7 +12,7 @@ EVERYBODY: Final = "all-staff"
 LONG_AGO: Final = date(1970, 1, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: of a million people that takes as long as reading a field
 class PersonRecord:
     """A person, parsed; addresses in lower case, language BCP 47, zone IANA, country two letters.
 

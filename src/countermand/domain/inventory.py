@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from countermand.domain.app_id import AppMatch, Platform, WantedApp
 from countermand.domain.errors import Fault
@@ -42,8 +43,7 @@ class AliasKind(StrEnum):
     CERT_SUBJECT = "cert_subject"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Alias:
+class Alias(NamedTuple):
     """One alias; build the aliases of a device with `aliases_of`."""
 
     kind: AliasKind
@@ -52,11 +52,7 @@ class Alias:
 
 def aliases_of(pairs: Iterable[tuple[AliasKind, str]]) -> tuple[Alias, ...]:
     """Return the aliases that name something: empty texts and all-zero ids are nobody's name."""
-    kept = [
-        Alias(kind, stripped)
-        for kind, value in pairs
-        if value and names_something(stripped := value.strip())
-    ]
+    kept = [Alias(kind, value.strip()) for kind, value in pairs if value and names_something(value)]
     if len(kept) == len({alias.value for alias in kept}):
         return tuple(kept)
     return tuple(dict.fromkeys(kept))
@@ -134,8 +130,11 @@ class DeviceReport:
 
     def presence(self, app: WantedApp) -> Presence:
         """Decide what this report says by itself about one ordered app."""
+        return self._judged(app, matched=self.found(app.app_id) is not None)
+
+    def _judged(self, app: WantedApp, *, matched: bool) -> Presence:
         return judge(
-            matched=self.found(app.app_id) is not None,
+            matched=matched,
             coverage=self.coverage,
             asked=self.asked,
             wanted=app.must_be_asked(self.platform),
@@ -148,7 +147,7 @@ class DeviceReport:
         row = self.found(app.app_id)
         seen_at = row.seen_at if row is not None else None
         return Evidence(
-            presence=self.presence(app),
+            presence=self._judged(app, matched=row is not None),
             inventory_at=seen_at or self.inventory_at,
             collected_at=collected_at,
             refresh_cycle=rhythm_of(source).refresh_cycle,

@@ -15,7 +15,7 @@ from typing import Any, Final, LiteralString
 from django.db import connection
 
 from countermand import older_objects
-from countermand.copy_text import array, escaped, is_odd, moment
+from countermand.copy_text import array, day, escaped, is_odd
 from countermand.domain.directory import PersonRecord
 from countermand.people.queries import NOWHERE
 
@@ -184,8 +184,8 @@ def _line(place: int, record: PersonRecord) -> str:
     )
     return (
         f"{place}\t{uid}\t{name}\t{local_name}\t{address}\t{others}\t{seconds}\t{language}\t"
-        f"{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{moment(record.absent_until)}\t"
-        f"{record.knows_no_leave}\t{moment(record.left_on)}\n"
+        f"{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{day(record.absent_until)}\t"
+        f"{record.knows_no_leave}\t{day(record.left_on)}\n"
     )
 
 

@@ -79,14 +79,15 @@ class PeopleFiles:
         if not name or has_control_characters(name):
             faults.append(row_fault(row, "row.bad_name", "name"))
         country = _country(row, faults) or self._defaults.country
+        others = _addresses(row["other_addresses"])
         record = PersonRecord(
             uid=uid[:200],
             name=name[:200],
             address=address or "",
             local_name=clean(row["local_name"])[:200],
-            other_addresses=_further(row, ("upn", "other_addresses"), address),
+            other_addresses=_without((*_addresses(row["upn"]), *others), address),
             # A name to log in with is no address: mail to it may be nobody's.
-            second_mailboxes=_further(row, ("other_addresses",), address),
+            second_mailboxes=_without(others, address),
             language=_language(row, faults) or self._defaults.language,
             country=country,
             zone=_zone(row, faults) or person_facts.only_zone_of(country) or self._defaults.zone,
@@ -95,7 +96,7 @@ class PeopleFiles:
             manager=folded_name(row["manager"])[:200],
             delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
-            knows_no_leave="absent_until" not in row.values,
+            knows_no_leave="absent_until" not in row,
             left_on=LONG_AGO if _is_off(row["active"]) else _day(row, "left_on", faults),
         )
         if faults:
@@ -105,14 +106,15 @@ class PeopleFiles:
 
     def _once(self, row: Row, keys: Sequence[str | None], faults: list[Fault]) -> None:
         """Refuse a key or an address that another row has already."""
-        known = [self._seen[key] for key in keys if key and key in self._seen]
-        if known:
-            first = "{}:{}".format(*known[0])
-            faults.append(row_fault(row, "row.duplicate_person", "person_id", first=first))
         here = (row.file, row.line)
-        for key in keys:
-            if key:
-                self._seen.setdefault(key, here)
+        taken = [
+            before
+            for key in keys
+            if key and (before := self._seen.setdefault(key, here)) is not here
+        ]
+        if taken:
+            first = "{}:{}".format(*taken[0])
+            faults.append(row_fault(row, "row.duplicate_person", "person_id", first=first))
 
 
 def _group_reader(headers: frozenset[str]) -> Callable[[str], tuple[str, ...]]:
@@ -135,10 +137,19 @@ def _name(row: Row) -> str:
     return whole or clean(f"{row['first_name']} {row['last_name']}")
 
 
-def _further(row: Row, columns: Sequence[str], main: str | None) -> tuple[str, ...]:
-    texts = [text for column in columns if row[column] for text in _BETWEEN.split(row[column])]
-    found = (folded_address(_SMTP("", text)) for text in texts if text)
-    return tuple(dict.fromkeys(each for each in found if each and each != main))
+def _addresses(text: str) -> Sequence[str]:
+    """Return the addresses that stand in a field."""
+    if not text:
+        return ()
+    found = [folded_address(_SMTP("", each)) for each in _BETWEEN.split(text) if each]
+    return [each for each in found if each]
+
+
+def _without(addresses: Sequence[str], main: str | None) -> tuple[str, ...]:
+    """Return further addresses, each once."""
+    if not addresses:
+        return ()
+    return tuple(dict.fromkeys([each for each in addresses if each != main]))
 
 
 def _language(row: Row, faults: list[Fault]) -> str:

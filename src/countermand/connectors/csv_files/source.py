@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
@@ -69,7 +70,9 @@ class _Traits:
     reads_mail: bool
 
 
-_TRAITS: Final = ("platform", "os_version", "ownership", "coverage", "asked", "reads_mail")
+_texts_of_traits: Final = itemgetter(
+    "platform", "os_version", "ownership", "coverage", "asked", "reads_mail"
+)
 _MOST_TRAITS: Final = 1_000
 _LONGEST_TRAITS: Final = 200  # characters in all; longer ones are read each time
 _NAMES: Final = (
@@ -145,9 +148,10 @@ class CsvFiles:
         if not self._matcher.mentions(identifier, "" if identifier else name):
             return
         device = row["device_id"]
-        seen_at, fault = self._time(row, "seen_at")
-        if fault is not None:
-            self.rejected.append(RejectedRow(device, why([fault]), (fault,)))
+        faults: list[Fault] = []
+        seen_at = self._time(row, "seen_at", faults)
+        if faults:
+            self.rejected.append(RejectedRow(device, why(faults), tuple(faults)))
             self._with_lost_apps.add(device)
             return
         found = _AppRow(
@@ -172,8 +176,8 @@ class CsvFiles:
         else:
             self._lines[device] = (row.file, row.line)
         owners = self._owners(row, faults)
-        last_seen = self._device_time(row, "last_seen", faults)
-        inventory_at = self._device_time(row, "inventory_at", faults)
+        last_seen = self._time(row, "last_seen", faults)
+        inventory_at = self._time(row, "inventory_at", faults)
         traits = self._traits(row, faults)
         if faults:
             self._found.pop(device, None)
@@ -201,7 +205,7 @@ class CsvFiles:
         )
 
     def _traits(self, row: Row, faults: list[Fault]) -> _Traits:
-        texts = tuple([row[column] for column in _TRAITS])
+        texts = _texts_of_traits(row)
         known = self._traits_known.get(texts)
         if known is not None:
             return known
@@ -236,29 +240,23 @@ class CsvFiles:
         return self._matcher.by_name(found.name, found.publisher)
 
     def _owners(self, row: Row, faults: list[Fault]) -> tuple[str, ...]:
-        owners = [folded_address(text) for text in row["owner_email"].replace(";", " ").split()]
-        known = tuple([owner for owner in owners if owner])
-        if len(known) < len(owners):
+        texts = row["owner_email"].replace(";", " ").split()
+        known = tuple([owner for owner in map(folded_address, texts) if owner])
+        if len(known) < len(texts):
             faults.append(row_fault(row, "row.bad_address", "owner_email"))
         return known
 
-    def _device_time(self, row: Row, column: str, faults: list[Fault]) -> datetime | None:
-        read, fault = self._time(row, column)
-        if fault is not None:
-            faults.append(fault)
-        return read
-
-    def _time(self, row: Row, column: str) -> tuple[datetime | None, Fault | None]:
+    def _time(self, row: Row, column: str, faults: list[Fault]) -> datetime | None:
         text = row[column]
         if not text:
-            return None, None
+            return None
         read = instant(text)
         if read is None:
-            return None, row_fault(row, "row.bad_time", column, text=text[:40])
-        if read > self._as_of:
+            faults.append(row_fault(row, "row.bad_time", column, text=text[:40]))
+        elif read > self._as_of:
             as_of = self._as_of.isoformat()
-            return None, row_fault(row, "row.time_ahead", column, text=text[:40], as_of=as_of)
-        return read, None
+            faults.append(row_fault(row, "row.time_ahead", column, text=text[:40], as_of=as_of))
+        return read
 
     def _platform(self, row: Row, faults: list[Fault]) -> Platform:
         platform = platform_of(row["platform"])

@@ -72,8 +72,8 @@ class GraphPages:
         """Yield the devices in the form of the bulk report. Raises Faulty."""
         for page in self._devices:
             for number, record in enumerate(page.records("value") or (), 1):
-                values = {name: record.text(key) for name, key in _FIELDS}
-                yield Row(file=page.file, line=number, values=values)
+                values = ((name, record.text(key)) for name, key in _FIELDS)
+                yield Row.of(page.file, number, values)
 
     def _take(self, document: Record) -> None:
         refuse_error(document, list_key="value")
