@@ -279,6 +279,20 @@ class World:
         )
         return jobs.finish_stop(self.desk, pressed.fence, pressed=pressed, now=self.now)
 
+    def stops_on_disk(self, number: str, uid: str | None, because: str = "mistake") -> None:
+        """Take an order back so far as the file that says so; the database has not heard of it."""
+        fences.write(
+            self.settings.folder.fences,
+            fences.Fence(
+                number,
+                fences.TAKEN_BACK_EPOCH,
+                withdrawn=True,
+                at=self.now,
+                by=self.people[uid].pk if uid else None,
+                because=because,
+            ),
+        )
+
     def resume(self, number: str, uid: str = "legal", because: str = "It was fine.") -> None:
         orders.resume(
             number,

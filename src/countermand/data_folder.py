@@ -7,12 +7,12 @@ path would be too long and for a cluster that PostgreSQL's own user could not re
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.stop.durable import write_durably
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -173,19 +173,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 whole or not at all, durable on return."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE_FILE)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), PRIVATE_FILE)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, content, mode=PRIVATE_FILE)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -413,11 +413,13 @@ def _encoding_fault(source: ByteSource) -> Fault:
     return _fault(source, "file.encoding", faulty)
 
 
+# Said of a file of whatever kind.
+UNREADABLE: Final = (
+    gettext_noop("The file cannot be opened: {why}."),
+    gettext_noop("Check the name and who may read it."),
+)
 _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
-    "file.unreadable": (
-        gettext_noop("The file cannot be opened: {why}."),
-        gettext_noop("Check the name and who may read it."),
-    ),
+    "file.unreadable": UNREADABLE,
     "file.empty": (
         gettext_noop("The file holds no header and no rows."),
         gettext_noop("Export it again; an empty file is never taken for “nobody” or “nothing”."),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from countermand.delimited import Row
+from countermand.delimited import UNREADABLE, Row
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
 
@@ -23,10 +23,7 @@ _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         gettext_noop("The zip cannot be used: {why}."),
         gettext_noop("Export the report again; it holds one CSV file, without a password."),
     ),
-    "file.not_opened": (
-        gettext_noop("The file cannot be opened: {why}."),
-        gettext_noop("Check the name and who may read it."),
-    ),
+    "file.unreadable": UNREADABLE,
     "file.too_large": (
         gettext_noop("The answer is larger than {limit} MiB."),
         gettext_noop("Ask for smaller pages."),

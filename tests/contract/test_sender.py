@@ -41,6 +41,7 @@ from countermand.testing.ledger_contract import NOW, ORDER, SENDER
 from countermand.testing.mail_server import MailServer
 from countermand.testing.mail_session import EXTENSIONS, Record
 from countermand.testing.memory_ledger import MemoryLedger
+from tests.framed_relay import FramedRelay
 from tests.ledger_houses import MemoryHouse
 
 LATER = NOW + timedelta(hours=12)
@@ -374,15 +375,20 @@ def test_a_stopped_order_sends_nothing_though_the_ledger_would_let_it(tmp_path: 
     asyncio.run(story())
 
 
+async def told_and_taken_back(post: Post) -> None:
+    """Tell everybody, take the order back, and write the correction of the first one down."""
+    await post.work_until(all_are(post, NoticeState.SENT))
+    raise_fence(post)
+    post.house.stop(StopKind.TAKE_BACK)
+    post.house.ledger.settle(order_number=ORDER, now=NOW)
+    post.house.set_phase(ORDER, "correcting")
+    post.house.notice(1, kind=NoticeKind.CORRECTION)
+
+
 def test_corrections_leave_though_the_fence_stands(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_post(tmp_path, people=1) as post:
-            await post.work_until(all_are(post, NoticeState.SENT))
-            raise_fence(post)
-            post.house.stop(StopKind.TAKE_BACK)
-            post.house.ledger.settle(order_number=ORDER, now=NOW)
-            post.house.set_phase(ORDER, "correcting")
-            post.house.notice(1, kind=NoticeKind.CORRECTION)
+            await told_and_taken_back(post)
 
             await post.work_until(all_are(post, NoticeState.SENT))
 
@@ -487,26 +493,16 @@ def test_a_relay_that_goes_down_between_mails_costs_nobody_a_mail(tmp_path: Path
     asyncio.run(story())
 
 
-class SaysGoodbyeBeforeThePermit(asyncio.Protocol):
+class SaysGoodbyeBeforeThePermit(FramedRelay):
     """Takes an envelope, says 421 when it is told to, and stays to hear what comes then."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked = threading.Event()
         self.said = threading.Event()
-        self.heard = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.out = transport
-        self.out.write(b"220 relay\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += data
-        if data.startswith(b"EHLO"):
-            self.out.write(b"250-relay\r\n250 PIPELINING\r\n")
-        elif data.startswith(b"MAIL"):
-            self.out.write(b"250 ok\r\n250 ok\r\n354 go on\r\n")
-            self.asked.set()
+    def took_envelope(self) -> None:
+        self.asked.set()
 
     def say_goodbye(self) -> None:
         self.out.write(b"421 going down\r\n")
@@ -571,12 +567,7 @@ def test_a_pace_leaves_no_mail_open(tmp_path: Path) -> None:
 def test_no_pace_holds_a_correction_up(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_post(tmp_path, people=1) as post:
-            await post.work_until(all_are(post, NoticeState.SENT))
-            raise_fence(post)
-            post.house.stop(StopKind.TAKE_BACK)
-            post.house.ledger.settle(order_number=ORDER, now=NOW)
-            post.house.set_phase(ORDER, "correcting")
-            post.house.notice(1, kind=NoticeKind.CORRECTION)
+            await told_and_taken_back(post)
 
             await post.work_until(all_are(post, NoticeState.SENT), pace=AllowsOnly(0))
 

@@ -21,28 +21,19 @@ from countermand.sender.session import Session
 from countermand.sender.supply import Ready, Supply
 from countermand.stop.fence import FenceView
 from tests.contract.test_sender import Post, a_post, raise_fence
+from tests.framed_relay import FramedRelay
 
 LONG = "All of this is one long text. " * 400_000  # more than the kernel takes at once
 
 
-class RefusesAndGoesOn(asyncio.Protocol):
+class RefusesAndGoesOn(FramedRelay):
     """Refuses whom a mail is for, and asks for the mail all the same."""
 
+    envelope_answer = b"250 ok\r\n550 5.1.1 nobody here\r\n354 go on\r\n"
+
     def __init__(self) -> None:
-        self.heard = b""
+        super().__init__()
         self.ends: list[Exception | None] = []
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.out = transport
-        self.out.write(b"220 relay\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += data
-        if data.startswith(b"EHLO"):
-            self.out.write(b"250-relay\r\n250 PIPELINING\r\n")
-        elif data.startswith(b"MAIL"):
-            self.out.write(b"250 ok\r\n550 5.1.1 nobody here\r\n354 go on\r\n")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ends.append(exc)
@@ -70,27 +61,17 @@ def test_a_mail_without_its_recipient_gets_neither_body_nor_dot(tmp_path: Path) 
     asyncio.run(story())
 
 
-class TakesAPart(asyncio.Protocol):
+class TakesAPart(FramedRelay):
     """Takes an envelope and the beginning of a body, and the rest after `between` was called."""
 
     def __init__(self, between: Callable[[asyncio.Transport], None]) -> None:
+        super().__init__()
         self.between = between
-        self.heard = bytearray()
         self.in_body = False
         self.ended = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.out = transport
-        self.out.write(b"220 relay\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self.heard += data
-        if data.startswith(b"EHLO"):
-            self.out.write(b"250-relay\r\n250 PIPELINING\r\n")
-        elif data.startswith(b"MAIL"):
-            self.out.write(b"250 ok\r\n250 ok\r\n354 go on\r\n")
-        elif not self.in_body:
+    def took(self) -> None:
+        if not self.in_body:
             self.in_body = True
             self.between(self.out)
 

@@ -156,7 +156,7 @@ def read(source: ByteSource) -> Record:
             raw = stream.read(MOST_BYTES + 1)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise Faulty(fault_at("file.not_opened", source.name, why=why)) from error
+        raise Faulty(fault_at("file.unreadable", source.name, why=why)) from error
     return document(source.name, raw)
 
 

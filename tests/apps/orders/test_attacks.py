@@ -22,7 +22,6 @@ from countermand.people import queries as people
 from countermand.people.actions import ImportOptions, import_people
 from countermand.people.models import Person
 from countermand.project import register as registers
-from countermand.stop import fence as fences
 from countermand.stop import register
 from countermand.stop.register import KnownOrder, Register
 from tests.order_world import DAY, HOUR, MINUTE, World
@@ -255,17 +254,7 @@ def test_nobody_resumes_what_is_taken_back_even_before_the_database_knows(world:
     world.staff(10)
     number = world.sending()
     world.press(number, StopKind.PAUSE)
-    fences.write(
-        world.settings.folder.fences,
-        fences.Fence(
-            number,
-            fences.TAKEN_BACK_EPOCH,
-            withdrawn=True,
-            at=world.now,
-            by=world.people["operator"].pk,
-            because="mistake",
-        ),
-    )
+    world.stops_on_disk(number, "operator")
 
     with pytest.raises(FencedMeanwhile):
         world.resume(number)

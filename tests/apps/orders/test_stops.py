@@ -19,7 +19,6 @@ from countermand.orders.documents import document_of
 from countermand.orders.models import Revision
 from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import LONGEST_PAUSE, examine_orders
-from countermand.stop import fence as fences
 from countermand.stop import register
 from tests.order_world import DAY, HOUR, MINUTE, World
 
@@ -103,17 +102,7 @@ def test_what_a_fence_asks_is_finished_by_the_sweep_when_the_presser_was_cut_off
     number = world.sending()
     world.send(4)
     reached = set(Notice.objects.filter(exposure__gt=0).values_list("address", flat=True))
-    fences.write(
-        world.settings.folder.fences,
-        fences.Fence(
-            number,
-            fences.TAKEN_BACK_EPOCH,
-            withdrawn=True,
-            at=world.now,
-            by=world.people["legal"].pk,
-            because="reason_gone: See the news.",
-        ),
-    )
+    world.stops_on_disk(number, "legal", "reason_gone: See the news.")
 
     world.sweep(MINUTE)
 
@@ -131,10 +120,7 @@ def test_a_fence_that_was_laid_in_the_hold_keeps_the_first_group_from_leaving(
     world.staff(30)
     number = world.released()
     world.now += 11 * MINUTE
-    fence = fences.Fence(
-        number, fences.TAKEN_BACK_EPOCH, withdrawn=True, at=world.now, by=None, because="mistake"
-    )
-    fences.write(world.settings.folder.fences, fence)
+    world.stops_on_disk(number, None)
 
     jobs.sweep(world.desk, now=world.now)
     assert (world.order(number).phase, world.send()) == ("hold", [])
