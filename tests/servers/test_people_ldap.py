@@ -30,6 +30,7 @@ CONFIG = """\
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+objectclass ( 1.3.6.1.4.1.4203.666.11.99 NAME 'contact' SUP inetOrgPerson STRUCTURAL )
 pidfile {folder}/slapd.pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
@@ -190,6 +191,18 @@ def test_a_leave_that_is_no_date_is_named(slapd: Slapd) -> None:
 def test_no_part_of_a_filter_is_taken_for_the_name_of_an_attribute(name: str) -> None:
     with pytest.raises(ValueError, match="name of an attribute"):
         Directory(url="ldaps://ldap.example.org", base=BASE, leave_attribute=name)
+
+
+def test_somebody_elses_address_is_nobody_of_the_staff(slapd: Slapd) -> None:
+    """Active Directory keeps addresses of other firms as contacts, which are people by class."""
+    slapd.person("asha")
+    facts = {"cn": "Supplier", "sn": "Supplier", "mail": "desk@supplier.example"}
+    slapd.add("cn=supplier", ["contact"], **facts)
+
+    found, source = slapd.people()
+
+    assert set(found) == {"asha@example.org"}
+    assert source.rejected == []
 
 
 def test_groups_in_groups_are_followed_and_a_circle_ends(slapd: Slapd) -> None:

@@ -168,6 +168,15 @@ def test_a_list_that_lacks_its_last_page_lets_nobody_vanish() -> None:
     assert not source.is_whole
 
 
+def test_a_page_that_does_not_say_how_many_there_are_lets_nobody_vanish() -> None:
+    page = {"results": [{"mobileDeviceId": "1", "general": {}, "applications": []}]}
+    source = PagedSource(JamfReader(), [Record("page", "", page)], [TIKTOK], NOW)
+
+    list(source.reports())
+
+    assert not source.is_whole
+
+
 @pytest.mark.parametrize("status", ["NotNow", "Error", "Idle", "CommandFormatError"])
 def test_a_device_that_did_not_answer_said_nothing_about_apps(status: str) -> None:
     payload = b64encode(plistlib.dumps({"InstalledApplicationList": []})).decode()

@@ -64,6 +64,8 @@ class JamfReader:
         return Page(
             records=records,
             list_name=listed if records else "",
+            # Which page is the last one only the number of all devices tells.
+            is_last=isinstance(total, int),
             total=total if isinstance(total, int) else None,
         )
 

@@ -33,8 +33,11 @@ _SWITCHED_OFF: Final = 2  # a bit of userAccountControl
 _MOST_DIGITS: Final = 18
 _TIMEOUT_S: Final = 30
 _KEYS: Final = ("entryUUID", "objectGUID")
+# In Active Directory these are people by their class: addresses of others, and machines.
+_NO_STAFF: Final = frozenset({"contact", "computer"})
 _PEOPLE: Final = (
     *_KEYS,
+    "objectClass",
     "uid",
     "sAMAccountName",
     "cn",
@@ -117,6 +120,8 @@ class LdapPeople:
                 self._tells_leave = self._is_leave_told(connection)
                 wanted = (*_PEOPLE, *self._directory.further)
                 for name, found in self._search(connection, self._directory.people, wanted):
+                    if _is_no_staff(found):
+                        continue
                     record = self._person(name, found)
                     if record is not None:
                         yield record
@@ -317,6 +322,10 @@ def _addresses(found: Attributes) -> list[str]:
     texts = (*main, *_all(found, "mail"), *others, *_all(found, "mailAlternateAddress"))
     folded = (folded_address(text) for text in texts)
     return list(dict.fromkeys(each for each in folded if each))
+
+
+def _is_no_staff(found: Attributes) -> bool:
+    return not _NO_STAFF.isdisjoint(each.lower() for each in _all(found, "objectClass"))
 
 
 def _is_off(found: Attributes) -> bool:
