@@ -1,13 +1,16 @@
 """One form for every address: whoever is written in two ways is one person."""
 
+from datetime import timedelta
+
 import pytest
 
 from countermand.domain.address import ascii_domain, folded_address, folded_name
 from countermand.domain.order_parts import PeopleScope
 from countermand.domain.scope import PersonFacts, names_meant
 from countermand.orders.pace import Pace
-from tests.order_world import MINUTE, NOW
+from tests.order_samples import NOW
 
+MINUTE = timedelta(minutes=1)
 HINDI = "asha@कंपनी.भारत"
 ASCII = "asha@xn--i1b1b4ch5i.xn--h2brj9c"
 
