@@ -210,6 +210,7 @@ def _notice_page(notice: PublicNotice, house: House, now: datetime | None) -> st
         pages=texts,
         number=notice.number,
         state=notice.state.value,
+        newer=notice.replaced_by,
     )
 
 
@@ -253,10 +254,16 @@ def _means(
     first = say[f"means.{notice.state}"].format(since=since, changed=changed)
     if notice.state is not PublicState.WITHDRAWN:
         return (first,)
-    why = (say[f"why.{notice.variant}"],) if notice.variant else ()
+    why = (_why(notice, say),) if notice.variant else ()
     own = (_happened(notice, words, changed),) if notice.variant else ()
     kept = (say["means.withdrawn_mails"], say["means.withdrawn_door"], say["means.withdrawn_app"])
     return (first, *why, *own, *kept)
+
+
+def _why(notice: PublicNotice, say: Mapping[str, str]) -> str:
+    if notice.replaced_by:
+        return say["why.replaced_by"].format(number=notice.replaced_by)
+    return say[f"why.{notice.variant}"]
 
 
 def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> str:

@@ -57,6 +57,7 @@ class _AnswerText:
     language: str
     level: str
     sub: str
+    notice_word: str
     title: str
     means: str
     devices: tuple[_DeviceText, ...]
@@ -130,6 +131,7 @@ def _text(
         language=language,
         level="h1" if is_first else "h2",
         sub="h2" if is_first else "h3",
+        notice_word=house.word_in(language),
         title=say[f"answer.{verdict}"],
         means=means,
         devices=tuple(_device(each, language) for each in asked.devices) if asked else (),

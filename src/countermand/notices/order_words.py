@@ -73,6 +73,10 @@ class House:
     notice_word: Mapping[str, str] = field(hash=False)  # so that what is said can be remembered
     zone: str = "UTC"  # by which whoever reads one page for all is told instants
 
+    def word_in(self, language: str) -> str:
+        """Return the organisation's own word for a notice."""
+        return self.notice_word.get(language) or self.notice_word["en"]
+
 
 def house_of(settings: HouseSettings) -> House:
     """Return the part of the settings that mails and pages quote."""
@@ -122,7 +126,7 @@ def order_words(
     apps = moments.listed(tuple(_plain(name) for name in app_names), language)
     places = {
         "number": number,
-        "notice_word": _plain(house.notice_word.get(language) or house.notice_word["en"]),
+        "notice_word": _plain(house.word_in(language)),
         "lookup": _plain(house.lookup_address),
         "help_desk": _plain(house.help_desk),
         "help_desk_line": say["check.help_desk"],
