@@ -248,9 +248,20 @@ def ids_by_address() -> Mapping[str, int]:
     rows = Person.objects.values_list("pk", "address", "other_addresses")
     for pk, _, others in rows.iterator(chunk_size=5000):
         for other in others:
-            ids.setdefault(other, pk)
+            ids[other] = min(pk, ids.get(other, pk))
     # The main address wins over somebody else's second one.
     ids.update({address: pk for pk, address in Person.objects.values_list("pk", "address")})
+    return ids
+
+
+def ids_at_addresses(addresses: Collection[str]) -> Mapping[str, int]:
+    """Return the ids of whoever owns a few addresses, folded; nobody else is read."""
+    mine = Person.objects.filter(address__in=addresses)
+    ids = dict(mine.values_list("address", "pk"))
+    if others := [each for each in addresses if each not in ids]:
+        rows = Person.objects.filter(other_addresses__overlap=others).order_by("-pk")
+        for pk, known in rows.values_list("pk", "other_addresses"):
+            ids |= dict.fromkeys(set(known).intersection(others), pk)
     return ids
 
 

@@ -197,6 +197,6 @@ def _load(
     if server.reader is None or not documents:
         return None
     apps = source_runs.wanted_apps()
-    source = PagedSource(server.reader(), documents, apps, now, source=name, is_listing=False)
-    options = LoadOptions(accept_rejects=True)
-    return source_runs.load(source, options, actor_id=None, now=now).state
+    told = PagedSource(server.reader(), documents, apps, now, source=name, is_listing=False)
+    few, options = source_runs.Few(told), LoadOptions(accept_rejects=True)
+    return source_runs.load(few, options, actor_id=None, now=now, owners=few.owners()).state

@@ -189,8 +189,14 @@ class Runner:
             if not sources.is_new_event(name, event.text("event_id"), now=now):
                 return False
             reader = NanoMdmReader(_Questions(name))
-            source = _InOrder(PagedSource(reader, [event], wanted_apps(), now, source=name))
-            taken = load(source, LoadOptions(accept_rejects=True), actor_id=None, now=now)
+            told_of = Few(PagedSource(reader, [event], wanted_apps(), now, source=name))
+            taken = load(
+                _InOrder(told_of),
+                LoadOptions(accept_rejects=True),
+                actor_id=None,
+                now=now,
+                owners=told_of.owners(),
+            )
             if taken.state is LoadState.HELD:  # its question stays open
                 _LOG.warning("source.held source=%s", name)
                 return True
@@ -225,13 +231,21 @@ class _Load:
 
 
 def load(
-    source: InventorySource, options: LoadOptions, *, actor_id: int | None, now: datetime
+    source: InventorySource,
+    options: LoadOptions,
+    *,
+    actor_id: int | None,
+    now: datetime,
+    owners: Mapping[str, int] | None = None,
 ) -> LoadReport:
-    """Take over what a source says about the apps that orders name."""
+    """Take over what a source says about the apps that orders name.
+
+    `owners` are the people at its addresses, None: whoever is at any.
+    """
     return actions.load_inventory(
         source,
         apps=wanted_apps(),
-        owners=people.ids_by_address(),
+        owners=people.ids_by_address() if owners is None else owners,
         as_of=now,
         now=now,
         actor_id=actor_id,
@@ -244,6 +258,23 @@ def own_folder() -> Iterator[Path]:
     """Give a folder that is private, and gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="countermand-source-") as folder:
         yield Path(folder)
+
+
+class Few(Wrapped):
+    """What a source says of a few devices, read to its end; the people of a house may be many."""
+
+    def __init__(self, source: InventorySource) -> None:
+        """Read the source."""
+        super().__init__(source)
+        self._reports = tuple(source.reports())
+
+    def reports(self) -> Iterator[DeviceReport]:
+        """Yield what was read."""
+        yield from self._reports
+
+    def owners(self) -> Mapping[str, int]:
+        """Return the people at the addresses that it names."""
+        return people.ids_at_addresses({each for r in self._reports for each in r.owners})
 
 
 class _InOrder(Wrapped):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from countermand import wiring
 from countermand.catalogue.queries import catalogue
@@ -559,6 +560,22 @@ def test_posts_that_overtake_each_other_mean_what_they_would_in_their_order(
     assert (device.gone_at is not None) == letting_go_is_last
     assert device.last_contact_at == later
     assert device.name == ("" if letting_go_is_last else "the old name")
+
+
+def test_a_post_reads_nobody_but_whom_it_names(runner: Runner, nano: NanoMdmDouble) -> None:
+    """Posts come by the thousand, and a house may have many people."""
+    asha = Person.objects.create(uid="a", name="Asha", address="asha@example.org")
+    runner.run("nanomdm", now=NOW)
+    nano.devices = {"D1": AppleDevice("D1", owner="asha@example.org")}
+    [post, *_] = nano.posts(NOW)
+
+    with CaptureQueriesContext(connection) as asked:
+        runner.take_in("nanomdm", *post, now=NOW)
+
+    about_people = [each["sql"] for each in asked if 'FROM "people_person"' in each["sql"]]
+    assert about_people
+    assert all("WHERE" in sql for sql in about_people)
+    assert Device.objects.get(source_device_id="D1").person_id == asha.pk
 
 
 def test_the_folder_of_a_run_is_private_and_gone_afterwards() -> None:

@@ -253,6 +253,7 @@ def test_people_are_found_by_any_address_and_a_slip_gets_a_suggestion() -> None:
     load(replace(record(1), other_addresses=("first@corp.example.org",)))
 
     assert queries.person("first@corp.example.org").uid == "p1"
+    assert queries.ids_at_addresses(queries.ids_by_address()) == queries.ids_by_address()
     assert queries.ids_by_address() == {
         "p1@example.org": queries.person("p1").id,
         "first@corp.example.org": queries.person("p1").id,
