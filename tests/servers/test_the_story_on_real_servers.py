@@ -135,13 +135,12 @@ def test_a_notice_comes_to_the_phone_shuts_its_door_and_opens_it_again(
     said = ("answer", "removed", "--order", site.number, "--device", "d-asha")
     site.stage.countermand(*said, actor=HELP_DESK)
     until("mail after “I removed it”", lambda: phone.sync().status == 200)
-    until(
-        "the pay slip",
-        lambda: (
-            "वेतन-पर्ची" in [s for said in phone.seen for s in said.subjects]
-            or phone.sync().status != 200
-        ),
-    )
+
+    def pay_slip_is_on_the_phone() -> bool:
+        assert phone.sync().status == 200
+        return "वेतन-पर्ची" in [subject for said in phone.seen for subject in said.subjects]
+
+    until("the pay slip", pay_slip_is_on_the_phone)
     until("mail over IMAP", lambda: site.over_imap(ASHA) == "OK")
     assert packed.sync().status == 403  # somebody else's word opens nobody else's door
 
