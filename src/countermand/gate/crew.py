@@ -1,7 +1,8 @@
 """The further processes of one gate: they answer on the same port, and do nothing else.
 
 Each is started by the first process, says once a second what it counted, and ends when the first
-one is gone. One that ends by itself is started again.
+one is gone. One that ends by itself is started again; so is one that says nothing any more, for the
+kernel goes on dealing connections to it, and whoever asks there waits in vain.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from countermand.gate.unknown_clients import UnknownClients
 
 _LONGEST_END_S: Final = 3.0
 _PIECE: Final = 1 << 16
+# Looks, one a second; one that has just been started takes its time on a busy machine.
+_MOST_SILENT: Final = 10
+_MOST_SILENT_AT_FIRST: Final = 60
 
 
 @dataclass(slots=True)
@@ -50,8 +54,11 @@ class Crew:
             log_lines.error("worker.not_started", why=str(error))
 
     def look_after(self) -> None:
-        """Start again whoever has ended."""
+        """Start again whoever has ended, and end whoever is silent; once a second."""
         for each in self.workers:
+            if each.process is not None and each.is_silent():
+                log_lines.error("worker.silent", consequence="it is ended and started again")
+                each.process.kill()
             if each.process is not None and each.process.poll() is not None:
                 log_lines.warning("worker.ended", status=each.process.returncode)
                 each.forget()
@@ -87,6 +94,7 @@ class Worker:
         self._crew = crew
         self._port = port
         self._unread = b""
+        self._silent = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.connections = 0
 
@@ -99,9 +107,18 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(bell,)
         )
         self.process = process
+        self._silent = _MOST_SILENT - _MOST_SILENT_AT_FIRST
         assert process.stdout is not None  # noqa: S101 - it is a pipe, see above
         os.set_blocking(process.stdout.fileno(), False)
         asyncio.get_running_loop().add_reader(process.stdout.fileno(), self._hear)
+
+    def is_silent(self) -> bool:
+        """Tell whether nothing was heard of it during the last few calls.
+
+        Counted in calls: where it was we who stood still, what it said is there to be heard.
+        """
+        self._silent += 1
+        return self._silent > _MOST_SILENT
 
     def forget(self) -> None:
         """Let go of it."""
@@ -124,6 +141,7 @@ class Worker:
         if not piece:  # it has ended; `look_after` sees to that
             asyncio.get_running_loop().remove_reader(self.process.stdout.fileno())
             return
+        self._silent = 0
         *lines, self._unread = (self._unread + piece).split(b"\n")
         for line in lines:
             self.connections = add_report(self._crew.counts, self._crew.unknown, line)

@@ -127,6 +127,15 @@ def test_a_process_that_is_killed_comes_back(folder: DataFolder) -> None:
         gate.until("another one", lambda: crew_of(gate)[0]["pid"] != first)
 
 
+def test_a_process_that_stands_still_is_replaced(folder: DataFolder) -> None:
+    with running_gate(folder, workers=2) as gate, a_line_to_each(gate, 2):
+        first = crew_of(gate)[0]["pid"]
+        os.kill(first, signal.SIGSTOP)
+
+        gate.until("another one", lambda: crew_of(gate)[0]["pid"] != first)
+        gate.until("it is gone", lambda: not Path(f"/proc/{first}").exists())
+
+
 def test_no_process_outlives_the_first(folder: DataFolder) -> None:
     with running_gate(folder, workers=2) as gate:
         gate.until("two answer", lambda: len(crew_of(gate)) == 1)
