@@ -308,14 +308,20 @@ def known_doors() -> Callable[[datetime], object]:
 
 
 def ask_sources(settings: Settings, clock_: Clock) -> int:
-    """Ask every inventory whose time has come, and look at what others hinted at.
+    """Ask every inventory whose time has come.
 
-    It may take long, so no sweep waits for it.
+    It may take long, so no sweep waits for it, and nobody who asked for a look at one device.
     """
+    from countermand.project import source_runs  # noqa: PLC0415  (loads Django)
+
+    return source_runs.runner(settings).run_due(now=clock_.now)
+
+
+def look_at_hints(settings: Settings, clock_: Clock) -> int:
+    """Look at the devices that sources hinted at, and people asked a look for."""
     from countermand.project import source_hints, source_runs  # noqa: PLC0415  (loads Django)
 
-    runner = source_runs.runner(settings)
-    return runner.run_due(now=clock_.now) + source_hints.follow(runner, now=clock_.now)
+    return source_hints.follow(source_runs.runner(settings), now=clock_.now)
 
 
 def forgetting(settings: Settings) -> Callable[[datetime], object]:

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import django
@@ -22,6 +22,7 @@ from django.db import close_old_connections
 from countermand import config, older_objects, wiring
 from countermand.data_folder import write_json
 from countermand.domain.errors import CountermandError
+from countermand.ports import Clock
 from countermand.project import sweep_note, turn
 from countermand.wiring import SweepStep
 
@@ -31,7 +32,7 @@ _LOOK_FOR_SOURCES_S = 30.0
 
 
 class Worker:
-    """One worker: sweeps in the main thread, doorbells in another."""
+    """One worker: sweeps in the main thread; doorbells and inventories in others."""
 
     def __init__(self, settings: config.Settings, *, steps: Sequence[wiring.SweepStep]) -> None:
         """Prepare; `run` begins. `steps` is what every sweep does, in order."""
@@ -47,7 +48,7 @@ class Worker:
             signal.signal(number, self._ask_for_end)
         bells = threading.Thread(target=self._listen, name="doorbells", daemon=True)
         bells.start()
-        threading.Thread(target=self._ask_sources, name="sources", daemon=True).start()
+        self.ask_sources()
         first = True
         while not self._wants_end:
             self._wake.clear()
@@ -79,12 +80,21 @@ class Worker:
         self._wants_end = True
         self._wake.set()
 
-    def _ask_sources(self) -> None:
-        """Ask inventories for ever, beside the sweeps: other people's servers may be slow."""
+    def ask_sources(self) -> None:
+        """Ask inventories for ever, beside the sweeps: other people's servers may be slow.
+
+        Single devices are looked at apart: a report of Intune takes up to an hour, and somebody
+        waits for the look.
+        """
+        for name, ask in (("sources", wiring.ask_sources), ("hints", wiring.look_at_hints)):
+            thread = threading.Thread(target=self._for_ever, args=(ask,), name=name, daemon=True)
+            thread.start()
+
+    def _for_ever(self, ask: Callable[[config.Settings, Clock], object]) -> None:
         while not self._wants_end:
             close_old_connections()
             try:
-                wiring.ask_sources(self._settings, self._clock)
+                ask(self._settings, self._clock)
             except Exception:  # noqa: BLE001  (the database went away; it is tried again)
                 _LOG.exception("sources.failed")
             threading.Event().wait(_LOOK_FOR_SOURCES_S)

@@ -1,6 +1,7 @@
 """A sweep does everything that it can, whatever breaks in between; a doorbell makes it look now."""
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from countermand import config
+from countermand import config, wiring
 from countermand.domain.errors import CountermandError
 from countermand.project import doorbells
 from countermand.project.worker import Worker
@@ -47,6 +48,22 @@ def test_one_step_s_fault_keeps_no_other_from_its_work(
     assert done[0].tzinfo is not None
     assert "step=first code=countermand.error" in caplog.text
     assert "step=second" in caplog.text
+
+
+def test_no_look_at_one_device_waits_for_a_report_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Intune prepares its reports for up to an hour; a look is promised within minutes."""
+    prepared, looked = threading.Event(), threading.Event()
+    monkeypatch.setattr(wiring, "ask_sources", lambda *_: prepared.wait(60))
+    monkeypatch.setattr(wiring, "look_at_hints", lambda *_: looked.set())
+    worker = Worker(config.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
+
+    worker.ask_sources()
+
+    assert looked.wait(10)
+    worker._wants_end = True
+    prepared.set()
 
 
 @pytest.mark.django_db(transaction=True)
