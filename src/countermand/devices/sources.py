@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from countermand.audit import actions as audit
 from countermand.devices import turnover
-from countermand.devices.models import ExportJob, Question, SeenEvent, Source
+from countermand.devices.models import ExportJob, ImportRun, Question, SeenEvent, Source
 from countermand.domain.errors import CountermandError, gettext_noop
 
 LONGEST_PAUSE: Final = timedelta(hours=6)
@@ -92,8 +92,13 @@ def add(
 
 @transaction.atomic
 def remove(name: str, *, actor_id: int | None, now: datetime) -> None:
-    """Forget a source; what it said about devices stays. Raises SourceNotKnown."""
+    """Forget a source, and what of it waits for a decision; what it said about devices stays.
+
+    Raises SourceNotKnown.
+    """
     _row(name).delete()
+    turnover.release(name, None)
+    ImportRun.objects.filter(source=name, state="held").delete()
     audit.record("source.removed", actor_id=actor_id, facts={"source": name}, now=now)
 
 

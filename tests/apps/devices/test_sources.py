@@ -18,7 +18,7 @@ from countermand.connectors import servers
 from countermand.connectors.intune_export import graph
 from countermand.connectors.names import SourceKind
 from countermand.connectors.nanomdm.hook import EventRefused
-from countermand.devices import hints, sources
+from countermand.devices import hints, queries, sources
 from countermand.devices.actions import LoadOptions, LoadState
 from countermand.devices.models import (
     Device,
@@ -150,6 +150,17 @@ def test_a_run_that_would_lose_most_devices_is_held(runner: Runner, jamf: Jamf) 
     assert ran.report.state is LoadState.HELD
     assert not Device.objects.filter(gone_at__isnull=False).exists()
     assert sources.view("jamf").last_error == "devices.held"
+
+
+def test_nothing_of_a_removed_source_waits_for_a_decision(runner: Runner, jamf: Jamf) -> None:
+    runner.run("jamf", now=NOW)
+    jamf[0].mobile = jamf[0].mobile[:0]
+    runner.run("jamf", now=NOW + timedelta(hours=1))
+    assert [each.source for each in queries.undecided()] == ["jamf"]
+
+    sources.remove("jamf", actor_id=None, now=NOW + timedelta(hours=2))
+
+    assert queries.undecided() == ()
 
 
 def test_due_sources_run_and_a_broken_one_keeps_none_from_it(
