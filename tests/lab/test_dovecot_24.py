@@ -134,3 +134,21 @@ def test_ending_one_device_s_sessions_leaves_the_person_s_other_devices_alone(
         until("the end of one session", lambda: not mailbox.is_open(closing))
         assert mailbox.is_open(staying)
         assert mailbox.is_open(colleague)
+
+
+def test_whatever_userdb_there_is_sessions_of_one_device_are_ended(odd: OddGate) -> None:
+    odd.be(200, b'{"status":0}')
+    phone = OpenSession(ASHA.login, PHONE)
+    with dovecot24_that_asks(odd.port) as plain:
+        plain.change("dovecot.conf", "userdb prefetch {\n}\n", "")
+        assert "prefetch" not in (plain.folder / "dovecot.conf").read_text(encoding="utf-8")
+        until("Dovecot anew", lambda: imap(plain) == "OK")
+        with (
+            mailbox.session(plain.port, ASHA.login, ASHA.devices[PHONE]) as closing,
+            mailbox.session(plain.port, ASHA.login, ASHA.devices[LAPTOP]) as staying,
+        ):
+            said = Doveadm((f"http://{HERE}:{plain.admin}",), ADMIN_KEY).end([phone])
+
+            assert said == {phone: Ended.ENDED}
+            until("the end of one session", lambda: not mailbox.is_open(closing))
+            assert mailbox.is_open(staying)
