@@ -223,6 +223,22 @@ def test_an_nginx_that_gives_phones_500_is_named(settings: Settings) -> None:
         assert "something else listens" in said
 
 
+def test_an_nginx_in_which_another_rule_is_enough_is_named(
+    odd: OddGate, settings: Settings
+) -> None:
+    with nginx_that_asks(odd.port, patient=False) as nginx:
+        odd.be(403)
+        assert phone_status(nginx) == 403
+        config = nginx.folder / "nginx.conf"
+        text = config.read_text(encoding="utf-8")
+        asks = "auth_request /countermand-question;"
+        config.write_text(text.replace(asks, f"satisfy any; allow all; {asks}"), encoding="utf-8")
+        subprocess.run(["nginx", "-p", nginx.folder, "-c", config, "-s", "reload"], check=True)
+
+        until("the way past", lambda: phone_status(nginx) == 200)
+        assert "another rule lets in" in said_of_nginx(nginx, settings)
+
+
 def test_a_cache_in_which_all_devices_are_one_is_named(odd: OddGate, settings: Settings) -> None:
     merged = {'"$http_x_remote_user|$http_x_original_method|$http_x_original_uri"': '"$uri|$args"'}
     with nginx_that_asks(

@@ -267,6 +267,12 @@ def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
         ),
         ("proxy_cache_bypass 1;", "", "a take-back is felt late"),
         ("auth_request /countermand-question;", "", "asks no gate"),
+        (
+            "auth_request /countermand-question;",
+            "satisfy any; allow 10.0.0.0/8; auth_request /countermand-question;",
+            "another rule lets in",
+        ),
+        ("server {\n# In", "server {\nsatisfy any;\n# In", "another rule lets in"),
     ],
 )
 def test_each_fault_of_an_nginx_is_named(before: str, after: str, sentence: str) -> None:
@@ -288,9 +294,12 @@ def test_an_nginx_that_hands_passwords_on_is_named() -> None:
     assert "carries no token" not in said
 
 
-def test_a_second_way_to_active_sync_is_named() -> None:
+@pytest.mark.parametrize(
+    "place", ["/Microsoft-Server-ActiveSync", "~* ^/microsoft-server-activesync"]
+)
+def test_a_second_way_to_active_sync_is_named(place: str) -> None:
     second = NGINX.removesuffix("}") + (
-        "server { location /Microsoft-Server-ActiveSync { proxy_pass http://groupware; } } }"
+        f"server {{ location {place} {{ proxy_pass http://groupware; }} }} }}"
     )
 
     assert "without a question" in found(second)

@@ -33,6 +33,7 @@ def nginx_faults(text: str) -> Iterator[Fault]:
         )
         return
     yield from _doors(places, asking)
+    yield from _ways_past(blocks, asking)
     names = {place.get("auth_request") for place in asking}
     questions = [each for each in places if each.words[-1] in names]
     for each in questions:
@@ -73,7 +74,7 @@ def _asks(place: Block) -> bool:
 def _doors(places: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fault]:
     for each in places:
         name = " ".join(each.words)
-        if "Microsoft-Server-ActiveSync" in name and not _asks(each):
+        if "microsoft-server-activesync" in name.lower() and not _asks(each):
             yield Fault(
                 _("ActiveSync is reached without a question ({place}).").format(place=name),
                 _("Put auth_request into this location."),
@@ -90,6 +91,19 @@ def _doors(places: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fault]:
             ).format(places=", ".join(lacking)),
             _("Put error_page 500 into the location that asks; deploy/README.md shows it."),
         )
+
+
+def _ways_past(blocks: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fault]:
+    """Yield where another yes is enough: then the no of the gate is none."""
+    for each in blocks:
+        inside = [each, *each.walk()]
+        if each.get("satisfy") == "any" and any(place in inside for place in asking):
+            yield Fault(
+                _("Whoever another rule lets in is not refused by the gate ({place}).").format(
+                    place=" ".join(each.words)
+                ),
+                _("Set {name} to {value}.").format(name="satisfy", value="all"),
+            )
 
 
 def _question(place: Block) -> Iterator[Fault]:
