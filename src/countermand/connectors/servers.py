@@ -103,6 +103,8 @@ class OpenServer:
     pull: Callable[[], Record] | None = None
     acknowledge: Callable[[Record], None] | None = None
     reader: Callable[[], DocumentReader] | None = None
+    # As of when the list speaks that `source` gave, which may be from before a run's beginning.
+    as_of: Callable[[datetime], datetime] = lambda begun_at: begun_at
 
 
 def check_options(kind: SourceKind, options: Mapping[str, Any]) -> None:
@@ -258,19 +260,26 @@ def _intune(opening: _Opening) -> OpenServer:
     server = graph.GraphServer(opening.http, token, around.folder, around.jobs, base=base)
     reads_violations = bool(opening.options.get("violations"))
 
+    def as_of_reports(begun_at: datetime) -> datetime:
+        return min(begun_at, around.jobs.taken_up_from() or begun_at)
+
     def source(apps: Sequence[WantedApp], as_of: datetime) -> InventorySource:
         pages = tuple(server.violations()) if reads_violations else ()
         tables = server.tables(apps)
         return IntuneExport(
             tables,
             apps=apps,
-            as_of=as_of,
+            as_of=as_of_reports(as_of),
             documents=pages,
             source=opening.name,
             goes_on=True,
         )
 
-    return OpenServer(probe=lambda: server.probe(violations=reads_violations), source=source)
+    return OpenServer(
+        probe=lambda: server.probe(violations=reads_violations),
+        source=source,
+        as_of=as_of_reports,
+    )
 
 
 def _nanomdm(opening: _Opening) -> OpenServer:

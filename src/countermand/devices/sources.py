@@ -194,6 +194,7 @@ class DurableJobs:
     def __init__(self, name: str, *, now: datetime) -> None:
         self._source = _row(name)
         self._now = now
+        self._taken_up: list[datetime] = []
 
     def running(self, report: str, condition: str) -> str | None:
         """Return a job of an earlier run that is not ended and young enough to be fetched."""
@@ -204,7 +205,15 @@ class DurableJobs:
             ended_at__isnull=True,
             asked_at__gt=self._now - JOBS_LIVE,
         )
-        return rows.order_by("-pk").values_list("job_id", flat=True).first()
+        job = rows.order_by("-pk").first()
+        if job is None:
+            return None
+        self._taken_up.append(job.asked_at)
+        return job.job_id
+
+    def taken_up_from(self) -> datetime | None:
+        """Return when the oldest of those that were taken up was asked for; None without any."""
+        return min(self._taken_up, default=None)
 
     def asked(self, report: str, condition: str, job_id: str) -> None:
         """Keep a new job."""

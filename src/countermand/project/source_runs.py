@@ -145,7 +145,8 @@ class Runner:
             return Ran(asked=asked + len(again), again_at=apple_questions.next_due(view.name, apps))
         if server.pull is not None and not load.options.dry_run:
             self._drain(view, server, now, load)
-        return Ran(report=load.take(server.source(apps, now), now))
+        source = server.source(apps, now)
+        return Ran(report=load.take(source, now, as_of=server.as_of(now)))
 
     def _drain(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> None:
         """Take in the messages that wait; each is acknowledged after what it said is durable."""
@@ -219,7 +220,9 @@ class _Load:
     on_progress: Callable[[int], None]
     folder: Path
 
-    def take(self, source: InventorySource, now: datetime) -> LoadReport:
+    def take(
+        self, source: InventorySource, now: datetime, *, as_of: datetime | None = None
+    ) -> LoadReport:
         """Read a source to its end, and only then load it."""
 
         def tell(done: int) -> None:
@@ -227,7 +230,7 @@ class _Load:
             sources.came_so_far(source.kind, done)
 
         spooled = Spooled(source, self.folder, on_progress=tell)
-        return load(spooled, self.options, actor_id=self.actor_id, now=now)
+        return load(spooled, self.options, actor_id=self.actor_id, now=now, as_of=as_of)
 
 
 def load(
@@ -237,16 +240,18 @@ def load(
     actor_id: int | None,
     now: datetime,
     owners: Mapping[str, int] | None = None,
+    as_of: datetime | None = None,
 ) -> LoadReport:
     """Take over what a source says about the apps that orders name.
 
-    `owners` are the people at its addresses, None: whoever is at any.
+    `owners` are the people at its addresses, None: whoever is at any. It speaks as of now, or of
+    an earlier instant.
     """
     return actions.load_inventory(
         source,
         apps=wanted_apps(),
         owners=people.ids_by_address() if owners is None else owners,
-        as_of=now,
+        as_of=as_of or now,
         now=now,
         actor_id=actor_id,
         options=options,

@@ -275,6 +275,8 @@ def test_a_report_that_was_not_ready_is_taken_up_by_the_next_run_and_not_asked_f
 
     assert asked_reports(intune) == ["AppInvAggregate", "AppInvRawData", "Devices"]
     assert "present" in presences().values()
+    # What it says without a time is as old as the report.
+    assert set(Observation.objects.values_list("collected_at", flat=True)) == {NOW}
 
 
 def test_a_report_that_is_too_old_to_be_fetched_is_asked_for_anew(

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -73,6 +74,10 @@ class Jobs(Protocol):
         """Return a job that was asked for and is not ended, from an earlier run."""
         ...
 
+    def taken_up_from(self) -> datetime | None:
+        """Return when the oldest such job was asked for: a report may be as old as that."""
+        ...
+
     def asked(self, report: str, condition: str, job_id: str) -> None:
         """Keep the id of a new job."""
         ...
@@ -93,6 +98,10 @@ class JobsInMemory:
         """Return a job that is not ended."""
         job_id = self.jobs.get((report, condition))
         return job_id if job_id is not None and job_id not in self.states else None
+
+    def taken_up_from(self) -> datetime | None:
+        """Return None: a run is short."""
+        return None
 
     def asked(self, report: str, condition: str, job_id: str) -> None:
         """Keep the id of a new job."""
