@@ -183,3 +183,14 @@ def test_statuses_that_harm_a_phone_do_not_exist_in_the_code() -> None:
     for number in ("401", "449", "456", "500", "503"):
         assert not re.search(rf"\b{number}\b", text), number
     assert not re.search(r"wipe|wbxml|UNAUTHORIZED", text, re.IGNORECASE)
+
+
+def test_a_connection_too_many_is_not_taken_and_is_told_of() -> None:
+    told: list[str] = []
+    listener = Listener(Echo().respond, set(), 2, too_many=lambda: told.append("one"))
+    wires = [Wire() for _ in range(3)]
+    for wire in wires:
+        listener.connection().connection_made(wire)
+
+    assert [wire.closed for wire in wires] == [False, False, True]
+    assert told == ["one"]

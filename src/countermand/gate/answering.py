@@ -69,7 +69,12 @@ class Answering:
             upstream=self._upstream,
             unknown=self.unknown,
         )
-        self.doors = Listener(fronts.respond, doors.WANTED_HEADERS, learn=fronts.learn)
+        self.doors = Listener(
+            fronts.respond,
+            doors.WANTED_HEADERS,
+            learn=fronts.learn,
+            too_many=lambda: self.counts.add("doubts", kind="too_many_connections"),
+        )
 
     def begin(self) -> None:
         """Share reads within a turn of the running loop, and hear the bell before the first."""

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 import httptools
 
+MOST_CONNECTIONS: Final = 4096
 LONGEST_TARGET: Final = 8 * 1024
 LONGEST_BODY: Final = 16 * 1024
 _LONGEST_HEADERS: Final = 32 * 1024
@@ -99,14 +100,17 @@ class Listener:
         self,
         respond: Responder,
         wanted: AbstractSet[bytes],
-        most_connections: int = 4096,
+        most_connections: int = MOST_CONNECTIONS,
         *,
         learn: Learn | None = None,
+        too_many: Callable[[], None] = lambda: None,
     ) -> None:
         """Let `respond` answer; `wanted` are names of headers in lower case.
 
-        `learn` may return what is to answer the questions that come next on a connection.
+        `learn` may return what is to answer the questions that come next on a connection;
+        `too_many` hears of each connection that is not taken.
         """
+        self.too_many = too_many
         self.respond = respond
         self.learn_plain = learn
         self.most_connections = most_connections
@@ -172,6 +176,7 @@ class Connection(asyncio.Protocol):
         self._write = stream.write
         if len(self._listener.open) >= self._listener.most_connections:
             stream.abort()
+            self._listener.too_many()
             return
         self._listener.open.add(self)
 

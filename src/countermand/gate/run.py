@@ -26,7 +26,7 @@ import uvloop
 
 from countermand import config
 from countermand.data_folder import write_json
-from countermand.gate import control, crew, log_lines
+from countermand.gate import control, crew, log_lines, open_files
 from countermand.gate.answering import Answering
 from countermand.gate.bell import Bell
 from countermand.gate.crew import Crew
@@ -328,6 +328,7 @@ def run(data: Path | None, wishes: Wishes) -> None:
 
     settings = read_settings()
     sys.setswitchinterval(_LONGEST_HOLD_S)
+    open_files.allow()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if wishes.bell is None:
             gate = Gate(settings, time=ThisMachine(), read_settings=read_settings)

@@ -47,6 +47,7 @@ _SILENCES: Final[Mapping[str, str]] = MappingProxyType(
 )
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "too_many_connections": gettext_noop("more connections than it takes"),
         "stop_unreadable": gettext_noop("what says that an order is stopped could not be read"),
         "entries_too_old": gettext_noop("what it knew of devices was too far behind"),
         "table_unreadable": gettext_noop("what it had kept of doors could not be read"),

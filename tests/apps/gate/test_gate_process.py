@@ -3,7 +3,11 @@
 import base64
 import hashlib
 import json
+import resource
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -354,3 +358,23 @@ def test_doors_are_counted_before_any_order_stands(folder: DataFolder) -> None:
     }
     assert said["boot"]
     assert said["since"]
+
+
+def test_more_connections_than_a_shell_allows_files_open_no_door(
+    gate: RunningGate, folder: DataFolder
+) -> None:
+    gate.until("known", lambda: gate.control("GET", "/ready")[1]["follows_states"])
+    gate.kill()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        again = stack.enter_context(running_gate(folder))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", again.port)))
+        again.until("all taken", lambda: again.control("GET", "/ready")[1]["connections"] >= 300)
+
+        for _ in range(30):  # stops are read at least once meanwhile
+            assert again.is_paused("phone-7f3a")
+            time.sleep(0.05)
