@@ -32,9 +32,10 @@ def register(app: typer.Typer) -> None:
 
 def list_clients(*, as_json: output.JsonFlag = False) -> None:
     """List them."""
-    with session():
+    with session() as opened:
         from countermand.devices import links
 
+        links.require_role(opened.actor())
         found = links.unknown()
     columns = (_("Number"), _("Login"), _("Name"), _("Program"), _("Last seen"))
     rows = [
@@ -51,35 +52,44 @@ def confirm(
     *,
     number: Annotated[int, typer.Argument(help=_("Its number in the list."))],
     device: Device,
+    as_json: output.JsonFlag = False,
 ) -> None:
     """Confirm one."""
     with session() as opened:
         from countermand.devices import links
 
         actor = opened.actor()
+        links.require_role(actor)
         links.confirm(
             number, device_id=_device_id(device), actor_id=actor.person_id, now=opened.now()
         )
-    output.say(output.stdout(), _("Confirmed."))
+    output.emit(
+        {"number": number, "device": device},
+        as_json=as_json,
+        render=lambda console: output.say(console, _("Confirmed.")),
+    )
 
 
 def custodian(
     *,
     device: Device,
     who: Annotated[str, typer.Option("--who", help=_("An address, or the key of the directory."))],
+    as_json: output.JsonFlag = False,
 ) -> None:
     """Set who answers."""
     with session() as opened:
         from countermand.devices import links
-        from countermand.domain.address import folded_name
         from countermand.people import queries as people
 
-        person = people.ids_by_address().get(folded_name(who))
-        if person is None:
-            raise people.PersonNotKnown(who=who)
         actor = opened.actor()
+        links.require_role(actor)
+        person = people.person(who).id
         links.set_custodian(_device_id(device), person, actor_id=actor.person_id, now=opened.now())
-    output.say(output.stdout(), _("{who} answers for it now."), who=who)
+    output.emit(
+        {"device": device, "custodian": who},
+        as_json=as_json,
+        render=lambda console: output.say(console, _("{who} answers for it now."), who=who),
+    )
 
 
 def _device_id(text: str) -> int:

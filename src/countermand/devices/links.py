@@ -20,6 +20,7 @@ from countermand.devices.actions import DeviceNotKnown
 from countermand.devices.models import Device, DeviceAlias, UnknownClient
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.inventory import AliasKind, names_something
+from countermand.people.queries import Actor
 
 MOST_SHOWN: Final = 1_000
 # What a door saw is somebody's login, or a stranger's invention: bounded in time and number.
@@ -39,6 +40,23 @@ class ClientNotKnown(CountermandError):
     remedy: ClassVar[str] = gettext_noop(
         "“countermand clients list” shows them with their numbers."
     )
+
+
+@dataclass(eq=False)
+class LinksNotForYou(CountermandError):
+    """Somebody without a role wanted to see whose programs doors saw, or to say whose they are."""
+
+    code: ClassVar[str] = "devices.links_not_allowed"
+    sentence: ClassVar[str] = gettext_noop(
+        "Only people with a role see unknown mail programs, and say whose a device is."
+    )
+    remedy: ClassVar[str] = gettext_noop("Ask somebody who has one: countermand staff list.")
+
+
+def require_role(actor: Actor) -> None:
+    """Raise LinksNotForYou unless somebody has a role: a custodian answers for a device."""
+    if not actor.roles:
+        raise LinksNotForYou
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from countermand.domain.inventory import AliasKind
 now = datetime(2026, 11, 23, tzinfo=UTC)
 if not Person.objects.exists():
     desk = Person.objects.create(uid="desk", name="Desk", address="desk@example.org")
-    Person.objects.create(uid="ravi", name="Ravi", address="ravi@example.org")
+    ravi = Person.objects.create(uid="ravi", name="Ravi", address="ravi@example.org")
+    AccessToken.objects.create(person=ravi, sha256=token_hash("cmt_ravi"), created_at=now)
     RoleGrant.objects.create(person=desk, role="help_desk", granted_at=now)
     AccessToken.objects.create(person=desk, sha256=token_hash("cmt_desk"), created_at=now)
     Device.objects.create(source="csv", source_device_id="d1", platform="ios", person_id=desk.pk)
@@ -202,6 +203,21 @@ def test_mail_programs_are_listed_confirmed_and_shared_devices_get_a_custodian(
     stored = everything_stored(database)
     assert "device.client_confirmed" in stored
     assert "device.custodian_set" in stored
+
+
+def test_who_has_no_role_gives_nobody_a_device_and_sees_nobodys_mail_program(
+    run: Run, database: FreshDatabase
+) -> None:
+    answers = run(
+        ("clients", "list", "--json"),
+        ("clients", "confirm", "1", "--device", "d1"),
+        ("clients", "custodian", "--device", "d1", "--who", "ravi@example.org"),
+        before=f'{WHO}os.environ["COUNTERMAND_TOKEN"] = "cmt_ravi"\n',
+    )
+
+    assert all(each.code != 0 for each in answers)
+    assert "NEW1" not in "".join(each.out + each.err for each in answers)
+    assert "device.custodian_set" not in everything_stored(database)
 
 
 def test_what_each_source_says_of_a_device_is_shown_to_whoever_has_a_role(run: Run) -> None:
