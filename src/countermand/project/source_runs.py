@@ -34,7 +34,7 @@ from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.sources import SourceView
 from countermand.domain.app_id import Platform, WantedApp
 from countermand.domain.canonical_json import digest
-from countermand.domain.errors import CountermandError
+from countermand.domain.errors import CountermandError, FaultsFound
 from countermand.domain.inventory import DeviceReport, told_late
 from countermand.orders import jobs as orders_jobs
 from countermand.orders import queries as orders
@@ -43,7 +43,7 @@ from countermand.ports import InventorySource
 from countermand.project import apple_questions
 from countermand.project.spooled import Spooled
 from countermand.wire.http import Waiting
-from countermand.wire.json_documents import Record
+from countermand.wire.json_documents import Faulty, Record
 from countermand.wire.paged import PagedSource
 from countermand.wire.secrets import SecretReference
 
@@ -118,10 +118,11 @@ class Runner:
         try:
             with own_folder() as folder, self.opened(view, folder, now) as server:
                 ran = self._run(view, server, now, _Load(actor_id, chosen, on_progress, folder))
-        except CountermandError as error:
+        except (CountermandError, Faulty) as error:
+            told = _in_words(name, error)
             if not chosen.dry_run:
-                sources.failed(name, error.code, now=now)
-            raise
+                sources.failed(name, told.code, now=now)
+            raise told from None
         if not chosen.dry_run:
             self._keep(name, ran, now)
         return ran
@@ -204,6 +205,10 @@ class Runner:
             _note_answer(name, reader, event, now)
         orders_jobs.after_import(self.settings, now=now)
         return True
+
+
+def _in_words(name: str, error: CountermandError | Faulty) -> CountermandError:
+    return FaultsFound.of(name, [error.fault]) if isinstance(error, Faulty) else error
 
 
 def runner(settings: Settings) -> Runner:

@@ -27,14 +27,15 @@ from countermand.devices.models import (
     Hint,
     Observation,
     Question,
+    Source,
 )
-from countermand.domain.errors import CountermandError
+from countermand.domain.errors import CountermandError, FaultsFound
 from countermand.orders import queries as orders
 from countermand.people.models import Person
 from countermand.project import source_hints, source_runs
 from countermand.project.source_runs import Runner
 from countermand.testing.cloud_doubles import GraphDouble
-from countermand.testing.http_double import HttpDouble, TestAuthority
+from countermand.testing.http_double import HttpDouble, Reply, TestAuthority
 from countermand.testing.mdm_doubles import AppleDevice, JamfDouble, NanoMdmDouble
 from countermand.wire.hosts import HostNotAllowed
 from countermand.wire.http import SourceRefused, SourceUnavailable
@@ -277,6 +278,21 @@ def test_a_report_that_was_not_ready_is_taken_up_by_the_next_run_and_not_asked_f
     assert "present" in presences().values()
     # What it says without a time is as old as the report.
     assert set(Observation.objects.values_list("collected_at", flat=True)) == {NOW}
+
+
+def test_a_page_of_violations_that_holds_an_error_refuses_the_run(
+    runner: Runner, intune: GraphDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**sources.view("intune").options, "violations": True}
+    Source.objects.filter(name="intune").update(options=options)
+    holds_error = Reply.json({"error": {"code": "InternalServerError"}})
+    monkeypatch.setattr(GraphDouble, "_pages", lambda *_: holds_error)
+
+    with pytest.raises(FaultsFound) as refused:
+        runner.run("intune", now=NOW)
+
+    assert [fault.code for fault in refused.value] == ["file.holds_error"]
+    assert sources.view("intune").last_error == "input.faults"
 
 
 def test_a_report_that_is_too_old_to_be_fetched_is_asked_for_anew(
