@@ -242,6 +242,11 @@ def test_addresses_on_the_list_are_called_in_any_case() -> None:
         "0.0.0.0",
         "224.0.0.1",
         "100.64.0.1",
+        "64:ff9b::a00:1",  # 10.0.0.1 through NAT64
+        "64:ff9b::a9fe:a9fe",
+        "::a00:1",
+        "::ffff:0:a00:1",
+        "fec0::1",
     ],
 )
 def test_an_address_inside_is_not_public(address: str) -> None:
@@ -251,6 +256,7 @@ def test_an_address_inside_is_not_public(address: str) -> None:
 def test_an_address_outside_is_public() -> None:
     assert _is_public("20.190.128.1")
     assert _is_public("2603:1020::1")
+    assert _is_public("64:ff9b::14be:8001")  # the same through NAT64
 
 
 def test_pages_in_a_circle_are_noticed() -> None:

@@ -23,6 +23,8 @@ SocketOption = (
     tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 )
 _MOST_ADDRESSES: Final = 16
+_IPV6_INTERNET: Final = ipaddress.IPv6Network("2000::/3")  # all that is given out (RFC 4291)
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 @dataclass(eq=False)
@@ -125,8 +127,18 @@ class GuardedNetwork(httpcore.SyncBackend):
 
 def _is_public(address: str) -> bool:
     read = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(read, "ipv4_mapped", None) or getattr(read, "sixtofour", None)
-    return (inner or read).is_global and not read.is_multicast
+    if isinstance(read, ipaddress.IPv4Address):
+        return read.is_global and not read.is_multicast
+    if (inner := _ipv4_within(read)) is not None:
+        return inner.is_global and not inner.is_multicast
+    return read in _IPV6_INTERNET and read.is_global
+
+
+def _ipv4_within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the older address that is reached by this one, through a translator or a tunnel."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour
 
 
 def tls(ca_file: str = "") -> ssl.SSLContext:
