@@ -31,7 +31,7 @@ from countermand.domain.inventory import DeviceReport
 from countermand.domain.presence import Presence, rhythm_of
 
 SMALL_PART: Final = 1_000  # devices
-_TURN_S: Final = 0.0005
+_TURN_S: Final = 0.0001
 _KNOWING: Final = frozenset({Presence.PRESENT, Presence.ABSENT})
 
 
@@ -111,11 +111,11 @@ class Loader:
     def _batches(self, reports: Iterator[DeviceReport]) -> Iterator[Batch]:
         """Read the next batch while one is written: in a thread, but only where there is a next."""
         batch = self._said.take(reports)
-        if len(batch.said) < said_rows.BATCH:
+        if batch.reports < said_rows.BATCH:
             yield batch
             return
         with _quick_turns(), ThreadPoolExecutor(max_workers=1) as ahead:
-            while batch.said:
+            while batch.reports:
                 coming = ahead.submit(self._said.take, reports)
                 yield batch
                 batch = coming.result()

@@ -111,9 +111,8 @@ ADD_DEVICES: Final = f"""
 """  # noqa: S608
 ADD_NAMES_OF_NEW: Final = """
     INSERT INTO devices_devicealias (device_id, kind, value, first_seen_at)
-    SELECT next.id, named.kind, named.value, %(as_of)s
-    FROM devices_next AS next, unnest(next.alias_kinds, next.alias_values) AS named (kind, value)
-    WHERE next.is_new
+    SELECT id, unnest(alias_kinds), unnest(alias_values), %(as_of)s
+    FROM devices_next WHERE is_new
 """
 # What a person confirmed stands, whatever the source names.
 DROP_NAMES: Final = """

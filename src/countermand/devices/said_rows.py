@@ -8,7 +8,7 @@ depends on a few facts alone, so that is written once for all devices alike: a `
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -52,14 +52,15 @@ _ANALYZE: Final = "ANALYZE devices_said (source_device_id), devices_found (place
 
 @dataclass(slots=True)
 class Batch:
-    """What some reports say, as lines to copy; `turns`: how often one device is spoken of."""
+    """What some reports say, as text to copy; `turns`: how often one device is spoken of."""
 
-    devices: int = 0
-    turns: int = 1
-    seen_before: bool = False
-    said: list[str] = field(default_factory=list)
-    found: list[str] = field(default_factory=list)
-    sights: list[str] = field(default_factory=list)
+    said: bytes
+    found: bytes
+    sights: bytes
+    reports: int
+    turns: int
+    seen_before: bool
+    devices: int  # of which the run has spoken so far
 
 
 class SaidRows:
@@ -79,23 +80,33 @@ class SaidRows:
         self._source = source
         self._collected_at = collected_at
         self._sights: dict[tuple[Any, ...], str] = {}
+        self._new_sights: list[str] = []
         self._listed: set[str] = set()
 
     def take(self, reports: Iterator[DeviceReport]) -> Batch:
         """Read the next reports. Asks the database for nothing: others may use it meanwhile."""
-        batch = Batch()
+        said: list[str] = []
+        found: list[str] = []
         turns: dict[str, int] = {}
         for place, report in enumerate(islice(reports, BATCH)):
             device = report.source_device_id
             turn = turns[device] = turns.get(device, -1) + 1
-            batch.said.append(self._said(place, turn, report, batch))
+            said.append(self._said(place, turn, report))
             if report.matched and not report.is_gone:
-                batch.found += self._found(place, report)
-        batch.turns = max(turns.values(), default=0) + 1
-        batch.seen_before = not self._listed.isdisjoint(turns)
+                found += self._found(place, report)
+        seen_before = not self._listed.isdisjoint(turns)
         self._listed.update(turns)
-        batch.devices = len(self._listed)
-        return batch
+        sights, self._new_sights = self._new_sights, []
+        # Put together here, while the database works, not where it waits.
+        return Batch(
+            said="".join(said).encode(),
+            found="".join(found).encode(),
+            sights="".join(sights).encode(),
+            reports=len(said),
+            turns=max(turns.values(), default=0) + 1,
+            seen_before=seen_before,
+            devices=len(self._listed),
+        )
 
     @staticmethod
     def open() -> None:
@@ -109,14 +120,14 @@ class SaidRows:
         """Lay out a batch, in the place of the one before."""
         with connection.cursor() as cursor:
             cursor.execute(_EMPTY)
-            for table, lines in (
+            for table, text in (
                 (_SAID, batch.said),
                 ("devices_found", batch.found),
                 ("devices_sight", batch.sights),
             ):
-                if lines:
+                if text:
                     with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                        copy.write("".join(lines))
+                        copy.write(text)
             cursor.execute(_ANALYZE)
 
     @staticmethod
@@ -125,14 +136,14 @@ class SaidRows:
         with connection.cursor() as cursor:
             cursor.execute(_AWAY)
 
-    def _said(self, place: int, turn: int, report: DeviceReport, batch: Batch) -> str:
+    def _said(self, place: int, turn: int, report: DeviceReport) -> str:
         is_first = not turn and report.source_device_id not in self._listed
         texts = [report.source_device_id, report.os_version, report.name, _short_id(report)]
         if is_odd("".join(texts)):
             texts = [escaped(text) for text in texts]
         device, os_version, name, short_id = texts
         kinds, values = _arrays(report.aliases) if report.aliases else ("{}", "{}")
-        sight = NULL if report.is_gone else self._sight(report, batch)
+        sight = NULL if report.is_gone else self._sight(report)
         unsaid = array(report.unsaid) if report.unsaid else "{}"
         # Joined, since a member of an enumeration takes longer to be formatted.
         fields = (
@@ -162,7 +173,7 @@ class SaidRows:
                 return str(known)
         return NULL
 
-    def _sight(self, report: DeviceReport, batch: Batch) -> str:
+    def _sight(self, report: DeviceReport) -> str:
         """Return the number of what such a report says about apps that it does not list."""
         key = (
             report.platform,
@@ -175,7 +186,7 @@ class SaidRows:
         if number is None:
             number = self._sights[key] = str(len(self._sights))
             silent = replace(report, matched=())
-            batch.sights += [
+            self._new_sights += [
                 _line(number, app.app_id, silent.presence(app).value, report.coverage.value)
                 for app in self._apps
             ]
