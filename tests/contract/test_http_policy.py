@@ -38,6 +38,21 @@ def test_a_redirect_on_the_list_is_followed(http: Http, server: HttpDouble) -> N
     assert page.is_true("here")
 
 
+def test_a_redirect_to_another_port_loses_what_proves_who_we_are(
+    http: Http, server: HttpDouble, authority: TestAuthority
+) -> None:
+    here = [("GET", r"/here", lambda _: Reply.json({"here": True}))]
+    with HttpDouble(here, authority=authority) as another:
+        http.json(
+            "GET",
+            f"{server.base}/moved",
+            params={"to": f"{another.base}/here"},
+            headers={"Authorization": "Bearer of-a-token"},
+        )
+
+        assert "authorization" not in another.asked[0].headers
+
+
 @pytest.mark.parametrize(
     "aim", ["https://evil.example/here", "http://127.0.0.1/here", "file:///etc/passwd"]
 )

@@ -219,7 +219,7 @@ class Http:
                 aim = urljoin(url, answer.headers.get("location", ""))
                 if method != "GET":
                     raise AnswerNotUnderstood(host=_host(url), why=gettext_noop("redirect"))
-                if _host(aim) != _host(url):
+                if _server(aim) != _server(url):
                     sent = {}
                 url, body = aim, {}
             finally:
@@ -315,6 +315,14 @@ def _host(url: str) -> str:
         return (urlsplit(url).hostname or "?")[:100]
     except ValueError:
         return "?"
+
+
+def _server(url: str) -> tuple[str, int | None]:
+    """Return host and port: another port is another server."""
+    try:
+        return _host(url), urlsplit(url).port
+    except ValueError:
+        return "?", None
 
 
 def _plain(url: str) -> str:
