@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import resource
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -378,3 +379,22 @@ def test_more_connections_than_a_shell_allows_files_open_no_door(
         for _ in range(30):  # stops are read at least once meanwhile
             assert again.is_paused("phone-7f3a")
             time.sleep(0.05)
+
+
+def test_a_gate_on_another_machine_needs_four_files_and_no_key_that_shuts(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    """As docs/reference/gate.md says."""
+    enforce(folder)
+    elsewhere = DataFolder(tmp_path / "elsewhere")
+    elsewhere.keys.mkdir(parents=True)
+    elsewhere.run.mkdir()
+    elsewhere.logs.mkdir()  # where the test lets it write; the program makes the rest
+    for name in ("instance.json", *(f"keys/{each}" for each in OF_A_GATE)):
+        shutil.copy(folder.path / name, elsewhere.path / name)
+
+    with running_gate(elsewhere, database_url=database_url()) as running:
+        running.until("shut", lambda: running.is_paused("phone-7f3a"))
+
+
+OF_A_GATE = ("pinned-keys.json", "entry-key", "gate-token")
