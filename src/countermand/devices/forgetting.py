@@ -14,7 +14,13 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from countermand.audit import actions as audit
-from countermand.devices.models import Attestation, ImportRun, Observation
+from countermand.devices.models import (
+    Attestation,
+    Device,
+    DeviceAlias,
+    ImportRun,
+    Observation,
+)
 from countermand.domain.retention import Kind
 
 BATCH: Final = 5_000
@@ -25,7 +31,8 @@ RUNS_ARE_KEPT: Final = timedelta(days=7)
 class Due:
     """What is to be forgotten: of this app, from before this instant, for these people.
 
-    `people` are those of the countries that the period is for; `is_rest` turns it around.
+    `people` are those of the countries that the period is for; `is_rest` turns it around. Of
+    devices that are gone no app is meant.
     """
 
     kind: Kind
@@ -56,17 +63,39 @@ def forget(due: Due, *, now: datetime) -> int:
     if not ids:
         return 0
     rows.model._default_manager.filter(pk__in=ids).delete()  # noqa: SLF001
-    audit.record(
-        f"{due.kind}.forgotten",
-        actor_id=None,
-        facts={
-            "app": due.app_id,
-            "rows": len(ids),
-            "kept_days": due.kept_days,
-            "countries": list(due.countries),
-        },
-        now=now,
-    )
+    _record(f"{due.kind}.forgotten", due, len(ids), now)
+    return len(ids)
+
+
+def _record(event: str, due: Due, rows: int, now: datetime) -> None:
+    facts = {
+        "app": due.app_id,
+        "rows": rows,
+        "kept_days": due.kept_days,
+        "countries": list(due.countries),
+    }
+    audit.record(event, actor_id=None, facts=facts, now=now)
+
+
+@transaction.atomic
+def forget_gone(due: Due, *, now: datetime) -> int:
+    """Forget whose devices were that went so long ago, and their names; 5,000 at most.
+
+    The row stays under the id that its source gave it, and is filled anew if the device comes back.
+    What a source saw on it, or somebody said of it, is forgotten first.
+    """
+    names = DeviceAlias.objects.filter(device=OuterRef("pk"))
+    known = Q(person_id__isnull=False) | Q(custodian_id__isnull=False) | ~Q(name="") | Exists(names)
+    rows = Device.objects.filter(known, _theirs(due, "person_id"), gone_at__lte=due.before)
+    for model in (Observation, Attestation):
+        rows = rows.exclude(Exists(model._default_manager.filter(device=OuterRef("pk"))))  # noqa: SLF001
+    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    if not ids:
+        return 0
+    DeviceAlias.objects.filter(device_id__in=ids).delete()
+    nobodys = {"person_id": None, "custodian_id": None, "name": "", "short_id": ""}
+    Device.objects.filter(pk__in=ids).update(**nobodys)
+    _record("devices.forgotten", due, len(ids), now)
     return len(ids)
 
 
@@ -86,11 +115,14 @@ def forget_runs(now: datetime) -> int:
 
 
 def _findings(due: Due) -> QuerySet[Any]:
-    meant = Q(device__person_id__in=due.people)
-    if due.is_rest:
-        meant = Q(device__person_id__isnull=True) | ~meant
     rows = Observation.objects.filter(app_id=due.app_id, collected_at__lte=due.before)
-    return rows.filter(meant)
+    return rows.filter(_theirs(due, "device__person_id"))
+
+
+def _theirs(due: Due, person: str) -> Q:
+    """Return the condition under which a row is of the people who are meant."""
+    meant = Q(**{f"{person}__in": due.people})
+    return Q(**{f"{person}__isnull": True}) | ~meant if due.is_rest else meant
 
 
 def _answers(due: Due) -> QuerySet[Any]:

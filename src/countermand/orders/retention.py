@@ -36,7 +36,8 @@ def hourly(keep: Retention) -> Callable[[datetime], int]:
             return 0
         last[:] = [now]
         runs = _in_batches(partial(forgetting.forget_runs, now), forgetting.BATCH)
-        return runs + forget_mails(keep, now=now) + forget_findings(keep, now=now)
+        forgotten = forget_mails(keep, now=now) + forget_findings(keep, now=now)
+        return runs + forgotten + forget_gone_devices(keep, now=now)
 
     return forget
 
@@ -76,6 +77,22 @@ def forget_findings(keep: Retention, *, now: datetime) -> int:
             forget = partial(forgetting.forget, due, now=now)
             forgotten += _in_batches(forget, forgetting.BATCH)
     return forgotten
+
+
+def forget_gone_devices(keep: Retention, *, now: datetime) -> int:
+    """Forget whose devices were that are gone as long as findings are kept; returns how many."""
+    named = keep.named_countries(Kind.FINDINGS)
+    return sum(
+        _in_batches(
+            partial(
+                forgetting.forget_gone,
+                _of(Kind.FINDINGS, "", period, named, now - period.span),
+                now=now,
+            ),
+            forgetting.BATCH,
+        )
+        for period in keep.periods(Kind.FINDINGS)
+    )
 
 
 def _needed_until(app: str, now: datetime) -> datetime | None:
@@ -123,4 +140,11 @@ def _in_batches(forget: Callable[[], int], batch: int) -> int:
     return forgotten
 
 
-__all__ = ["BEGINS_AFTER", "EVERY", "forget_findings", "forget_mails", "hourly"]
+__all__ = [
+    "BEGINS_AFTER",
+    "EVERY",
+    "forget_findings",
+    "forget_gone_devices",
+    "forget_mails",
+    "hourly",
+]

@@ -7,7 +7,7 @@ import pytest
 
 from countermand import config
 from countermand.audit.models import Entry
-from countermand.devices.models import Attestation, Device, Observation
+from countermand.devices.models import Attestation, Device, DeviceAlias, Observation
 from countermand.domain.delivery import StopKind
 from countermand.domain.presence import Answer
 from countermand.domain.retention import BEGINS_AFTER, Kind, Retention
@@ -84,6 +84,26 @@ def test_a_country_draws_its_own_bounds_and_both_periods_are_kept_to(world: Worl
 
     facts = [entry.facts for entry in Entry.objects.filter(event="mails.forgotten").order_by("pk")]
     assert [(each["countries"], each["kept_days"]) for each in facts] == [(["DE"], 40), ([], KEPT)]
+
+
+def test_whose_a_device_was_is_forgotten_once_it_is_gone_for_long(world: World) -> None:
+    world.staff(3)
+    gone, seen, here = Device.objects.order_by("pk")[:3]
+    for device in (gone, seen):
+        Device.objects.filter(pk=device.pk).update(gone_at=world.now, name="Asha's phone")
+    DeviceAlias.objects.create(device=gone, kind="serial", value="F2LX")
+    Observation.objects.filter(device=gone).delete()
+    end = world.now + BEGINS_AFTER + timedelta(days=KEPT)
+
+    assert retention.forget_gone_devices(keep(), now=end - MINUTE) == 0
+    assert retention.forget_gone_devices(keep(), now=end) == 1
+    assert retention.forget_gone_devices(keep(), now=end) == 0
+
+    gone.refresh_from_db()
+    assert (gone.person_id, gone.name, gone.aliases.count()) == (None, "", 0)
+    left = Device.objects.filter(pk__in=[seen.pk, here.pk], person_id__isnull=False)
+    assert left.count() == 2  # of one a finding is still kept, the other is here
+    assert Entry.objects.get(event="devices.forgotten").facts["rows"] == 1
 
 
 def test_a_floor_of_a_country_keeps_longer_than_was_chosen() -> None:
