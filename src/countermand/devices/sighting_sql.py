@@ -40,7 +40,11 @@ _MAY_CLOSE: Final = """
         SELECT * FROM unnest(%(covered_app)s::text[], %(covered_kind)s::text[],
                              %(covered_identifier)s::text[], %(covered_publisher)s::text[])))
 """
-_HEARD_AT: Final = "least(seen.collected_at, device.last_contact_at)"  # `heard_at`: no NULL counts
+# As `heard_at`: without a contact, the run's own time; of what no run told, none.
+_HEARD_AT: Final = """
+    CASE WHEN seen.collected_at IS NOT NULL
+        THEN least(seen.collected_at, device.last_contact_at) END
+"""
 _EVIDENCE_AT: Final = f"coalesce(seen.inventory_at, {_HEARD_AT} - {_rhythm('refresh_cycle')})"
 _FRESH_UNTIL: Final = f"coalesce(seen.inventory_at, {_HEARD_AT}) + {_rhythm('fresh_for')}"
 _SAID: Final = """
