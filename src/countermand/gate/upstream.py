@@ -204,6 +204,7 @@ class Upstream:
     _reports: set[asyncio.Task[None]] = field(default_factory=set)
     _silent: int = 0
     _left_alone_until: float = 0.0
+    _tls: ssl.SSLContext | None = None
 
     def ask_first(
         self, query: bytes, body: bytes, *, then: Callable[[], Response]
@@ -287,8 +288,10 @@ class Upstream:
 
     async def _connect(self) -> _Line:
         at = self.address
-        context = ssl.create_default_context() if at.tls else None
-        return _Line(*await asyncio.open_connection(at.host, at.port, ssl=context))
+        if at.tls and self._tls is None:
+            # Once: reading every certificate that the machine trusts holds up whoever else asks.
+            self._tls = ssl.create_default_context()
+        return _Line(*await asyncio.open_connection(at.host, at.port, ssl=self._tls))
 
     def _note(self, outcome: Outcome) -> None:
         if outcome is not Outcome.TOO_SLOW:

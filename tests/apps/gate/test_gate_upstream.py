@@ -1,16 +1,22 @@
 """Another policy server is asked first; dead, slow or lying, it keeps mail from nobody."""
 
+import asyncio
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from countermand.data_folder import DataFolder
+from countermand.gate.counts import Counts
+from countermand.gate.protocol import Response
+from countermand.gate.upstream import Address, Upstream
 from tests.gate_world import ASHA, RunningGate, make_folder, running_gate
 
 BODY = {
@@ -160,3 +166,31 @@ def test_an_address_that_is_none_keeps_no_gate_from_answering(
     with running_gate(folder, policy_upstream=address) as gate:
         assert policy(gate) == {"status": 0, "msg": ""}
         assert counted(gate, "no_address")
+
+
+@pytest.mark.enable_socket
+def test_certificates_are_read_once_and_not_for_each_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = 0
+    make = ssl.create_default_context
+
+    def counting() -> ssl.SSLContext:
+        nonlocal made
+        made += 1
+        return make()
+
+    monkeypatch.setattr(ssl, "create_default_context", counting)
+    with policy_server(lambda: (200, b"")) as (url, _):  # it speaks no TLS, and is asked anew
+        address = Address.parse(url.replace("http://", "https://"))
+        counts = Counts()
+        upstream = Upstream(address, counts)
+
+        async def ask() -> None:
+            for _ in range(3):
+                await upstream.ask_first(b"", b"{}", then=lambda: Response(HTTPStatus.OK))
+
+        asyncio.run(ask())
+
+    assert counts.get("upstream", outcome="unreachable") == 3
+    assert made == 1
