@@ -96,8 +96,10 @@ def take_evidence(settings: Settings, now: datetime) -> None:
     if faults:
         hearing.note_unheard(now)
         raise faults[0]
-    if is_all:  # else it stays at what was heard before, until the rest is read
+    if is_all:
         hearing.note_heard(now)
+    else:  # it stays at what was heard before, until the rest is read
+        hearing.note_begun(now)
 
 
 def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> bool:

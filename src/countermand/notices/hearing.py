@@ -47,12 +47,18 @@ def note_heard(now: datetime) -> None:
 @transaction.atomic
 def note_unheard(now: datetime) -> None:
     """Note that what has come back could not be read."""
+    note_begun(now)
     newest = _newest()
-    if newest is None:
-        HeardTime.objects.create(began_at=now, ended_at=now, is_over=True)
-    elif not newest.is_over:
+    if newest is not None and not newest.is_over:
         newest.is_over = True
         newest.save()
+
+
+@transaction.atomic
+def note_begun(now: datetime) -> None:
+    """Note that reading has begun, whose end was not reached yet."""
+    if _newest() is None:
+        HeardTime.objects.create(began_at=now, ended_at=now)
 
 
 def nobody_listens() -> None:

@@ -159,6 +159,19 @@ def test_a_mailbox_counts_as_heard_once_it_was_read_to_its_end(
     assert hearing.silence_counts_since(world.now) == world.now - DAY
 
 
+def test_a_mailbox_that_was_never_read_to_its_end_proves_nothing_yet(
+    world: World, tmp_path: Path
+) -> None:
+    listener = Listener(world, tmp_path)
+    for number in range(AT_ONCE + 1):
+        (listener.folder / "new" / str(number)).write_text("Subject: away until Monday\n\n")
+    first = world.now
+    listener.sweep()
+    world.now += HOUR
+
+    assert hearing.silence_counts_since(world.now) == first - DAY
+
+
 def test_gaps_are_forgotten_when_they_matter_to_nobody_any_more_or_nobody_listens(
     world: World, listener: Listener
 ) -> None:
