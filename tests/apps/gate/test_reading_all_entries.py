@@ -25,6 +25,7 @@ from countermand.gate.machine_time import ThisMachine
 from countermand.gate.table import FeedRow, Table
 from tests.apps.gate.test_gate_process import database_url
 from tests.gate_world import ASHA, ORDER, door, make_folder, now, publisher
+from tests.unit.test_gate_order_states import ToldTime
 
 OTHER = "CM-2K7Q"
 
@@ -169,4 +170,29 @@ def test_a_damaged_table_is_read_anew_and_counted(entries: None, tmp_path: Path)
 
     assert table.place().count == 7
     assert counts.get("doubts", kind="table_damaged") == 1
+    table.close()
+
+
+def test_a_row_that_nobody_understands_stops_no_tally_and_is_not_read_again_and_again(
+    entries: None, tmp_path: Path
+) -> None:
+    DoorEntry.objects.filter(device_key="phone-b").update(checksum="no seal")
+    DoorEntry.objects.filter(device_key="phone-c").update(checksum="ab")
+    counts, table, time = Counts(), Table(tmp_path / "table"), ToldTime()
+    source = Source(url=database_url, poll_s=1.0, counts=counts)
+    follower = EntriesFollower(source, table=table, time=time)
+
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        for _ in range(5):
+            follower.look(connection)
+            time.passes(61)
+        assert table.place().count == 5
+        assert counts.get("feed", outcome="read_anew") == 0
+
+        # What is really missing is still found by it.
+        DoorEntry.objects.filter(device_key="phone-b").update(checksum="0" * 32)
+        follower.look(connection)
+
+    assert table.place().count == 6
+    assert counts.get("feed", outcome="read_anew") == 1
     table.close()
