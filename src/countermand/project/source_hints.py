@@ -101,9 +101,10 @@ def follow(runner: Runner, *, now: Callable[[], datetime]) -> int:
     for due in hints.due(now()):
         try:
             looked += _follow(runner, due, now())
-        except CountermandError as error:
-            _LOG.warning("source.failed source=%s code=%s", due.source, error.code)
-            _failed(due, error.code, now())
+        except (CountermandError, Faulty) as error:
+            code = source_runs.in_words(due.source, error).code
+            _LOG.warning("source.failed source=%s code=%s", due.source, code)
+            _failed(due, code, now())
         except Exception as error:  # noqa: BLE001  (its text may hold what must not be kept)
             _LOG.error("source.broke source=%s error=%s", due.source, type(error).__name__)
             _failed(due, f"broke.{type(error).__name__}", now())
@@ -134,10 +135,7 @@ def _follow(runner: Runner, due: Due, now: datetime) -> int:
         if server.again is None or not ids:
             hints.followed(view.name, [*due.looked], now=now)
             return 0
-        try:
-            documents = list(server.again(ids, apps)) if apps else []
-        except Faulty as faulty:
-            raise FaultsFound.of(view.name, [faulty.fault]) from None
+        documents = list(server.again(ids, apps)) if apps else []
     state = _load(view.name, server, documents, now)
     # Held: somebody has to decide about this source, and until then nothing more is taken over.
     if state is LoadState.HELD:

@@ -119,7 +119,7 @@ class Runner:
             with own_folder() as folder, self.opened(view, folder, now) as server:
                 ran = self._run(view, server, now, _Load(actor_id, chosen, on_progress, folder))
         except (CountermandError, Faulty) as error:
-            told = _in_words(name, error)
+            told = in_words(name, error)
             if not chosen.dry_run:
                 sources.failed(name, told.code, now=now)
             raise told from None
@@ -207,7 +207,8 @@ class Runner:
         return True
 
 
-def _in_words(name: str, error: CountermandError | Faulty) -> CountermandError:
+def in_words(name: str, error: CountermandError | Faulty) -> CountermandError:
+    """Return an error as a person reads it: a document that is none is a refusal of its source."""
     return FaultsFound.of(name, [error.fault]) if isinstance(error, Faulty) else error
 
 

@@ -487,6 +487,16 @@ def test_an_activity_that_google_pushes_leads_to_a_look_at_that_device(
     assert presences() == {DEVICE: "present"}  # as the device list says, whatever was pushed
 
 
+def test_a_feed_that_is_none_is_refused_in_words(runner: Runner, google: Google) -> None:
+    no_activity: Any = BUNDLE
+    google[0].activities = [no_activity]
+    hints.note("workspace", [FEED], due_at=now())
+
+    source_hints.follow(runner, now=now)
+
+    assert sources.view("workspace").last_error == "input.faults"
+
+
 def test_an_activity_about_another_app_is_no_hint(
     web: Client, runner: Runner, google: Google
 ) -> None:
