@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from countermand.domain.address import ascii_domain, folded_address, folded_name
+from countermand.domain.address import ascii_domain, folded_address, folded_name, shown_address
 from countermand.domain.order_parts import PeopleScope
 from countermand.domain.scope import PersonFacts, names_meant
 from countermand.orders.pace import Pace
@@ -53,3 +53,17 @@ def test_a_domain_has_one_limit_however_it_is_written() -> None:
     pace = Pace({ascii_domain("कंपनी.भारत"): 1})
 
     assert [pace.due(each, NOW) for each in (HINDI, ASCII)] == [NOW, NOW + MINUTE]
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        (ASCII, HINDI),
+        ("asha@example.org", "asha@example.org"),
+        ("xn--asha@example.org", "xn--asha@example.org"),
+        ("asha@xn--not-a-label-.example", "asha@xn--not-a-label-.example"),
+        ("xn--i1b1b4ch5i", "xn--i1b1b4ch5i"),  # a key of the directory, and no address
+    ],
+)
+def test_people_are_shown_a_domain_in_its_own_letters(kept: str, shown: str) -> None:
+    assert shown_address(kept) == shown

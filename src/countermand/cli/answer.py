@@ -12,6 +12,7 @@ from rich.console import Console
 from countermand.cli import given, output
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
+from countermand.domain.address import shown_address
 from countermand.domain.errors import gettext_noop
 from countermand.domain.presence import Answer
 from countermand.i18n import gettext as _
@@ -152,7 +153,7 @@ def _draw(console: Console, answer: dict[str, Any]) -> None:
     rows = [
         (
             each["name"],
-            each["address"],
+            shown_address(each["address"]),
             each["device"],
             _(_SHORT[each["said"]]) if each["said"] else _("nothing said"),
         )

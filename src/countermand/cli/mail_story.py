@@ -19,6 +19,7 @@ from rich.console import Console
 from countermand.cli import given, order_words, output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
+from countermand.domain.address import shown_address
 from countermand.domain.errors import gettext_noop
 from countermand.i18n import gettext as _
 
@@ -112,7 +113,7 @@ def story(
         answer = {"name": person.name, "address": person.address, "mails": mails}
 
     def render(console: Console) -> None:
-        title = f"{person.name} <{person.address}>"
+        title = f"{person.name} <{shown_address(person.address)}>"
         columns = [_("time"), _("order"), _("mail"), _("address"), _("what happened")]
         console.print(output.table(title, columns, _events(mails)))
 
@@ -123,7 +124,7 @@ def _events(mails: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return what happened to somebody's mails, in the order in which it did."""
     happened: list[tuple[Any, int, tuple[str, ...]]] = []
     for place, mail in enumerate(mails):
-        about = (mail["order"], _(order_words.KINDS[mail["kind"]]), mail["address"])
+        about = (mail["order"], _(order_words.KINDS[mail["kind"]]), shown_address(mail["address"]))
         for key, words in _MOMENTS.items():
             if mail[key] is not None:
                 happened.append((mail[key], place, (*about, _(words))))
@@ -221,6 +222,7 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
         shown = {
             **line,
             "kind": _(order_words.KINDS[line["kind"]]),
+            "address": shown_address(line["address"]),
             "reach": _(order_words.EXPOSURES[_REACH.index(line["reach"])]),
             "state": _(MAIL_STATES[line["state"]]),
             "heard": heard,

@@ -16,6 +16,7 @@ from countermand.cli import given, mail_story, order_pages, order_words, output,
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
+from countermand.domain.address import shown_address
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
@@ -127,7 +128,7 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
         rows = [
             (
                 each["name"],
-                each["address"],
+                shown_address(each["address"]),
                 _(order_words.KINDS[each["kind"]]),
                 f"{_(mail_story.MAIL_STATES[each['state']])} {each['detail']}".strip(),
             )
@@ -166,7 +167,10 @@ def copies(number: Number, as_json: JsonFlag = False) -> None:
         }
 
     def render(console: Console) -> None:
-        rows = [(p["name"], p["address"], _(_COPIES[p["state"]])) for p in answer["people"]]
+        rows = [
+            (each["name"], shown_address(each["address"]), _(_COPIES[each["state"]]))
+            for each in answer["people"]
+        ]
         columns = [_("name"), _("address"), _("copy in the mailbox")]
         if rows:
             console.print(output.table(_("Copies in mailboxes"), columns, rows))
@@ -274,7 +278,7 @@ def _draw_list(console: Console, answer: list[dict[str, Any]]) -> None:
     rows = [
         (
             line["name"],
-            line["address"],
+            shown_address(line["address"]),
             _(order_words.KINDS[line["kind"]]),
             _(order_words.EXPOSURES[_LEVELS[line["reach"]]]),
             _(mail_story.MAIL_STATES[line["state"]]),

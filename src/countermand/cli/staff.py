@@ -18,6 +18,7 @@ from rich.console import Console
 from countermand import config
 from countermand.cli import afterwards, output
 from countermand.cli.session import Session, session
+from countermand.domain.address import shown_address
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
 
@@ -206,7 +207,7 @@ def list_roles(*, as_json: output.JsonFlag = False) -> None:
             for person in held
         ]
     columns = (_("Role"), _("Name"), _("Address"))
-    cells = [(row["role"], row["name"], row["address"]) for row in rows]
+    cells = [(row["role"], row["name"], shown_address(str(row["address"]))) for row in rows]
     output.emit(rows, as_json=as_json, render=lambda c: c.print(output.table("", columns, cells)))
 
 

@@ -44,6 +44,19 @@ def with_ascii_domain(address: str) -> str:
     return f"{local}@{ascii_domain(domain)}" if at else address
 
 
+def shown_address(address: str) -> str:
+    """Return an address as people write it: a domain in its own letters, where it has some."""
+    local, at, domain = address.rpartition("@")
+    if not at or "xn--" not in domain:
+        return address
+    import idna  # noqa: PLC0415  (as below)
+
+    try:
+        return f"{local}@{idna.decode(domain)}"
+    except UnicodeError:
+        return address
+
+
 @lru_cache(maxsize=256)
 def ascii_domain(domain: str) -> str:
     """Return a domain in ASCII, in lower case (A-labels); unchanged if it is no domain."""

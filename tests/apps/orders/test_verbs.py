@@ -201,6 +201,23 @@ def test_tables_tell_time_by_the_clock_of_the_house_and_programs_in_utc(
     assert "UTC" not in table
 
 
+def test_a_table_shows_an_address_as_people_write_it_and_programs_get_it_as_it_is_kept(
+    terminal: Terminal,
+) -> None:
+    author = terminal.world.people["author"]
+    author.address = "author@xn--i1b1b4ch5i.xn--h2brj9c"
+    author.save()
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+    terminal.set("COLUMNS", "200")
+    asked = ("notice", "list", number, "--person", "author@कंपनी.भारत")
+
+    _, table = terminal.give(*asked)
+
+    assert "author@कंपनी.भारत" in table
+    assert [line["address"] for line in terminal.ask(*asked)] == [author.address]
+
+
 def test_a_mail_that_an_order_never_sends_is_not_shown_as_nothing(
     terminal: Terminal, file: Path
 ) -> None:
