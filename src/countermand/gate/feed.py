@@ -60,6 +60,7 @@ class Follower:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.follows = False
+        self._has_told = False
 
     @property
     def is_alive(self) -> bool:
@@ -84,13 +85,14 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            url = self._source.url()
-            if url:
-                self._follow_until_lost(url)
+            self._follow_until_lost()
             self._stop.wait(self._source.poll_s)
 
-    def _follow_until_lost(self, url: str) -> None:
+    def _follow_until_lost(self) -> None:
         try:
+            url = self._source.url()
+            if not url:
+                return
             with psycopg.connect(
                 url,
                 autocommit=True,
@@ -103,8 +105,9 @@ class Follower:
                 self.begin()
                 self._look_and_wait(connection)
         except Exception as error:  # noqa: BLE001 - the gate goes on with what it has, whatever it is
-            if self.follows:
-                log_lines.warning("feed.lost", follower=self._name, error=type(error).__name__)
+            if self.follows or not self._has_told:  # also where it was never reached
+                self._has_told = True
+                log_lines.warning("feed.lost", follower=self._name, why=_why(error))
             self._source.counts.add("feed", follower=self._name, outcome="lost")
         finally:
             self.follows = False
@@ -116,6 +119,13 @@ class Follower:
             self._source.counts.add("feed", follower=self._name, outcome="read")
             for _ in connection.notifies(timeout=self._source.poll_s, stop_after=1):
                 pass
+
+
+def _why(error: Exception) -> str:
+    """Return what may be written down: an address that is none, with its password, may not."""
+    name = type(error).__name__
+    said = str(error).strip().splitlines() if isinstance(error, psycopg.OperationalError) else []
+    return f"{name}: {said[0]}" if said else name
 
 
 class StatesFollower(Follower):

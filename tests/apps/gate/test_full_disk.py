@@ -9,7 +9,7 @@ import lmdb
 import psycopg
 import pytest
 
-from countermand.data_folder import DataFolder
+from countermand.data_folder import DataFolder, FileDamaged
 from countermand.enforcement.actions import compile_entries, publish_states, set_attested
 from countermand.gate import keys
 from countermand.gate.counts import Counts
@@ -18,6 +18,7 @@ from countermand.gate.feed_entries import EntriesFollower
 from countermand.gate.order_states import OrderStates
 from countermand.gate.table import Table
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
+from lab.ground import until
 from tests.apps.gate.test_gate_process import database_url, shown
 from tests.apps.gate.test_gate_workers import PHONE, a_line_to_each, crew_of, status
 from tests.gate_world import (
@@ -179,3 +180,25 @@ def test_doors_that_learn_nothing_for_as_long_as_a_list_is_good_open(
 
 def now_ms() -> int:
     return int(now().timestamp() * 1000)
+
+
+def test_a_follower_outlives_an_address_that_cannot_be_read(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    given = [FileDamaged(path="up.json", why="it is being written"), OSError(24, "Too many files")]
+    counts, table = Counts(), Table(tmp_path / "table")
+
+    def url() -> str:
+        if given:
+            raise given.pop()
+        return database_url()
+
+    source = Source(url=url, poll_s=0.01, counts=counts)
+    follower = EntriesFollower(source, table=table, time=ToldTime())
+    follower.start()
+    try:
+        until("it follows", lambda: follower.follows)
+    finally:
+        follower.stop()
+    assert counts.get("feed", outcome="lost") == 2
+    table.close()

@@ -398,3 +398,14 @@ def test_a_gate_on_another_machine_needs_four_files_and_no_key_that_shuts(
 
 
 OF_A_GATE = ("pinned-keys.json", "entry-key", "gate-token")
+
+
+def test_a_database_that_was_never_reached_is_written_down_once(folder: DataFolder) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/nowhere"
+    with running_gate(folder, database_url=nowhere) as running:
+        lost = 'feed_total{follower="states",outcome="lost"}'
+        running.until("tried", lambda: f"{lost} 2" in shown(running))
+        told = [line for line in running.log.read_text().splitlines() if "feed.lost" in line]
+
+    assert len(told) == 2  # of orders, and of entries
+    assert "Connection refused" in told[0] or "connection failed" in told[0]
