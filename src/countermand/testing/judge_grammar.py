@@ -99,7 +99,7 @@ ENGLISH: Final = Grammar(
             "replaced_opening",
             (
                 rf"(?P<name>.+?), [^,]+? {_NUMBER} has been taken back, "
-                r"because another notice is to take its place\."
+                r"because another notice takes its place\."
             ),
         ),
         ("not_since", r"It has not applied since <MOMENT>\."),
@@ -208,7 +208,7 @@ HINDI: Final = Grammar(
             "replaced_opening",
             (
                 rf"(?P<name>.+?), [^,]+? {_NUMBER} वापस ले ली गई है, "
-                r"क्योंकि उसकी जगह दूसरी सूचना आनी है।"
+                r"क्योंकि उसकी जगह दूसरी सूचना ले रही है।"
             ),
         ),
         ("not_since", r"<MOMENT> से यह लागू नहीं है।"),
