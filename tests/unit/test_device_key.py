@@ -39,6 +39,13 @@ def test_logins_are_folded() -> None:
     assert normal_login(" Asha@Amber.Example ") == "asha@amber.example"
 
 
+@pytest.mark.parametrize(
+    "domain", ["उदाहरण.भारत", "xn--p1b6ci4b4b3a.xn--h2brj9c", "XN--P1B6CI4B4B3A.xn--h2brj9c"]
+)
+def test_a_domain_in_either_spelling_is_the_same_login(domain: str) -> None:
+    assert normal_login(f"Asha@{domain}") == "asha@xn--p1b6ci4b4b3a.xn--h2brj9c"
+
+
 def test_the_same_phone_of_two_people_has_two_keys() -> None:
     assert door_key("asha@amber.example", "phone") != door_key("ravi@amber.example", "phone")
 

@@ -11,6 +11,8 @@ import hashlib
 import unicodedata
 from typing import Final
 
+from countermand.domain.address import with_ascii_domain
+
 _SEPARATOR: Final = b"\x00"
 _KEY_BYTES: Final = 16
 # Shorter texts are left as they are: "3132" is more likely an id than the bytes of "12".
@@ -32,9 +34,9 @@ def normal_device(value: str | bytes) -> str:
 
 
 def normal_login(name: str) -> str:
-    """Return the folded form of a mail login."""
+    """Return the folded form of a mail login; where it is an address, its domain is in ASCII."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
+    return with_ascii_domain(unicodedata.normalize("NFKC", folded).strip())
 
 
 def door_key(login: str, device: str) -> bytes:
