@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -21,6 +21,8 @@ Device = Annotated[
     str, typer.Option("--device", help=_("The device, as the inventory or the gate calls it."))
 ]
 Because = Annotated[str, typer.Option("--because", help=_("The reason, in one sentence."))]
+# More than anybody may give, and what `inf` and `nan` are taken for (`min` in this order).
+_MOST_HOURS: Final = 10_000.0
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +63,7 @@ def give(
         found = overrides.give(
             device,
             number,
-            lasting=timedelta(hours=hours),
+            lasting=timedelta(hours=min(_MOST_HOURS, hours)),
             because=because,
             actor=opened.actor(),
             publisher=Publisher.load(opened.settings.folder),

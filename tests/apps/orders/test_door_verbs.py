@@ -83,11 +83,12 @@ def test_doors_are_shown_over_time_and_beside_a_plan(staffed: Terminal, tmp_path
 def test_letting_through_is_listed_and_ended(staffed: Terminal, world: World) -> None:
     number = str(world.plan())
 
-    code, said = staffed.give(
-        "override", "give", number, "--device", "d0", "--because", "On call.", "--hours", "5",
-        who="desk",
-    )  # fmt: skip
-    assert (code, "You may give 4 hours, not 5." in said) == (ExitCode.REFUSED, True)
+    for hours, told in (("5", "5"), ("1e300", "10000"), ("inf", "10000"), ("nan", "10000")):
+        code, said = staffed.give(
+            "override", "give", number, "--device", "d0", "--because", "On call.",
+            "--hours", hours, who="desk",
+        )  # fmt: skip
+        assert (code, f"You may give 4 hours, not {told}." in said) == (ExitCode.REFUSED, True)
 
     words = ("--device", "d0", "--because", "The surgeon on call needs mail.")
     given = staffed.ask("override", "give", number, *words, who="desk")
