@@ -21,7 +21,7 @@ Device = Annotated[
     str, typer.Option("--device", help=_("The device, as the inventory or the gate calls it."))
 ]
 Because = Annotated[str, typer.Option("--because", help=_("The reason, in one sentence."))]
-# More than anybody may give, and what `inf` and `nan` are taken for (`min` in this order).
+# More than anybody may give, and what `inf` is taken for.
 _MOST_HOURS: Final = 10_000.0
 
 
@@ -63,7 +63,7 @@ def give(
         found = overrides.give(
             device,
             number,
-            lasting=timedelta(hours=min(_MOST_HOURS, hours)),
+            lasting=timedelta(hours=min(hours, _MOST_HOURS)),
             because=because,
             actor=opened.actor(),
             publisher=Publisher.load(opened.settings.folder),
