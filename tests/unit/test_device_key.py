@@ -46,6 +46,12 @@ def test_a_domain_in_either_spelling_is_the_same_login(domain: str) -> None:
     assert normal_login(f"Asha@{domain}") == "asha@xn--p1b6ci4b4b3a.xn--h2brj9c"
 
 
+@pytest.mark.parametrize("domain", ["straße.de", "xn--strae-oqa.de", "Straße.DE"])
+def test_no_login_is_looked_up_under_somebody_elses_domain(domain: str) -> None:
+    assert normal_login(f"asha@{domain}") == "asha@xn--strae-oqa.de"
+    assert normal_login("asha@strasse.de") == "asha@strasse.de"
+
+
 def test_the_same_phone_of_two_people_has_two_keys() -> None:
     assert door_key("asha@amber.example", "phone") != door_key("ravi@amber.example", "phone")
 

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+import pytest
+
 from countermand.domain.app_id import Platform
 from countermand.domain.order_parts import ExceptionGranted, Ownership, Scope
 from countermand.domain.scope import (
@@ -81,3 +83,11 @@ def test_an_exception_names_a_person_or_a_group_never_both_by_chance() -> None:
 
     assert not is_excepted(payments, ASHA, on=date(2020, 7, 1))
     assert is_excepted(asha, ASHA, on=date(2020, 7, 1))
+
+
+@pytest.mark.parametrize("who", ["asha.k@उदाहरण.भारत", "Asha.K@xn--p1b6ci4b4b3a.xn--h2brj9c"])
+def test_an_exception_names_a_key_with_a_domain_in_either_spelling(who: str) -> None:
+    granted = (ExceptionGranted(who, date(2020, 8, 1), "r@example.org", ""),)
+    person = PersonFacts(2, "asha.k@उदाहरण.भारत", "asha@example.org", frozenset(), "IN")
+
+    assert is_excepted(granted, person, on=date(2020, 7, 1))

@@ -11,7 +11,7 @@ import hashlib
 import unicodedata
 from typing import Final
 
-from countermand.domain.address import with_ascii_domain
+from countermand.domain.address import folded_name, with_ascii_domain
 
 _SEPARATOR: Final = b"\x00"
 _KEY_BYTES: Final = 16
@@ -35,8 +35,10 @@ def normal_device(value: str | bytes) -> str:
 
 def normal_login(name: str) -> str:
     """Return the folded form of a mail login; where it is an address, its domain is in ASCII."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return with_ascii_domain(unicodedata.normalize("NFKC", folded).strip())
+    # The domain first, as addresses are folded: whole folding makes "strasse" of "straße".
+    spelled = folded_name(unicodedata.normalize("NFKC", name))
+    folded = unicodedata.normalize("NFKC", spelled.casefold()).strip()
+    return with_ascii_domain(folded)
 
 
 def door_key(login: str, device: str) -> bytes:

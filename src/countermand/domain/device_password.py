@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from countermand.domain.address import shown_address
+
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 _FAIR: Final = 256 - 256 % len(_ALPHABET)  # bytes above would prefer the first letters
 _GROUP: Final = 4
@@ -57,6 +59,11 @@ def kind_of(platform: str) -> str:
 def fits_mail_server(login: str) -> bool:
     """Whether a login can be written into the mail server's files, and be named to it."""
     return bool(_LOGIN.fullmatch(login))
+
+
+def spellings_of(login: str) -> tuple[str, ...]:
+    """Return how a mail server may call whoever logs in: a domain in ASCII, or in its letters."""
+    return tuple(dict.fromkeys((login, shown_address(login))))
 
 
 def shard_of(login: str) -> int:

@@ -86,7 +86,7 @@ def is_excepted(exceptions: tuple[ExceptionGranted, ...], person: PersonFacts, *
 
     `who` of an exception is a directory key, an address, or a group written `group:NAME`.
     """
-    names = {name.lower() for name in person.names}
+    names = {each for name in person.names for each in (name.lower(), folded_name(name))}
     return any(
         on <= exception.until
         and (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from countermand.audit import actions as audit
 from countermand.audit import queries as log
@@ -208,9 +209,13 @@ def set_stage(group: str, stage: Stage, *, actor: Actor, now: datetime) -> Stage
 
 
 def export(folder: Path, *, shards: Sequence[int], now: datetime) -> int:
-    """Write the files of these shards from what is stored; returns how many changed."""
+    """Write the files of these shards from what is stored; returns how many changed.
+
+    So are those in which their people stand under another spelling.
+    """
+    everywhere = sorted({*shards, *queries.shards_of_other_spellings(shards)})
     with password_files.locked(folder):
-        changed = password_files.write_devices(folder, shards, _lines(shards, now))
+        changed = password_files.write_devices(folder, everywhere, _lines(everywhere, now))
         return changed + _follow_passwd_file(folder, now)
 
 
@@ -284,8 +289,11 @@ def _lines(shards: Sequence[int] | None, now: datetime) -> Iterator[DeviceLine]:
     for rows in _batches(shards):
         known = people.by_ids({row.person_id for row in rows})
         for row in rows:
-            if _is_usable(row, known.get(row.person_id), now):
-                yield DeviceLine(row.login, row.device_name, row.hash, row.tag)
+            if not _is_usable(row, known.get(row.person_id), now):
+                continue
+            for login in device_password.spellings_of(row.login):
+                if shards is None or device_password.shard_of(login) in shards:
+                    yield DeviceLine(login, row.device_name, row.hash, row.tag)
 
 
 def _is_usable(row: DevicePassword, person: PersonView | None, now: datetime) -> bool:
@@ -299,7 +307,8 @@ def _is_usable(row: DevicePassword, person: PersonView | None, now: datetime) ->
 def _batches(shards: Sequence[int] | None) -> Iterator[list[DevicePassword]]:
     rows = DevicePassword.objects.filter(revoked_at__isnull=True).order_by("shard", "login", "pk")
     if shards is not None:
-        rows = rows.filter(shard__in=list(shards))
+        # Whoever has a second spelling may stand in any of them.
+        rows = rows.filter(queries.has_two_spellings() | Q(shard__in=list(shards)))
     batch: list[DevicePassword] = []
     for row in rows.iterator(chunk_size=_BATCH):
         batch.append(row)
@@ -316,7 +325,7 @@ def _limited_logins(now: datetime) -> Iterator[str]:
     for person in people.everyone(now.date()):
         limited = stage_of(person.groups, stages).limits_main_password
         if limited and device_password.fits_mail_server(person.address):
-            yield person.address
+            yield from device_password.spellings_of(person.address)
 
 
 def require(actor: Actor, person_id: int | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.db.models import Max, Q
 
+from countermand.domain import device_password
 from countermand.domain.device_stages import Stage
 from countermand.domain.published_states import PublishedStates
 from countermand.domain.published_states import read as read_states
@@ -127,6 +128,22 @@ def shards_changed_since(since: datetime) -> list[int]:
     changed = Q(issued_at__gte=since) | Q(revoked_at__gte=since)
     rows = DevicePassword.objects.filter(changed).order_by("shard")
     return list(rows.values_list("shard", flat=True).distinct())
+
+
+def has_two_spellings() -> Q:
+    """Say which passwords are of people whose domain is kept in ASCII and has letters of its own."""
+    return Q(login__contains="xn--")
+
+
+def shards_of_other_spellings(shards: Iterable[int]) -> frozenset[int]:
+    """Return the files in which people of these files stand under another spelling, too."""
+    rows = DevicePassword.objects.filter(has_two_spellings(), shard__in=list(shards))
+    logins = rows.values_list("login", flat=True).distinct()
+    return frozenset(
+        device_password.shard_of(each)
+        for login in logins
+        for each in device_password.spellings_of(login)
+    )
 
 
 def people_with_passwords() -> frozenset[int]:

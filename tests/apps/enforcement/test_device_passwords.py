@@ -120,6 +120,27 @@ def test_a_revoked_one_is_gone_at_once_and_the_other_stays(asha: Person, files: 
         device_passwords.revoke(lost.device_name, actor=HELP_DESK, folder=files, now=NOW)
 
 
+def test_a_mail_server_may_spell_a_domain_in_its_own_letters(asha: Person, files: Path) -> None:
+    spellings = ("ram@xn--p1b6ci4b4b3a.xn--h2brj9c", "ram@उदाहरण.भारत")
+    ram = person("ram", address=spellings[0])
+    issue(asha, files)
+    issued = issue(ram, files)
+
+    for login in spellings:
+        found = [line for line in lines_of(files, login) if line[0] == login]
+        assert [name for _, name, _, _ in found] == [issued.device_name]
+
+    device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+    device_passwords.follow(files, now=NOW + HOUR)
+    for login in spellings:
+        limited = files / "limited" / f"{shard_of(login):03x}"
+        assert login in limited.read_text(encoding="utf-8").splitlines()
+
+    device_passwords.revoke(issued.device_name, actor=HELP_DESK, folder=files, now=NOW)
+    for login in spellings:
+        assert not [line for line in lines_of(files, login) if line[0] == login]
+
+
 def test_everybody_acts_for_themselves_and_the_help_desk_for_all(asha: Person, files: Path) -> None:
     ravi = person("ravi")
     own = issue(asha, files, actor=actor(asha.pk))
