@@ -131,7 +131,7 @@ def shards_changed_since(since: datetime) -> list[int]:
 
 
 def has_two_spellings() -> Q:
-    """Say which passwords are of people whose domain is kept in ASCII and has letters of its own."""
+    """Say which passwords are of people whose domain, kept in ASCII, has letters of its own."""
     return Q(login__contains="xn--")
 
 
