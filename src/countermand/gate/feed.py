@@ -34,6 +34,7 @@ _CONNECT_S: Final = 5
 _LONGEST_STATEMENT_MS: Final = 60_000
 # A set read this soon after the look before cannot have waited for us.
 _AT_ONCE_MS: Final = 5_000
+_NOTHING: Final = -1  # behind every version, the first of an empty database too
 _HEAD: Final = "SELECT version FROM enforcement_feedhead WHERE id = 1"
 _NEWEST: Final = """
     SELECT sequence, payload, signature, key_id FROM enforcement_publishedstate
@@ -211,9 +212,10 @@ class StatesFollower(Follower):
     def _judge_entries(self, connection: psycopg.Connection[Any]) -> None:
         """Shut nothing by what has been behind for as long as a list of orders is good for."""
         now_ms = self._time.since_boot_ms()
-        with contextlib.suppress(lmdb.Error):  # what cannot be read has not come any further
+        has = _NOTHING
+        with contextlib.suppress(lmdb.Error):  # what cannot be read goes along with nothing
             has = self._table.place().version
-            self._age.note(head=head_version(connection), has=has, now_ms=now_ms)
+        self._age.note(head=head_version(connection), has=has, now_ms=now_ms)
         too_old = self._age.behind_ms(now_ms) >= self._states.longest_ms
         if too_old == self._states.entries_too_old:
             return

@@ -86,27 +86,33 @@ class EntriesFollower(Follower):
         ):
             self._read_all(connection, why="whoever answers met a damaged page")
             return
-        if head < self._table.place().version:
-            self._read_all(connection, why="the database is older than the table")
-            return
-        place = self._table.place()
-        many = max(_MANY, place.count // 2)
-        if feed_rows.waiting(connection, place.version, place.row_id, many) == many:
-            # Each batch is put on the disk, where its entries lie far apart: all at once is less.
-            self._read_all(connection, why="many entries changed")
-            return
         try:
-            self._read_above(connection)
+            why = self._why_all(connection, head)
+            if not why:
+                self._read_above(connection)
         except lmdb.Error as error:
             self._table.require_room()  # a full disk has spoilt nothing
             # Pages that the disk has spoiled: written anew they are sound, and nothing is missing.
             self._source.counts.add("doubts", kind="table_damaged")
-            self._read_all(connection, why=f"the table is damaged: {error}")
+            why = f"the table is damaged: {error}"
+        if why:
+            self._read_all(connection, why=why)
             return
         gap = self._table.place().version < head
         if gap or self._is_due(self._tallied_at_ms):
             self._tallied_at_ms = self._time.since_boot_ms()
             self._heal(connection)
+
+    def _why_all(self, connection: psycopg.Connection[Any], head: int) -> str:
+        """Return why all is to be read and not what is new alone, or nothing."""
+        place = self._table.place()
+        if head < place.version:
+            return "the database is older than the table"
+        many = max(_MANY, place.count // 2)
+        if feed_rows.waiting(connection, place.version, place.row_id, many) == many:
+            # Each batch is put on the disk, where its entries lie far apart: all at once is less.
+            return "many entries changed"
+        return ""
 
     def _damage(self) -> int:
         """Return how often any process of this gate met a page that cannot be read."""

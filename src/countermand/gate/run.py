@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import lmdb
 import uvloop
 
 from countermand import config
@@ -35,6 +36,7 @@ from countermand.gate.down_logs import DownLogs
 from countermand.gate.follower_lock import FollowerLock
 from countermand.gate.machine_time import MachineTime, ThisMachine
 from countermand.gate.protocol import Listener
+from countermand.gate.table import Place
 
 if TYPE_CHECKING:
     from countermand.gate.feed import Source, StatesFollower
@@ -117,7 +119,9 @@ class Gate:
 
     def situation(self) -> dict[str, Any]:
         """Return how the gate is, in numbers; for people and for supervisors."""
-        place = self.answering.table.place()
+        place = Place()  # where it cannot be read, nothing is known of doors for certain
+        with contextlib.suppress(lmdb.Error):
+            place = self.answering.table.place()
         states = self.answering.states
         age_s = states.age_ms / 1000
         return {

@@ -140,7 +140,7 @@ class Table:
             self._reading = None
 
     def place(self) -> Place:
-        """Return how far the table has come."""
+        """Return how far the table has come. Raises lmdb.Error where that cannot be read."""
         file = self._file
         with file.env.begin(db=file.about) as reading:
             return _place(reading.get(_PLACE))
@@ -272,7 +272,13 @@ def _in_order(parts: _Parts) -> Iterator[list[tuple[bytes, bytes]]]:
 
 
 def _place(stored: bytes | None) -> Place:
-    return Place() if stored is None else Place(**json.loads(stored))
+    """Read a place. One that is none is damage as a page is, and raises lmdb.CorruptedError."""
+    if stored is None:
+        return Place()
+    try:
+        return Place(**json.loads(stored))
+    except (ValueError, TypeError) as error:
+        raise lmdb.CorruptedError(f"no place: {error}") from error
 
 
 def _split(stored: bytes, order_number: str) -> tuple[bytes, Sequence[bytes]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from countermand.data_folder import DataFolder
-from countermand.enforcement.actions import compile_entries, publish_states
+from countermand.enforcement.actions import compile_entries, publish_states, set_attested
 from tests.apps.gate.test_gate_process import database_url
 from tests.apps.gate.test_gate_workers import PHONE, a_line_to_each, status
 from tests.gate_world import (
@@ -51,6 +51,25 @@ def spoil(folder: DataFolder, kind: int) -> None:
             spoilt += 1
     assert spoilt
     with path.open("r+b") as file:  # in its place: a gate may have it open
+        file.write(content)
+
+
+def spoil_place(table: Path, how: str) -> None:
+    """Spoil, in its place, what says how far a table has come: the page of it, or its text."""
+    path = table / "data.mdb"
+    content = bytearray(path.read_bytes())
+    spoilt = 0
+    for start in range(2 * PAGE, len(content), PAGE):
+        found = content.find(b'place{"version"', start, start + PAGE)
+        if found < 0:
+            continue
+        spoilt += 1
+        if how == "page":
+            content[start : start + PAGE] = bytes(PAGE)
+        else:
+            content[found : found + 6] = b"place["
+    assert spoilt
+    with path.open("r+b") as file:
         file.write(content)
 
 
@@ -104,3 +123,19 @@ def test_damage_that_only_a_second_gate_on_the_folder_meets_is_healed_by_the_fir
 
         second.until("met", lambda: second.active_sync(PHONE) == 204 and damage_counted(second))
         second.until("shut again", lambda: second.active_sync(PHONE) == 403)
+
+
+@pytest.mark.parametrize("how", ["page", "text"])
+def test_who_has_removed_the_app_is_let_in_where_nobody_knows_how_far_the_table_has_come(
+    folder: DataFolder, how: str
+) -> None:
+    with running_gate(folder, database_url=database_url()) as gate:
+        gate.until("shut", lambda: gate.active_sync(PHONE) == 403)
+        gate.until("follows", lambda: gate.control("GET", "/ready")[1]["follows_entries"])
+        spoil_place(folder.gate / "table", how)
+
+        set_attested(1, at=now(), publisher=publisher(folder))
+
+        gate.until("open", lambda: gate.active_sync(PHONE) == 204)
+        gate.until("read", lambda: gate.control("GET", "/ready")[1]["entries"] == 301)
+        assert damage_counted(gate) >= 1

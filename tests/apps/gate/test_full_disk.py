@@ -19,6 +19,7 @@ from countermand.gate.order_states import OrderStates
 from countermand.gate.table import Table
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from lab.ground import until
+from tests.apps.gate.test_damaged_table import spoil_place
 from tests.apps.gate.test_gate_process import database_url, shown
 from tests.apps.gate.test_gate_workers import PHONE, a_line_to_each, crew_of, status
 from tests.gate_world import (
@@ -136,10 +137,14 @@ def test_who_cannot_write_reads_nothing_in_vain(folder: DataFolder, tmp_path: Pa
     table.close()
 
 
+@pytest.mark.parametrize("spoilt", ["", "page", "text"], ids=["sound", "page", "text"])
 def test_doors_that_learn_nothing_for_as_long_as_a_list_is_good_open(
-    folder: DataFolder, tmp_path: Path
+    folder: DataFolder, tmp_path: Path, spoilt: str
 ) -> None:
     time, table = ToldTime(now_ms=0), Table(tmp_path / "table")
+    table.apply((), version=0, row_id=0)
+    if spoilt:  # it cannot be read how far it has come
+        spoil_place(tmp_path / "table", spoilt)
     states = OrderStates(
         keys=keys.GateKeys.load(folder.keys), instance=folder.instance_id, time=time
     )
@@ -172,7 +177,7 @@ def test_doors_that_learn_nothing_for_as_long_as_a_list_is_good_open(
         assert counts.get("doubts", kind="entries_too_old") == 1
         assert b'"entries_too_old": true' in rung[-1]
 
-        table.apply((), version=99, row_id=1)
+        table.replace_file((), version=99, row_id=1)
         assert look()
         assert b'"entries_too_old": false' in rung[-1]
     table.close()
