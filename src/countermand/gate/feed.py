@@ -12,6 +12,7 @@ writes. A disk that takes nothing keeps no list from any process: it is told in 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from base64 import b64decode
 from collections.abc import Callable
@@ -35,6 +36,11 @@ _LONGEST_STATEMENT_MS: Final = 60_000
 # A set read this soon after the look before cannot have waited for us.
 _AT_ONCE_MS: Final = 5_000
 _NOTHING: Final = -1  # behind every version, the first of an empty database too
+# What everybody divides in the same way, so that no part of the password passes for a host, which
+# errors name: `@`, `:`, `/`, `?` and `#` of a password are encoded.
+_PLAIN_ADDRESS: Final = re.compile(
+    r"postgres(?:ql)?://(?:[^:@/?#\s]*(?::[^:@/?#\s]*)?@)?[^@\s]*", re.ASCII
+)
 _HEAD: Final = "SELECT version FROM enforcement_feedhead WHERE id = 1"
 _NEWEST: Final = """
     SELECT sequence, payload, signature, key_id FROM enforcement_publishedstate
@@ -90,6 +96,7 @@ class Follower:
             self._stop.wait(self._source.poll_s)
 
     def _follow_until_lost(self) -> None:
+        url = ""
         try:
             url = self._source.url()
             if not url:
@@ -108,7 +115,7 @@ class Follower:
         except Exception as error:  # noqa: BLE001 - the gate goes on with what it has, whatever it is
             if self.follows or not self._has_told:  # also where it was never reached
                 self._has_told = True
-                log_lines.warning("feed.lost", follower=self._name, why=_why(error))
+                log_lines.warning("feed.lost", follower=self._name, why=_why(error, url))
             self._source.counts.add("feed", follower=self._name, outcome="lost")
         finally:
             self.follows = False
@@ -122,11 +129,14 @@ class Follower:
                 pass
 
 
-def _why(error: Exception) -> str:
-    """Return what may be written down: an address that is none, with its password, may not."""
+def _why(error: Exception, url: str) -> str:
+    """Return what may be written down: no part of the password that `url` holds."""
     name = type(error).__name__
-    said = str(error).strip().splitlines() if isinstance(error, psycopg.OperationalError) else []
-    return f"{name}: {said[0]}" if said else name
+    if not isinstance(error, psycopg.OperationalError):
+        return name
+    said = str(error).strip().splitlines() if _PLAIN_ADDRESS.fullmatch(url) else []
+    more = said[0] if said else error.sqlstate
+    return f"{name}: {more}" if more else name
 
 
 class StatesFollower(Follower):

@@ -1,0 +1,56 @@
+"""What a follower says of itself where something keeps it from following."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from countermand.gate import log_lines
+from countermand.gate.counts import Counts
+from countermand.gate.feed import Source
+from countermand.gate.feed_entries import EntriesFollower
+from countermand.gate.log_lines import Bounds
+from countermand.gate.table import Table
+from lab.ground import until
+from tests.unit.test_gate_order_states import ToldTime
+
+
+@pytest.mark.parametrize(
+    ("password", "told"),
+    [
+        ("se%40cret", "connection"),
+        ("pa@se-cret", ""),
+        ("pa/se-cret", ""),
+        ("12/se-cret", ""),
+        ("pa?se-cret", ""),
+        ("pa:se-cret", ""),
+    ],
+    ids=["encoded", "at", "slash", "a port", "question", "colon"],
+)
+def test_no_part_of_a_password_is_written_down_however_it_is_spelt(
+    password: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(log_lines, "_bounds", Bounds(ToldTime()))
+    counts, table = Counts(), Table(tmp_path / "table")
+    url = f"postgresql://gate:{password}@127.0.0.1:1/nowhere?connect_timeout=2"
+    follower = EntriesFollower(
+        Source(url=lambda: url, poll_s=0.01, counts=counts), table=table, time=ToldTime()
+    )
+    follower.start()
+    try:
+        until("it is lost", lambda: counts.get("feed", outcome="lost") > 0)
+    finally:
+        follower.stop()
+    table.close()
+
+    [line] = [json.loads(each) for each in capsys.readouterr().err.splitlines()]
+    assert line["event"] == "feed.lost"
+    name, _, said = line["why"].partition(": ")
+    assert name in {"OperationalError", "ProgrammingError"}
+    assert told in said
+    assert bool(said) is bool(told)
+    assert "cret" not in said
