@@ -119,6 +119,9 @@ def test_a_gate_that_is_away_or_silent_keeps_nobody_waiting() -> None:
 
     assert not away.acknowledged
     assert not quiet.acknowledged
+    # Of a gate that said nothing it is not said either that it wrote anything down.
+    assert not away.durable
+    assert not quiet.durable
 
 
 @pytest.mark.parametrize(

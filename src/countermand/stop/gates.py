@@ -25,7 +25,8 @@ _TAKEN_OVER: Final = 200
 class GateAnswer:
     """Whether one gate took the stop over; `why` says what kept it from it.
 
-    Where its disk took nothing it is not `durable`: it forgets the stop when it ends.
+    Where its disk took nothing it is not `durable`: it forgets the stop when it ends. One that said
+    nothing is not either.
     """
 
     url: str
@@ -75,10 +76,7 @@ class Telling:
         for thread in self._threads:
             thread.join(max(0.0, self._begun + longest_s - time.monotonic()))
         late_ms = longest_s * 1000
-        return tuple(
-            self._answers.get(url) or GateAnswer(url, False, late_ms, "no answer in time")  # noqa: FBT003
-            for url in self._urls
-        )
+        return tuple(self._answers.get(url) or _silent(url, late_ms) for url in self._urls)
 
     def _tell(self, url: str, attempts: Sequence[Attempt], begun: socket.socket | None) -> None:
         why, durable = "", True
@@ -95,6 +93,11 @@ class Telling:
         self._answers[url] = GateAnswer(
             url, acknowledged=not why, took_ms=took_ms, why=why, durable=durable and not why
         )
+
+
+def _silent(url: str, late_ms: float) -> GateAnswer:
+    why = "no answer in time"
+    return GateAnswer(url, acknowledged=False, took_ms=late_ms, why=why, durable=False)
 
 
 def _told_at_once(url: str, attempt: Attempt) -> socket.socket | None:
