@@ -158,11 +158,14 @@ def export(
         from countermand.enforcement import device_passwords
 
         device_passwords.require(opened.actor(), None)
-        file = file or device_passwords.kept_up(opened.settings.device_password_files)
+        folder = opened.settings.device_password_files
         try:
-            count = device_passwords.passwd_file(file, now=opened.now())
+            if file is None:
+                file, count = device_passwords.keep_up_passwd_file(folder, now=opened.now())
+            else:
+                count = device_passwords.passwd_file(file, now=opened.now())
         except OSError as error:
-            raise typer.BadParameter(f"{file}: {error.strerror}") from error
+            raise typer.BadParameter(f"{file or folder}: {error.strerror}") from error
     line = _("{count} device passwords are in {file}.")
     facts = {"count": count, "file": str(file)}
     output.emit(facts, as_json=as_json, render=lambda c: output.say(c, line, **facts))

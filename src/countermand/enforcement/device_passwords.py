@@ -258,10 +258,14 @@ def _write_everything(folder: Path, wanted: dict[str, str], now: datetime) -> in
     return changed
 
 
-def kept_up(folder: Path) -> Path:
-    """Return the passwd-file that follows once it is there; its folder is made."""
+def keep_up_passwd_file(folder: Path, *, now: datetime) -> tuple[Path, int]:
+    """Begin the passwd-file that follows from then on; returns it, and how many it holds.
+
+    Raises OSError. Nobody revokes between what is read here and what is written.
+    """
     with password_files.locked(folder):
-        return folder / password_files.PASSWD_FILE
+        path = folder / password_files.PASSWD_FILE
+        return path, passwd_file(path, now=now)
 
 
 def passwd_file(path: Path, *, now: datetime) -> int:

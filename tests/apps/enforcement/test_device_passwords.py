@@ -1,8 +1,9 @@
 """Passwords of devices: shown once, verified by Dovecot itself, gone at once when revoked."""
 
+import fcntl
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from countermand.enforcement.device_passwords import (
     TooManyPasswords,
 )
 from countermand.enforcement.models import DevicePassword
+from countermand.enforcement.password_files import DeviceLine
+from countermand.people import queries as people_queries
 from countermand.people.models import Person
-from countermand.people.queries import Actor
+from countermand.people.queries import Actor, PersonView
 
 pytestmark = pytest.mark.django_db
 
@@ -280,16 +283,49 @@ def test_the_passwd_file_names_the_device_in_the_login(asha: Person, files: Path
 
 def test_the_passwd_file_follows_once_it_is_there(asha: Person, files: Path) -> None:
     lost, kept = issue(asha, files), issue(asha, files)
-    path = device_passwords.kept_up(files)
-    assert not path.exists()  # nobody asked for it yet
+    assert not (files / "passwd").exists()  # nobody asked for it yet
 
-    device_passwords.passwd_file(path, now=NOW)
+    path, count = device_passwords.keep_up_passwd_file(files, now=NOW)
+    assert (path, count) == (files / "passwd", 2)
     device_passwords.revoke(lost.device_name, actor=HELP_DESK, folder=files, now=NOW)
     assert lost.device_name not in path.read_text()
     assert kept.device_name in path.read_text()
 
     later = issue(asha, files)
     assert later.device_name in path.read_text()
+
+
+def test_nobody_revokes_between_reading_and_writing_the_passwd_file(
+    asha: Person, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issue(asha, files)
+    read, write = people_queries.by_ids, password_files.write_passwd_file
+    is_held: list[bool] = []
+
+    def look() -> None:
+        """Try to take the folder, as a revocation does."""
+        with (files / "lock").open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                is_held.append(True)
+            else:
+                is_held.append(False)
+
+    def watched_read(ids: Iterable[int]) -> Mapping[int, PersonView]:
+        look()
+        return read(ids)
+
+    def watched_write(path: Path, lines: Sequence[DeviceLine]) -> bool:
+        look()
+        return write(path, lines)
+
+    monkeypatch.setattr(people_queries, "by_ids", watched_read)
+    monkeypatch.setattr(password_files, "write_passwd_file", watched_write)
+
+    device_passwords.keep_up_passwd_file(files, now=NOW)
+
+    assert is_held == [True, True]
 
 
 def test_whoever_leaves_on_a_day_that_was_told_before_is_in_no_file(

@@ -45,6 +45,17 @@ def test_a_password_is_issued_listed_exported_and_revoked(
     assert (code, "There is no device password" in said) == (ExitCode.NOT_FOUND, True)
 
 
+def test_an_export_where_nothing_may_be_written_says_so(staffed: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "in-the-way").touch()
+    staffed.set("COUNTERMAND_DEVICE_PASSWORDS", str(tmp_path / "in-the-way" / "passwords"))
+
+    code, said = staffed.give("device", "password", "export", who="desk")
+
+    assert code == ExitCode.USAGE
+    assert "in-the-way" in said
+    assert "Traceback" not in said
+
+
 def test_somebody_without_a_role_may_not_act_for_others(staffed: Terminal) -> None:
     words = ("device", "password", "issue", "--who", "p5@example.org")
 
