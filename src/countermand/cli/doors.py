@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -69,7 +69,7 @@ def doors(
         "share": _share(_by_door(hours)),
         "over_time": _over_time(hours, by_hour=by_hour),
     }
-    output.emit(answer, as_json=as_json, render=lambda console: _draw(console, answer))
+    output.emit(answer, as_json=as_json, render=lambda c: _draw(c, answer, by_hour=by_hour))
 
 
 def _by_door(hours: Sequence[Hour]) -> dict[str, int]:
@@ -86,17 +86,22 @@ def _share(counts: Mapping[str, int]) -> dict[str, int | None]:
 
 
 def _over_time(hours: Sequence[Hour], *, by_hour: bool) -> list[dict[str, Any]]:
-    form = "%Y-%m-%d %H:00" if by_hour else "%Y-%m-%d"
-    found: dict[str, list[Hour]] = {}
+    """Put hours together; `when` is the instant (UTC) at which an hour, or a day here, begins."""
+    found: dict[datetime, list[Hour]] = {}
     for hour in hours:
-        found.setdefault(shown_time.local(hour.hour).strftime(form), []).append(hour)
+        found.setdefault(hour.hour if by_hour else _day_of(hour.hour), []).append(hour)
     return [
-        {"when": when, "doors": _by_door(each), "share": _share(_by_door(each))}
+        {"when": when.astimezone(UTC), "doors": _by_door(each), "share": _share(_by_door(each))}
         for when, each in found.items()
     ]
 
 
-def _draw(console: Console, answer: Mapping[str, Any]) -> None:
+def _day_of(hour: datetime) -> datetime:
+    """Return when the day began, by the clock of the house, into which an hour falls."""
+    return shown_time.local(hour).replace(hour=0, minute=0).astimezone(UTC)
+
+
+def _draw(console: Console, answer: Mapping[str, Any], *, by_hour: bool) -> None:
     if not answer["doors"]:
         output.say(console, _("No mail gate has been asked anything in this time."))
         return
@@ -105,8 +110,13 @@ def _draw(console: Console, answer: Mapping[str, Any]) -> None:
         for door in sorted(answer["doors"], key=_place)
     ]
     console.print(output.table(_("Doors"), [_("door"), _("questions")], rows))
+    form = "%Y-%m-%d %H:%M" if by_hour else "%Y-%m-%d"
     lines = [
-        (each["when"], each["share"]["reading"], shown(each["share"]))
+        (
+            shown_time.local(each["when"]).strftime(form),
+            each["share"]["reading"],
+            shown(each["share"]),
+        )
         for each in answer["over_time"]
     ]
     when = _("when ({zone})").format(zone=answer["zone"])

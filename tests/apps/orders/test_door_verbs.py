@@ -1,7 +1,8 @@
 """The verbs about doors as a person or a script meets them: passwords, counts, letting through."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -89,6 +90,29 @@ def test_doors_are_shown_over_time_and_beside_a_plan(staffed: Terminal, tmp_path
     _, said = staffed.give("doors")
     assert "75 % came through a door that knows the device" in said
     assert not INSIDE.search(said)
+
+
+def test_hours_and_days_begin_where_they_do_by_the_clock_of_the_house_and_in_utc_for_programs(
+    staffed: Terminal,
+) -> None:
+    india = ZoneInfo("Asia/Kolkata")
+    staffed.set("COUNTERMAND_ZONE", "Asia/Kolkata")
+    staffed.set("COLUMNS", "200")
+    hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
+    said_there = Said("http://g1", "b", {"main_password": 10}, 1)
+    door_counts.keep(said_there, now=hour + timedelta(minutes=59))
+
+    [told] = staffed.ask("doors", "--by-hour")["over_time"]
+    _, table = staffed.give("doors", "--by-hour")
+    assert told["when"] == hour.isoformat()
+    assert f"{hour.astimezone(india):%Y-%m-%d %H}:30" in table
+
+    [told] = staffed.ask("doors")["over_time"]
+    day = datetime.fromisoformat(told["when"])
+    _, table = staffed.give("doors")
+    assert (day.utcoffset(), f"{day:%H:%M}") == (timedelta(), "18:30")
+    assert timedelta() <= hour - day < timedelta(days=1)
+    assert f" {hour.astimezone(india):%Y-%m-%d} " in table
 
 
 def test_letting_through_is_listed_and_ended(staffed: Terminal, world: World) -> None:
