@@ -7,10 +7,18 @@ that nothing can catch. And where a disk takes nothing, what could not be writte
 from __future__ import annotations
 
 import os
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
 from typing import Final
 
 A_LITTLE: Final = 1 << 20
+# The last is said where a process may write no file so long.
+_TAKES_NOTHING: Final = frozenset({ENOSPC, EDQUOT, EROFS, EIO, EFBIG})
+
+
+def is_refused(error: OSError) -> bool:
+    """Tell whether the disk takes nothing: not where a file is gone, or no more may be opened."""
+    return error.errno in _TAKES_NOTHING
 
 
 def require(folder: Path, size: int = A_LITTLE) -> None:

@@ -69,6 +69,8 @@ class EntriesFollower(Follower):
                 self._table.require_room(disk_room.A_LITTLE)
             self._follow_entries(connection)
         except OSError as error:
+            if not disk_room.is_refused(error):
+                raise
             self._rest(error)
         else:
             self.disk_refuses = False

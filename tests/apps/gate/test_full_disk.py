@@ -1,5 +1,7 @@
 """A disk that takes nothing keeps no door shut longer than a gate that is cut off would."""
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,6 +136,41 @@ def test_who_cannot_write_reads_nothing_in_vain(folder: DataFolder, tmp_path: Pa
     assert len(reads) == 1
     assert counts.get("disk_refusals", what="entries") == 6
     assert counts.get("doubts") == 0
+    table.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "refused"),
+    [
+        (errno.ENOSPC, True),
+        (errno.EDQUOT, True),
+        (errno.EROFS, True),
+        (errno.EIO, True),
+        (errno.EFBIG, True),
+        (errno.EMFILE, False),
+        (errno.ENOENT, False),
+    ],
+)
+def test_only_a_disk_that_takes_nothing_is_called_one_and_spared(
+    folder: DataFolder, tmp_path: Path, number: int, *, refused: bool
+) -> None:
+    table, counts = Table(tmp_path / "table"), Counts()
+    source = Source(url=database_url, poll_s=1.0, counts=counts)
+    follower = EntriesFollower(source, table=table, time=ToldTime())
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    table.apply = fail  # type: ignore[method-assign]
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        if refused:
+            follower.look(connection)
+        else:
+            with pytest.raises(OSError, match=os.strerror(number)):
+                follower.look(connection)
+
+    assert follower.disk_refuses is refused
+    assert counts.get("disk_refusals", what="entries") == int(refused)
     table.close()
 
 
