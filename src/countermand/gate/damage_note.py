@@ -1,6 +1,6 @@
 """Gates on one data folder tell the one that writes the table of a damaged page that they met.
 
-A file that is there says so; whoever writes takes it away and reads all entries anew.
+A file that is there says so; whoever writes reads all entries anew and takes it away then.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ class DamageNote:
         else:
             self._told = met
 
-    def take(self) -> bool:
-        """Take the file away; returns whether it was there."""
+    def is_there(self) -> bool:
+        """Tell whether any gate left the file."""
+        return self._path.exists()
+
+    def take(self) -> None:
+        """Take the file away: what it told of is healed."""
         try:
-            self._path.unlink()
-        except OSError:
-            return False
-        return True
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log_lines.error("damage.note_stays", why=str(error), consequence="all is read again")

@@ -7,13 +7,14 @@ tally of all entries and is healed by reading them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 import lmdb
 import psycopg
 
 from countermand.gate import disk_room, feed_rows, log_lines
+from countermand.gate.damage_note import DamageNote
 from countermand.gate.feed import Follower, Source, head_version
 from countermand.gate.machine_time import MachineTime
 from countermand.gate.table import FeedRow, Table
@@ -44,9 +45,9 @@ class EntriesFollower(Follower):
         *,
         table: Table,
         time: MachineTime,
-        met_elsewhere: Callable[[], bool] = lambda: False,
+        met_elsewhere: DamageNote | None = None,
     ) -> None:
-        """Follow into `table`; `met_elsewhere` says once that another gate met damage in it."""
+        """Follow into `table`; `met_elsewhere` says that another gate met damage in it."""
         super().__init__(source, name="entries")
         self._met_elsewhere = met_elsewhere
         self._table = table
@@ -84,7 +85,8 @@ class EntriesFollower(Follower):
     def _follow_entries(self, connection: psycopg.Connection[Any]) -> None:
         head = head_version(connection)
         if self._is_due(self._read_all_at_ms) and (
-            self._damage() > self._damage_seen or self._met_elsewhere()
+            self._damage() > self._damage_seen
+            or (self._met_elsewhere is not None and self._met_elsewhere.is_there())
         ):
             self._read_all(connection, why="whoever answers met a damaged page")
             return
@@ -161,6 +163,8 @@ class EntriesFollower(Follower):
                 entries = self._understood(feed_rows.everything(connection))
                 self._table.replace_file(entries, version=head, row_id=_LAST_ID)
         self._damage_seen = self._damage()
+        if self._met_elsewhere is not None:
+            self._met_elsewhere.take()  # not before: what failed is tried again
         self._read_all_at_ms = self._time.since_boot_ms()
 
     def _understood(self, changes: Iterable[FeedRow | None]) -> Iterable[FeedRow]:

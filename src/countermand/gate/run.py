@@ -192,7 +192,7 @@ class Gate:
             self._source(),
             table=self.answering.table,
             time=self._time,
-            met_elsewhere=self._damage.take,
+            met_elsewhere=self._damage,
         )
         self._entries.start()
 

@@ -15,6 +15,7 @@ from countermand.data_folder import DataFolder, FileDamaged
 from countermand.enforcement.actions import compile_entries, publish_states, set_attested
 from countermand.gate import keys
 from countermand.gate.counts import Counts
+from countermand.gate.damage_note import DamageNote
 from countermand.gate.feed import Source, StatesFollower
 from countermand.gate.feed_entries import EntriesFollower
 from countermand.gate.order_states import OrderStates
@@ -217,6 +218,33 @@ def test_doors_that_learn_nothing_for_as_long_as_a_list_is_good_open(
         table.replace_file((), version=99, row_id=1)
         assert look()
         assert b'"entries_too_old": false' in rung[-1]
+    table.close()
+
+
+def test_damage_that_another_gate_met_is_known_until_it_is_healed(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    time, table, counts = ToldTime(), Table(tmp_path / "table"), Counts()
+    note = DamageNote(tmp_path / "damage-met")
+    note.tell(1)
+    source = Source(url=database_url, poll_s=1.0, counts=counts)
+    follower = EntriesFollower(source, table=table, time=time, met_elsewhere=note)
+    replace_all = table.replace_all
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        table.replace_all = fail  # type: ignore[method-assign]
+        follower.look(connection)
+        assert note.is_there()
+
+        table.replace_all = replace_all  # type: ignore[method-assign]
+        time.passes(10)
+        follower.look(connection)
+        assert not note.is_there()
+        assert table.place().count == 1
+    assert counts.get("feed", outcome="read_anew") == 2
     table.close()
 
 
