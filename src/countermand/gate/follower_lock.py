@@ -25,7 +25,8 @@ class FollowerLock:
     def take(self) -> bool:
         """Take it if nobody has it; returns whether this process has it now.
 
-        Where it cannot be tried (no file may be opened just now), another time will do.
+        Where it cannot be tried (no file may be opened just now, the file system knows no locks),
+        another time will do.
         """
         if self._file is not None:
             return True
@@ -36,8 +37,10 @@ class FollowerLock:
             return False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(file)
+            if not isinstance(error, BlockingIOError):  # that one says: another gate has it
+                log_lines.warning("lock.not_tried", why=str(error))
             return False
         self._file = file
         return True
