@@ -47,6 +47,6 @@ class FollowerLock:
 
     def release(self) -> None:
         """Let go."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)

@@ -16,7 +16,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ import uvloop
 
 from countermand import config
 from countermand.data_folder import write_json
-from countermand.gate import control, crew, log_lines, open_files
+from countermand.gate import beginning, control, crew, log_lines, open_files
 from countermand.gate.answering import Answering
 from countermand.gate.bell import Bell
 from countermand.gate.crew import Crew
@@ -167,14 +166,17 @@ class Gate:
         takes_entries = not self._lock.is_held and self._lock.take()
         if not self._follows:
             self._follows = True
-            threading.Thread(target=self._follow_states, name="follow", daemon=True).start()
+            beginning.begin(self._follow_states, undo=self._follow_no_states)
         if takes_entries:
-            threading.Thread(target=self._follow_entries, name="follow", daemon=True).start()
+            beginning.begin(self._follow_entries, undo=self._lock.release)
+
+    def _follow_no_states(self) -> None:
+        self._follows = False
 
     def _follow_states(self) -> None:
         from countermand.gate import feed  # noqa: PLC0415 - see `follow`
 
-        self._states = feed.StatesFollower(
+        states = feed.StatesFollower(
             self._source(),
             states=self.answering.states,
             table=self.answering.table,
@@ -183,18 +185,20 @@ class Gate:
             writes=lambda: self._lock.is_held,
             ring=lambda told: self.bell.ring(states=told),
         )
-        self._states.start()
+        states.start()
+        self._states = states
 
     def _follow_entries(self) -> None:
         from countermand.gate import feed_entries  # noqa: PLC0415 - see `follow`
 
-        self._entries = feed_entries.EntriesFollower(
+        entries = feed_entries.EntriesFollower(
             self._source(),
             table=self.answering.table,
             time=self._time,
             met_elsewhere=self._damage,
         )
-        self._entries.start()
+        entries.start()
+        self._entries = entries
 
     def _source(self) -> Source:
         from countermand.gate import feed  # noqa: PLC0415 - see `follow`

@@ -1,17 +1,24 @@
 """What a follower says of itself where something keeps it from following."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+import countermand.gate
+from countermand import config
 from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.feed import Source
 from countermand.gate.feed_entries import EntriesFollower
 from countermand.gate.log_lines import Bounds
+from countermand.gate.machine_time import ThisMachine
+from countermand.gate.run import Gate
 from countermand.gate.table import Table
 from lab.ground import until
+from tests.apps.gate.test_gate_process import database_url
+from tests.gate_world import make_folder
 from tests.unit.test_gate_order_states import ToldTime
 
 
@@ -54,3 +61,40 @@ def test_no_part_of_a_password_is_written_down_however_it_is_spelt(
     assert told in said
     assert bool(said) is bool(told)
     assert "cret" not in said
+
+
+@pytest.mark.usefixtures("committed_doors")
+def test_a_follower_that_could_not_be_begun_is_begun_later_and_keeps_no_lock_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log_lines, "_bounds", Bounds(ToldTime()))
+    folder = make_folder(tmp_path / "data")
+
+    def read_settings() -> config.Settings:
+        return config.load({"DATABASE_URL": database_url()}, data=folder.path)
+
+    written = ""
+
+    def told(event: str) -> int:
+        nonlocal written
+        written += capsys.readouterr().err
+        return written.count(event)
+
+    gate = Gate(read_settings(), time=ThisMachine(), read_settings=read_settings)
+    try:
+        with monkeypatch.context() as unloadable:
+            for name in ("feed", "feed_entries"):
+                unloadable.delattr(countermand.gate, name, raising=False)
+                unloadable.setitem(sys.modules, f"countermand.gate.{name}", None)
+            gate.follow()
+            until("it let go", lambda: not gate.situation()["is_follower"])
+            until("both are told", lambda: told("feed.not_begun") == 2)
+
+        def follows() -> bool:
+            gate.follow()
+            now = gate.situation()
+            return bool(now["is_follower"] and now["follows_states"] and now["follows_entries"])
+
+        until("it follows", follows)
+    finally:
+        gate.close()
