@@ -185,6 +185,19 @@ def test_a_word_that_nobody_understands_is_a_fault_of_every_row_that_has_it(
     assert [(row.device_id, row.line) for row in source.rejected] == [("d0", 2), ("d2", 4)]
 
 
+@pytest.mark.parametrize(("written_as", "meant"), [("iphonne", "iphone"), ("toaster", "other")])
+def test_a_slip_of_the_finger_is_told_with_the_word_that_was_meant(
+    tiktok: WantedApp, tmp_path: Path, written_as: str, meant: str
+) -> None:
+    source = CsvFiles(
+        written(tmp_path, f"d1,asha@amber.example,{written_as},,,\n"), apps=[tiktok], as_of=NOW
+    )
+
+    assert not list(source.reports())
+    [rejected] = source.rejected
+    assert dict(rejected.faults[0].facts)["near"] == meant
+
+
 def test_an_identifier_counts_on_its_own_platforms_alone(tiktok: WantedApp, tmp_path: Path) -> None:
     # The Asian edition's Android package, said of an iPhone.
     files = written(tmp_path, "d1,,ios,,,full\n", "d1,com.ss.android.ugc.trill,TikTok,\n")

@@ -195,6 +195,11 @@ def platform_of(text: str) -> Platform | None:
     return _PLATFORM_WORDS.get(word, Platform.ANDROID if word.startswith("android") else None)
 
 
+def platform_words() -> frozenset[str]:
+    """Return every word that is read as a platform."""
+    return frozenset(_PLATFORM_WORDS)
+
+
 def ownership_of(text: str) -> Ownership:
     """Read what sources write for an owner; anything else is unknown."""
     return _OWNERSHIP_WORDS.get(text.strip().lower(), Ownership.UNKNOWN)

@@ -37,6 +37,7 @@ from countermand.domain.inventory import (
     aliases_of,
     ownership_of,
     platform_of,
+    platform_words,
 )
 from countermand.domain.nearest import nearest_word
 from countermand.domain.presence import Coverage
@@ -261,7 +262,7 @@ class CsvFiles:
     def _platform(self, row: Row, faults: list[Fault]) -> Platform:
         platform = platform_of(row["platform"])
         if platform is None:
-            near = nearest_word(row["platform"].lower(), [p.value for p in Platform], at_most=3)
+            near = nearest_word(row["platform"].lower(), platform_words())
             fault = row_fault(
                 row, "row.bad_platform", "platform", text=row["platform"][:40], near=near or "other"
             )
