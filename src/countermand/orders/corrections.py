@@ -14,6 +14,7 @@ from typing import Final
 from django.db import transaction
 
 from countermand.audit import queries as log
+from countermand.domain.address import folded_name
 from countermand.domain.delivery import NoticeKind, OwedCorrection
 from countermand.domain.exposure import Exposure
 from countermand.domain.lifecycle import Enforcement, Phase, Step
@@ -187,11 +188,14 @@ def _addresses(
 ) -> tuple[str, ...]:
     """Whoever has two mailboxes, or changed theirs since, is told at both.
 
-    A place-holder is no address, and one that was given on to somebody else is theirs.
+    A place-holder is no address, and one that was given on to somebody else is theirs. A notice may
+    have gone to the other spelling of a domain: that is no second mailbox.
     """
     others = [a for a in person.second_mailboxes if taken.get(a, person.id) == person.id]
-    all_ = dict.fromkeys((each.address, person.address, *others))
-    return tuple(address for address in all_ if not address.endswith(people.NOWHERE))
+    as_written: dict[str, str] = {}
+    for address in (each.address, person.address, *others):
+        as_written.setdefault(folded_name(address), address)
+    return tuple(a for a in as_written.values() if not a.endswith(people.NOWHERE))
 
 
 def _responsible(order: Order, voice: telling.Voice) -> Signatory:

@@ -8,6 +8,7 @@ import pytest
 
 from countermand import i18n
 from countermand.domain import causes
+from countermand.domain.address import folded_name
 from countermand.domain.approvals import CauseMissing, SameHand
 from countermand.domain.delivery import ReplyKind, StopKind
 from countermand.domain.lifecycle import StepNotAllowed
@@ -17,6 +18,7 @@ from countermand.notices.models import Notice
 from countermand.orders import actions, jobs, showing
 from countermand.orders.documents import document_of
 from countermand.orders.models import Revision
+from countermand.people.models import Person
 from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import LONGEST_PAUSE, examine_orders
 from countermand.stop import register
@@ -243,6 +245,25 @@ def test_whoever_has_two_addresses_is_corrected_at_both(world: World) -> None:
     assert len(corrected) == len(set(corrected))
     world.sweep(MINUTE)
     assert world.order(number).phase == "corrected"
+
+
+def test_a_mailbox_is_corrected_once_however_its_domain_was_spelled_before(world: World) -> None:
+    world.staff(30)
+    everybody = Person.objects.filter(groups=["all-staff"])
+    for person in everybody:  # before domains were kept in ASCII
+        person.address = f"{person.uid}@कंपनी.भारत"
+        person.save()
+    number = world.sending()
+    address = world.send(1)[0]
+    for person in everybody:
+        person.address = f"{person.uid}@xn--i1b1b4ch5i.xn--h2brj9c"
+        person.save()
+
+    world.press(number, StopKind.TAKE_BACK)
+
+    theirs = {address, folded_name(address)}
+    corrections = Notice.objects.filter(address__in=theirs, kind="correction")
+    assert list(corrections.values_list("address", flat=True)) == [address]
 
 
 def test_an_address_that_was_given_on_to_somebody_else_gets_no_correction(world: World) -> None:
