@@ -128,15 +128,15 @@ def test_a_replaced_notice_names_the_one_that_stands_and_leads_to_it(tmp_path: P
     assert "Notice CM-2X9M stands in its place." in text
     assert "इसकी जगह अब सूचना CM-2X9M है।" in text
     assert '<a href="CM-2X9M.html">कंपनी सूचना CM-2X9M</a>' in text
-    assert "is to take its place" not in text
-    assert "दूसरी सूचना आनी है" not in text
+    assert "could take its place" not in text
+    assert "जगह ले सके" not in text
 
 
 def test_a_replaced_notice_says_so_while_the_other_one_is_still_to_come(tmp_path: Path) -> None:
     replaced = notice(PublicState.WITHDRAWN, variant="replaced")
     text = (written(tmp_path, replaced) / f"{NUMBER}.html").read_text(encoding="utf-8")
 
-    assert "Another notice is to take its place." in text
+    assert "It was taken back so that another notice could take its place." in text
     assert "stands in its place" not in text
 
 

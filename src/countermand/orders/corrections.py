@@ -77,9 +77,13 @@ class Truths:
 
 
 def replacement_of(order: Order) -> str | None:
-    """Return the order that stands in place of this one, as every word about it names it."""
-    successors = Order.objects.filter(replaces=order.number, in_force_at__isnull=False)
-    return successors.filter(ended_at__isnull=True).values_list("number", flat=True).first()
+    """Return the order that stands in place of this one, as every word about it names it.
+
+    An exercise stands in place of nothing that is real.
+    """
+    successors = Order.objects.filter(replaces=order.number, mode=order.mode)
+    standing = successors.filter(in_force_at__isnull=False, ended_at__isnull=True)
+    return standing.values_list("number", flat=True).first()
 
 
 @dataclass(frozen=True, slots=True)

@@ -492,6 +492,24 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
     assert newer in str(correction.values)
 
 
+@pytest.mark.parametrize("mode", ["exercise", "live"])
+def test_no_page_names_an_order_that_does_not_stand_in_its_place(world: World, mode: str) -> None:
+    """An exercise, or one that was taken back as well: the page says what is so all the same."""
+    world.staff(20)
+    older = world.notified()
+    newer = world.released(replaces=older, mode=mode)
+    world.sweep(11 * MINUTE)
+    world.press(older, StopKind.TAKE_BACK, because="replaced")
+    if mode == "live":
+        world.press(newer, StopKind.TAKE_BACK)
+    world.sweep(MINUTE)
+
+    page = (world.settings.folder.lookup / f"{older}.html").read_text(encoding="utf-8")
+    assert newer not in page
+    assert "It was taken back so that another notice could take its place." in page
+    assert "यह इसलिए वापस ली गई कि दूसरी सूचना इसकी जगह ले सके।" in page
+
+
 def test_the_doctor_asks_what_becomes_of_an_order_that_stays_paused(world: World) -> None:
     world.staff(10)
     number = world.sending()
