@@ -105,11 +105,13 @@ def take_evidence(settings: Settings, now: datetime) -> None:
 def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> bool:
     """Read on in the log, and say whether its end was reached. Raises OSError."""
     from countermand.connectors.postfix import log  # noqa: PLC0415
-    from countermand.notices import evidence  # noqa: PLC0415  (loads Django)
+    from countermand.notices import evidence, hearing  # noqa: PLC0415  (loads Django)
 
     kept = settings.folder.run / "relay-log.json"
     place = log.LogPlace.from_json(read_json(kept))
     evidence.take(log.read_on(Path(settings.relay_log), place), ledger=ledger, now=now)
+    if place.has_missed:
+        hearing.note_missed(now)
     write_json(kept, place.as_json())  # only now: read twice is better than never
     return place.is_read_to_end
 

@@ -1,6 +1,9 @@
 """What Postfix's log says of our mails, across rotation and torn lines."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from countermand.connectors.postfix import log
 from countermand.connectors.postfix.log import LogPlace
@@ -23,6 +26,9 @@ DELIVERED = lines(
     " dsn=2.0.0, status=sent (250 2.0.0 saved)",
     "/qmgr[8]: 4Xy1Zk3jQzKb: removed",
 )
+
+
+BOUNCED = lines("/smtp[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=mx2, dsn=5.1.1, status=bounced (no)")
 
 
 def kinds(text: str) -> list[EvidenceKind]:
@@ -73,6 +79,70 @@ def test_a_log_is_read_on_from_where_it_was_left_across_rotation(tmp_path: Path)
     assert [each.kind for each in first] == [EvidenceKind.RELAY_LOG_ACCEPTED]
     assert [each.message_id for each in second] == [ONE, ""]
     assert second[0].kind is EvidenceKind.DSN_DELIVERED
+
+
+def test_a_log_that_was_moved_away_is_read_to_its_end_before_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, place = tmp_path / "mail.log", LogPlace()
+    path.write_text(ACCEPTED, encoding="utf-8")
+    log.read_on(path, place)
+    path.write_text(ACCEPTED + BOUNCED * 9, encoding="utf-8")
+    path.rename(tmp_path / "mail.log.1")
+    path.write_text(DELIVERED, encoding="utf-8")
+    monkeypatch.setattr(log, "MOST_AT_ONCE", 4 * len(BOUNCED))
+
+    readings: list[list[EvidenceKind]] = []
+    while not readings or not place.is_read_to_end:
+        readings.append([each.kind for each in log.read_on(path, place)])
+        assert not place.has_missed
+
+    found = [kind for reading in readings for kind in reading]
+    assert found == [EvidenceKind.DSN_FAILED] * 9 + [EvidenceKind.DSN_DELIVERED]
+    assert len(readings) > 1
+
+
+def test_a_log_that_was_moved_away_is_followed_while_the_next_one_is_empty(tmp_path: Path) -> None:
+    path, place = tmp_path / "mail.log", LogPlace()
+    older = tmp_path / "mail.log.1"
+    path.write_text(ACCEPTED, encoding="utf-8")
+    log.read_on(path, place)
+    path.rename(older)
+    path.touch()
+
+    assert log.read_on(path, place) == []
+    older.write_text(ACCEPTED + BOUNCED, encoding="utf-8")  # the log's writer has it open still
+    path.write_text(DELIVERED, encoding="utf-8")
+
+    found = [each.kind for each in log.read_on(path, place)]
+    assert found == [EvidenceKind.DSN_FAILED, EvidenceKind.DSN_DELIVERED]
+    assert not place.has_missed
+
+
+def moved_twice(path: Path) -> None:
+    path.rename(path.with_name("mail.log.2"))
+    path.with_name("mail.log.1").write_text(BOUNCED, encoding="utf-8")
+    path.write_text(DELIVERED, encoding="utf-8")
+
+
+def cut_short(path: Path) -> None:
+    path.write_text(DELIVERED[:100], encoding="utf-8")
+
+
+@pytest.mark.parametrize("lose", [moved_twice, cut_short])
+def test_lines_that_can_no_longer_be_read_are_told_of_once(
+    tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    path, place = tmp_path / "mail.log", LogPlace()
+    path.write_text(ACCEPTED, encoding="utf-8")
+    log.read_on(path, place)
+
+    lose(path)
+
+    log.read_on(path, place)
+    assert place.has_missed
+    log.read_on(path, place)
+    assert not place.has_missed
 
 
 def test_only_a_mail_of_which_no_copy_went_anywhere_was_left_in_the_queue(tmp_path: Path) -> None:

@@ -35,9 +35,7 @@ def note_heard(now: datetime) -> None:
     if newest is None:
         HeardTime.objects.create(began_at=now, ended_at=now)
     elif newest.is_over and now - newest.ended_at > _SHORT_GAP:
-        enough = silence_counts_since(now)
-        HeardTime.objects.filter(ended_at__lt=enough).delete()
-        HeardTime.objects.create(began_at=now, ended_at=now)
+        _begin_anew(now)
     elif newest.is_over or now - newest.ended_at >= _NOTE_EVERY:
         newest.is_over = False
         newest.ended_at = max(newest.ended_at, now)
@@ -55,6 +53,13 @@ def note_unheard(now: datetime) -> None:
 
 
 @transaction.atomic
+def note_missed(now: datetime) -> None:
+    """Note that of what came back before `now` some will never be read: a new stretch begins."""
+    newest = _newest()
+    _begin_anew(now if newest is None else max(now, newest.ended_at))
+
+
+@transaction.atomic
 def note_begun(now: datetime) -> None:
     """Note that reading has begun, whose end was not reached yet."""
     if _newest() is None:
@@ -64,6 +69,13 @@ def note_begun(now: datetime) -> None:
 def nobody_listens() -> None:
     """Forget it all: there is no place any more where returned mails are read."""
     HeardTime.objects.all().delete()
+
+
+def _begin_anew(now: datetime) -> None:
+    """Begin a stretch, and forget those that matter to nobody any more."""
+    enough = silence_counts_since(now)
+    HeardTime.objects.filter(ended_at__lt=enough).delete()
+    HeardTime.objects.create(began_at=now, ended_at=now)
 
 
 def _newest() -> HeardTime | None:

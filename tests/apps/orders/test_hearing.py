@@ -172,6 +172,29 @@ def test_a_mailbox_that_was_never_read_to_its_end_proves_nothing_yet(
     assert hearing.silence_counts_since(world.now) == first - DAY
 
 
+def test_lines_of_the_log_that_were_never_read_begin_a_new_stretch(
+    world: World, tmp_path: Path
+) -> None:
+    """However short the gap: what stood in them is lost, and no mailbox keeps it for later."""
+    relay_log = tmp_path / "mail.log"
+    relay_log.write_text("a line\n" * 9)
+    settings = replace(world.settings, relay_log=str(relay_log))
+    for _ in range(48):
+        wiring.take_evidence(settings, world.now)
+        world.now += HOUR
+    wiring.take_evidence(settings, world.now)
+    last = world.now
+    assert hearing.silence_counts_since(last) == last - DAY
+
+    relay_log.write_text("a line\n")
+    world.now += 10 * MINUTE
+    wiring.take_evidence(settings, world.now)
+    assert hearing.silence_counts_since(world.now) == last - DAY
+    world.now += HOUR
+    wiring.take_evidence(settings, world.now)
+    assert hearing.silence_counts_since(world.now) == last - DAY + HOUR
+
+
 def test_gaps_are_forgotten_when_they_matter_to_nobody_any_more_or_nobody_listens(
     world: World, listener: Listener
 ) -> None:

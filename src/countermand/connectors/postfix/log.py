@@ -8,16 +8,18 @@
 
 `message-id=` alone proves nothing: Postfix writes it for a session that was cut off before the dot,
 too. The file is followed by its number and offset, across rotation, and read in bounded pieces.
+Where it cannot be followed, because it was cut short or moved twice, that is said.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from countermand.domain.delivery import EvidenceKind
 from countermand.domain.findings import Finding
@@ -49,6 +51,7 @@ class LogPlace:
     offset: int = 0
     message_ids: OrderedDict[str, str] = field(default_factory=OrderedDict)
     is_read_to_end: bool = False  # by the last reading
+    has_missed: bool = False  # lines before those of the last reading, which nobody will read
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> LogPlace:
@@ -78,22 +81,39 @@ def read_on(path: Path, place: LogPlace) -> list[Finding]:
 
 
 def _fresh(path: Path, place: LogPlace) -> Iterator[str]:
-    status = path.stat()
-    older = path.with_name(f"{path.name}.1")
-    if place.inode and status.st_ino != place.inode:
-        # Rotated: what was still to be read stands in the file before.
-        if older.exists() and older.stat().st_ino == place.inode:
-            yield _piece(older, place)
-        place.inode, place.offset = status.st_ino, 0
-    if not place.inode or status.st_size < place.offset:
-        place.inode, place.offset = status.st_ino, 0
-    yield _piece(path, place)
-
-
-def _piece(path: Path, place: LogPlace) -> str:
+    place.has_missed = False
     with path.open("rb") as file:
-        file.seek(place.offset)
-        content = file.read(MOST_AT_ONCE)
+        status = os.fstat(file.fileno())
+        if place.inode not in {0, status.st_ino}:
+            # Rotated: what was still to be read stands in the file before.
+            rest = _rest(path.with_name(f"{path.name}.1"), place)
+            if rest is not None:
+                yield rest
+                if not place.is_read_to_end or not status.st_size:
+                    return  # into the old file may still be written as long as the new one is empty
+                place.inode, place.offset = status.st_ino, 0
+        if place.inode != status.st_ino or status.st_size < place.offset:
+            place.has_missed = True
+            place.inode, place.offset = status.st_ino, 0
+        yield _piece(file, place)
+
+
+def _rest(older: Path, place: LogPlace) -> str | None:
+    """Read on in a file that was moved away; None if it is not the one that was read."""
+    try:
+        file = older.open("rb")
+    except FileNotFoundError:
+        return None
+    with file:
+        status = os.fstat(file.fileno())
+        if status.st_ino != place.inode or status.st_size < place.offset:
+            return None
+        return _piece(file, place)
+
+
+def _piece(file: BinaryIO, place: LogPlace) -> str:
+    file.seek(place.offset)
+    content = file.read(MOST_AT_ONCE)
     whole = content[: content.rfind(b"\n") + 1]
     place.offset += len(whole)
     place.is_read_to_end = len(content) < MOST_AT_ONCE
