@@ -347,11 +347,30 @@ def test_addresses_that_were_kept_in_the_other_spelling_are_brought_over() -> No
         second_mailboxes=["b@भारत"],
     )
 
+    reader = Person.objects.create(
+        uid="p3",
+        name="C",
+        address="c@example.org",
+        manager_uid="ben@कंपनी.भारत",
+        delegate_uids=["p1", "ben@कंपनी.भारत"],
+    )
+    # Somebody has the other spelling already: the next list says whose it is.
+    Person.objects.create(uid="p4", name="D", address="d@xn--h2brj9c")
+    left = Person.objects.create(
+        uid="d@भारत", name="D", address="d@भारत", other_addresses=["d2@भारत"]
+    )
+
     step.fold(apps, None)
 
-    for person in (keyed, unkeyed):
+    for person in (keyed, unkeyed, reader, left):
         person.refresh_from_db()
     assert (keyed.uid, keyed.address) == ("p1", "asha@xn--i1b1b4ch5i.xn--h2brj9c")
     assert unkeyed.uid == unkeyed.address == "ben@xn--i1b1b4ch5i.xn--h2brj9c"
     assert unkeyed.other_addresses == ["b@xn--h2brj9c", "ben"]
     assert unkeyed.second_mailboxes == ["b@xn--h2brj9c"]
+    assert reader.manager_uid == unkeyed.uid
+    assert reader.delegate_uids == ["p1", unkeyed.uid]
+    readers = {(each.owner_id, each.holder_id) for each in queries.mail_readers()}
+    assert readers == {(reader.pk, keyed.pk), (reader.pk, unkeyed.pk)}
+    assert (left.uid, left.address) == ("d@भारत", "d@भारत")
+    assert left.other_addresses == ["d2@xn--h2brj9c"]
