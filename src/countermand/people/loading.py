@@ -15,7 +15,8 @@ from typing import Any, Final, LiteralString
 from django.db import connection
 
 from countermand import older_objects
-from countermand.copy_text import array, day, escaped, is_odd
+from countermand.copy_text import NULL, array, day, escaped, is_odd
+from countermand.domain.address import folded_name
 from countermand.domain.directory import PersonRecord
 from countermand.people.queries import NOWHERE
 
@@ -24,16 +25,17 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('import:people'))"
 _ROOM: Final = "SELECT set_config('work_mem', '96MB', true)"  # hashes and sorts, in memory
 _TABLE: Final = """
     CREATE TEMPORARY TABLE people_told (
-        place bigint, uid text, name text, local_name text, address text, other_addresses text[],
-        second_mailboxes text[], language text, country text, zone text, groups text[],
-        unit text, manager text, delegates text[], absent_until date, knows_no_leave boolean,
-        left_on date
+        place bigint, uid text, folded_uid text, name text, local_name text, address text,
+        other_addresses text[], second_mailboxes text[], language text, country text, zone text,
+        groups text[], unit text, manager text, delegates text[], absent_until date,
+        knows_no_leave boolean, left_on date
     ) ON COMMIT DROP
 """
 _COPY: Final = "COPY people_told FROM STDIN"
-_ANALYZE: Final = "ANALYZE people_told (uid, address, manager)"
+_ANALYZE: Final = "ANALYZE people_told (uid, folded_uid, address, manager)"
 _ANALYZE_NEXT: Final = "ANALYZE people_next (person_id, address)"
-# Of each word that names a manager or delegate, who is meant. A key counts before an address.
+# Of each word that names a manager or delegate, who is meant. A key counts before an address. Words
+# come folded: a key in other letters may be an address, whose domain is in ASCII in the word.
 _KEYS: Final = """
     CREATE TEMPORARY TABLE people_keys ON COMMIT DROP AS
     WITH words AS (
@@ -42,6 +44,7 @@ _KEYS: Final = """
     SELECT DISTINCT ON (key) key, uid FROM (
         SELECT key, uid, 0 AS rank FROM words JOIN people_told ON uid = key
         UNION ALL SELECT key, uid, 1 FROM words JOIN people_told ON lower(uid) = key
+        UNION ALL SELECT key, uid, 1 FROM words JOIN people_told ON folded_uid = key
         UNION ALL SELECT key, uid, 2 FROM words JOIN people_told ON address = key
     ) AS known ORDER BY key, rank
 """
@@ -173,6 +176,7 @@ def _line(place: int, record: PersonRecord) -> str:
     if is_odd("".join(texts)):
         texts = [escaped(text) for text in texts]
     uid, name, local_name, address, language, country, zone, unit, manager = texts
+    folded = NULL if record.uid.isascii() else escaped(folded_name(record.uid))
     others, seconds, groups, delegates = (
         array(each) if each else "{}"
         for each in (
@@ -183,8 +187,8 @@ def _line(place: int, record: PersonRecord) -> str:
         )
     )
     return (
-        f"{place}\t{uid}\t{name}\t{local_name}\t{address}\t{others}\t{seconds}\t{language}\t"
-        f"{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{day(record.absent_until)}\t"
+        f"{place}\t{uid}\t{folded}\t{name}\t{local_name}\t{address}\t{others}\t{seconds}\t"
+        f"{language}\t{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{day(record.absent_until)}\t"
         f"{record.knows_no_leave}\t{day(record.left_on)}\n"
     )
 

@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection, transaction
 
 from countermand.audit.models import Entry
 from countermand.delimited import FaultList
+from countermand.domain.address import folded_name
 from countermand.domain.approvals import Role
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import Fault, FaultsFound
@@ -217,6 +218,19 @@ def test_a_manager_is_found_by_address_and_by_key() -> None:
 
     managers = dict(Person.objects.order_by("uid").values_list("uid", "manager_uid"))
     assert managers == {"p1": "", "p2": "p1", "p3": "p1", "p4": ""}
+
+
+def test_a_key_in_other_letters_is_found_by_either_spelling() -> None:
+    """Words that name a manager come with their domain in ASCII, keys as the list has them."""
+    load(
+        replace(record(1), uid="Ram@आशा.भारत"),
+        replace(record(2), manager=folded_name("ram@आशा.भारत")),
+        replace(record(3), delegates=(folded_name("ram@आशा.भारत"), "प4")),
+        replace(record(4), uid="प4"),
+    )
+
+    assert Person.objects.get(uid="p2").manager_uid == "Ram@आशा.भारत"
+    assert Person.objects.get(uid="p3").delegate_uids == ["Ram@आशा.भारत", "प4"]
 
 
 def test_delegates_are_found_by_address_and_by_key_and_nobody_is_their_own() -> None:
