@@ -93,6 +93,22 @@ def test_whose_account_is_switched_off_has_left(
     assert (a.left_on, b.left_on) == (None, date(1970, 1, 1))
 
 
+def test_a_day_of_leaving_that_is_given_counts_before_a_word(tmp_path: Path) -> None:
+    text = "email,name,Status,Termination Date\na@example.org,A,Terminated,2027-01-31\n"
+
+    assert read(tmp_path, text.encode())[0].left_on == date(2027, 1, 31)
+
+
+@pytest.mark.parametrize(("header", "has_left"), [("Status", False), ("Enabled", True)])
+@pytest.mark.parametrize("word", ["0", "no"])
+def test_a_status_that_may_be_a_number_sends_nobody_away(
+    tmp_path: Path, header: str, word: str, *, has_left: bool
+) -> None:
+    text = f"email,name,{header}\na@example.org,A,{word}\n"
+
+    assert (read(tmp_path, text.encode())[0].left_on is not None) is has_left
+
+
 def test_an_hr_export_is_understood(tmp_path: Path) -> None:
     person = read(tmp_path, HR.encode())[0]
 

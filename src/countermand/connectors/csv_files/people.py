@@ -97,7 +97,7 @@ class PeopleFiles:
             delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
             knows_no_leave="absent_until" not in row,
-            left_on=LONG_AGO if _is_off(row["active"]) else _day(row, "left_on", faults),
+            left_on=_day(row, "left_on", faults) or (LONG_AGO if _is_off(row) else None),
         )
         if faults:
             self.rejected.append(RejectedRow(uid, why(faults), tuple(faults)))
@@ -177,27 +177,31 @@ def _read(
 
 
 # As Entra, Google and HR programs say that an account is none any more.
-_OFF: Final = frozenset(
+_ENDED: Final = frozenset(
     {
-        "false",
-        "no",
-        "0",
-        "नहीं",
         "archived",
         "blocked",
         "deactivated",
         "deleted",
         "disabled",
+        "false",
         "inactive",
         "left",
         "suspended",
         "terminated",
     }
 )
+_OFF: Final = _ENDED | {"no", "0", "नहीं"}
 
 
-def _is_off(text: str) -> bool:
-    return text.strip().lower() in _OFF
+def _is_off(row: Row) -> bool:
+    """Whether an account is off. Of a status the number 0 says nothing: some begin to count at it.
+
+    A status is asked only where the file has no yes and no.
+    """
+    if "active" in row:
+        return row["active"].lower() in _OFF
+    return row["status"].lower() in _ENDED
 
 
 def _delegates(text: str) -> tuple[str, ...]:

@@ -85,19 +85,8 @@ PEOPLE: Final = (
     ),
     Column("delegates", ("assistant", "assistants", "delegate", "assistant email")),
     Column("absent_until", ("leave until", "leave end", "absence end", "on leave until")),
-    Column(
-        "active",
-        (
-            "account enabled",
-            "enabled",
-            "is active",
-            "status",
-            "account status",
-            "user status",
-            "employment status",
-            "employee status",
-        ),
-    ),
+    Column("active", ("account enabled", "enabled", "is active")),
+    Column("status", ("account status", "user status", "employment status", "employee status")),
     Column(
         "left_on", ("termination date", "end date", "leave date", "employeeleavedatetime", "exit")
     ),
