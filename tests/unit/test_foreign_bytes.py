@@ -159,6 +159,16 @@ def test_a_section_that_jamf_could_not_read_is_unknown_and_not_empty() -> None:
     assert "owners" in reports[0].unsaid
 
 
+def test_a_host_that_fleet_says_is_nobodys_is_nobodys() -> None:
+    hosts = [{"id": 1, "software": [], "device_mapping": None}, {"id": 2, "software": []}]
+    page = Record("page", "", {"hosts": hosts})
+
+    nobodys, unsaid = PagedSource(FleetReader(), [page], [TIKTOK], NOW).reports()
+
+    assert (nobodys.owners, nobodys.unsaid) == ((), frozenset())
+    assert "owners" in unsaid.unsaid
+
+
 def test_a_list_that_lacks_its_last_page_lets_nobody_vanish() -> None:
     hosts = {"hosts": [{"id": 1, "software": []}], "meta": {"has_next_results": True}}
     source = PagedSource(FleetReader(), [Record("page", "", hosts)], [TIKTOK], NOW)

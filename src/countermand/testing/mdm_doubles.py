@@ -110,8 +110,13 @@ class FleetDouble:
             word = asked.one("query")
             if word and word not in {host.get(k) for k in ("uuid", "hardware_serial", "hostname")}:
                 continue
-            with_software = asked.one("populate_software") == "true"
-            rows.append({k: v for k, v in host.items() if with_software or k != "software"})
+            hidden = {"device_mapping"}
+            if asked.one("populate_software") != "true":
+                hidden.add("software")
+            row = {k: v for k, v in host.items() if k not in hidden}
+            if asked.one("device_mapping") == "true":
+                row["device_mapping"] = host.get("device_mapping")  # null for a host of nobody
+            rows.append(row)
         return self._paged(asked, "hosts", rows)
 
     def _host(self, asked: Asked) -> Reply:

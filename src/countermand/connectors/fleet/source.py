@@ -129,10 +129,11 @@ def _sight(platform: Platform, status: str) -> tuple[Coverage, bool]:
 def _owners(record: Record) -> tuple[str, ...] | None:
     """Return the addresses of a host, the one from the sign-in service first; None: not said.
 
-    A list of hosts has them as `device_mapping`, a single host as `end_users`.
+    A list of hosts has them as `device_mapping`, null for a host that is nobody's; a single host as
+    `end_users`.
     """
     mapped, users = record.records("device_mapping"), record.records("end_users")
-    if mapped is None and users is None:
+    if users is None and "device_mapping" not in record.value:
         return None
     texts = [user.text("idp_username") for user in users or ()]
     others = [row for user in users or () for row in user.records("other_emails") or ()]
