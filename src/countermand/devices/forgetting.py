@@ -82,10 +82,11 @@ def forget_gone(due: Due, *, now: datetime) -> int:
     """Forget whose devices were that went so long ago, and their names; 5,000 at most.
 
     The row stays under the id that its source gave it, and is filled anew if the device comes back.
-    What a source saw on it, or somebody said of it, is forgotten first.
+    Its custodian stays as well: a person named them, and no source would do so again. What a source
+    saw on it, or somebody said of it, is forgotten first.
     """
     names = DeviceAlias.objects.filter(device=OuterRef("pk"))
-    known = Q(person_id__isnull=False) | Q(custodian_id__isnull=False) | ~Q(name="") | Exists(names)
+    known = Q(person_id__isnull=False) | ~Q(name="") | Exists(names)
     rows = Device.objects.filter(known, _theirs(due, "person_id"), gone_at__lte=due.before)
     for model in (Observation, Attestation):
         rows = rows.exclude(Exists(model._default_manager.filter(device=OuterRef("pk"))))  # noqa: SLF001
@@ -93,7 +94,7 @@ def forget_gone(due: Due, *, now: datetime) -> int:
     if not ids:
         return 0
     DeviceAlias.objects.filter(device_id__in=ids).delete()
-    nobodys = {"person_id": None, "custodian_id": None, "name": "", "short_id": ""}
+    nobodys = {"person_id": None, "name": "", "short_id": ""}
     Device.objects.filter(pk__in=ids).update(**nobodys)
     _record("devices.forgotten", due, len(ids), now)
     return len(ids)
@@ -101,10 +102,11 @@ def forget_gone(due: Due, *, now: datetime) -> int:
 
 @transaction.atomic
 def forget_runs(now: datetime) -> int:
-    """Forget runs of single events that nothing known rests on any more, 5,000 at most.
+    """Forget runs by which no list was taken whole and on which nothing known rests; 5,000 at most.
 
     A source that posts by itself makes one for each post; they hold numbers, which are in the log.
-    Runs of whole lists stay, and what of them is held.
+    So do lists that were refused, and lists with a row of which nobody can say whose it is: they go
+    too. Lists that were taken whole stay, and those that are held.
     """
     parts = ImportRun.objects.filter(complete=False, started_at__lt=now - RUNS_ARE_KEPT)
     parts = parts.exclude(state="held", report__is_whole=True)

@@ -91,6 +91,7 @@ def test_whose_a_device_was_is_forgotten_once_it_is_gone_for_long(world: World) 
     gone, seen, here = Device.objects.order_by("pk")[:3]
     for device in (gone, seen):
         Device.objects.filter(pk=device.pk).update(gone_at=world.now, name="Asha's phone")
+    Device.objects.filter(pk=gone.pk).update(custodian_id=gone.person_id)
     DeviceAlias.objects.create(device=gone, kind="serial", value="F2LX")
     Observation.objects.filter(device=gone).delete()
     end = world.now + BEGINS_AFTER + timedelta(days=KEPT)
@@ -101,6 +102,7 @@ def test_whose_a_device_was_is_forgotten_once_it_is_gone_for_long(world: World) 
 
     gone.refresh_from_db()
     assert (gone.person_id, gone.name, gone.aliases.count()) == (None, "", 0)
+    assert gone.custodian_id  # a person named them, and no source would do so again
     left = Device.objects.filter(pk__in=[seen.pk, here.pk], person_id__isnull=False)
     assert left.count() == 2  # of one a finding is still kept, the other is here
     assert Entry.objects.get(event="devices.forgotten").facts["rows"] == 1
