@@ -9,7 +9,7 @@ import pytest
 
 from countermand.testing.http_double import ADDRESS, Asked, HttpDouble, Reply, TestAuthority
 from countermand.wire.hosts import AllowedHosts, HostNotAllowed
-from countermand.wire.http import AnswerNotUnderstood, Http, SourceUnavailable, Waiting
+from countermand.wire.http import AnswerNotUnderstood, Http, SourceUnavailable, Waiting, _server
 from tests.contract.test_inventory_servers import TIKTOK, Graph, authority, graph, http, slept
 
 __all__ = ["authority", "graph", "http", "slept"]  # fixtures
@@ -51,6 +51,11 @@ def test_a_redirect_to_another_port_loses_what_proves_who_we_are(
         )
 
         assert "authorization" not in another.asked[0].headers
+
+
+def test_a_port_that_is_written_out_makes_no_other_server() -> None:
+    assert _server("https://mdm.example/here") == _server("https://MDM.example:443/there")
+    assert _server("https://mdm.example/here") != _server("https://mdm.example:8443/here")
 
 
 @pytest.mark.parametrize(

@@ -317,12 +317,13 @@ def _host(url: str) -> str:
         return "?"
 
 
-def _server(url: str) -> tuple[str, int | None]:
-    """Return host and port: another port is another server."""
+def _server(url: str) -> tuple[str, int]:
+    """Return host and port: another port is another server, written out or not."""
     try:
-        return _host(url), urlsplit(url).port
+        parts = urlsplit(url)
+        return _host(url), parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        return "?", None
+        return "?", 0
 
 
 def _plain(url: str) -> str:
