@@ -31,7 +31,7 @@ def opened(path: Path) -> ByteSource | Fault:
     """Return the one CSV file of a zip, or a fault when it has none, several, or a password."""
     try:
         if _size_of_directory(path) > MOST_DIRECTORY_BYTES:
-            return file_fault("file.bad_zip", str(path), why="too many files in it")
+            return file_fault("file.bad_zip", str(path), why=gettext_noop("too many files in it"))
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except _NO_ZIP as error:
