@@ -20,9 +20,7 @@ _ADDRESS: Final = re.compile(
 
 def folded_address(text: str) -> str | None:
     """Return an address as addresses are compared, or None if the text is no address."""
-    folded = text.strip().removeprefix("mailto:").strip().lower()
-    if not folded.isascii():
-        folded = with_ascii_domain(folded)
+    folded = folded_name(text.strip().removeprefix("mailto:"))
     if len(folded) > LONGEST or not _ADDRESS.fullmatch(folded):
         return None
     if ".." not in folded and "@." not in folded and not folded.endswith("."):
