@@ -25,7 +25,7 @@ from countermand.domain.approvals import Role
 from countermand.domain.device_stages import Stage, stage_of
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.enforcement import password_files, queries
-from countermand.enforcement.models import DevicePassword, PasswordStage
+from countermand.enforcement.models import TWO_SPELLINGS, DevicePassword, PasswordStage
 from countermand.enforcement.password_files import DeviceLine
 from countermand.people import queries as people
 from countermand.people.queries import Actor, PersonView
@@ -272,7 +272,7 @@ def passwd_file(path: Path, *, now: datetime) -> int:
     """Write all passwords as one passwd-file; returns how many there are."""
     lines = list(_lines(None, now))
     password_files.write_passwd_file(path, lines)
-    return len(lines)
+    return len({each.device_name for each in lines})  # a login may have two spellings
 
 
 def _follow_addresses() -> None:
@@ -312,7 +312,7 @@ def _batches(shards: Sequence[int] | None) -> Iterator[list[DevicePassword]]:
     rows = DevicePassword.objects.filter(revoked_at__isnull=True).order_by("shard", "login", "pk")
     if shards is not None:
         # Whoever has a second spelling may stand in any of them.
-        rows = rows.filter(queries.has_two_spellings() | Q(shard__in=list(shards)))
+        rows = rows.filter(TWO_SPELLINGS | Q(shard__in=list(shards)))
     batch: list[DevicePassword] = []
     for row in rows.iterator(chunk_size=_BATCH):
         batch.append(row)

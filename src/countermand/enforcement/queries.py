@@ -16,6 +16,7 @@ from countermand.domain.published_states import read as read_states
 from countermand.domain.verdict import EntryFacts
 from countermand.enforcement.door_facts import DoorEntryRow as DoorEntryRow  # noqa: PLC0414  (others take it from here)
 from countermand.enforcement.models import (
+    TWO_SPELLINGS,
     DevicePassword,
     DoorEntry,
     FeedHead,
@@ -130,14 +131,9 @@ def shards_changed_since(since: datetime) -> list[int]:
     return list(rows.values_list("shard", flat=True).distinct())
 
 
-def has_two_spellings() -> Q:
-    """Say which passwords are of people whose domain, kept in ASCII, has letters of its own."""
-    return Q(login__contains="xn--")
-
-
 def shards_of_other_spellings(shards: Iterable[int]) -> frozenset[int]:
     """Return the files in which people of these files stand under another spelling, too."""
-    rows = DevicePassword.objects.filter(has_two_spellings(), shard__in=list(shards))
+    rows = DevicePassword.objects.filter(TWO_SPELLINGS, shard__in=list(shards))
     logins = rows.values_list("login", flat=True).distinct()
     return frozenset(
         device_password.shard_of(each)

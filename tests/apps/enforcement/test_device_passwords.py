@@ -132,6 +132,7 @@ def test_a_mail_server_may_spell_a_domain_in_its_own_letters(asha: Person, files
     for login in spellings:
         found = [line for line in lines_of(files, login) if line[0] == login]
         assert [name for _, name, _, _ in found] == [issued.device_name]
+    assert device_passwords.passwd_file(files / "once", now=NOW) == 2  # Asha's and Ram's
 
     device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
     device_passwords.follow(files, now=NOW + HOUR)
