@@ -72,6 +72,17 @@ def load(source: Told, as_of: datetime = DAY, **options: bool) -> LoadReport:
     )
 
 
+def say_removed(device_id: int, owner: Person, now: datetime) -> None:
+    actions.record_answer(
+        device_id=device_id,
+        person_id=owner.pk,
+        app_id="tiktok",
+        answer=Answer.REMOVED,
+        actor_id=owner.pk,
+        now=now,
+    )
+
+
 def presence(number: int) -> str:
     seen = Observation.objects.get(device__source_device_id=f"d{number}", app_id="tiktok")
     return seen.presence
@@ -389,14 +400,7 @@ def test_a_list_without_a_time_is_no_newer_than_the_last_contact_with_its_device
     later = DAY + timedelta(days=40)
     load(Told([in_a_drawer], kind="intune"), later)
     device = Device.objects.get()
-    actions.record_answer(
-        device_id=device.pk,
-        person_id=owner.pk,
-        app_id="tiktok",
-        answer=Answer.REMOVED,
-        actor_id=owner.pk,
-        now=DAY + timedelta(days=20),
-    )
+    say_removed(device.pk, owner, DAY + timedelta(days=20))
 
     seen = sightings.one(device.pk, ["tiktok"])
 
@@ -412,25 +416,11 @@ def test_an_answer_is_kept_with_its_time_and_excuses_at_once() -> None:
     load(Told([phone(1, carries=True)]))
     device = Device.objects.get()
 
-    actions.record_answer(
-        device_id=device.pk,
-        person_id=owner.pk,
-        app_id="tiktok",
-        answer=Answer.REMOVED,
-        actor_id=owner.pk,
-        now=DAY + timedelta(minutes=1),
-    )
+    say_removed(device.pk, owner, DAY + timedelta(minutes=1))
 
     seen = sightings.one(device.pk, ["tiktok"])
     assert seen is not None
     assert seen.apps["tiktok"].is_excused
 
     with pytest.raises(actions.DeviceNotKnown):
-        actions.record_answer(
-            device_id=device.pk + 1,
-            person_id=owner.pk,
-            app_id="tiktok",
-            answer=Answer.REMOVED,
-            actor_id=owner.pk,
-            now=DAY,
-        )
+        say_removed(device.pk + 1, owner, DAY)

@@ -34,6 +34,10 @@ class Listener:
     def comes_back(self) -> None:
         self.hidden.rename(self.folder)
 
+    def gets_more_than_one_look_reads(self) -> None:
+        for number in range(AT_ONCE + 1):
+            (self.folder / "new" / str(number)).write_text("Subject: away until Monday\n\n")
+
     def sweep(self) -> None:
         if self.folder.exists():
             wiring.take_evidence(self.settings, self.world.now)
@@ -149,8 +153,7 @@ def test_a_mailbox_counts_as_heard_once_it_was_read_to_its_end(
 ) -> None:
     listener.pass_time(DAY, step=HOUR)
     last = world.now
-    for number in range(AT_ONCE + 1):
-        (listener.folder / "new" / str(number)).write_text("Subject: away until Monday\n\n")
+    listener.gets_more_than_one_look_reads()
     world.now += HOUR
 
     listener.sweep()
@@ -163,8 +166,7 @@ def test_a_mailbox_that_was_never_read_to_its_end_proves_nothing_yet(
     world: World, tmp_path: Path
 ) -> None:
     listener = Listener(world, tmp_path)
-    for number in range(AT_ONCE + 1):
-        (listener.folder / "new" / str(number)).write_text("Subject: away until Monday\n\n")
+    listener.gets_more_than_one_look_reads()
     first = world.now
     listener.sweep()
     world.now += HOUR
