@@ -49,6 +49,14 @@ _BY_KEY: Final = re.compile(
     r' +eq +"(?P<value>[^"\\]{1,320})"',
     re.IGNORECASE,
 )
+# As Entra asks whether somebody still has the manager that it knows: manager eq "12".
+_MANAGER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"
+_QUOTED_OR_MANAGER: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"'
+    r"|(?<![\w.:])(urn:ietf:params:scim:schemas:extension:enterprise:2\.0:User:)?"
+    r"manager(\.value)?(?![\w.:\[])",
+    re.IGNORECASE,
+)
 _CHANGES: Final = ("PUT", "PATCH", "DELETE")
 Answer = Callable[..., HttpResponse]
 ResourceT = TypeVar("ResourceT", bound="Resource[Any]")
@@ -118,8 +126,14 @@ def _only(request: HttpRequest, *methods: str) -> None:
 
 
 def _alone_if_it_changes(request: HttpRequest) -> AbstractContextManager[None]:
-    """Directories send several changes of one group at once: each builds on the one before."""
-    return provisioning.alone() if request.method in _CHANGES else nullcontext()
+    """Directories send several changes of one group at once: each builds on the one before.
+
+    The body is read first: who sends it slowly keeps nobody else from writing people.
+    """
+    if request.method not in _CHANGES:
+        return nullcontext()
+    _ = request.body  # bounded; kept by the request
+    return provisioning.alone()
 
 
 def _asked(query: Mapping[str, Any], model: type[Resource[Any]]) -> ResponseParameters[Any]:
@@ -400,7 +414,7 @@ def _matching(
     """Show a page of what the filter means."""
     if text := _filter(query):
         try:
-            meant = ScimFilter[model](text)  # type: ignore[valid-type]
+            meant = ScimFilter[model](_QUOTED_OR_MANAGER.sub(_full_name, text))  # type: ignore[valid-type]
         except InvalidFilterException:
             raise
         except ValueError as error:
@@ -410,6 +424,11 @@ def _matching(
     start, count = _page(query)
     page = found[start - 1 : start - 1 + count]
     return _list(model, page, len(found), start, _asked(query, model))
+
+
+def _full_name(found: re.Match[str]) -> str:
+    """Name a manager by the whole path; what stands in quotation marks stays."""
+    return found[0] if found[0].startswith('"') else _MANAGER
 
 
 def _page(query: Mapping[str, Any]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Directories write people here as Entra and Okta do; nobody is ever deleted."""
 
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from countermand.audit.models import Entry
@@ -285,6 +287,71 @@ def test_people_are_found_by_the_filters_of_entra_and_okta(
     )
 
     assert listed(directory.client.get("/scim/v2/Users", {"filter": sought})) == [key]
+
+
+@pytest.mark.parametrize(
+    "sought",
+    [
+        'emails.value eq "asha@MÜNCHEN.example"',
+        'emails.value eq "Asha@xn--mnchen-3ya.example"',
+        'emails[type eq "work"].value eq "asha@münchen.example"',
+    ],
+)
+def test_an_address_is_found_however_it_is_spelled(directory: Directory, sought: str) -> None:
+    directory.take_on("ben", emails=[{"value": "ben@münchen.example", "type": "work"}])
+    key = directory.take_on("asha", emails=[{"value": "Asha@München.example", "type": "work"}])
+
+    assert listed(directory.client.get("/scim/v2/Users", {"filter": sought})) == [key]
+
+
+@pytest.mark.parametrize(
+    "name", ["manager", "Manager.value", f"{ENTERPRISE}:manager", f"{ENTERPRISE}:manager.value"]
+)
+def test_entra_finds_out_whether_somebody_has_this_manager(directory: Directory, name: str) -> None:
+    boss = directory.take_on("boss@example.org", displayName='manager eq "1"')
+    key = directory.take_on("asha@example.org", **{ENTERPRISE: {"manager": {"value": boss}}})
+    directory.take_on("ben@example.org", **{ENTERPRISE: {"manager": {"value": key}}})
+
+    for sought in (f'{name} eq "{boss}"', f'id eq "{key}" and {name} eq "{boss}"'):
+        assert listed(directory.client.get("/scim/v2/Users", {"filter": sought})) == [key]
+    assert listed(directory.client.get("/scim/v2/Users", {"filter": f'{name} eq "{key}0"'})) == []
+    quoted = r'displayName eq "manager eq \"1\""'
+    assert listed(directory.client.get("/scim/v2/Users", {"filter": quoted})) == [boss]
+
+
+@pytest.mark.django_db(transaction=True)  # what a test wrote before holds no lock
+def test_who_sends_a_change_slowly_keeps_nobody_else_from_writing_people(
+    directory: Directory,
+) -> None:
+    key = directory.take_on("asha@example.org")
+    body = json.dumps(
+        {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    ).encode()
+    held_while_it_came: list[int] = []
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(*) FROM pg_locks"
+                    " WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+                )
+                held_while_it_came.append(cursor.fetchone()[0])
+            return super().read(size)
+
+    surroundings: dict[str, Any] = {"wsgi.input": Slow(body)}
+    answer = directory.client.generic(
+        "PATCH",
+        f"/scim/v2/Users/{key}",
+        body,
+        content_type="application/scim+json",
+        **surroundings,
+    )
+
+    assert answer.status_code == 200
+    assert held_while_it_came
+    assert set(held_while_it_came) == {0}
+    assert queries.person("asha@example.org").left_on is not None
 
 
 def test_a_list_comes_in_pages(directory: Directory) -> None:
