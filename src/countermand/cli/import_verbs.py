@@ -315,6 +315,7 @@ def people_answer(report: PeopleReport) -> dict[str, Any]:
         "rejected": rejected,
         "people": {
             "new": report.new,
+            "came_as_left": report.came_as_left,
             "changed": report.changed,
             "unchanged": report.unchanged,
             "left": report.left,
@@ -334,7 +335,16 @@ def _show_people(console: Console, report: PeopleReport) -> None:
         same=report.unchanged,
         left=report.left,
     )
+    if report.came_as_left:
+        line = _("New in the list, but marked there as having left already: {count}.")
+        output.say(console, line, count=report.came_as_left)
     _show_rejected(console, report.rejected)
+    if report.is_of_leavers:
+        line = _(
+            "That is nearly everybody, so hardly anybody would get a notice. Look at the columns "
+            "of this list that say who has left: a status, “enabled”, or a last day."
+        )
+        output.say(console, line)
     _show_state(console, report.state)
 
 

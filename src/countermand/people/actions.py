@@ -1,7 +1,8 @@
 """Taking people over from a directory, and who may do what; one transaction each.
 
 An import is a full replace: whoever is missing from it has left. It is all or nothing, and one
-that would send away more than a fifth is held until a person confirms it.
+that would send away more than a fifth is held until a person confirms it. So is a list of which
+nearly everybody is new and has left already: its column of a status was read for something else.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from countermand.people.models import AccessToken, RoleGrant
 from countermand.people.queries import token_hash
 
 MOST_GONE_SHARE: Final = 0.20
+MOST_CAME_AS_LEFT_SHARE: Final = 0.80  # an HR program may list leavers of many years
 LEAST_GONE: Final = 3  # fewer people than this are nobody's mass
 _TOKEN_BYTES: Final = 16
 
@@ -67,11 +69,17 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class PeopleReport:
-    """What an import did or would do."""
+    """What an import did or would do.
+
+    `left` are those who were here. Of the new ones `came_as_left` have left already;
+    `is_of_leavers` says that this is nearly the whole list.
+    """
 
     state: ImportState
     rows_ok: int
     new: int
+    came_as_left: int
+    is_of_leavers: bool
     changed: int
     unchanged: int
     left: int
@@ -127,22 +135,29 @@ def _import(source: PeopleSource, *, now: datetime, options: ImportOptions) -> P
 def _report(
     tally: loading.Tally, rejected: tuple[RejectedRow, ...], options: ImportOptions
 ) -> PeopleReport:
-    is_mass = tally.left >= LEAST_GONE and tally.left > tally.here_before * MOST_GONE_SHARE
+    is_mass = _is_mass(tally.left, MOST_GONE_SHARE, of=tally.here_before)
+    is_of_leavers = _is_mass(tally.came_as_left, MOST_CAME_AS_LEFT_SHARE, of=tally.rows)
     state = ImportState.LOADED
     if options.dry_run:
         state = ImportState.TRIED
-    elif is_mass and not options.confirm_mass_change:
+    elif (is_mass or is_of_leavers) and not options.confirm_mass_change:
         state = ImportState.HELD
     return PeopleReport(
         state=state,
         rows_ok=tally.rows,
         new=tally.new,
+        came_as_left=tally.came_as_left,
+        is_of_leavers=is_of_leavers,
         changed=tally.changed,
         unchanged=tally.unchanged,
         left=tally.left,
         languages=tally.languages,
         rejected=rejected,
     )
+
+
+def _is_mass(people: int, share: float, *, of: int) -> bool:
+    return people >= LEAST_GONE and people > of * share
 
 
 def _record(report: PeopleReport, *, actor_id: int | None, now: datetime) -> None:
@@ -155,6 +170,7 @@ def _facts(report: PeopleReport) -> dict[str, Any]:
         "new": report.new,
         "changed": report.changed,
         "left": report.left,
+        "came_as_left": report.came_as_left,
         "rejected": len(report.rejected),
     }
 

@@ -97,6 +97,7 @@ _TOLD: Final = ", ".join(f"told.{name}" for name in _FIELDS)
 _DIFFERS: Final = f"ROW({_OURS}) IS DISTINCT FROM ROW({_TOLD})"
 _TALLY: Final = f"""
     SELECT count(*), count(*) FILTER (WHERE told.person_id IS NULL),
+           count(*) FILTER (WHERE told.person_id IS NULL AND told.left_on <= %(today)s),
            count(*) FILTER (WHERE told.person_id IS NOT NULL AND {_DIFFERS})
     FROM people_next AS told LEFT JOIN people_person AS person ON person.id = told.person_id
 """  # noqa: S608 - made of the names above alone
@@ -132,10 +133,14 @@ _LEAVE: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What writing would do, in numbers of people."""
+    """What writing would do, in numbers of people.
+
+    `left` are those who were here; `came_as_left` are new, and have left already.
+    """
 
     rows: int
     new: int
+    came_as_left: int
     changed: int
     here_before: int
     left: int
@@ -195,13 +200,19 @@ def _line(place: int, record: PersonRecord) -> str:
 
 def compare(*, left_out: Sequence[str], today: date) -> Tally:
     """Return what `write` would do; nobody in `left_out` (by uid) counts as gone."""
-    rows, new, changed = _one(_TALLY, {})
+    rows, new, came_as_left, changed = _one(_TALLY, {"today": today})
     here, left = _one(_LEFT, {"today": today, "left_out": list(left_out)})
     with connection.cursor() as cursor:
         cursor.execute(_LANGUAGES)
         languages = dict(cursor.fetchall())
     return Tally(
-        rows=rows, new=new, changed=changed, here_before=here, left=left, languages=languages
+        rows=rows,
+        new=new,
+        came_as_left=came_as_left,
+        changed=changed,
+        here_before=here,
+        left=left,
+        languages=languages,
     )
 
 

@@ -130,6 +130,27 @@ def test_a_faulty_file_is_refused_with_all_its_faults_and_a_code_to_rely_on(
     assert "asha" not in everything_stored(database)
 
 
+def test_a_first_list_whose_status_is_inactive_throughout_is_held_and_says_what_to_do(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    rows = [f"p{n},Person {n},p{n}@example.org,Inactive\n" for n in range(9)]
+    path.write_text("person_id,name,email,status\n" + "".join(rows), encoding="utf-8")
+
+    held, tried, confirmed = run(
+        ("import", "people", str(path)),
+        ("import", "people", str(path), "--dry-run", "--json"),
+        ("import", "people", str(path), "--confirm-mass-change", "--json"),
+    )
+
+    assert held.code == 1
+    assert "having left already: 9" in held.out
+    assert "Look at the columns" in held.out
+    assert "--confirm-mass-change" in held.out
+    assert tried.json["people"]["came_as_left"] == 9
+    assert (confirmed.code, confirmed.json["people"]["new"]) == (0, 9)
+
+
 def test_a_role_and_a_token_let_the_stop_know_who_may_stop(run: Run, tmp_path: Path) -> None:
     _, granted, token, listed = run(
         ("import", "people", str(FIXTURES / "people.csv")),

@@ -14,7 +14,7 @@ from countermand.audit.models import Entry
 from countermand.delimited import FaultList
 from countermand.domain.address import folded_name
 from countermand.domain.approvals import Role
-from countermand.domain.directory import PersonRecord
+from countermand.domain.directory import LONG_AGO, PersonRecord
 from countermand.domain.errors import Fault, FaultsFound
 from countermand.domain.inventory import RejectedRow
 from countermand.people import actions, queries
@@ -135,6 +135,28 @@ def test_an_import_that_sends_away_more_than_a_fifth_is_held() -> None:
     assert left() == set()
     assert load(*(record(n) for n in range(15)), confirm_mass_change=True).left == 5
     assert len(left()) == 5
+
+
+def test_a_list_of_which_nearly_everybody_has_left_already_is_held() -> None:
+    """Its status is misread, most likely; at a first import nobody is there who could vanish."""
+    off = [replace(record(n), left_on=LONG_AGO) if n < 9 else record(n) for n in range(10)]
+
+    held = load(*off)
+
+    assert (held.state, held.came_as_left, held.is_of_leavers) == (ImportState.HELD, 9, True)
+    assert not Person.objects.exists()
+    assert load(*off, confirm_mass_change=True).state is ImportState.LOADED
+    assert len(left()) == 9
+    assert load(*off).state is ImportState.LOADED  # they have left already: nobody is asked again
+
+
+def test_an_hr_programs_leavers_of_many_years_are_no_reason_to_hold_a_list() -> None:
+    off = [replace(record(n), left_on=LONG_AGO) if n < 8 else record(n) for n in range(10)]
+
+    report = load(*off)
+
+    assert (report.state, report.came_as_left) == (ImportState.LOADED, 8)
+    assert len(left()) == 8
 
 
 def test_a_dry_run_and_a_faulty_file_change_nothing() -> None:
