@@ -117,7 +117,7 @@ def forget_runs(now: datetime) -> int:
 
 
 def _findings(due: Due) -> QuerySet[Any]:
-    rows = Observation.objects.filter(app_id=due.app_id, collected_at__lte=due.before)
+    rows = Observation.objects.filter(app_id=due.app_id, run__as_of__lte=due.before)
     return rows.filter(_theirs(due, "device__person_id"))
 
 

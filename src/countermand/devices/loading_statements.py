@@ -159,6 +159,13 @@ MARK_GONE: Final = """
 """
 
 
+# As `domain.presence.heard_at`; what has a time of its own is only collected.
+_HEARD_AT: Final = """
+    CASE WHEN coalesce(found.inventory_at, next.inventory_at) IS NULL
+        THEN least(%(as_of)s, next.last_contact_at) ELSE %(as_of)s END
+"""
+
+
 def _weight(presence: str, inventory_at: str, collected_at: str) -> str:
     """Return what `domain.presence.merge` compares, but the refresh cycle: both have the same."""
     return f"""ROW(
@@ -176,19 +183,19 @@ _WORDS: Final = (
     "publisher",
     "may_close",
 )
-_WRITTEN: Final = (*_WORDS, "inventory_at")
+_WRITTEN: Final = (*_WORDS, "inventory_at", "collected_at")
 # At equal strength the new word stands, since an order may by now have signed what it was matched
 # by; but it is not written when nobody could tell the difference.
 _STANDS: Final = f"""
     CASE WHEN old.id IS NULL THEN new.presence <> 'unknown' ELSE
-        {_weight("new.presence", "new.inventory_at", "%(as_of)s::timestamptz")}
+        {_weight("new.presence", "new.inventory_at", "new.collected_at")}
         >= {_weight("old.presence", "old.inventory_at", "old.collected_at")}
         AND NOT (
             ROW({", ".join(f"new.{name}" for name in _WORDS)})
                 = ROW({", ".join(f"old.{name}" for name in _WORDS)})
             AND (old.presence = 'unobservable' OR (
                 new.inventory_at IS NOT DISTINCT FROM old.inventory_at
-                AND (old.inventory_at IS NOT NULL OR old.collected_at = %(as_of)s))))
+                AND (old.inventory_at IS NOT NULL OR old.collected_at = new.collected_at))))
     END
 """
 _NEWLY_TURNED: Final = """
@@ -204,7 +211,8 @@ OBSERVATIONS: Final = f"""
             coalesce(found.identifier_kind, '') AS identifier_kind,
             coalesce(found.publisher, '') AS publisher,
             coalesce(found.may_close, false) AS may_close,
-            coalesce(found.inventory_at, next.inventory_at) AS inventory_at
+            coalesce(found.inventory_at, next.inventory_at) AS inventory_at,
+            {_HEARD_AT} AS collected_at
         FROM devices_next AS next
         JOIN devices_sight AS sight ON sight.sight = next.sight
         LEFT JOIN devices_found AS found
@@ -218,13 +226,13 @@ OBSERVATIONS: Final = f"""
         ) AS old ON %(may_be_known)s
     ), added AS (
         INSERT INTO devices_observation
-            (device_id, app_id, {", ".join(_WRITTEN)}, collected_at, run_id)
-        SELECT device_id, app_id, {", ".join(_WRITTEN)}, %(as_of)s, %(run)s
+            (device_id, app_id, {", ".join(_WRITTEN)}, run_id)
+        SELECT device_id, app_id, {", ".join(_WRITTEN)}, %(run)s
         FROM weighed WHERE stands AND old_id IS NULL
     ), changed AS (
         UPDATE devices_observation AS old SET
             ({", ".join(_WRITTEN)}) = ROW({", ".join(f"new.{name}" for name in _WRITTEN)}),
-            collected_at = %(as_of)s, run_id = %(run)s,
+            run_id = %(run)s,
             turned_at = CASE WHEN {_NEWLY_TURNED} THEN %(now)s ELSE old.turned_at END
         FROM weighed AS new
         WHERE old.id = new.old_id AND old.id = ANY (ARRAY(

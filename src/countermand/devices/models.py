@@ -92,6 +92,7 @@ class Observation(models.Model):
     publisher = models.CharField(max_length=200, blank=True, default="")  # of a bare name
     may_close = models.BooleanField(default=False)  # confirmed identifier, no known collision
     inventory_at = models.DateTimeField(null=True)  # when the list was taken, if the source says
+    # When we got it; what has no time of its own is no newer than the last contact with the device.
     collected_at = models.DateTimeField()
     turned_at = models.DateTimeField(null=True)  # when its last turn was counted by the guard
     run = models.ForeignKey(ImportRun, on_delete=models.PROTECT)

@@ -411,6 +411,39 @@ def test_a_list_without_a_time_is_no_newer_than_the_last_contact_with_its_device
     assert finding.fresh_until == DAY + timedelta(days=8)
 
 
+def silent_since(last_contact_at: datetime, *, carries: bool) -> DeviceReport:
+    """A list without a time of its own, of a phone that nobody has heard of since."""
+    return replace(phone(1, carries=carries), inventory_at=None, last_contact_at=last_contact_at)
+
+
+def test_what_is_repeated_of_a_silent_device_outweighs_no_list_that_was_taken_since() -> None:
+    load(Told([silent_since(DAY, carries=True)]), DAY + timedelta(days=40))
+
+    load(Told([phone(1, DAY + timedelta(days=30))], is_whole=False), DAY + timedelta(days=41))
+
+    assert presence(1) == "absent"
+
+
+def test_what_is_repeated_of_a_silent_device_takes_back_nothing_that_was_seen_since() -> None:
+    load(Told([phone(1, DAY + timedelta(days=20), carries=True)]), DAY + timedelta(days=20))
+
+    load(Told([silent_since(DAY, carries=False)]), DAY + timedelta(days=40))
+
+    assert presence(1) == "present"
+
+
+def test_what_a_device_said_long_ago_is_no_newer_for_its_being_heard_of_again() -> None:
+    load(Told([silent_since(DAY, carries=True)]), DAY + timedelta(days=40))
+    says_nothing = replace(phone(1), coverage=Coverage.UNKNOWN, inventory_at=None)
+    back = replace(says_nothing, last_contact_at=DAY + timedelta(days=41))
+
+    load(Told([back]), DAY + timedelta(days=41))
+
+    [finding] = evidence.of_device("d1")[0].findings
+    assert (finding.presence, finding.heard_at) == (Presence.PRESENT, DAY)
+    assert finding.fresh_until == DAY + timedelta(days=1)
+
+
 def test_an_answer_is_kept_with_its_time_and_excuses_at_once() -> None:
     owner = Person.objects.create(uid="p1", name="Asha", address="p1@example.org")
     load(Told([phone(1, carries=True)]))

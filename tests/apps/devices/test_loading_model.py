@@ -27,7 +27,7 @@ from countermand.domain.inventory import (
     MatchedApp,
     Ownership,
 )
-from countermand.domain.presence import Coverage, Evidence, Presence, merge, rhythm_of
+from countermand.domain.presence import Coverage, Evidence, Presence, heard_at, merge, rhythm_of
 
 pytestmark = pytest.mark.django_db
 
@@ -246,6 +246,8 @@ class Model:
         self, report: DeviceReport, app: WantedApp, as_of: datetime, number: int
     ) -> dict[str, Any]:
         row = report.found(app.app_id)
+        taken_at = (row.seen_at if row else None) or report.inventory_at
+        contact_at = self.devices[report.source_device_id]["last_contact_at"]
         return {
             "presence": report.presence(app).value,
             "coverage": report.coverage.value,
@@ -253,8 +255,8 @@ class Model:
             "identifier_kind": row.match.key.kind.value if row else "",
             "publisher": row.publisher[:200] if row else "",
             "may_close": bool(row and row.match.may_close and not row.match.by_signature),
-            "inventory_at": (row.seen_at if row else None) or report.inventory_at,
-            "collected_at": as_of,
+            "inventory_at": taken_at,
+            "collected_at": as_of if taken_at else heard_at(as_of, contact_at),
             "run_id": number,
         }
 

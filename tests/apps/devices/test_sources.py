@@ -276,8 +276,8 @@ def test_a_report_that_was_not_ready_is_taken_up_by_the_next_run_and_not_asked_f
 
     assert asked_reports(intune) == ["AppInvAggregate", "AppInvRawData", "Devices"]
     assert "present" in presences().values()
-    # What it says without a time is as old as the report.
-    assert set(Observation.objects.values_list("collected_at", flat=True)) == {NOW}
+    # What it says without a time is as old as the report, if its device was not silent already.
+    assert max(Observation.objects.values_list("collected_at", flat=True)) <= NOW
 
 
 def test_a_page_of_violations_that_holds_an_error_refuses_the_run(
