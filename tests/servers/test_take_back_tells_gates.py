@@ -19,6 +19,7 @@ import pytest
 
 from countermand.cli import stop_words
 from countermand.data_folder import DataFolder
+from countermand.stop import fence as fences
 from countermand.stop import register
 from countermand.stop.register import KnownActor, KnownOrder, Register
 from lab.gates import ORDER, Entry, RealGate, all_that_shuts, real_gate
@@ -50,25 +51,30 @@ class Site:
     def urls(self) -> list[str]:
         return [f"http://{HERE}:{gate.control_port}" for gate in self.gates]
 
-    def take_back(self, *more: str) -> tuple[int, str]:
-        """Take the order back in a program of its own; return its exit code and what it said."""
+    def take_back(self, *more: str, gates: bool = True, disk: bool = True) -> tuple[int, str]:
+        """Take the order back in a program of its own; return its exit code and what it said.
+
+        Without `disk` the system refuses every write of it, as a full one does.
+        """
         environ = {
             **os.environ,
             "LC_ALL": "C.UTF-8",
             "COUNTERMAND_DATA": str(self.folder.path),
             "COUNTERMAND_TOKEN": "token-of-operator",
-            "COUNTERMAND_GATES": ",".join([*self.urls, self.dead]),
+            "COUNTERMAND_GATES": ",".join([*(self.urls if gates else []), self.dead]),
             "COUNTERMAND_GATE_TOKEN": TOKEN,
             "DATABASE_URL": f"postgresql://nobody@{HERE}:1/nowhere",
         }
         done = subprocess.run(
             [
+                *([] if disk else ["prlimit", "--fsize=0"]),
                 *(sys.executable, "-m", "countermand.cli.entry"),
                 *("take-back", ORDER, "--because", "mistake", *more),
             ],
             env=environ,
             check=False,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if "--json" in more else subprocess.STDOUT,
             encoding="utf-8",
         )
         return done.returncode, done.stdout
@@ -146,3 +152,35 @@ def test_a_gate_that_knows_it_and_cannot_write_it_down_is_named(site: Site) -> N
     answer = json.loads(site.take_back("--json")[1])
     durable = {each["url"]: each["durable"] for each in answer["gates"]}
     assert durable == {site.urls[0]: False, site.urls[1]: True, site.dead: False}
+
+
+def test_a_full_disk_where_one_stops_keeps_no_gate_from_being_told(site: Site) -> None:
+    code, said = site.take_back(disk=False)
+
+    assert site.statuses() == [200, 200]
+    assert code == stop_words.NOT_ON_DISK
+    assert f"{ORDER} is NOT STOPPED on this machine: its disk refused (" in said
+    assert "Mail gates that know: 2 of 3." in said
+    assert f"Not reached: {site.dead}; it goes on as before." in said
+    assert "mail senders that start again go on." in said
+    assert "Make room on that disk, then give the same command again at once." in said
+    answer = json.loads(site.take_back("--json", disk=False)[1])
+    assert (answer["stopped"], answer["on_disk"]) == (False, False)
+    assert answer["open_by_at_the_latest"] is None
+
+
+def test_the_same_command_makes_it_durable_once_there_is_room(site: Site) -> None:
+    site.take_back(disk=False)
+    assert fences.read(site.folder.fences, ORDER) is None
+
+    code, _ = site.take_back()
+
+    assert code == stop_words.NOT_PROVEN_YET  # one gate is dead, and so is the database
+    assert fences.read(site.folder.fences, ORDER) is not None
+
+
+def test_where_nobody_could_be_told_either_nothing_was_stopped(site: Site) -> None:
+    code, said = site.take_back(gates=False, disk=False)
+
+    assert code == stop_words.UNAVAILABLE
+    assert "Mail gates that know: 0 of 1." in said

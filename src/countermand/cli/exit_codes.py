@@ -1,8 +1,8 @@
 """What each exit code means, and which one an error ends with.
 
 0 done · 1 refused, or faults found · 2 not understood as a command · 3 not found · 4 not allowed ·
-5 not reachable · 6 stopped, but not yet proven everywhere. Once published, a number keeps its
-meaning.
+5 not reachable · 6 stopped, but not yet proven everywhere · 7 the disk refused the stop. Once
+published, a number keeps its meaning.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     NOT_ALLOWED = 4
     NOT_REACHABLE = 5
     NOT_PROVEN_YET = 6
+    NOT_ON_DISK = 7
 
 
 MEANINGS: Final = MappingProxyType(
@@ -35,6 +36,9 @@ MEANINGS: Final = MappingProxyType(
         ExitCode.NOT_ALLOWED: gettext_noop("not allowed"),
         ExitCode.NOT_REACHABLE: gettext_noop("not reachable"),
         ExitCode.NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
+        ExitCode.NOT_ON_DISK: gettext_noop(
+            "the disk refused: stopped only where it says so; stop it again"
+        ),
     }
 )
 # The last word of an error's code, where it says what kind of error it is; single codes below.

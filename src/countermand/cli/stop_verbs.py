@@ -12,12 +12,9 @@ import argparse
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from countermand import clock, config, i18n
 from countermand.cli import shown_time
@@ -31,10 +28,12 @@ from countermand.cli.stop_refusals import (
     PauseInHold,
     WhoIsActing,
 )
+from countermand.cli.stop_said import Stop, as_json, say, say_finished, tell, warn
 from countermand.cli.stop_words import (
     DONE,
     NOT_ALLOWED,
     NOT_FOUND,
+    NOT_ON_DISK,
     NOT_PROVEN_YET,
     REFUSED,
     UNAVAILABLE,
@@ -52,32 +51,10 @@ from countermand.stop import register as registers
 from countermand.stop.gates import Telling, with_code
 from countermand.stop.press import Pressed
 from countermand.stop.register import KnownActor, Register, RegisterUnreadable
-from countermand.stop.senders import Death
 
-# How long a gate that could not be told goes on with the last word it had.
-STATE_VALID_FOR: Final = timedelta(minutes=15)
 _TAKE_BACK_ROLES: Final = frozenset({"author", "approver", "operator"})
 _BEFORE_RELEASE: Final = frozenset({"draft", "planned", "review", "approved"})
 _OVER: Final = frozenset({"withdrawn", "corrected", "abandoned"})
-
-
-@dataclass(slots=True)
-class Stop:
-    """One wish to stop an order, and what became of it."""
-
-    kind: StopKind
-    number: str
-    because: str
-    note: str
-    force: bool
-    now: datetime
-    finished: dict[str, Any] = field(default_factory=dict)
-    unfinished_why: str = ""
-
-    @property
-    def fence_words(self) -> str:
-        """What is written down with the stop; a take-back begins with its variant."""
-        return f"{self.because}: {self.note}" if self.note else self.because
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
@@ -89,7 +66,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
     except CountermandError as error:
         return _refuse(error, as_json="--json" in arguments)
     except OSError as error:
-        _warn(_("NOT STOPPED: the disk refused: {why}").format(why=i18n.reason(error)))
+        warn(_("NOT STOPPED: the disk refused: {why}").format(why=i18n.reason(error)))
         return UNAVAILABLE
 
 
@@ -128,15 +105,18 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         token=settings.gate_token,
         code=code,
     )
-    if kind is StopKind.TAKE_BACK:
+    if kind is StopKind.TAKE_BACK and not pressed.refused:
         _show_withdrawn(folder.lookup, stop)
     if not given.json:
-        _say(stop, pressed)
+        say(stop, pressed)
     _finish(settings, stop, pressed)
     if given.json:
-        _tell(json.dumps(_as_json(stop, pressed), ensure_ascii=False))
+        tell(json.dumps(as_json(stop, pressed), ensure_ascii=False))
     else:
-        _say_finished(stop)
+        say_finished(stop, pressed)
+    if pressed.refused:
+        known = stop.database_knows or any(gate.acknowledged for gate in pressed.gates)
+        return NOT_ON_DISK if known else UNAVAILABLE
     told = all(gate.acknowledged and gate.durable for gate in pressed.gates)
     is_proven = pressed.senders_proven_dead and told
     return DONE if is_proven and not stop.unfinished_why else NOT_PROVEN_YET
@@ -242,127 +222,13 @@ def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> None:
         stop.unfinished_why = f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
-def _say(stop: Stop, pressed: Pressed) -> None:
-    back = stop.kind is StopKind.TAKE_BACK
-    said = _("{number} is taken back.") if back else _("{number} is paused.")
-    durable = _("No notice of it leaves any more ({ms:.0f} ms).").format(ms=pressed.durable_ms)
-    _tell(f"{said.format(number=stop.number)} {durable}")
-    for proof in pressed.senders:
-        if proof.death is Death.NOT_PROVEN:
-            line = _("Mail sender {name}: not proven to have ended yet ({why}).")
-            _tell(line.format(name=proof.name, why=i18n.reason(proof.why)))
-    killed = [proof for proof in pressed.senders if proof.death is not Death.NOT_PROVEN]
-    _tell(_("Mail senders ended: {count}.").format(count=len(killed)))
-    told = [gate for gate in pressed.gates if gate.acknowledged]
-    if pressed.gates:
-        line = _("Mail gates that know: {told} of {all}.")
-        _tell(line.format(told=len(told), all=len(pressed.gates)))
-    for gate in told:
-        _tell(_("Knows: {url} ({ms:.0f} ms).").format(url=gate.url, ms=gate.took_ms))
-        if not gate.durable:
-            line = _("Its disk takes nothing: {url} knows it until it ends. Make room there first.")
-            _tell(line.format(url=gate.url))
-    for gate in pressed.gates:
-        if not gate.acknowledged:
-            line = _("Not reached: {url}; mail is open there by {at} at the latest.")
-            # Told to the minute, and never a second too early.
-            latest = _latest(stop) + timedelta(minutes=1)
-            _tell(line.format(url=gate.url, at=shown_time.instant(latest)))
-    sys.stdout.flush()
-
-
-def _say_finished(stop: Stop) -> None:
-    if stop.unfinished_why:
-        _tell(_("The rest follows as soon as the database answers; the stop holds meanwhile."))
-        _tell(_("Why it waits: {why}").format(why=i18n.reason(stop.unfinished_why)))
-        return
-    counts = stop.finished
-    if "got_it" in counts:
-        line = _("Got it: {got_it}. May have got it: {may_have}. Not sent any more: {not_sent}.")
-        _tell(line.format(**counts))
-        if stop.kind is StopKind.TAKE_BACK:
-            _say_queue(counts)
-    match counts.get("phase"):
-        case "withdrawn":
-            _tell(_("Nobody was told, so nobody needs a correction."))
-        case "correcting" | "corrected":
-            line = _("Corrections are on their way to {count} people.")
-            _tell(line.format(count=counts.get("corrections", 0)))
-        case "stopping":
-            _tell(_("Corrections leave as soon as every sender is proven to have ended."))
-        case _ if stop.kind is StopKind.TAKE_BACK:
-            _tell(_("No order here has this number; should one ever get it, it stays stopped."))
-        case _:
-            _tell(
-                _(
-                    "Another approver can let it go on: countermand resume {number} --because …"
-                ).format(number=stop.number)
-            )
-
-
-def _say_queue(counts: Mapping[str, Any]) -> None:
-    """Say what became of mails that the relay had taken and not delivered."""
-    if counts.get("fetched_back"):
-        line = _("Fetched back from the mail relay before delivery: {count}.")
-        _tell(line.format(count=counts["fetched_back"]))
-    match counts.get("queue"):
-        case "none":
-            _tell(
-                _("What the mail relay has taken cannot be fetched back: no way to it is set up.")
-            )
-        case "reached" | None:
-            pass
-        case why:
-            line = _("Nothing could be fetched back from the mail relay ({why}).")
-            _tell(line.format(why=i18n.reason(why)))
-
-
-def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-def _warn(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-
-
-def _as_json(stop: Stop, pressed: Pressed) -> dict[str, Any]:
-    return {
-        "number": stop.number,
-        "stopped": True,
-        "kind": stop.kind.value,
-        "durable_ms": round(pressed.durable_ms, 3),
-        "took_ms": round(pressed.took_ms, 3),
-        "senders": [
-            {"name": one.name, "ended": one.death is not Death.NOT_PROVEN, "why": one.why}
-            for one in pressed.senders
-        ],
-        "gates": [
-            {
-                "url": one.url,
-                "knows": one.acknowledged,
-                "durable": one.durable,
-                "ms": round(one.took_ms, 3),
-                "why": one.why,
-            }
-            for one in pressed.gates
-        ],
-        "open_by_at_the_latest": _latest(stop).isoformat(),
-        "unfinished": stop.unfinished_why,
-        **stop.finished,
-    }
-
-
-def _latest(stop: Stop) -> datetime:
-    return stop.now + STATE_VALID_FOR
-
-
 def _refuse(error: CountermandError, *, as_json: bool) -> int:
     sentence, remedy = i18n.told(error, i18n.language_in_use())
     if as_json:
         problem = {"code": error.code, "sentence": sentence, "remedy": remedy}
-        _tell(json.dumps({"error": problem, "stopped": False}, ensure_ascii=False))
+        tell(json.dumps({"error": problem, "stopped": False}, ensure_ascii=False))
     else:
-        _warn(f"{sentence}\n→ {remedy}")
+        warn(f"{sentence}\n→ {remedy}")
     by_code = {
         "stop.not_understood": USAGE,
         "order_number.not_understood": USAGE,

@@ -23,6 +23,7 @@ NOT_FOUND: Final = 3
 NOT_ALLOWED: Final = 4
 UNAVAILABLE: Final = 5
 NOT_PROVEN_YET: Final = 6
+NOT_ON_DISK: Final = 7
 EXIT_CODES: Final = {
     DONE: gettext_noop("stopped, and proven everywhere"),
     REFUSED: gettext_noop("refused: this order cannot be stopped this way"),
@@ -31,6 +32,7 @@ EXIT_CODES: Final = {
     NOT_ALLOWED: gettext_noop("you may not do this"),
     UNAVAILABLE: gettext_noop("nothing was stopped: the disk refused"),
     NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
+    NOT_ON_DISK: gettext_noop("the disk refused: stopped only where it says so; stop it again"),
 }
 VERBS: Final = ("pause", "take-back")
 VARIANTS: Final = ("mistake", "reason_gone", "replaced")

@@ -7,8 +7,10 @@ comes first.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -43,6 +45,7 @@ from countermand.ports import NoticeLedger, RelayQueue
 from countermand.project import register
 from countermand.stop import fence as fences
 from countermand.stop import press as stopping
+from countermand.stop import senders
 from countermand.stop.fence import Fence
 from countermand.stop.press import Pressed
 
@@ -102,7 +105,17 @@ def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
             continue  # all that can be proven here is proven; killing again would gain nothing
         pressed = _press_again(desk, standing[number])
         finish_stop(desk, standing[number], pressed=pressed, now=now)
+    _write_what_a_disk_refused(desk, standing)
     return owed
+
+
+def _write_what_a_disk_refused(desk: Desk, standing: Mapping[str, Fence]) -> None:
+    """Put a take-back on the disk which only the database knows, once there is room for it."""
+    for fence in stops.taken_back_in_the_database():
+        known = standing.get(fence.number)
+        if known is None or not known.withdrawn:
+            with contextlib.suppress(OSError):  # the next sweep tries again
+                fences.write(desk.settings.folder.fences, fence)
 
 
 def _press_again(desk: Desk, fence: Fence) -> Pressed:
@@ -121,11 +134,13 @@ def _press_again(desk: Desk, fence: Fence) -> Pressed:
 
 
 def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) -> dict[str, Any]:
-    """Book a stop whose fence is durable, and begin the corrections; returns what people read.
+    """Book a stop, and begin the corrections; returns what people read.
 
     Idempotent: called by whoever pressed, and by the sweep for whoever was cut off.
     """
     fence, pressed = _reaching(desk, fence, pressed)
+    if pressed.refused:
+        pressed = _stopped_in_the_database(desk, fence, pressed)
     if fence.withdrawn:
         relay_queue.hold(fence.number, queue=desk.queue)
     booked = stops.book(
@@ -140,7 +155,11 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         return {"known": False}
     if booked.phase == Phase.CORRECTING:
         corrections.write_owed(fence.number, owing=desk.ledger, context=desk.context, now=now)
-    publishing.publish(desk.settings, now=now)
+    try:
+        publishing.publish(desk.settings, now=now)
+    except OSError:
+        if not pressed.refused:
+            raise  # else it is the same disk, and the next sweep writes its files
     reach = ledger.reach(fence.number)
     return {
         "phase": booked.phase,
@@ -173,6 +192,17 @@ def _reaching(desk: Desk, fence: Fence, pressed: Pressed) -> tuple[Fence, Presse
         token=desk.settings.gate_token,
     )
     return again.fence, again
+
+
+def _stopped_in_the_database(desk: Desk, fence: Fence, pressed: Pressed) -> Pressed:
+    """Let the database alone say what the disk does not, and prove the senders dead once more.
+
+    One that started after the press has read no fence. From this row on it gets no permit, and what
+    it was permitted before ends with it: only such a death proves anything.
+    """
+    stops.stop_in_ledger(fence, ledger=desk.ledger)
+    proofs = senders.kill_all(desk.settings.folder.senders)
+    return dataclasses.replace(pressed, senders=proofs)
 
 
 def advance(desk: Desk, order: Order, *, learned: str, now: datetime) -> list[str]:

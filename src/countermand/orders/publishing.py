@@ -25,9 +25,12 @@ from countermand.stop.fence import Fence
 
 
 def publish(settings: Settings, *, now: datetime) -> None:
-    """Show where every order stands: to the stop, to gates, and to staff."""
-    register.refresh(settings, now=now)
+    """Show where every order stands: to gates, to the stop, and to staff.
+
+    Gates first: they read it from the database, and a disk that refuses files keeps no door shut.
+    """
     publish_states(settings)
+    register.refresh(settings, now=now)
     write_lookup(settings, now=now)
 
 

@@ -11,6 +11,7 @@ off anywhere and called again by anybody.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from countermand.orders import relay_queue, stepping
 from countermand.orders.models import Order
 from countermand.orders.relay_queue import FetchedBack
 from countermand.ports import NoticeLedger, RelayQueue, StopRow
-from countermand.stop.fence import Fence
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
 _CAN_STILL_BE_TAKEN_BACK = lifecycle.TOLD | {Phase.HOLD}
 
@@ -63,15 +64,7 @@ def book(
     """
     if not Order.objects.filter(number=fence.number).exists():
         return None
-    kind = StopKind.TAKE_BACK if fence.withdrawn else StopKind.PAUSE
-    ledger.stop(
-        StopRow(
-            order_number=fence.number,
-            kind=kind,
-            stopped_epoch=fence.stopped_epoch,
-            at=fence.at,
-        )
-    )
+    stop_in_ledger(fence, ledger=ledger)
     if fence.withdrawn:
         _begin_take_back(fence, now)
     else:
@@ -90,6 +83,26 @@ def book(
             _barrier_proven(fence.number, settled, now)
     phase = Order.objects.values_list("phase", flat=True).get(number=fence.number)
     return Booked(number=fence.number, phase=phase, settled=settled, fetched=fetched)
+
+
+def stop_in_ledger(fence: Fence, *, ledger: NoticeLedger) -> None:
+    """Let the ledger permit nothing any more that this stop covers."""
+    ledger.stop(
+        StopRow(
+            order_number=fence.number,
+            kind=StopKind.TAKE_BACK if fence.withdrawn else StopKind.PAUSE,
+            stopped_epoch=fence.stopped_epoch,
+            at=fence.at,
+        )
+    )
+
+
+def taken_back_in_the_database() -> Iterator[Fence]:
+    """Yield the stop of every order that was taken back, as far as the database knows it."""
+    rows = Order.objects.values_list("number", "taken_back_at", "taken_back_by", "variant")
+    for number, at, by, variant in rows.filter(taken_back_at__isnull=False):
+        if at is not None:
+            yield Fence(number, TAKEN_BACK_EPOCH, withdrawn=True, at=at, by=by, because=variant)
 
 
 def is_begun(number: str) -> bool:

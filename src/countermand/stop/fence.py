@@ -120,7 +120,15 @@ def write(folder: Path, fence: Fence) -> Fence:
     finally:
         if lock is not None:
             os.close(lock)
-    return read(folder, fence.number) or fence
+    return _strongest(folder, fence)
+
+
+def _strongest(folder: Path, fence: Fence) -> Fence:
+    """Return the strongest of what was asked and what can be read of this order's stops."""
+    for suffix in (_TAKE_BACK, _PAUSE):
+        standing = _read_or_none_if_spoiled(folder / f"{fence.number}{suffix}")
+        fence = standing.merged(fence) if standing is not None else fence
+    return fence
 
 
 def read(folder: Path, number: str) -> Fence | None:

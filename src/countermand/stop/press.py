@@ -5,6 +5,10 @@
 No step waits for a database, a quorum, a calendar or a sender. Each is idempotent: pressing again
 after a crash, or twice at once, does what is still missing. Whoever pressed settles the ledger
 right afterwards; with the database down the fence waits for it.
+
+A disk that refuses the fence keeps gates from nothing: they are told and senders are killed all
+the same. Such a stop is not durable here, and `refused` says so: a sender that starts again has
+read no fence, so only the database, or the same stop once there is room, keeps it still.
 """
 
 from __future__ import annotations
@@ -59,13 +63,17 @@ class OrderNotInRegister(CountermandError):
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """What one press achieved; `durable_ms` and `took_ms` count from the call."""
+    """What one press achieved; `durable_ms` and `took_ms` count from the call.
+
+    `refused` is why the disk did not take the fence, empty where it lies there.
+    """
 
     fence: Fence
     durable_ms: float
     took_ms: float
     gates: tuple[GateAnswer, ...]
     senders: tuple[SenderProof, ...]
+    refused: str = ""
 
     @property
     def senders_proven_dead(self) -> bool:
@@ -90,16 +98,13 @@ def press(
 
     `epoch` is the epoch to be stopped by a pause; without it the register says it. `gates` are
     control addresses, `token` opens them, and so does the emergency `code` of the order. Raises
-    OrderNotInRegister (pause only) and OSError when the disk refuses the fence: then nothing was
-    stopped, and it must be shown loudly.
+    OrderNotInRegister (pause only). A disk that refuses the fence must be shown loudly.
     """
     begun = time.monotonic()
     final = kind is StopKind.TAKE_BACK
     stopped = TAKEN_BACK_EPOCH if final else _known_epoch(folder, number, epoch)
-    standing = fences.write(
-        folder.fences,
-        Fence(number, stopped, withdrawn=final, at=now, by=by, because=because),
-    )
+    fence = Fence(number, stopped, withdrawn=final, at=now, by=by, because=because)
+    standing, refused = _written(folder, fence)
     durable_ms = (time.monotonic() - begun) * 1000
     ways = [with_token(standing, token)] + ([with_code(number, code)] if code else [])
     telling = Telling(gates, ways)
@@ -111,7 +116,16 @@ def press(
         took_ms=(time.monotonic() - begun) * 1000,
         gates=answers,
         senders=proofs,
+        refused=refused,
     )
+
+
+def _written(folder: StopFolder, fence: Fence) -> tuple[Fence, str]:
+    """Make `fence` durable; return what stands now, and why the disk refused it, if it did."""
+    try:
+        return fences.write(folder.fences, fence), ""
+    except OSError as error:
+        return fence, error.strerror or str(error)
 
 
 def _known_epoch(folder: StopFolder, number: str, epoch: int | None) -> int:

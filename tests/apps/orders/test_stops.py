@@ -1,6 +1,9 @@
 """Pause, resume and take-back, with mails in every state, cut off anywhere."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time
 
@@ -13,6 +16,7 @@ from countermand.domain.approvals import CauseMissing, SameHand
 from countermand.domain.delivery import ReplyKind, StopKind
 from countermand.domain.lifecycle import StepNotAllowed
 from countermand.domain.notice_life import MOST_ATTEMPTS
+from countermand.enforcement.models import PublishedState
 from countermand.notices import actions as notices
 from countermand.notices.models import Notice
 from countermand.orders import actions, jobs, showing
@@ -21,6 +25,8 @@ from countermand.orders.models import Revision
 from countermand.people.models import Person
 from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import LONGEST_PAUSE, examine_orders
+from countermand.stop import fence as fences
+from countermand.stop import press as stopping
 from countermand.stop import register
 from tests.order_world import DAY, HOUR, MINUTE, World
 
@@ -542,3 +548,57 @@ def test_the_doctor_asks_about_an_order_whose_day_of_review_is_over(world: World
     assert number in found.sentence
     world.press(number, StopKind.TAKE_BACK)
     assert examine_orders(world.settings, now=on_the_day + DAY).state is State.GOOD
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let the system refuse whatever this process writes into a file."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+@pytest.mark.parametrize("kind", StopKind)
+def test_what_the_disk_refuses_is_stopped_in_the_database(world: World, kind: StopKind) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.send(3)
+
+    with full_disk():
+        said = world.press(number, kind)
+
+    assert fences.read(world.settings.folder.fences, number) is None
+    assert said["phase"] == ("paused" if kind is StopKind.PAUSE else "correcting")
+    assert len(world.send()) == said["corrections"]
+    assert f'"phase":"{said["phase"]}"' in PublishedState.objects.latest("sequence").payload
+
+
+def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.send(3)
+    with full_disk():
+        world.press(number, StopKind.TAKE_BACK, because="reason_gone")
+        jobs.complete_stops(world.desk, now=world.now)
+
+    jobs.complete_stops(world.desk, now=world.now)
+
+    fence = fences.read(world.settings.folder.fences, number)
+    assert fence is not None
+    assert (fence.withdrawn, fence.because) == (True, "reason_gone")
+
+
+def test_a_spoiled_pause_keeps_no_take_back_from_being_told(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    (world.settings.folder.fences / f"{number}.pause.json").write_bytes(b"{")
+
+    said = stopping.press(
+        world.settings.folder, number, StopKind.TAKE_BACK, by=None, because="mistake", now=world.now
+    )
+
+    assert said.fence.withdrawn
+    assert not said.refused
