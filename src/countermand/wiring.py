@@ -311,21 +311,22 @@ def known_doors() -> Callable[[datetime], object]:
     return lambda _now: known.follow()
 
 
-def ask_sources(settings: Settings, clock_: Clock) -> int:
-    """Ask every inventory whose time has come.
+def asking_sources(settings: Settings, now: Callable[[], datetime]) -> Callable[[], None]:
+    """Return what begins to ask every inventory whose time has come, and waits for none.
 
-    It may take long, so no sweep waits for it, and nobody who asked for a look at one device.
+    Looks at single devices, at which sources hinted and for which people asked, are begun apart.
     """
-    from countermand.project import source_runs  # noqa: PLC0415  (loads Django)
-
-    return source_runs.runner(settings).run_due(now=clock_.now)
-
-
-def look_at_hints(settings: Settings, clock_: Clock) -> int:
-    """Look at the devices that sources hinted at, and people asked a look for."""
     from countermand.project import source_hints, source_runs  # noqa: PLC0415  (loads Django)
+    from countermand.project.side_by_side import SideBySide  # noqa: PLC0415
 
-    return source_hints.follow(source_runs.runner(settings), now=clock_.now)
+    runner = source_runs.runner(settings)
+    runs, looks = SideBySide("sources"), SideBySide("hints")
+
+    def ask() -> None:
+        runner.begin_due(runs.begin, now=now)
+        source_hints.begin_due(runner, looks.begin, now=now)
+
+    return ask
 
 
 def forgetting(settings: Settings) -> Callable[[datetime], object]:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
@@ -27,6 +28,7 @@ from countermand.devices.sources import SourceView
 from countermand.domain.errors import CountermandError, FaultsFound, gettext_noop
 from countermand.orders import jobs as orders_jobs
 from countermand.project import apple_questions, source_runs
+from countermand.project.side_by_side import Begin
 from countermand.project.source_runs import Runner
 from countermand.wire import google_identity
 from countermand.wire.google_identity import PublishedKeys
@@ -94,21 +96,27 @@ def _published(runner: Runner, view: SourceView) -> Callable[[str], Any]:
     return find
 
 
-def follow(runner: Runner, *, now: Callable[[], datetime]) -> int:
-    """Look at every device that was hinted at; a fault in one source keeps no other from it."""
+def begin_due(runner: Runner, begin: Begin, *, now: Callable[[], datetime]) -> None:
+    """Begin to look at every device that was hinted at; no source waits for another's server."""
     _read_feeds_from_now_on(now())
-    looked = 0
     for due in hints.due(now()):
-        try:
-            looked += _follow(runner, due, now())
-        except (CountermandError, Faulty) as error:
-            code = source_runs.in_words(due.source, error).code
-            _LOG.warning("source.failed source=%s code=%s", due.source, code)
-            _failed(due, code, now())
-        except Exception as error:  # noqa: BLE001  (its text may hold what must not be kept)
-            _LOG.error("source.broke source=%s error=%s", due.source, type(error).__name__)
-            _failed(due, f"broke.{type(error).__name__}", now())
-    return looked
+        begin(due.source, partial(_follow_if_due, runner, due.source, now))
+
+
+def _follow_if_due(runner: Runner, name: str, now: Callable[[], datetime]) -> None:
+    """Look at what is hinted at in a source by now; a fault is kept with it."""
+    due = next((each for each in hints.due(now()) if each.source == name), None)
+    if due is None:
+        return
+    try:
+        _follow(runner, due, now())
+    except (CountermandError, Faulty) as error:
+        code = source_runs.in_words(name, error).code
+        _LOG.warning("source.failed source=%s code=%s", name, code)
+        _failed(due, code, now())
+    except Exception as error:  # noqa: BLE001  (its text may hold what must not be kept)
+        _LOG.error("source.broke source=%s error=%s", name, type(error).__name__)
+        _failed(due, f"broke.{type(error).__name__}", now())
 
 
 def _failed(due: Due, code: str, now: datetime) -> None:
@@ -123,7 +131,7 @@ def _read_feeds_from_now_on(now: datetime) -> None:
             hints.note(view.name, [FEED], due_at=now + READ_FEED_EVERY)
 
 
-def _follow(runner: Runner, due: Due, now: datetime) -> int:
+def _follow(runner: Runner, due: Due, now: datetime) -> None:
     view = sources.view(due.source)
     with source_runs.own_folder() as folder, runner.opened(view, folder, now) as server:
         if FEED in due.looked:
@@ -134,7 +142,7 @@ def _follow(runner: Runner, due: Due, now: datetime) -> int:
             apple_questions.ask_now(view.name, server.nanomdm, apps, ids, now=now)
         if server.again is None or not ids:
             hints.followed(view.name, [*due.looked], now=now)
-            return 0
+            return
         documents = list(server.again(ids, apps)) if apps else []
     state = _load(view.name, server, documents, now)
     # Held: somebody has to decide about this source, and until then nothing more is taken over.
@@ -142,7 +150,6 @@ def _follow(runner: Runner, due: Due, now: datetime) -> int:
         sources.failed(view.name, "devices.held", now=now)
     hints.followed(view.name, ids, now=now)
     orders_jobs.after_import(runner.settings, now=now)
-    return len(ids)
 
 
 def _those_worth_a_look(

@@ -1,8 +1,8 @@
 """Runs of configured sources: open, load, and keep how it went.
 
 A run that fails for whatever reason changes nothing about devices; it is tried again after ever
-longer pauses. Sources are asked one after the other, apart from the sweep: no order waits for
-somebody else's server.
+longer pauses. Sources are asked side by side, apart from the sweep: neither an order nor another
+source waits for somebody else's server. What they said is loaded one after the other.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +43,7 @@ from countermand.orders import queries as orders
 from countermand.people import queries as people
 from countermand.ports import InventorySource
 from countermand.project import apple_questions
+from countermand.project.side_by_side import Begin
 from countermand.project.spooled import Spooled
 from countermand.wire.http import Waiting
 from countermand.wire.json_documents import Faulty, Record
@@ -49,6 +52,7 @@ from countermand.wire.secrets import SecretReference
 
 _LOG = logging.getLogger("countermand.sources")
 MOST_PULLS: Final = 1_000
+_ONE_LOAD: Final = threading.Lock()  # each keeps a machine of two processors busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +166,24 @@ class Runner:
                 return
             server.acknowledge(answer)
 
-    def run_due(self, *, now: Callable[[], datetime]) -> int:
-        """Run every source whose time has come; a fault of one never keeps the others from it."""
-        ran = 0
+    def begin_due(self, begin: Begin, *, now: Callable[[], datetime]) -> None:
+        """Begin to run every source whose time has come; none waits for another's server."""
         for view in sources.due(now(), about=asked_about()):
-            try:
-                self.run(view.name, now=now())
-                ran += 1
-            except CountermandError as error:
-                _LOG.warning("source.failed source=%s code=%s", view.name, error.code)
-            except Exception as error:  # noqa: BLE001  (its text may hold what must not be kept)
-                _LOG.error("source.broke source=%s error=%s", view.name, type(error).__name__)
-                sources.failed(view.name, f"broke.{type(error).__name__}", now=now())
+            begin(view.name, partial(self._run_if_due, view.name, now))
         sources.forget(now())
         turnover.forget(now())
-        return ran
+
+    def _run_if_due(self, name: str, now: Callable[[], datetime]) -> None:
+        """Run a source, unless it was run meanwhile; a fault is kept with it."""
+        if name not in {view.name for view in sources.due(now(), about=asked_about())}:
+            return
+        try:
+            self.run(name, now=now())
+        except CountermandError as error:
+            _LOG.warning("source.failed source=%s code=%s", name, error.code)
+        except Exception as error:  # noqa: BLE001  (its text may hold what must not be kept)
+            _LOG.error("source.broke source=%s error=%s", name, type(error).__name__)
+            sources.failed(name, f"broke.{type(error).__name__}", now=now())
 
     def take_in(self, name: str, body: bytes, signature: str, *, now: datetime) -> bool:
         """Take in one post of a hook, durably; False when it came before.
@@ -236,7 +243,8 @@ class _Load:
             sources.came_so_far(source.kind, done)
 
         spooled = Spooled(source, self.folder, on_progress=tell)
-        return load(spooled, self.options, actor_id=self.actor_id, now=now, as_of=as_of)
+        with _ONE_LOAD:
+            return load(spooled, self.options, actor_id=self.actor_id, now=now, as_of=as_of)
 
 
 def load(

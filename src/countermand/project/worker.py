@@ -22,7 +22,6 @@ from django.db import close_old_connections
 from countermand import config, older_objects, wiring
 from countermand.data_folder import write_json
 from countermand.domain.errors import CountermandError
-from countermand.ports import Clock
 from countermand.project import sweep_note, turn
 from countermand.wiring import SweepStep
 
@@ -81,20 +80,15 @@ class Worker:
         self._wake.set()
 
     def ask_sources(self) -> None:
-        """Ask inventories for ever, beside the sweeps: other people's servers may be slow.
+        """Ask inventories for ever, beside the sweeps: other people's servers may be slow."""
+        ask = wiring.asking_sources(self._settings, self._clock.now)
+        threading.Thread(target=self._for_ever, args=(ask,), name="sources", daemon=True).start()
 
-        Single devices are looked at apart: a report of Intune takes up to an hour, and somebody
-        waits for the look.
-        """
-        for name, ask in (("sources", wiring.ask_sources), ("hints", wiring.look_at_hints)):
-            thread = threading.Thread(target=self._for_ever, args=(ask,), name=name, daemon=True)
-            thread.start()
-
-    def _for_ever(self, ask: Callable[[config.Settings, Clock], object]) -> None:
+    def _for_ever(self, ask: Callable[[], object]) -> None:
         while not self._wants_end:
             close_old_connections()
             try:
-                ask(self._settings, self._clock)
+                ask()
             except Exception:  # noqa: BLE001  (the database went away; it is tried again)
                 _LOG.exception("sources.failed")
             threading.Event().wait(_LOOK_FOR_SOURCES_S)

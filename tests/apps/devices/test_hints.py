@@ -84,6 +84,11 @@ def waiting() -> list[str]:
     return sorted(Hint.objects.values_list("source_device_id", flat=True))
 
 
+def follow(runner: Runner, at: datetime | None = None) -> None:
+    """Look at everything that is due, one source after the other."""
+    source_hints.begin_due(runner, lambda _, work: work(), now=lambda: at or now())
+
+
 def presences() -> dict[str, str]:
     return dict(Observation.objects.values_list("device__source_device_id", "presence"))
 
@@ -127,7 +132,7 @@ def test_a_post_of_jamf_leads_to_a_look_at_the_devices_that_it_names(
     assert post(web, "jamf", group_change(now(), removed=[11]), **proof) == 200
     assert waiting() == ["mobile:11"]
 
-    assert source_hints.follow(runner, now=now) == 1
+    follow(runner)
 
     assert presences() == {"mobile:11": "present"}  # as Jamf says itself, whatever was posted
     filters = [each.one("filter") for each in jamf[1].asked if "detail" in each.path]
@@ -153,7 +158,7 @@ def test_a_post_that_comes_again_hints_at_nothing_new(
 ) -> None:
     body = group_change(now(), removed=[11])
     assert post(web, "jamf", body, key=KEY) == 200
-    source_hints.follow(runner, now=now)
+    follow(runner)
 
     assert post(web, "jamf", body, key=KEY) == 200
     assert waiting() == []
@@ -212,13 +217,13 @@ def test_while_jamf_does_not_answer_hints_wait_and_are_tried_again_later(
     post(web, "jamf", group_change(now(), removed=[11]), key=KEY)
     jamf[1].fail(503)
 
-    assert source_hints.follow(runner, now=now) == 0
-    assert source_hints.follow(runner, now=now) == 0
+    follow(runner)
+    follow(runner)
     asked_once = len(jamf[1].asked)
 
     assert waiting() == ["mobile:11"]
     assert sources.view("jamf").last_error == "source.unavailable"
-    source_hints.follow(runner, now=now)
+    follow(runner)
     assert len(jamf[1].asked) == asked_once
 
 
@@ -230,7 +235,7 @@ def test_a_device_that_jamf_no_longer_knows_stays_as_it_was(
     jamf[0].mobile = ()
     post(web, "jamf", group_change(now(), removed=[11]), key=KEY)
 
-    source_hints.follow(runner, now=now)
+    follow(runner)
 
     assert presences() == before
     assert not Device.objects.filter(gone_at__isnull=False).exists()
@@ -253,9 +258,9 @@ def test_a_host_that_fleet_hints_at_is_told_to_look_and_is_read_afterwards(
     told = sample("fleet/webhook.failing-policy.json") | {"timestamp": now().isoformat()}
     assert post(web, "fleet", json.dumps(told).encode(), key=KEY) == 200
 
-    source_hints.follow(runner, now=now)
+    follow(runner)
     assert (fleet[0].refetched, presences()) == (["101"], {})
-    source_hints.follow(runner, now=lambda: now() + timedelta(minutes=4))
+    follow(runner, now() + timedelta(minutes=4))
 
     assert presences() == {"101": "present"}
     assert waiting() == []
@@ -274,8 +279,8 @@ def test_a_look_at_one_host_of_fleet_leaves_it_to_its_person(
     device = Device.objects.get(source_device_id="101")
 
     hints.look_again([device.pk], actor_id=None, now=now())
-    source_hints.follow(runner, now=now)
-    source_hints.follow(runner, now=lambda: now() + timedelta(minutes=4))
+    follow(runner)
+    follow(runner, now() + timedelta(minutes=4))
 
     assert [each.path for each in fleet[1].asked if each.path.endswith("/hosts/101")]
     device.refresh_from_db()
@@ -354,7 +359,7 @@ def test_a_push_of_google_leads_to_a_look_at_that_device(
 
     assert post(web, "android_management", body, authorization=token(google[0])) == 200
     assert waiting() == [PHONE]
-    source_hints.follow(runner, now=now)
+    follow(runner)
 
     assert presences() == {PHONE: "present"}  # what the list says, not what was pushed
     asked = [each.path for each in google[1].asked if "/devices" in each.path]
@@ -411,7 +416,7 @@ def test_a_push_that_comes_again_leads_to_one_look(
     body = pushed(google[0].android[0], 7, SUBSCRIPTION)
     for _ in range(2):
         assert post(web, "android_management", body, authorization=token(google[0])) == 200
-        source_hints.follow(runner, now=now)
+        follow(runner)
 
     assert sum(each.path == f"/v1/{PHONE}" for each in google[1].asked) == 1
 
@@ -482,7 +487,7 @@ def test_an_activity_that_google_pushes_leads_to_a_look_at_that_device(
     assert post(web, "workspace", body, x_goog_channel_token="wrong") == 403
     assert post(web, "workspace", body, x_goog_channel_token=KEY) == 200
     assert waiting() == [DEVICE]
-    source_hints.follow(runner, now=now)
+    follow(runner)
 
     assert presences() == {DEVICE: "present"}  # as the device list says, whatever was pushed
 
@@ -492,7 +497,7 @@ def test_a_feed_that_is_none_is_refused_in_words(runner: Runner, google: Google)
     google[0].activities = [no_activity]
     hints.note("workspace", [FEED], due_at=now())
 
-    source_hints.follow(runner, now=now)
+    follow(runner)
 
     assert sources.view("workspace").last_error == "input.faults"
 
@@ -512,14 +517,14 @@ def test_the_feed_of_activities_is_read_between_runs_and_each_event_counts_once(
     runner.run("workspace", now=now())
     google[0].activities = [activity("com.ss.android.ugc.trill", "UNINSTALLED", at=now())]
     later = now() + source_hints.READ_FEED_EVERY
-    source_hints.follow(runner, now=now)  # from now on the feed is read
+    follow(runner)  # from now on the feed is read
     assert waiting() == [FEED]
 
-    source_hints.follow(runner, now=lambda: later + timedelta(minutes=1))
-    source_hints.follow(runner, now=lambda: later + timedelta(minutes=2))
+    follow(runner, later + timedelta(minutes=1))
+    follow(runner, later + timedelta(minutes=2))
     looked = [each.path for each in google[1].asked if each.path.endswith(DEVICE)]
-    source_hints.follow(runner, now=lambda: later + timedelta(minutes=30))
-    source_hints.follow(runner, now=lambda: later + timedelta(minutes=31))
+    follow(runner, later + timedelta(minutes=30))
+    follow(runner, later + timedelta(minutes=31))
 
     assert len(looked) == 1
     assert [each.path for each in google[1].asked if each.path.endswith(DEVICE)] == looked

@@ -2,17 +2,17 @@
 
 import itertools
 import json
+import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from countermand import wiring
 from countermand.catalogue.queries import catalogue
 from countermand.connectors import servers
 from countermand.connectors.intune_export import graph
@@ -33,6 +33,7 @@ from countermand.domain.errors import CountermandError, FaultsFound
 from countermand.orders import queries as orders
 from countermand.people.models import Person
 from countermand.project import source_hints, source_runs
+from countermand.project.side_by_side import SideBySide
 from countermand.project.source_runs import Runner
 from countermand.testing.cloud_doubles import GraphDouble
 from countermand.testing.http_double import HttpDouble, Reply, TestAuthority
@@ -74,6 +75,22 @@ def add(name: str, authority: TestAuthority, **options: Any) -> None:
 
 
 Jamf = tuple[JamfDouble, HttpDouble]
+
+
+def in_turn(_name: str, work: Callable[[], object]) -> None:
+    work()
+
+
+def run_due(runner: Runner, at: datetime) -> list[str]:
+    """Run what is due, one source after the other; return which."""
+    began: list[str] = []
+
+    def begin(name: str, work: Callable[[], object]) -> None:
+        began.append(name)
+        work()
+
+    runner.begin_due(begin, now=lambda: at)
+    return began
 
 
 def presences() -> dict[str, str]:
@@ -169,9 +186,37 @@ def test_due_sources_run_and_a_broken_one_keeps_none_from_it(
 ) -> None:
     add("fleet", authority, url="https://127.0.0.1:9", secret="env:NOT_THERE")
 
-    assert runner.run_due(now=lambda: NOW) == 1
+    assert run_due(runner, NOW) == ["fleet", "jamf"]
+    assert sources.view("jamf").succeeded_at == NOW
     assert sources.view("fleet").last_error == "source.secret_not_readable"
     assert sources.due(NOW + timedelta(minutes=1)) == ()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_source_that_does_not_answer_keeps_no_other_waiting(
+    runner: Runner, jamf: Jamf, authority: TestAuthority
+) -> None:
+    side_by_side, ended = SideBySide("sources"), {"fleet": Event(), "jamf": Event()}
+
+    def begin(name: str, work: Callable[[], object]) -> None:
+        def to_the_end() -> None:
+            work()
+            ended[name].set()
+
+        assert side_by_side.begin(name, to_the_end)
+        assert not side_by_side.begin(name, to_the_end), "it is asked already"
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        add("fleet", authority, url=url, secret="env:JAMF")
+
+        runner.begin_due(begin, now=lambda: NOW)
+
+        assert ended["jamf"].wait(30)
+        assert not ended["fleet"].is_set()
+    assert ended["fleet"].wait(30)
+    assert sources.view("jamf").succeeded_at == NOW
+    assert sources.view("fleet").last_error == "source.unavailable"
 
 
 def test_the_worker_asks_what_is_due_with_what_its_own_surroundings_hold(
@@ -179,19 +224,15 @@ def test_the_worker_asks_what_is_due_with_what_its_own_surroundings_hold(
 ) -> None:
     monkeypatch.setenv("JAMF", SECRET)
 
-    assert wiring.ask_sources(runner.settings, _Clock(NOW)) == 1
-    assert wiring.ask_sources(runner.settings, _Clock(NOW + timedelta(hours=5))) == 0
-    assert wiring.ask_sources(runner.settings, _Clock(NOW + timedelta(hours=6))) == 1
+    workers = source_runs.runner(runner.settings)
+
+    for hours in (0, 5, 6):
+        run_due(workers, NOW + timedelta(hours=hours))
 
     assert sources.view("jamf").succeeded_at == NOW + timedelta(hours=6)
+    assert Source.objects.get().failed_in_a_row == 0
 
-
-@dataclass(frozen=True)
-class _Clock:
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
+    assert sources.view("jamf").succeeded_at == NOW + timedelta(hours=6)
 
 
 @pytest.mark.parametrize("option", ["secret", "hook_secret"])
@@ -350,7 +391,7 @@ def test_a_device_that_is_to_be_looked_at_again_is_asked_at_once(
     device = Device.objects.get(source_device_id="D1")
 
     assert hints.look_again([device.pk], actor_id=None, now=later) == ("nanomdm",)
-    assert source_hints.follow(runner, now=lambda: later) == 0
+    source_hints.begin_due(runner, in_turn, now=lambda: later)
     for body, signature in nano.posts(later):
         runner.take_in("nanomdm", body, signature, now=later)
 
@@ -367,7 +408,7 @@ def test_a_phone_that_cannot_be_woken_is_no_server_that_is_down(
     device = Device.objects.get(source_device_id="D1")
 
     hints.look_again([device.pk], actor_id=None, now=NOW)
-    source_hints.follow(runner, now=lambda: NOW)
+    source_hints.begin_due(runner, in_turn, now=lambda: NOW)
 
     assert sources.view("nanomdm").failed_in_a_row == 0
     runner.run("nanomdm", now=NOW)
@@ -465,21 +506,21 @@ def test_a_device_that_is_not_there_is_asked_ever_more_slowly_and_never_given_up
 def test_devices_are_asked_at_once_when_an_order_names_an_app_that_they_were_not_asked_about(
     runner: Runner, nano: NanoMdmDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runner.run_due(now=lambda: NOW)
+    run_due(runner, NOW)
     for post in nano.posts(NOW):
         runner.take_in("nanomdm", *post, now=NOW)
     soon = NOW + timedelta(minutes=11)
-    assert runner.run_due(now=lambda: soon) == 0
+    assert run_due(runner, soon) == []
     named = catalogue().wanted(["tiktok", "wechat"], orders.signed_identifiers())
     monkeypatch.setattr(source_runs, "wanted_apps", lambda: named)
 
-    assert runner.run_due(now=lambda: soon) == 1
+    assert run_due(runner, soon) == ["nanomdm"]
 
     newest = Question.objects.filter(about="apps").order_by("-pk")[0]
     named_there = set(newest.identifiers or ())
     assert BUNDLE in named_there
     assert len(named_there) > 2
-    assert runner.run_due(now=lambda: soon + timedelta(minutes=11)) == 0
+    assert run_due(runner, soon + timedelta(minutes=11)) == []
 
 
 def test_not_now_is_no_answer_and_is_asked_again(runner: Runner, nano: NanoMdmDouble) -> None:

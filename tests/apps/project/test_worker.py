@@ -10,9 +10,10 @@ import pytest
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from countermand import config, wiring
+from countermand import config
 from countermand.domain.errors import CountermandError
-from countermand.project import doorbells
+from countermand.project import doorbells, source_hints
+from countermand.project.source_runs import Runner
 from countermand.project.worker import Worker
 from countermand.wiring import SweepStep
 
@@ -55,8 +56,12 @@ def test_no_look_at_one_device_waits_for_a_report_of_all(
 ) -> None:
     """Intune prepares its reports for up to an hour; a look is promised within minutes."""
     prepared, looked = threading.Event(), threading.Event()
-    monkeypatch.setattr(wiring, "ask_sources", lambda *_: prepared.wait(60))
-    monkeypatch.setattr(wiring, "look_at_hints", lambda *_: looked.set())
+    monkeypatch.setattr(
+        Runner, "begin_due", lambda _, begin, now: begin("intune", lambda: prepared.wait(60))
+    )
+    monkeypatch.setattr(
+        source_hints, "begin_due", lambda _, begin, now: begin("intune", looked.set)
+    )
     worker = Worker(config.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
 
     worker.ask_sources()
