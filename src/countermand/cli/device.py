@@ -160,10 +160,7 @@ def export(
         device_passwords.require(opened.actor(), None)
         folder = opened.settings.device_password_files
         try:
-            if file is None:
-                file, count = device_passwords.keep_up_passwd_file(folder, now=opened.now())
-            else:
-                count = device_passwords.passwd_file(file, now=opened.now())
+            file, count = device_passwords.export_passwd_file(file, folder=folder, now=opened.now())
         except OSError as error:
             raise typer.BadParameter(f"{file or folder}: {error.strerror}") from error
     line = _("{count} device passwords are in {file}.")

@@ -268,6 +268,17 @@ def keep_up_passwd_file(folder: Path, *, now: datetime) -> tuple[Path, int]:
         return path, passwd_file(path, now=now)
 
 
+def export_passwd_file(file: Path | None, *, folder: Path, now: datetime) -> tuple[Path, int]:
+    """Write all passwords into `file`, or into the one of `folder` that follows from then on.
+
+    Returns the file, and how many passwords it holds. Raises OSError.
+    """
+    kept = folder / password_files.PASSWD_FILE
+    if file is None or file.parent.resolve() / file.name == kept.parent.resolve() / kept.name:
+        return keep_up_passwd_file(folder, now=now)
+    return file, passwd_file(file, now=now)
+
+
 def passwd_file(path: Path, *, now: datetime) -> int:
     """Write all passwords as one passwd-file; returns how many there are."""
     lines = list(_lines(None, now))

@@ -296,10 +296,12 @@ def test_the_passwd_file_follows_once_it_is_there(asha: Person, files: Path) -> 
     assert later.device_name in path.read_text()
 
 
+@pytest.mark.parametrize("named", ["", "passwd", "devices/../passwd"])
 def test_nobody_revokes_between_reading_and_writing_the_passwd_file(
-    asha: Person, files: Path, monkeypatch: pytest.MonkeyPatch
+    asha: Person, files: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     issue(asha, files)
+    file = files / named if named else None
     read, write = people_queries.by_ids, password_files.write_passwd_file
     is_held: list[bool] = []
 
@@ -324,9 +326,21 @@ def test_nobody_revokes_between_reading_and_writing_the_passwd_file(
     monkeypatch.setattr(people_queries, "by_ids", watched_read)
     monkeypatch.setattr(password_files, "write_passwd_file", watched_write)
 
-    device_passwords.keep_up_passwd_file(files, now=NOW)
+    device_passwords.export_passwd_file(file, folder=files, now=NOW)
 
     assert is_held == [True, True]
+
+
+def test_another_file_is_written_this_once_and_without_the_folder(
+    asha: Person, files: Path, tmp_path: Path
+) -> None:
+    issued = issue(asha, files)
+
+    written, count = device_passwords.export_passwd_file(tmp_path / "once", folder=files, now=NOW)
+
+    assert (written, count) == (tmp_path / "once", 1)
+    assert issued.device_name in written.read_text()
+    assert not (files / "passwd").exists()
 
 
 def test_whoever_leaves_on_a_day_that_was_told_before_is_in_no_file(
