@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
-from countermand.gate import log_lines
+from countermand.gate import disk_room, log_lines
 from countermand.gate.answerer import Answerer, Door
 from countermand.gate.counts import Counts
 from countermand.gate.door_kinds import DoorKind
@@ -195,7 +195,8 @@ class Control:
         try:
             standing = fences.write(self.fences, fence)
         except (OSError, CountermandError) as error:
-            self.counts.add("disk_refusals", what="stop")
+            if isinstance(error, OSError) and disk_room.is_refused(error):
+                self.counts.add("disk_refusals", what="stop")
             log_lines.error("stop.not_durable", number=fence.number, why=str(error))
             return _json({"gate": self.name, "open": True, "durable": False})
         return _json(

@@ -23,7 +23,7 @@ from typing import Any, Final
 import lmdb
 import psycopg
 
-from countermand.gate import log_lines
+from countermand.gate import disk_room, log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.entries_age import EntriesAge
 from countermand.gate.machine_time import MachineTime
@@ -211,8 +211,9 @@ class StatesFollower(Follower):
         try:
             self._states.remember(self._snapshot, arrived)
         except OSError as error:
-            self.disk_refuses = True
-            self._source.counts.add("disk_refusals", what="orders")
+            if disk_room.is_refused(error):
+                self.disk_refuses = True
+                self._source.counts.add("disk_refusals", what="orders")
             log_lines.error(
                 "states.not_written", why=str(error), consequence="known until this gate ends"
             )

@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -174,9 +175,12 @@ class Table:
             writing.put(_PLACE, json.dumps(asdict(place)).encode(), db=file.about)
 
     def require_room(self, size: int | None = None) -> None:
-        """Raise OSError unless the disk takes so many bytes more: all that lies here once more."""
+        """Raise OSError unless the disk takes so many bytes more: all that lies here once more.
+
+        Of a file that is gone nothing lies here.
+        """
         if size is None:
-            size = (self._folder / "data.mdb").stat().st_size + disk_room.A_LITTLE
+            size = _size(self._folder) + disk_room.A_LITTLE
         disk_room.require(self._folder.parent, size)
 
     def replace_file(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
@@ -197,7 +201,8 @@ class Table:
             raise
         with self._replacing:
             shutil.rmtree(aside, ignore_errors=True)
-            self._folder.rename(aside)
+            with suppress(FileNotFoundError):  # somebody took the folder away
+                self._folder.rename(aside)
             beside.rename(self._folder)
             sync_folder(self._folder.parent)
             self._file = _opened(self._folder)
@@ -258,6 +263,13 @@ def _inode(folder: Path) -> int | None:
         return (folder / "data.mdb").stat().st_ino
     except OSError:
         return None
+
+
+def _size(folder: Path) -> int:
+    try:
+        return (folder / "data.mdb").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _in_order(parts: _Parts) -> Iterator[list[tuple[bytes, bytes]]]:

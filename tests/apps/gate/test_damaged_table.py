@@ -1,6 +1,7 @@
 """Pages that the disk spoilt open doors, are counted, and are healed while the gate answers."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,21 @@ def test_who_has_removed_the_app_is_let_in_where_nobody_knows_how_far_the_table_
         gate.until("open", lambda: gate.active_sync(PHONE) == 204)
         gate.until("read", lambda: gate.control("GET", "/ready")[1]["entries"] == 301)
         assert damage_counted(gate) >= 1
+
+
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_a_damaged_table_whose_file_is_gone_is_filled_anew(folder: DataFolder, gone: str) -> None:
+    table = folder.gate / "table"
+    with running_gate(folder, database_url=database_url()) as gate:
+        gate.until("shut", lambda: gate.active_sync(PHONE) == 403)
+        gate.until("follows", lambda: gate.control("GET", "/ready")[1]["follows_entries"])
+        spoil(folder, BRANCH)
+        if gone == "file":
+            (table / "data.mdb").unlink()
+        else:
+            shutil.rmtree(table)
+
+        gate.until("met", lambda: gate.active_sync(PHONE) == 204 and damage_counted(gate))
+        gate.until("shut again", lambda: gate.active_sync(PHONE) == 403)
+
+        assert (table / "data.mdb").exists()

@@ -175,6 +175,37 @@ def test_only_a_disk_that_takes_nothing_is_called_one_and_spared(
     table.close()
 
 
+@pytest.mark.parametrize(("number", "refused"), [(errno.ENOSPC, True), (errno.EMFILE, False)])
+def test_a_list_of_orders_that_is_not_written_for_another_reason_is_no_full_disk(
+    folder: DataFolder, tmp_path: Path, number: int, *, refused: bool
+) -> None:
+    time, counts, table = ToldTime(now_ms=now_ms()), Counts(), Table(tmp_path / "table")
+    states = OrderStates(
+        keys=keys.GateKeys.load(folder.keys), instance=folder.instance_id, time=time
+    )
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    states.remember = fail  # type: ignore[method-assign]
+    follower = StatesFollower(
+        Source(url=database_url, poll_s=1.0, counts=counts),
+        states=states,
+        table=table,
+        time=time,
+        snapshot=tmp_path / "states.json",
+        writes=lambda: True,
+        ring=lambda told: None,
+    )
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        follower.look(connection)
+
+    assert states.facts()
+    assert follower.disk_refuses is refused
+    assert counts.get("disk_refusals", what="orders") == int(refused)
+    table.close()
+
+
 @pytest.mark.parametrize("spoilt", ["", "page", "text"], ids=["sound", "page", "text"])
 def test_doors_that_learn_nothing_for_as_long_as_a_list_is_good_open(
     folder: DataFolder, tmp_path: Path, spoilt: str
