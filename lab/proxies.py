@@ -20,6 +20,7 @@ from lab.ground import HERE, LabBroke, Server, held_port, open_folder, running, 
 
 PROGRAMS: Final = Path(os.environ.get("COUNTERMAND_LAB_PROGRAMS", "build/lab-venv/bin")).absolute()
 _GROUPWARE_AS_SHIPPED: Final = "127.0.0.1:20000"
+DOWN_LOG: Final = "countermand-down.log"
 
 
 def program(name: str) -> str:
@@ -93,6 +94,7 @@ def traefik_that_asks(
         port, hop = (stack.enter_context(held_port()) for _ in range(2))
         moved = {"127.0.0.1:8484": f"{HERE}:{hop}"}
         more = {'":443"': f'"{HERE}:{port}"', "/etc/traefik": str(folder)}
+        more["/var/log/traefik"] = str(folder)
         static = ship("traefik/traefik.yaml", folder, gate_port, {**moved, **more})
         behind_it = {_GROUPWARE_AS_SHIPPED: f"{HERE}:{behind}"}
         in_rules = {**(changes or {}), **moved, **behind_it}
@@ -132,6 +134,7 @@ def envoy_that_asks(
             "port_value: 8481": f"port_value: {gate_port}",
             "port_value: 20000": f"port_value: {behind}",
             "0.0.0.0": HERE,
+            "/var/log/envoy": str(folder),
         }
         in_file = {**(changes or {}), **moved}
         config = ship("envoy/envoy.yaml", folder, gate_port, in_file, patient=patient)
@@ -152,7 +155,7 @@ def caddy_that_asks(
     """Caddy with its gate on `gate_port`, before a groupware on port `behind`."""
     with open_folder("caddy") as folder, ExitStack() as stack:
         port = stack.enter_context(held_port())
-        moved = {":443 {": f"http://{HERE}:{port} {{"}
+        moved = {":443 {": f"http://{HERE}:{port} {{", "/var/log/caddy": str(folder)}
         behind_it = {_GROUPWARE_AS_SHIPPED: f"{HERE}:{behind}"}
         in_file = {**(changes or {}), **moved, **behind_it}
         config = ship("caddy/Caddyfile", folder, gate_port, in_file, patient=patient)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from countermand.gate.counts import Counts
+from countermand.gate.down_logs import DownLogs
 from lab.gates import Entry, OddGate, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
 from lab.nginx import address
 from lab.people import ASHA, LAPTOP, PHONE, RAVI
 from lab.phone import Phone, Said
-from lab.proxies import PROXIES, Groupware, groupware
+from lab.proxies import DOWN_LOG, PROXIES, Groupware, groupware
 
 PASSWORD = "a password that nobody may see"
 BASIC = "Basic " + base64.b64encode(f"{ASHA.login}:{PASSWORD}".encode()).decode()
@@ -114,6 +116,45 @@ def test_a_dead_gate_lets_everybody_in(proxy: str) -> None:
         )
         assert "b'a letter'" in behind.got[0]
         assert len(behind.got) == 1
+
+
+def test_whom_nobody_answers_is_let_in_and_counted_by_the_gate_that_is_back(proxy: str) -> None:
+    with (
+        held_port() as nobody,
+        groupware() as behind,
+        PROXIES[proxy](nobody, behind.port) as server,
+    ):
+        for _ in range(3):
+            assert not refused(Site(server, behind).phone().folder_sync())
+        # The lab itself asks Traefik once, to know when it has begun.
+        asked = 3 + (proxy == "traefik")
+        log = server.folder / DOWN_LOG
+        until("the lines", lambda: log.exists() and log.read_bytes().count(b"\n") >= asked)
+        counts = Counts()
+
+        DownLogs([log], counts).look()
+
+        assert counts.get("gate_down_answers", log=DOWN_LOG) == asked
+        assert ASHA.login not in log.read_text(encoding="utf-8")  # it names nobody
+        assert PHONE not in log.read_text(encoding="utf-8")
+        assert HERE not in log.read_text(encoding="utf-8")
+
+
+def test_an_odd_answer_is_counted_too_and_a_plain_one_is_not(odd: OddGate, proxy: str) -> None:
+    odd.be(204)
+    with groupware() as behind, PROXIES[proxy](odd.port, behind.port) as server:
+        for status in (200, 204, 403, 302, 404, 500):
+            odd.be(status, b"" if status == 204 else b"what a gate says")
+            Site(server, behind).phone().folder_sync()
+        counts = Counts()
+        down = DownLogs([server.folder / DOWN_LOG], counts)
+
+        def counted() -> int:
+            down.look()
+            return counts.get("gate_down_answers")
+
+        until("what is odd", lambda: counted() >= 3)
+        assert counted() == 3
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 400, 401, 404, 418, 429, 449, 500, 502, 503])
