@@ -10,10 +10,15 @@ import pytest
 
 from countermand.catalogue.queries import catalogue
 from countermand.cli.observations import observation, observed
-from countermand.connectors.kinds import open_files
+from countermand.connectors.fleet.source import FleetReader
+from countermand.connectors.intune_export.source import IntuneExport
+from countermand.connectors.jamf.source import JamfReader
+from countermand.connectors.kinds import may_be_a_part, open_files
 from countermand.connectors.names import SourceKind
 from countermand.domain.app_id import WantedApp
 from countermand.ports import InventorySource
+from countermand.wire.json_documents import Record
+from countermand.wire.paged import PagedSource
 
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "inventory"
 EXPECTED: dict[str, Any] = json.loads((SAMPLES / "expected.json").read_text(encoding="utf-8"))
@@ -86,10 +91,94 @@ def test_a_list_means_what_was_written_down(tiktok: WantedApp, sample: str) -> N
 
     rows = said(source, tiktok)
 
-    assert source.is_whole
+    assert source.is_whole == (kind != "jamf")  # which lists its two kinds of devices apart
     assert len(rows) == len(EXPECTED[sample])
     for found, expected in zip(rows, EXPECTED[sample], strict=True):
         agrees(found, expected)
+
+
+def page(folder: str, name: str, **changed: Any) -> Record:
+    read: dict[str, Any] = json.loads((SAMPLES / folder / name).read_text(encoding="utf-8"))
+    return Record(name, "", read | changed)
+
+
+def is_whole(source: PagedSource | IntuneExport) -> bool:
+    """Read it to its end, and only then ask."""
+    list(source.reports())
+    return source.is_whole
+
+
+JAMF_PHONES = page("jamf", "mobile-devices-detail.page0.json")
+JAMF_COMPUTERS = page("jamf", "computers-inventory.page0.json")
+TWICE = [page("jamf", "mobile-devices-detail.page0.json", totalCount=6)] * 2
+NO_COMPUTERS = Record("none", "", {"totalCount": 0, "results": []})
+
+
+@pytest.mark.parametrize(
+    ("pages", "expected"),
+    [
+        ([JAMF_PHONES, JAMF_COMPUTERS], True),
+        ([JAMF_PHONES, NO_COMPUTERS], True),
+        ([JAMF_PHONES], False),
+        ([page("jamf", "mobile-devices-detail.page0.json", totalCount=4), JAMF_COMPUTERS], False),
+        ([*TWICE, NO_COMPUTERS], False),
+    ],
+    ids=["both kinds", "no computers", "phones alone", "a last page", "a page twice"],
+)
+def test_pages_of_jamf_are_all_only_where_every_device_of_both_kinds_is_there(
+    tiktok: WantedApp, pages: list[Record], expected: bool
+) -> None:
+    assert is_whole(PagedSource(JamfReader(), pages, [tiktok], NOW)) is expected
+
+
+@pytest.mark.parametrize(("before", "expected"), [(True, False), (False, True)])
+def test_a_page_of_fleet_that_says_there_was_one_before_it_is_not_all(
+    tiktok: WantedApp, before: bool, expected: bool
+) -> None:
+    meta = {"has_next_results": False, "has_previous_results": before}
+    last = page("fleet", "hosts.populate_software.json", meta=meta)
+
+    assert is_whole(PagedSource(FleetReader(), [last], [tiktok], NOW)) is expected
+
+
+def opened_pages(tiktok: WantedApp, *pages: str) -> IntuneExport:
+    source = opened(tiktok, "intune", "intune", *pages, "AppInvRawData.csv")
+    assert isinstance(source, IntuneExport)
+    return source
+
+
+def test_pages_of_intune_are_all_where_as_many_devices_are_there_as_the_first_says(
+    tiktok: WantedApp,
+) -> None:
+    first, last = "managedDevices.page1.json", "managedDevices.page2.json"
+    both, beginning = opened_pages(tiktok, first, last), opened_pages(tiktok, first)
+    counted = IntuneExport(
+        [], apps=[tiktok], as_of=NOW, documents=[page("intune", last, **{"@odata.count": 5})]
+    )
+
+    assert is_whole(both)
+    assert not may_be_a_part(both)
+    assert not is_whole(beginning)
+    assert not is_whole(counted)
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "last", "tables"),
+    [
+        ("intune", "intune", "managedDevices.page2.json", ["AppInvRawData.csv"]),
+        ("androidmanagement", "android_management", "devices.list.page2.json", []),
+        ("workspace", "workspace", "mobiledevices.list.page2.json", []),
+    ],
+)
+def test_a_last_page_that_does_not_say_whether_it_is_the_first_may_be_a_part(
+    tiktok: WantedApp, folder: str, kind: str, last: str, tables: list[str]
+) -> None:
+    source = opened(tiktok, folder, kind, last, *tables)
+
+    list(source.reports())
+
+    assert source.is_whole
+    assert may_be_a_part(source)
 
 
 @pytest.mark.parametrize("sample", ONE)

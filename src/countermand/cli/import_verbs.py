@@ -196,7 +196,7 @@ def devices(
 ) -> None:
     """Import devices."""
     from countermand.cli.session import session
-    from countermand.connectors.kinds import open_files
+    from countermand.connectors.kinds import may_be_a_part, open_files
 
     with session() as opened:
         from countermand.devices import actions
@@ -205,9 +205,8 @@ def devices(
         now = opened.now()
         taken_at = given.time(as_of) if as_of else now
         apps = _wanted(app or (), dry_run=dry_run)
-        seen = observations.Witness(
-            open_files(source, files, apps=apps, as_of=taken_at), keep=dry_run
-        )
+        opened_files = open_files(source, files, apps=apps, as_of=taken_at)
+        seen = observations.Witness(opened_files, keep=dry_run)
         options = actions.LoadOptions(
             accept_rejects=accept_rejects,
             confirm_mass_change=confirm_mass_change,
@@ -226,10 +225,20 @@ def devices(
             )
         if report.state is actions.LoadState.LOADED:
             afterwards.inventory_changed(opened)
-    answer = devices_answer(report)
+    answer = devices_answer(report) | {"may_be_a_part": may_be_a_part(opened_files)}
     if dry_run:
         answer |= observations.observed(seen.kept, apps=apps, source=report.source)
-    output.emit(answer, as_json=as_json, render=lambda console: show_devices(console, report))
+
+    def show(console: Console) -> None:
+        show_devices(console, report)
+        if answer["may_be_a_part"] and report.gone:
+            line = _(
+                "The devices counted as gone may be on pages that are missing here: these pages "
+                "do not say whether they begin with the first one. Import all of them together."
+            )
+            output.say(console, line)
+
+    output.emit(answer, as_json=as_json, render=show)
     end(report.state)
 
 
@@ -290,6 +299,7 @@ def devices_answer(report: LoadReport) -> dict[str, Any]:
         "source": report.source,
         "as_of": report.as_of,
         "state": report.state,
+        "is_whole": report.is_whole,
         "rows_ok": report.rows_ok,
         "rejected": rejected_answer(report.rejected),
         "devices": {
@@ -360,6 +370,9 @@ def show_devices(console: Console, report: LoadReport) -> None:
         same=report.unchanged,
         gone=report.gone,
     )
+    if not report.is_whole:
+        line = _("These are a part of the devices: nothing that is missing here counts as gone.")
+        output.say(console, line)
     if report.without_owner:
         line = _("Devices whose owner is not in the list of people: {count}.")
         output.say(console, line, count=report.without_owner)

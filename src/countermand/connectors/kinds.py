@@ -47,6 +47,13 @@ def open_files(
     return PagedSource(reader, _documents(files), apps=apps, as_of=as_of)
 
 
+def may_be_a_part(source: InventorySource) -> bool:
+    """Whether files that were read look whole, and yet their first pages may be missing."""
+    if not isinstance(source, PagedSource | IntuneExport):
+        return False
+    return source.is_whole and not source.tells_its_beginning
+
+
 def _tables(kind: SourceKind, files: Sequence[Path]) -> list[ByteSource]:
     tables, faults = [], []
     for path in files:

@@ -25,16 +25,19 @@ _LONGEST_NAME: Final = 400
 class Page:
     """One document, told apart: `records` are devices or messages about them.
 
-    `list_name` groups the pages of one list; `is_last` closes it; `total` is how many devices the
-    source says there are. A message (`is_message`) is no part of a list. `look_again` names
-    devices about which the document is a hint and no proof. `unread` says which of several
-    messages cannot be read; the others count.
+    `list_name` groups the pages of one list; `is_last` closes it; `is_first` begins it (None: the
+    page does not say); `total` is how many devices the source says it holds. Of a source with
+    several lists `beside` names the others; an empty page without a name is any of them. A message
+    (`is_message`) is no part of a list. `look_again` names devices about which the document is a
+    hint and no proof. `unread` says which of several messages cannot be read; the others count.
     """
 
     records: Sequence[Record] = ()
     list_name: str = ""
     is_last: bool = True
+    is_first: bool | None = None
     total: int | None = None
+    beside: tuple[str, ...] = ()
     is_message: bool = False
     look_again: tuple[str, ...] = ()
     unread: tuple[Fault, ...] = ()
@@ -54,15 +57,21 @@ class DocumentReader(Protocol):
 
 @dataclass(slots=True)
 class _Listing:
-    """How far one list has come."""
+    """How far one list has come; `begun` is None while no page said whether it is the first."""
 
-    listed: int = 0
+    listed: set[str] = field(default_factory=set)
+    begun: bool | None = None
     ended: bool = False
     total: int | None = None
 
     @property
     def is_whole(self) -> bool:
-        return self.ended and (self.total is None or self.listed >= self.total)
+        is_begun = self.begun is not False
+        return is_begun and self.ended and (self.total is None or len(self.listed) >= self.total)
+
+    @property
+    def tells_its_beginning(self) -> bool:
+        return self.begun is not None or self.total is not None
 
 
 @dataclass(slots=True)
@@ -79,6 +88,7 @@ class PagedSource:
     rejected: list[RejectedRow] = field(default_factory=list)
     look_again: set[str] = field(default_factory=set)
     _lists: dict[str, _Listing] = field(default_factory=dict)
+    _beside: set[str] = field(default_factory=set)
 
     @property
     def kind(self) -> str:
@@ -89,7 +99,17 @@ class PagedSource:
     def is_whole(self) -> bool:
         """Whether every device of the source was listed, so that others are gone."""
         lists = self._lists.values()
-        return self.is_listing and bool(lists) and all(each.is_whole for each in lists)
+        return (
+            self.is_listing
+            and bool(lists)
+            and all(each.is_whole for each in lists)
+            and ("" in self._lists or self._beside <= self._lists.keys())
+        )
+
+    @property
+    def tells_its_beginning(self) -> bool:
+        """Whether pages before those that are here could not be missing unnoticed."""
+        return all(each.tells_its_beginning for each in self._lists.values())
 
     def reports(self) -> Iterator[DeviceReport]:
         """Yield what is said about devices; what cannot be read is kept in `rejected`."""
@@ -121,7 +141,11 @@ class PagedSource:
             self.is_listing = False
             return
         listing = self._lists.setdefault(page.list_name, _Listing())
-        listing.listed += len(page.records)
+        self._beside.update(page.beside)
+        if page.total is not None:  # a page that comes twice counts once
+            listing.listed.update(map(self._id_of, page.records))
+        if page.is_first is not None:
+            listing.begun = listing.begun or page.is_first
         listing.ended = listing.ended or page.is_last
         listing.total = page.total if page.total is not None else listing.total
 

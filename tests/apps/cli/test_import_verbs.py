@@ -111,6 +111,30 @@ def test_two_exports_become_people_devices_and_the_ordered_app_alone(
     assert "payroll" not in stored
 
 
+def test_pages_that_may_be_a_part_say_so_where_devices_go(run: Run) -> None:
+    verb = ("import", "devices", "--source", "workspace")
+    pages = [str(FIXTURES / "workspace" / f"mobiledevices.list.page{n}.json") for n in (1, 2)]
+
+    _, for_scripts, for_people = run(
+        (*verb, *pages, *AS_OF),
+        (*verb, pages[1], *AS_OF, "--dry-run", "--json"),
+        (*verb, pages[1], *AS_OF, "--dry-run"),
+    )
+
+    assert for_scripts.json["devices"]["gone"] > 0
+    assert (for_scripts.json["is_whole"], for_scripts.json["may_be_a_part"]) == (True, True)
+    assert "Import all of them together" in for_people.out
+
+
+def test_a_part_of_a_list_says_that_nothing_is_gone_for_it(run: Run) -> None:
+    first = FIXTURES / "workspace" / "mobiledevices.list.page1.json"
+
+    [answer] = run(("import", "devices", "--source", "workspace", str(first), *AS_OF))
+
+    assert answer.code == 0, answer.err
+    assert "nothing that is missing here counts as gone" in answer.out
+
+
 def test_a_faulty_file_is_refused_with_all_its_faults_and_a_code_to_rely_on(
     run: Run, database: FreshDatabase
 ) -> None:

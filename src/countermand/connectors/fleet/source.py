@@ -43,8 +43,14 @@ class FleetReader:
         if document.has("policy") or document.has("type"):
             return Page(is_message=True, look_again=hints(document))
         refuse_error(document, list_key="hosts")
-        more = document.is_true("meta", "has_next_results")
-        return Page(records=document.records("hosts") or (), list_name="hosts", is_last=not more)
+        meta = document.value.get("meta")
+        before = meta.get("has_previous_results") if isinstance(meta, dict) else None
+        return Page(
+            records=document.records("hosts") or (),
+            list_name="hosts",
+            is_first=not before if isinstance(before, bool) else None,
+            is_last=not document.is_true("meta", "has_next_results"),
+        )
 
     def device_id(self, record: Record) -> str:
         """Return Fleet's number of a host."""

@@ -41,6 +41,8 @@ class GraphPages:
         self._matcher = matcher
         self._devices: list[Record] = []
         self._ended = False
+        self._listed: set[str] = set()
+        self._total: int | None = None
         self._tells_apps = False
         self.faults: list[Fault] = []
         self.violations: dict[str, list[MatchedApp]] = {}
@@ -60,8 +62,13 @@ class GraphPages:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the last page of the devices is there."""
-        return self._ended
+        """Whether the last page of the devices is there, and as many of them as the first says."""
+        return self._ended and len(self._listed) >= (self._total or 0)
+
+    @property
+    def tells_its_beginning(self) -> bool:
+        """Whether pages before those that are here could not be missing unnoticed."""
+        return self._total is not None or not self.lists_devices
 
     @property
     def tells_apps(self) -> bool:
@@ -85,6 +92,11 @@ class GraphPages:
         elif context.split("?")[0].split("(")[0].endswith("deviceManagement/managedDevices"):
             self._devices.append(document)
             self._ended = self._ended or not document.has("@odata.nextLink")
+            rows = document.records("value") or ()
+            self._listed.update(each.text("id", longest=200) for each in rows)
+            total = document.value.get("@odata.count")
+            if isinstance(total, int):
+                self._total = max(total, self._total or 0)
         else:
             raise Faulty(fault_at("file.not_known", document.file, source="intune"))
 

@@ -117,6 +117,11 @@ class IntuneExport:
         """Whether all devices were listed: by the report of devices, or by all of its pages."""
         return bool(self._device_files) or self._pages.is_whole
 
+    @property
+    def tells_its_beginning(self) -> bool:
+        """Whether pages before those that are here could not be missing unnoticed."""
+        return bool(self._device_files) or self._pages.tells_its_beginning
+
     def reports(self) -> Iterator[DeviceReport]:
         """Yield one report a device; rows that cannot be read are kept in `rejected`."""
         self._check_files()

@@ -59,11 +59,15 @@ class JamfReader:
             return Page(is_message=True, look_again=hints(document))
         refuse_error(document, list_key="results")
         records = document.records("results") or ()
-        listed = "mobile" if any(each.has("mobileDeviceId") for each in records) else "computer"
+        kinds = ("mobile", "computer")  # Jamf lists them apart
+        listed, beside = (
+            kinds if any(each.has("mobileDeviceId") for each in records) else kinds[::-1]
+        )
         total = document.value.get("totalCount")
         return Page(
             records=records,
             list_name=listed if records else "",
+            beside=(beside,) if records else (),
             # Which page is the last one only the number of all devices tells.
             is_last=isinstance(total, int),
             total=total if isinstance(total, int) else None,
