@@ -95,6 +95,18 @@ def test_2_3_ends_the_sessions_of_one_person() -> None:
     assert server.kicked == [{"mask": ["asha@amber.example"]}]
 
 
+def test_2_3_ends_the_sessions_of_one_person_by_every_name_that_it_has_for_them() -> None:
+    ram = OpenSession("ram@xn--i1b1b4ch5i.xn--h2brj9c", "phone-x4t9m2qa")
+    names = ["ram@कंपनी.भारत", "Ram@xn--i1b1b4ch5i.xn--h2brj9c"]
+    rows = [{"username": name, "pids": f"({n})"} for n, name in enumerate(names, 21)]
+    wild = {"username": "*@xn--i1b1b4ch5i.xn--h2brj9c", "pids": "(23)"}
+    server = Server(OF_2_3, [*rows, wild, RAVI], ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([ram]) == {ram: Ended.ENDED}
+
+    assert sorted(each["mask"] for each in server.kicked) == sorted([name] for name in names)
+
+
 @pytest.mark.parametrize(
     ("who", "expected"),
     [([RAVI, ASHA, BESIDE], Ended.SHARED), ([RAVI], Ended.NOT_OPEN), ([], Ended.NOT_OPEN)],

@@ -17,7 +17,7 @@ from countermand.ports import Ended, OpenSession
 from lab import mailbox
 from lab.dovecot import ADMIN_KEY, FROM_PHONES, PASSDBS, Dovecot, dovecot_that_asks
 from lab.ground import HERE, until
-from lab.people import ASHA, RAVI
+from lab.people import ASHA, RAVI, Person
 
 WORD = "k7fd-m2qx-9wsa-cc4h-t3nv"
 OTHER_WORD = "x9ab-m2qx-9wsa-cc4h-t3nv"
@@ -163,4 +163,20 @@ def test_a_process_that_serves_two_people_is_left_alone(folder: Path) -> None:
     ):
         assert doveadm(server).end([phone]) == {phone: Ended.SHARED}
         assert mailbox.is_open(refused)
+        assert mailbox.is_open(colleague)
+
+
+def test_sessions_end_where_the_server_knows_people_by_a_domain_in_its_letters() -> None:
+    ram = Person("ram@कंपनी.भारत", "main-of-ram", {})
+    phone = OpenSession("ram@xn--i1b1b4ch5i.xn--h2brj9c", "phone-x4t9m2qa")
+
+    with (
+        dovecot_that_asks(
+            NO_GATE, people=[ram, RAVI], passdbs=FROM_PHONES, more="auth_username_chars =\n"
+        ) as server,
+        mailbox.session(server.port, ram.login, ram.password) as refused,
+        mailbox.session(server.port, RAVI.login, RAVI.password) as colleague,
+    ):
+        assert doveadm(server).end([phone]) == {phone: Ended.ENDED}
+        until("the end of the session", lambda: not mailbox.is_open(refused))
         assert mailbox.is_open(colleague)

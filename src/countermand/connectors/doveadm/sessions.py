@@ -3,7 +3,8 @@
     2.4   kick one device by its field; nobody else notices
     2.3   kick one person, unless their process serves somebody else, too
 
-What version it is, the server says itself. Every command is harmless when repeated; a dropped
+A 2.3 is asked by the name that it says itself: a domain in other letters has two spellings. What
+version it is, the server says itself. Every command is harmless when repeated; a dropped
 connection means "nobody knows".
 """
 
@@ -13,11 +14,12 @@ import http.client
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from countermand.domain.address import folded_name
 from countermand.ports import Ended, OpenSession
 
 DEVICE_FIELD: Final = "user_device"
@@ -28,6 +30,7 @@ _LONGEST_S: Final = 5.0
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024  # everybody who is logged in, on a large server
 _OK: Final = 200
 _NOBODY_LOGGED_IN: Final = 68  # EX_NOHOST of doveadm: no such session
+_WILD: Final = frozenset("*?")
 _NUMBER: Final = re.compile(r"\d+")
 # The strongest answer counts where several servers were asked.
 _WEIGHT: Final = (Ended.NOT_OPEN, Ended.ENDED, Ended.SHARED, Ended.FAILED)
@@ -68,18 +71,18 @@ class _Server:
         except _Unclear:
             return dict.fromkeys(sessions, Ended.FAILED)
         if knows_devices:
-            return self._kick({each: _one_device(each) for each in sessions})
-        logins = frozenset().union(*who.values())
+            return self._kick([(each, _one_device(each)) for each in sessions])
+        names = _spelled(frozenset().union(*who.values()))
         shared = frozenset().union(*(people for people in who.values() if len(people) > 1))
-        found = {
-            each: Ended.SHARED if each.login in shared else Ended.NOT_OPEN for each in sessions
-        }
-        wanted = {
-            each: _one_person(each)
-            for each in sessions
-            if each.login in logins and each.login not in shared
-        }
-        return {**found, **self._kick(wanted)}
+        found = {}
+        wanted = []
+        for each in sessions:
+            called = names.get(folded_name(each.login), frozenset())
+            found[each] = Ended.SHARED if called & shared else Ended.NOT_OPEN
+            wanted += [(each, _one_person(name)) for name in sorted(called - shared)]
+        for each, outcome in self._kick(wanted).items():
+            found[each] = max(found[each], outcome, key=_WEIGHT.index)
+        return found
 
     def _knows_devices(self) -> bool:
         commands = self._ask("GET", None)
@@ -99,16 +102,19 @@ class _Server:
                 found[process] = found.get(process, frozenset()) | {login}
         return found
 
-    def _kick(self, wanted: Mapping[OpenSession, dict[str, Any]]) -> Mapping[OpenSession, Ended]:
-        found = {}
-        for batch in _batches(tuple(wanted.items())):
+    def _kick(
+        self, wanted: Sequence[tuple[OpenSession, dict[str, Any]]]
+    ) -> Mapping[OpenSession, Ended]:
+        found: dict[OpenSession, Ended] = {}
+        for batch in _batches(wanted):
             commands = [["kick", how, str(n)] for n, (_, how) in enumerate(batch)]
             try:
                 answers = {_tag(each): each for each in self._ask("POST", commands)}
             except _Unclear:
                 answers = {}
             for n, (session, _) in enumerate(batch):
-                found[session] = _outcome(answers.get(str(n)))
+                outcome = _outcome(answers.get(str(n)))
+                found[session] = max(found.get(session, outcome), outcome, key=_WEIGHT.index)
         return found
 
     def _ask(self, method: str, commands: list[Any] | None) -> list[Any]:
@@ -138,8 +144,22 @@ def _one_device(session: OpenSession) -> dict[str, Any]:
     return {_BY_FIELD: DEVICE_FIELD, "mask": [session.device_name]}
 
 
-def _one_person(session: OpenSession) -> dict[str, Any]:
-    return {"mask": [session.login]}
+def _one_person(name: str) -> dict[str, Any]:
+    return {"mask": [name]}
+
+
+def _spelled(names: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    """Return how the server calls everybody, by the one form in which logins are compared.
+
+    A domain in other letters has two spellings, and it may know a person by either or by both. A
+    name that would stand for other people as well is no name to end sessions by.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for name in names:
+        if not _WILD & set(name):
+            key = folded_name(name)
+            found[key] = found.get(key, frozenset()) | {name}
+    return found
 
 
 def _outcome(answer: Any) -> Ended:
