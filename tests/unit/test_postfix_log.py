@@ -129,7 +129,13 @@ def cut_short(path: Path) -> None:
     path.write_text(DELIVERED[:100], encoding="utf-8")
 
 
-@pytest.mark.parametrize("lose", [moved_twice, cut_short])
+def emptied_and_grown_again(path: Path) -> None:
+    with path.open("r+", encoding="utf-8") as file:  # in its place, as copytruncate does
+        file.truncate()
+        file.write(DELIVERED * 20)
+
+
+@pytest.mark.parametrize("lose", [moved_twice, cut_short, emptied_and_grown_again])
 def test_lines_that_can_no_longer_be_read_are_told_of_once(
     tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:
@@ -142,6 +148,30 @@ def test_lines_that_can_no_longer_be_read_are_told_of_once(
     log.read_on(path, place)
     assert place.has_missed
     log.read_on(path, place)
+    assert not place.has_missed
+
+
+def test_a_log_that_was_emptied_in_its_place_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path, kept = tmp_path / "mail.log", LogPlace()
+    path.write_text(ACCEPTED, encoding="utf-8")
+    log.read_on(path, kept)
+    emptied_and_grown_again(path)
+
+    place = LogPlace.from_json(kept.as_json())
+
+    assert [each.kind for each in log.read_on(path, place)] == [EvidenceKind.DSN_DELIVERED] * 20
+
+
+def test_a_place_that_an_older_version_kept_is_gone_on_from(tmp_path: Path) -> None:
+    path, kept = tmp_path / "mail.log", LogPlace()
+    path.write_text(ACCEPTED, encoding="utf-8")
+    log.read_on(path, kept)
+    old = {name: value for name, value in kept.as_json().items() if name != "before"}
+    path.write_text(ACCEPTED + BOUNCED, encoding="utf-8")
+
+    place = LogPlace.from_json(old)
+
+    assert [each.kind for each in log.read_on(path, place)] == [EvidenceKind.DSN_FAILED]
     assert not place.has_missed
 
 

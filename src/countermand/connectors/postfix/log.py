@@ -8,11 +8,14 @@
 
 `message-id=` alone proves nothing: Postfix writes it for a session that was cut off before the dot,
 too. The file is followed by its number and offset, across rotation, and read in bounded pieces.
-Where it cannot be followed, because it was cut short or moved twice, that is said.
+Where it cannot be followed, because it was cut short or moved twice, that is said. One that was
+emptied in its place (copytruncate) may have grown past where it was read: so what stood right
+before that place is remembered, too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import OrderedDict
@@ -26,6 +29,7 @@ from countermand.domain.findings import Finding
 
 MOST_AT_ONCE: Final = 8 * 1024 * 1024  # bytes of log in one reading
 _REMEMBERED: Final = 50_000  # queue ids whose Message-ID is kept
+_LOOKED_BACK: Final = 512  # bytes; each line begins with its time
 _DETAIL: Final = 200
 _LINE: Final = re.compile(
     r"postfix[\w/-]*?/(?P<program>\w+)\[\d+\]: (?P<id>[A-Za-z0-9]{6,30}): (?P<rest>.*)"
@@ -49,6 +53,7 @@ class LogPlace:
 
     inode: int = 0
     offset: int = 0
+    before: str = ""  # the hash of what stands right before the offset; none is no doubt
     message_ids: OrderedDict[str, str] = field(default_factory=OrderedDict)
     is_read_to_end: bool = False  # by the last reading
     has_missed: bool = False  # lines before those of the last reading, which nobody will read
@@ -60,6 +65,7 @@ class LogPlace:
         return cls(
             inode=int(value.get("inode", 0)),
             offset=int(value.get("offset", 0)),
+            before=str(value.get("before", "")),
             message_ids=OrderedDict(known if isinstance(known, dict) else {}),
         )
 
@@ -68,6 +74,7 @@ class LogPlace:
         return {
             "inode": self.inode,
             "offset": self.offset,
+            "before": self.before,
             "message_ids": dict(self.message_ids),
         }
 
@@ -91,10 +98,10 @@ def _fresh(path: Path, place: LogPlace) -> Iterator[str]:
                 yield rest
                 if not place.is_read_to_end or not status.st_size:
                     return  # into the old file may still be written as long as the new one is empty
-                place.inode, place.offset = status.st_ino, 0
-        if place.inode != status.st_ino or status.st_size < place.offset:
+                place.inode, place.offset, place.before = status.st_ino, 0, ""
+        if place.inode != status.st_ino or not _goes_on(file, place):
             place.has_missed = True
-            place.inode, place.offset = status.st_ino, 0
+            place.inode, place.offset, place.before = status.st_ino, 0, ""
         yield _piece(file, place)
 
 
@@ -105,10 +112,22 @@ def _rest(older: Path, place: LogPlace) -> str | None:
     except FileNotFoundError:
         return None
     with file:
-        status = os.fstat(file.fileno())
-        if status.st_ino != place.inode or status.st_size < place.offset:
+        if os.fstat(file.fileno()).st_ino != place.inode or not _goes_on(file, place):
             return None
         return _piece(file, place)
+
+
+def _goes_on(file: BinaryIO, place: LogPlace) -> bool:
+    """Tell whether a file still holds what was read of it, as far as that can be seen."""
+    if os.fstat(file.fileno()).st_size < place.offset:
+        return False
+    return not place.before or place.before == _hash_before(file, place.offset)
+
+
+def _hash_before(file: BinaryIO, offset: int) -> str:
+    begin = max(0, offset - _LOOKED_BACK)
+    file.seek(begin)
+    return hashlib.sha256(file.read(offset - begin)).hexdigest()
 
 
 def _piece(file: BinaryIO, place: LogPlace) -> str:
@@ -116,6 +135,7 @@ def _piece(file: BinaryIO, place: LogPlace) -> str:
     content = file.read(MOST_AT_ONCE)
     whole = content[: content.rfind(b"\n") + 1]
     place.offset += len(whole)
+    place.before = _hash_before(file, place.offset)
     place.is_read_to_end = len(content) < MOST_AT_ONCE
     return whole.decode("utf-8", "replace")
 
