@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,33 @@ def talk(*pieces: bytes, echo: Echo | None = None) -> Wire:
         return wire
 
     return asyncio.run(said())
+
+
+class Turn:
+    """A turn of an event loop: what was asked for in it is done when it is over."""
+
+    def __init__(self) -> None:
+        self._asked: list[Callable[[], None]] = []
+
+    def soon(self, call: Callable[[], None]) -> None:
+        self._asked.append(call)
+
+    def over(self) -> None:
+        asked, self._asked = self._asked, []
+        for each in asked:
+            each()
+
+
+def in_turns(*, echo: Echo, number: int) -> tuple[Turn, Listener, list[tuple[Connection, Wire]]]:
+    """Return so many connections to a listener that answers in turns."""
+    turn, listener = Turn(), Listener(echo.respond, frozenset())
+    listener.answer_in_turns(turn.soon)
+    found = []
+    for _ in range(number):
+        connection, wire = listener.connection(), Wire()
+        connection.connection_made(wire)
+        found.append((connection, wire))
+    return turn, listener, found
 
 
 def bodies(wire: Wire) -> list[bytes]:
@@ -194,3 +222,70 @@ def test_a_connection_too_many_is_not_taken_and_is_told_of() -> None:
 
     assert [wire.closed for wire in wires] == [False, False, True]
     assert told == ["one"]
+
+
+def test_all_that_was_read_in_a_turn_is_answered_when_the_turn_is_over() -> None:
+    echo = Echo()
+    turn, _, [(one, to_one), (two, to_two)] = in_turns(echo=echo, number=2)
+
+    one.data_received(get("/1"))
+    two.data_received(get("/2"))
+    asked_while_reading = list(echo.asked)
+    turn.over()
+
+    assert not asked_while_reading
+    assert (bodies(to_one), bodies(to_two)) == ([b"/1|"], [b"/2|"])
+
+
+@given(st.lists(st.integers(1, 60), max_size=6), st.lists(st.booleans(), min_size=7, max_size=7))
+def test_answers_are_the_same_however_questions_fall_into_pieces_and_turns(
+    cuts: list[int], ends: list[bool]
+) -> None:
+    whole, echo = post("/a", b"1") + get("/b") + post("/c", b"3"), Echo()
+    turn, _, [(connection, wire)] = in_turns(echo=echo, number=1)
+
+    begin = 0
+    for length, is_over in zip([*cuts, len(whole)], ends, strict=False):
+        if whole[begin : begin + length]:
+            connection.data_received(whole[begin : begin + length])
+        begin += length
+        if is_over:
+            turn.over()
+    turn.over()
+
+    assert bodies(wire) == [b"/a|1", b"/b|", b"/c|3"]
+
+
+def test_nobody_is_asked_for_who_left_within_the_turn() -> None:
+    echo = Echo()
+    turn, _, [(gone, to_gone), (stays, to_stays)] = in_turns(echo=echo, number=2)
+
+    gone.data_received(get("/gone"))
+    stays.data_received(get("/stays"))
+    gone.connection_lost(None)
+    turn.over()
+
+    assert [each.target for each in echo.asked] == [b"/stays"]
+    assert (bodies(to_gone), bodies(to_stays)) == ([], [b"/stays|"])
+
+
+class Faulty(Echo):
+    """Fails at one target."""
+
+    def respond(self, request: Request) -> Response:
+        if request.target == b"/fault":
+            raise RuntimeError
+        return super().respond(request)
+
+
+def test_a_fault_in_one_answer_closes_its_connection_and_no_other() -> None:
+    turn, _, [(bad, to_bad), (good, to_good)] = in_turns(echo=Faulty(), number=2)
+
+    bad.data_received(get("/fault"))
+    good.data_received(get("/good"))
+    turn.over()
+    good.data_received(get("/again"))
+    turn.over()
+
+    assert to_bad.closed
+    assert bodies(to_good) == [b"/good|", b"/again|"]

@@ -15,6 +15,7 @@ from countermand.domain.address import folded_name, with_ascii_domain
 
 _SEPARATOR: Final = b"\x00"
 _KEY_BYTES: Final = 16
+_EMPTY: Final = hashlib.blake2b(digest_size=_KEY_BYTES)
 # Shorter texts are left as they are: "3132" is more likely an id than the bytes of "12".
 _LEAST_HIDDEN_TEXT: Final = 6
 _PRINTABLE: Final = frozenset(range(0x21, 0x7F))
@@ -53,7 +54,9 @@ def door_key(login: str, device: str) -> bytes:
 
 def named_door_key(names: bytes) -> bytes:
     """Return the same key for both as bytes already, with a zero byte between them."""
-    return hashlib.blake2b(names, digest_size=_KEY_BYTES).digest()
+    hashed = _EMPTY.copy()  # cheaper than one that is made anew
+    hashed.update(names)
+    return hashed.digest()
 
 
 def plain_door_key(login: bytes, device: bytes) -> bytes:

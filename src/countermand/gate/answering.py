@@ -77,8 +77,10 @@ class Answering:
         )
 
     def begin(self) -> None:
-        """Share reads within a turn of the running loop, and hear the bell before the first."""
-        self.table.share_reads(asyncio.get_running_loop().call_soon, self._begin_turn)
+        """Answer in turns of the running loop, and hear the bell before the first of each."""
+        soon = asyncio.get_running_loop().call_soon
+        self.table.share_reads(soon, self._begin_turn)
+        self.doors.answer_in_turns(soon)
 
     def _begin_turn(self) -> None:
         self.hear()

@@ -3,8 +3,10 @@
 A question of any size and shape gets an answer or a closed connection, never more memory. Answers
 leave in the order of their questions, and those to questions that came in one piece leave in one.
 
+    turn of the event loop:  read every socket  |  answer all that was read  |  write every answer
+
 This is the path of every request: parsing is httptools' (C), and what it calls here is short. What
-the figures are, and why it is no framework, is in docs/decisions/0011.
+the figures are, and why it is no framework, is in docs/decisions/0011; why in turns, in 0046.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
+
+from countermand.gate import log_lines
 
 MOST_CONNECTIONS: Final = 4096
 LONGEST_TARGET: Final = 8 * 1024
@@ -115,6 +119,9 @@ class Listener:
         self.learn_plain = learn
         self.most_connections = most_connections
         self.open: set[Connection] = set()
+        # Who was heard in this turn and has no answer yet; `soon` is None where nobody waits.
+        self.heard: list[Connection] = []
+        self.soon: Callable[[Callable[[], None]], object] | None = None
         self._wanted = wanted
         # How a name was spelt, and what it is called if it is wanted.
         self.spellings: dict[bytes, bytes | None] = {}
@@ -122,6 +129,26 @@ class Listener:
     def connection(self) -> Connection:
         """Return the protocol of one new connection."""
         return Connection(self)
+
+    def answer_in_turns(self, soon: Callable[[Callable[[], None]], object]) -> None:
+        """Answer, from now on, what new connections say once all sockets of a turn were read.
+
+        `soon` calls what it is given when that is so, and before anything is read again.
+        """
+        self.soon = soon
+
+    def answer_heard(self) -> None:
+        """Answer all that was heard in this turn."""
+        for each in self.heard:
+            piece, each.piece = each.piece, b""
+            if not piece:  # answered already, or gone
+                continue
+            try:
+                each.hear(piece)
+            except Exception as error:  # noqa: BLE001 - one connection's fault is no other's
+                log_lines.error("connection.failed", error=type(error).__name__)
+                each.close()
+        self.heard.clear()
 
     def learn(self, spelling: bytes) -> bytes | None:
         """Return the wanted header that is spelt so, and remember it (up to a bound)."""
@@ -166,6 +193,8 @@ class Connection(asyncio.Protocol):
         self._lessons = 0
         self._begun = self._asked = 0
         self._last: Request | None = None
+        self._heard, self._soon = listener.heard, listener.soon
+        self.piece = b""  # what was read in this turn
         self.idle_sweeps = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -185,6 +214,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._listener.open.discard(self)
         self._transport = None
+        self.piece = b""
         for each in self._answers:
             if isinstance(each, _Waiting):
                 each.future.cancel()
@@ -201,6 +231,21 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
+        """Take what was read; it is answered once every socket was."""
+        heard = self._heard
+        if self._soon is None:
+            self.hear(data)
+        elif self.piece:  # it says more than a read takes
+            piece, self.piece = self.piece, b""
+            self.hear(piece)
+            self.hear(data)
+        else:
+            if not heard:
+                self._soon(self._listener.answer_heard)
+            heard.append(self)
+            self.piece = data
+
+    def hear(self, data: bytes) -> None:
         """Send the answers to every question that is whole."""
         plain = self._plain
         if plain is not None:

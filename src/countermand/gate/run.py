@@ -328,6 +328,16 @@ def _url(server: asyncio.Server) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{_port(server)}"
 
 
+def _let_others_finish() -> None:
+    """Take no core from whoever runs: a proxy that asks puts all its questions first (0046).
+
+    Threads and further processes inherit it; a policy that somebody chose for us stays.
+    """
+    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        with contextlib.suppress(OSError):  # where it is forbidden, only speed is lost
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def run(data: Path | None, wishes: Wishes) -> None:
     """Run one process of a gate to its end. Raises KeyMissing when `init` has not been run."""
 
@@ -337,6 +347,7 @@ def run(data: Path | None, wishes: Wishes) -> None:
     settings = read_settings()
     sys.setswitchinterval(_LONGEST_HOLD_S)
     open_files.allow()
+    _let_others_finish()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if wishes.bell is None:
             gate = Gate(settings, time=ThisMachine(), read_settings=read_settings)

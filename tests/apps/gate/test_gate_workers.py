@@ -118,6 +118,16 @@ def test_what_every_process_counted_is_shown_as_one(folder: DataFolder) -> None:
         gate.until("all are counted", lambda: counted() == asked)
 
 
+def test_no_process_of_a_gate_takes_the_core_from_a_proxy_that_still_asks(
+    folder: DataFolder,
+) -> None:
+    with running_gate(folder, workers=2) as gate:
+        gate.until("two answer", lambda: len(crew_of(gate)) == 1)
+        processes = [gate.process.pid, *(each["pid"] for each in crew_of(gate))]
+
+        assert {os.sched_getscheduler(each) for each in processes} == {os.SCHED_BATCH}
+
+
 def test_a_process_that_is_killed_comes_back(folder: DataFolder) -> None:
     with running_gate(folder, workers=2) as gate:
         gate.until("two answer", lambda: len(crew_of(gate)) == 1)
