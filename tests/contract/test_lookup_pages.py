@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from countermand.domain.lifecycle import Phase
 from countermand.notices.lookup import PublicNotice, PublicState, public_state, write
+from countermand.notices.order_words import order_of
 from countermand.notices.wording import Signatory
 from countermand.stop.lookup_page import show_withdrawn
 from tests.order_words_samples import HOUSE, NUMBER, content
@@ -21,7 +23,7 @@ NOW = datetime(2020, 7, 10, 9, 30, tzinfo=UTC)
 VOID = {"meta", "link", "br", "input"}
 
 
-def notice(state: PublicState, number: str = NUMBER, **more: str) -> PublicNotice:
+def notice(state: PublicState, number: str = NUMBER, **more: Any) -> PublicNotice:
     return PublicNotice(
         number=number,
         content=content(),
@@ -138,6 +140,24 @@ def test_a_replaced_notice_says_so_while_the_other_one_is_still_to_come(tmp_path
 
     assert "It was taken back so that another notice could take its place." in text
     assert "stands in its place" not in text
+
+
+@pytest.mark.parametrize(
+    ("enforcement", "told"),
+    [("gate", True), ("cloud", True), ("handed-over", False), ("none", False)],
+)
+def test_a_paused_notice_says_that_it_shuts_nothing_meanwhile(
+    tmp_path: Path, enforcement: str, *, told: bool
+) -> None:
+    paused = notice(PublicState.PAUSED)
+    paused = replace(paused, content={**order_of(paused.content), "enforcement": enforcement})
+    text = (written(tmp_path, paused) / f"{NUMBER}.html").read_text(encoding="utf-8")
+
+    said = "While mails are on hold, this notice pauses company mail on no device."
+    assert (said in text) is told  # what somebody else closes goes on
+    assert ("यह सूचना किसी भी डिवाइस पर कंपनी-मेल नहीं रोकती।" in text) is told
+    in_force = (written(tmp_path, notice(PublicState.IN_FORCE)) / f"{NUMBER}.html").read_text()
+    assert said not in in_force
 
 
 def test_a_take_back_shows_at_once_without_database_or_templates(tmp_path: Path) -> None:

@@ -27,12 +27,13 @@ from countermand.notices.order_words import (
     order_words,
     what_happened,
 )
-from countermand.notices.wording import Signatory, signed_by
+from countermand.notices.wording import Signatory, replacement_words, signed_by
 from countermand.stop.durable import write_durably
 from countermand.stop.lookup_page import PREPARED_FOLDER, prepared_states, taken_back_at
 
 _PAGES: Final = Path(__file__).parent / "templates"
 _READABLE: Final = 0o644
+_DOORS_OF_OURS: Final = frozenset({"gate", "cloud"})
 _NOW: Final = frozenset({"in_force", "paused", "prepared"})
 _WRITTEN: Final = re.compile(r"(?<=<!--written-->).*?(?=<!--/written-->)")
 
@@ -74,7 +75,8 @@ class PublicNotice:
     """What a page tells of one notice; `content` is what the digest covers.
 
     `since` is when it was put in force, `changed_at` when it was taken back or ended, `variant`
-    why it was taken back (empty while unknown), `replaced_by` what stands in its place.
+    why it was taken back (empty while unknown), `replaced_by` what stands in its place
+    (empty where nothing does, yet or any more).
     """
 
     number: str
@@ -87,6 +89,7 @@ class PublicNotice:
     changed_at: datetime | None = None
     variant: str = ""
     replaced_by: str = ""
+    replacement_has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,7 @@ def _means(
     if notice.state is not PublicState.WITHDRAWN:
         return (first,)
     why = (_why(notice, say),) if notice.variant else ()
-    own = (_happened(notice, words, changed),) if notice.variant else ()
+    own = _happened(notice, words, changed) if notice.variant else ()
     kept = (say["means.withdrawn_mails"], say["means.withdrawn_door"], say["means.withdrawn_app"])
     return (first, *why, *own, *kept)
 
@@ -266,10 +269,12 @@ def _why(notice: PublicNotice, say: Mapping[str, str]) -> str:
     return say[f"why.{notice.variant}"]
 
 
-def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> str:
+def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> tuple[str, ...]:
     text = what_happened(notice.content, words, notice.variant)
-    newer = notice.replaced_by or word_store.sentences(words.language)["replaced.unnamed"]
-    return text.replace("{taken_back_at}", changed).replace("{replaced_by}", newer)
+    if notice.replacement_has_ended and "{replaced_by}" in text:
+        return ()  # it says that another one stands, and none does any more
+    newer = replacement_words(notice.replaced_by, words.language, has_ended=False)
+    return (text.replace("{taken_back_at}", changed).replace("{replaced_by}", newer),)
 
 
 def _parts(
@@ -282,7 +287,7 @@ def _parts(
     return (
         _Part(say["heading.action"], (words.fill("[[action]]"), places["other_remedy"])),
         _Part(say["heading.deadline"], (_deadline(notice, say, words.language, house.zone),)),
-        _Part(say["heading.consequence"], (places["consequence"], places["unobservable"])),
+        _Part(say["heading.consequence"], _consequence(notice, places, say)),
         _Part(
             say["heading.reason"],
             (places["reason"], places["evidence"], places["hearing"], places["review"]),
@@ -294,6 +299,16 @@ def _parts(
         _decided(notice, words, say),
         _Part(say["heading.help"], (house.help_desk,)),
     )
+
+
+def _consequence(
+    notice: PublicNotice, places: Mapping[str, str], say: Mapping[str, str]
+) -> tuple[str, ...]:
+    told = (places["consequence"], places["unobservable"])
+    is_ours = order_of(notice.content).get("enforcement") in _DOORS_OF_OURS
+    if notice.state is PublicState.PAUSED and is_ours:  # what somebody else closes is not paused
+        return (say["consequence.paused"], *told)
+    return told
 
 
 def _decided(notice: PublicNotice, words: OrderWords, say: Mapping[str, str]) -> _Part:

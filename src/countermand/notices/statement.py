@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_parts import Variant
-from countermand.notices import moments, word_store
+from countermand.notices import moments
 from countermand.notices.order_words import House, TextMissing, order_of
+from countermand.notices.wording import replacement_words
 from countermand.sender.compose import filled
 
 
@@ -54,13 +55,13 @@ def fill(
     house: House,
     language: str,
     replaced_by: str | None = None,
+    replacement_has_ended: bool = False,
 ) -> str:
     """Return the statement with its figures. Raises StatementNotReleased and TextMissing."""
     if figures.corrections_began_at is None:
         raise StatementNotReleased(number=number)
     order = order_of(content)
     first = figures.first_notice_at
-    say = word_store.sentences(language)
     values: dict[str, str | list[str]] = {
         "number": number,
         "title": _text(order.get("title"), order, language, "title"),
@@ -71,7 +72,7 @@ def fill(
         "people_corrected": str(figures.corrected),
         "first_notice_at": moments.moment(first, house.zone, language) if first else "–",
         "taken_back_at": moments.moment(figures.taken_back_at, house.zone, language),
-        "replaced_by": replaced_by or say["replaced.unnamed"],
+        "replaced_by": replacement_words(replaced_by, language, has_ended=replacement_has_ended),
     }
     statements = order.get("statement")
     entries = statements.get(variant.value) if isinstance(statements, Mapping) else None

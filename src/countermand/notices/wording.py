@@ -217,6 +217,15 @@ def restored_values(
     }
 
 
+def replacement_words(number: str | None, language: str, *, has_ended: bool) -> str:
+    """Return what stands for the order in place of another: its number, once it is in force.
+
+    Before that it is to follow; whether it `has_ended` since is said, and it is no longer named.
+    """
+    say = word_store.sentences(language)
+    return number or say["replaced.ended" if has_ended else "replaced.unnamed"]
+
+
 def correction_values(
     person: Addressee,
     correction: Correction,
@@ -226,19 +235,20 @@ def correction_values(
     app_names: Mapping[str, str],
     language: str,
     replaced_by: str | None = None,
+    replacement_has_ended: bool = False,
 ) -> Values:
     """Fill the slots of a correction with the sentences that are true for this person.
 
     `app_names` gives the name of each ordered app by its catalogue id; `replaced_by` is the number
-    of the order that takes the place of this one, where there is one already.
+    of the order that takes the place of this one, where there is one, and one that has ended does
+    not any more.
     """
-    say = word_store.sentences(language)
     return {
         "headline": _headline(correction, language),
         "name": _person(person.name, person.local_name, language),
         "taken_back_at": moments.moment(taken_back_at, person.zone, language),
         "responsible": _signed(responsible, language),
-        "replaced_by": replaced_by or say["replaced.unnamed"],
+        "replaced_by": replacement_words(replaced_by, language, has_ended=replacement_has_ended),
         **_true_now(person, correction, app_names, language),
     }
 

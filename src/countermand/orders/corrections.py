@@ -86,6 +86,13 @@ def replacement_of(order: Order) -> str | None:
     return standing.values_list("number", flat=True).first()
 
 
+def replacement_has_ended(order: Order) -> bool:
+    """Tell whether orders were in force in place of this one, and every one of them has ended."""
+    successors = Order.objects.filter(replaces=order.number, mode=order.mode)
+    ended = successors.filter(in_force_at__isnull=False, ended_at__isnull=False)
+    return replacement_of(order) is None and ended.exists()
+
+
 @dataclass(frozen=True, slots=True)
 class _Owed:
     """Who is owed a correction; `step` is 0 for the first, and for more the place of what came."""
@@ -155,6 +162,7 @@ def _write(
     taken = people.owners_of({a for person in known.values() for a in person.second_mailboxes})
     refs = log.person_refs(known)
     fresh = []
+    has_ended = replacement_has_ended(order)
     for one in owed:
         each = one.to
         person = known[each.person_id]
@@ -166,6 +174,7 @@ def _write(
             app_names=documents.app_names(voice.document),
             language=each.language,
             replaced_by=truths.order.replacement,
+            replacement_has_ended=has_ended,
         )
         fresh += [
             telling.new_notice(

@@ -76,6 +76,7 @@ def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
             changed_at=order.ended_at or taken_back_at,
             variant=order.variant,
             replaced_by=_named_replacement(order),
+            replacement_has_ended=corrections.replacement_has_ended(order),
         )
 
 

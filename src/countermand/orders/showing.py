@@ -67,6 +67,7 @@ def statement_of(number: str, *, language: str, context: PlanContext) -> str:
         house=context.house,
         language=language,
         replaced_by=corrections.replacement_of(order),
+        replacement_has_ended=corrections.replacement_has_ended(order),
     )
 
 

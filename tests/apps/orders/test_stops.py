@@ -498,6 +498,32 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
     assert newer in str(correction.values)
 
 
+def test_an_authors_own_words_promise_no_number_once_the_successor_has_ended(world: World) -> None:
+    world.staff(20)
+    words = {"en": "{replaced_by} is the one now.", "hi": "अब {replaced_by} मान्य है।"}
+    every = dict.fromkeys(("mistake", "reason_gone", "replaced"), words)
+    older = world.notified(statement=every, corrections=every)
+    newer = world.released(replaces=older)
+    world.sweep(11 * MINUTE)
+    world.press(newer, StopKind.TAKE_BACK)
+
+    world.press(older, StopKind.TAKE_BACK, because="replaced")
+    world.send()
+    world.sweep(MINUTE)
+
+    said = showing.statement_of(older, language="en", context=world.desk.context)
+    assert said == "(it has ended since) is the one now."
+    said = showing.statement_of(older, language="hi", context=world.desk.context)
+    assert said == "अब (जो अब समाप्त हो चुकी है) मान्य है।"
+    correction = Notice.objects.filter(order_number=older, kind="correction").first()
+    assert correction is not None
+    assert "to follow" not in str(correction.values)
+    page = (world.settings.folder.lookup / f"{older}.html").read_text(encoding="utf-8")
+    assert "to follow" not in page
+    assert "is the one now" not in page  # none is; the page says in its own words what is so
+    assert "It was taken back so that another notice could take its place." in page
+
+
 @pytest.mark.parametrize("mode", ["exercise", "live"])
 def test_no_page_names_an_order_that_does_not_stand_in_its_place(world: World, mode: str) -> None:
     """An exercise, or one that was taken back as well: the page says what is so all the same."""
