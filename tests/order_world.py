@@ -10,8 +10,8 @@ from countermand.devices.models import Attestation, Device, DeviceAlias, ImportR
 from countermand.domain.approvals import Part, Role
 from countermand.domain.delivery import Reply, ReplyKind, StopKind
 from countermand.orders import actions as orders
-from countermand.orders import jobs
-from countermand.orders.jobs import Desk
+from countermand.orders import jobs, pressing
+from countermand.orders.desk import Desk, open_desk
 from countermand.orders.models import Order
 from countermand.people.models import AccessToken, Person, RoleGrant
 from countermand.people.queries import Actor, token_hash
@@ -176,7 +176,7 @@ class World:
 
     @property
     def desk(self) -> Desk:
-        return jobs.open_desk(self.settings, owing=self.ledger)
+        return open_desk(self.settings, owing=self.ledger)
 
     def last_deadline(self, number: str) -> datetime:
         at = self.order(number).last_deadline_at
@@ -225,7 +225,7 @@ class World:
 
     def sweep(self, after: timedelta = timedelta(0)) -> list[str]:
         self.now += after
-        jobs.complete_stops(self.desk, now=self.now)
+        pressing.complete_stops(self.desk, now=self.now)
         return jobs.sweep(self.desk, now=self.now)
 
     def send(self, limit: int = 10_000, kind: ReplyKind = ReplyKind.ACCEPTED) -> list[str]:
@@ -277,7 +277,7 @@ class World:
             because=because or ("mistake" if kind is StopKind.TAKE_BACK else "Looks wrong."),
             now=self.now,
         )
-        return jobs.finish_stop(self.desk, pressed.fence, pressed=pressed, now=self.now)
+        return pressing.finish_stop(self.desk, pressed.fence, pressed=pressed, now=self.now)
 
     def stops_on_disk(self, number: str, uid: str | None, because: str = "mistake") -> None:
         """Take an order back so far as the file that says so; the database has not heard of it."""

@@ -21,7 +21,7 @@ from countermand.ports import Clock, CopyRemover, NoticeLedger, RelayQueue
 
 if TYPE_CHECKING:
     from countermand.connectors.returned_mail.mailbox import ReturnedMail
-    from countermand.orders.jobs import Desk
+    from countermand.orders.desk import Desk
 
 # Gates trust a set of states for 15 minutes of their own time.
 _PUBLISH_EVERY_S: Final = 30.0
@@ -138,28 +138,28 @@ def orders_desk(settings: Settings) -> Iterator[Desk]:
 
 
 def _desk(settings: Settings, ledger: NoticeLedger) -> Desk:
-    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.orders.desk import open_desk  # noqa: PLC0415  (loads Django)
 
-    return jobs.open_desk(settings, owing=ledger, queue=relay_queue(settings))
+    return open_desk(settings, owing=ledger, queue=relay_queue(settings))
 
 
 def complete_stops(settings: Settings, now: datetime) -> None:
     """Finish in the database what the files of stopped orders ask for."""
-    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.orders import pressing  # noqa: PLC0415  (loads Django)
 
     with orders_desk(settings) as desk:
-        jobs.complete_stops(desk, now=now)
+        pressing.complete_stops(desk, now=now)
 
 
 def pause_what_was_restored(settings: Settings, now: datetime) -> None:
     """Pause every order before anything can leave, when this is a copy or an older state."""
-    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.orders import pressing  # noqa: PLC0415  (loads Django)
     from countermand.project import witness  # noqa: PLC0415
 
     because = witness.disagreement(settings, real=time.time())
     if because:
         with orders_desk(settings) as desk:
-            jobs.pause_everything(desk, because=because, now=now)
+            pressing.pause_everything(desk, because=because, now=now)
     witness.remember(settings, real=time.time())
 
 
@@ -168,13 +168,13 @@ def moving_orders(settings: Settings) -> tuple[SweepStep, SweepStep]:
 
     Both share one connection to the ledger, made when it is needed first and made anew when lost.
     """
-    from countermand.orders import jobs  # noqa: PLC0415  (loads Django)
+    from countermand.orders import jobs, pressing  # noqa: PLC0415  (loads Django)
     from countermand.sender.postgres_ledger import PostgresLedger  # noqa: PLC0415
 
     ledger = PostgresLedger(settings.database_url)
     return (
         SweepStep(
-            "orders.stops", lambda now: jobs.complete_stops(_desk(settings, ledger), now=now)
+            "orders.stops", lambda now: pressing.complete_stops(_desk(settings, ledger), now=now)
         ),
         SweepStep("orders.advance", lambda now: jobs.sweep(_desk(settings, ledger), now=now)),
     )

@@ -1,4 +1,4 @@
-"""What other rooms do once people, roles or devices have changed."""
+"""What the stop is told once people or their roles have changed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,3 @@ def who_may_stop_changed(opened: Session) -> None:
     from countermand.project import register
 
     register.refresh(opened.settings)
-
-
-def inventory_changed(opened: Session) -> None:
-    """Ring for those who watch over orders: late joiners, drift, doors to open."""
-    from countermand.orders import jobs
-
-    jobs.after_import(opened.settings, now=opened.now())

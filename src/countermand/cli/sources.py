@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 
 from countermand.cli import (
-    afterwards,
     given,
     held_inventories,
-    import_verbs,
+    import_devices,
+    import_outcome,
     output,
 )
 from countermand.cli.session import session
@@ -176,8 +176,8 @@ def try_out(*, name: Name, as_json: output.JsonFlag = False) -> None:
 def sync(
     *,
     name: Name,
-    dry_run: import_verbs.DryRun = False,
-    confirm_mass_change: import_verbs.Confirm = False,
+    dry_run: import_outcome.DryRun = False,
+    confirm_mass_change: import_outcome.Confirm = False,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Ask a source now."""
@@ -196,14 +196,12 @@ def sync(
                 options=options,
                 on_progress=advance,
             )
-        if not dry_run:
-            afterwards.inventory_changed(opened)
-    told = import_verbs.devices_answer(ran.report) if ran.report else {"asked": ran.asked}
+    told = import_devices.devices_answer(ran.report) if ran.report else {"asked": ran.asked}
     output.emit(
         {"source": name} | told, as_json=as_json, render=lambda console: _show(console, name, ran)
     )
     if ran.report is not None:
-        import_verbs.end(ran.report.state)
+        import_outcome.end(ran.report.state)
 
 
 def status(*, as_json: output.JsonFlag = False) -> None:
@@ -249,7 +247,7 @@ def answer(view: SourceView) -> dict[str, Any]:
 
 def _show(console: Console, name: str, ran: Ran) -> None:
     if ran.report is not None:
-        import_verbs.show_devices(console, ran.report)
+        import_devices.show_devices(console, ran.report)
         return
     line = _("{name}: {count} devices were asked; their answers come through the hook.")
     output.say(console, line, name=name, count=ran.asked)

@@ -214,10 +214,10 @@ def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> None:
 
         prepare(settings)
         from countermand import wiring
-        from countermand.orders import jobs
+        from countermand.orders import pressing
 
         with wiring.orders_desk(settings) as desk:
-            stop.finished = jobs.finish_stop(desk, pressed.fence, pressed=pressed, now=stop.now)
+            stop.finished = pressing.finish_stop(desk, pressed.fence, pressed=pressed, now=stop.now)
     except Exception as error:  # noqa: BLE001 - the order is stopped; nothing may undo saying so
         stop.unfinished_why = f"{type(error).__name__}: {error}".strip().splitlines()[0]
 

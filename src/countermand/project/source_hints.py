@@ -26,7 +26,6 @@ from countermand.devices.actions import LoadOptions, LoadState
 from countermand.devices.hints import FEED, Due
 from countermand.devices.sources import SourceView
 from countermand.domain.errors import CountermandError, FaultsFound, gettext_noop
-from countermand.orders import jobs as orders_jobs
 from countermand.project import apple_questions, source_runs
 from countermand.project.side_by_side import Begin
 from countermand.project.source_runs import Runner
@@ -149,7 +148,6 @@ def _follow(runner: Runner, due: Due, now: datetime) -> None:
     if state is LoadState.HELD:
         sources.failed(view.name, "devices.held", now=now)
     hints.followed(view.name, ids, now=now)
-    orders_jobs.after_import(runner.settings, now=now)
 
 
 def _those_worth_a_look(

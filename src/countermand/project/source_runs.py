@@ -38,7 +38,6 @@ from countermand.domain.app_id import Platform, WantedApp
 from countermand.domain.canonical_json import digest
 from countermand.domain.errors import CountermandError, FaultsFound
 from countermand.domain.inventory import DeviceReport, told_late
-from countermand.orders import jobs as orders_jobs
 from countermand.orders import queries as orders
 from countermand.people import queries as people
 from countermand.ports import InventorySource
@@ -136,7 +135,6 @@ class Runner:
             sources.failed(name, "devices.held", now=now)
             return
         sources.succeeded(name, now=now, about=asked_about(), earlier=ran.again_at)
-        orders_jobs.after_import(self.settings, now=now)
 
     def _run(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> Ran:
         apps = wanted_apps()
@@ -210,7 +208,6 @@ class Runner:
                 _LOG.warning("source.held source=%s", name)
                 return True
             _note_answer(name, reader, event, now)
-        orders_jobs.after_import(self.settings, now=now)
         return True
 
 

@@ -14,7 +14,8 @@ from countermand.domain.findings import Finding, QueuedMail, QueueUnavailable
 from countermand.notices import evidence, mail_story
 from countermand.notices import queries as ledger
 from countermand.notices.models import Notice, NoticeEvidence
-from countermand.orders import jobs
+from countermand.orders import pressing
+from countermand.orders.desk import open_desk
 from countermand.project.findings import State
 from countermand.project.mail_checkup import examine_returned
 from countermand.stop import press as stopping
@@ -65,8 +66,8 @@ def take_back(world: World, number: str, queue: Queue | None = None) -> dict[str
         because="mistake",
         now=world.now,
     )
-    desk = jobs.open_desk(world.settings, owing=world.ledger, queue=queue)
-    return jobs.finish_stop(desk, pressed.fence, pressed=pressed, now=world.now)
+    desk = open_desk(world.settings, owing=world.ledger, queue=queue)
+    return pressing.finish_stop(desk, pressed.fence, pressed=pressed, now=world.now)
 
 
 def corrected(number: str) -> set[str]:

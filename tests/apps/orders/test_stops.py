@@ -19,7 +19,7 @@ from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.enforcement.models import PublishedState
 from countermand.notices import actions as notices
 from countermand.notices.models import Notice
-from countermand.orders import actions, jobs, showing
+from countermand.orders import actions, jobs, pressing, showing
 from countermand.orders.documents import document_of
 from countermand.orders.models import Revision
 from countermand.people.models import Person
@@ -608,9 +608,9 @@ def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(world: World) 
     world.send(3)
     with full_disk():
         world.press(number, StopKind.TAKE_BACK, because="reason_gone")
-        jobs.complete_stops(world.desk, now=world.now)
+        pressing.complete_stops(world.desk, now=world.now)
 
-    jobs.complete_stops(world.desk, now=world.now)
+    pressing.complete_stops(world.desk, now=world.now)
 
     fence = fences.read(world.settings.folder.fences, number)
     assert fence is not None
