@@ -153,10 +153,12 @@ class PostgresHouse(LedgerHouse):
         """Let the mails say what their senders noted down."""
         self.connection.execute(
             "SELECT ledger_catch_up(order_number) FROM"
-            " (SELECT DISTINCT order_number FROM notices_openbatch) o"
+            " (SELECT order_number FROM notices_openbatch"
+            " UNION SELECT order_number FROM notices_claimbatch) o"
         )
 
     def batches(self) -> list[tuple[str, int, tuple[str, ...]]]:
+        self.fold()
         rows = self.connection.execute(
             "SELECT order_number, epoch, message_ids FROM notices_permitbatch ORDER BY id"
         ).fetchall()
@@ -201,7 +203,7 @@ class PostgresHouse(LedgerHouse):
         self.connection.execute(
             "TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,"
             " notices_noticeevidence, notices_template, notices_claimbatch,"
-            " notices_openbatch RESTART IDENTITY"
+            " notices_openbatch, notices_duemail RESTART IDENTITY"
         )
 
     def close(self) -> None:
