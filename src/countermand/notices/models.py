@@ -188,7 +188,7 @@ class PermitBatch(models.Model):
 
 
 class ClaimBatch(models.Model):
-    """Mails of one kind and wave that one claim handed to a sender, as long as they are in its hands.
+    """Mails of one kind and wave that one claim handed out, as long as its sender has them in hand.
 
     Their rows say that they wait, until something is written down of them (`ledger_write_down`).
     """

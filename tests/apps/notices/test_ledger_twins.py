@@ -188,6 +188,7 @@ class Twins(RuleBasedStateMachine):
             self.postgres.fold()
             assert self.in_memory() == self.in_postgres()
             assert self.memory.batches() == self.postgres.batches()
+            assert self.out_of_place() == []
         for order in ORDERS:
             memory, postgres = (
                 list(ledger.corrections(order_number=order)) for ledger in self.ledgers
@@ -206,6 +207,19 @@ class Twins(RuleBasedStateMachine):
             " ORDER BY id"
         ).fetchall()
         return [(i, *_row(s, e, b), attempts, due_at) for i, s, e, b, attempts, due_at in rows]
+
+    def out_of_place(self) -> list[tuple[object, ...]]:
+        """List the mails that wait and are not to be taken, or are in nobody's hands and should."""
+        return self.postgres.connection.execute(
+            "SELECT n.id, n.state, d.notice_id, b.sender FROM notices_notice n"
+            " LEFT JOIN notices_duemail d"
+            " ON (d.notice_id, d.due_at, d.kind, d.wave) = (n.id, n.due_at, n.kind, n.wave)"
+            " LEFT JOIN notices_claimbatch b ON n.id = ANY (b.notice_ids || b.permitted_ids)"
+            " WHERE n.is_waiting AND d.notice_id IS NULL AND n.attempts < 3"
+            " OR n.state IN ('claimed', 'permitted')"
+            " AND (b.sender IS DISTINCT FROM n.claimed_by OR d.notice_id IS NOT NULL)"
+            " OR n.state NOT IN ('claimed', 'permitted') AND b.sender IS NOT NULL"
+        ).fetchall()
 
 
 def _row(state: str, exposure: int, before: int) -> tuple[str, int, int]:
