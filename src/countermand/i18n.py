@@ -30,6 +30,9 @@ def offered(folder: Path) -> tuple[str, ...]:
 
 LANGUAGES: Final = offered(LOCALE_FOLDER)
 
+# Facts of errors and faults that are words of ours; all others are somebody else's, or names.
+_WORDED: Final = ("why", "what", "hint")
+
 Translator = Callable[[str], str]
 
 _in_use: ContextVar[str] = ContextVar("language_in_use", default=DEFAULT)
@@ -117,8 +120,8 @@ def _filled(
     sentence: str, remedy: str, facts: Mapping[str, object], language: str
 ) -> tuple[str, str]:
     into = translate(language)
-    if isinstance(why := facts.get("why"), str):
-        facts = {**facts, "why": in_other_words(why, into)}
+    worded = {n: in_other_words(v, into) for n in _WORDED if isinstance(v := facts.get(n), str)}
+    facts = {**facts, **worded}
     return (
         into(sentence).format_map(facts) if sentence else "",
         into(remedy).format_map(facts) if remedy else "",

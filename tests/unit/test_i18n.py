@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import ast
 import contextvars
 import errno
 import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from countermand import i18n
 from countermand.data_folder import FileDamaged
 from countermand.domain.errors import CountermandError, FaultsFound
+from countermand.domain.order_faults import fault_of
+from countermand.system_reasons import WITH_VALUES, in_other_words
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -95,3 +103,64 @@ def test_a_reason_of_ours_is_told_in_hindi_too() -> None:
 
     assert "it is not" not in i18n.told(error, "hi")[0]
     assert error.facts()["why"] == "it is not a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("report Apps is not ready", "रिपोर्ट Apps अभी तैयार नहीं है"),
+        ("1 of 2 approvals of this version", "इस रूप की 2 में से 1 मंज़ूरियाँ"),
+        ("SMTPException: the relay said 550 no", "SMTPException: मेल-रिले ने कहा: 550 no"),
+        ("one of: gate, none", "इनमें से एक: gate, none"),
+        (
+            "TLS with the relay failed: timed out",
+            "मेल-रिले के साथ TLS नहीं बन पाया: जवाब का समय बीत गया",
+        ),
+    ],
+)
+def test_a_reason_that_names_numbers_is_told_in_the_language_in_use(why: str, said: str) -> None:
+    assert in_other_words(why, i18n.translate("hi")) == said
+    assert in_other_words(why, i18n.translate("en")) == why
+
+
+def test_what_nobody_here_worded_stays_as_it_is() -> None:
+    for why in ("the moon is not full", "is not ready", "x" * 10_000):
+        assert in_other_words(why, i18n.translate("hi")) == why
+
+
+def test_hints_of_an_order_file_are_told_in_the_language_in_use() -> None:
+    hint = "a duration such as 30min, 72h or 10d"
+    facts = {"value": "soon", "name": "deadline", "hint": hint}
+    fault = fault_of("order.value_not_understood", key="", line=1, file=None, facts=facts)
+
+    sentence, remedy = i18n.told_fault(fault, "hi")
+
+    assert hint not in sentence + remedy
+    assert "30min, 72h या 10d" in remedy
+
+
+def reasons_with_values() -> Iterator[tuple[str, str]]:
+    """Reasons in sentences that are filled in Python, where errors are raised: place and form."""
+    for path in sorted((ROOT / "src" / "countermand").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for call in ast.walk(tree):
+            named = getattr(getattr(call, "func", None), "id", "")
+            if not isinstance(call, ast.Call) or named not in RAISED_WITH_A_REASON:
+                continue
+            for value in (*call.args, *(each.value for each in call.keywords)):
+                if isinstance(value, ast.JoinedStr):
+                    parts = [getattr(part, "value", None) for part in value.values]
+                    form = "".join(p if isinstance(p, str) else "{}" for p in parts)
+                    if re.search(r"[a-z]{2,} [a-z]{2,}", form):
+                        yield f"{path.name}:{call.lineno}", form
+
+
+RAISED_WITH_A_REASON = {"EntryWrong", "LinkLost", "SourceUnavailable", "NotThere", "ConnectError"}
+
+
+def test_every_reason_with_values_is_known_again_by_its_form() -> None:
+    known = {re.sub(r"\{[a-z]+\}", "{}", each) for each in WITH_VALUES}
+    found = list(reasons_with_values())
+
+    assert len(found) > 20
+    assert [(place, form) for place, form in found if form not in known] == []

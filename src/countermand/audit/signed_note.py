@@ -98,7 +98,7 @@ class Verifier:
         key_id, _, encoded = rest.partition("+")
         verifier = cls(name=name, public=Ed25519PublicKey.from_public_bytes(_key_bytes(encoded)))
         if not name or verifier.key_id.hex() != key_id:
-            raise KeyNotUnderstood(what="name, id and key do not belong together")
+            raise KeyNotUnderstood(what=gettext_noop("name, id and key do not belong together"))
         return verifier
 
     def open(self, note: str) -> Head:
@@ -146,12 +146,12 @@ class Signer:
     def parse(cls, line: str) -> Self:
         """Read a private key; raise KeyNotUnderstood."""
         if not line.startswith(_PRIVATE):
-            raise KeyNotUnderstood(what="it does not begin as a private key does")
+            raise KeyNotUnderstood(what=gettext_noop("it does not begin as a private key does"))
         name, _, rest = line.strip().removeprefix(_PRIVATE).partition("+")
         key_id, _, encoded = rest.partition("+")
         signer = cls(name=name, private=Ed25519PrivateKey.from_private_bytes(_key_bytes(encoded)))
         if not name or signer.verifier.key_id.hex() != key_id:
-            raise KeyNotUnderstood(what="name, id and key do not belong together")
+            raise KeyNotUnderstood(what=gettext_noop("name, id and key do not belong together"))
         return signer
 
     def sign(self, head: Head) -> str:
@@ -172,7 +172,7 @@ def _key_bytes(text: str) -> bytes:
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise KeyNotUnderstood(what="it is not base64") from None
+        raise KeyNotUnderstood(what=gettext_noop("it is not base64")) from None
     if raw[:1] != _ED25519 or len(raw) != 1 + HASH_BYTES:
-        raise KeyNotUnderstood(what="it is no Ed25519 key")
+        raise KeyNotUnderstood(what=gettext_noop("it is no Ed25519 key"))
     return raw[1:]

@@ -95,7 +95,9 @@ def _read_all(document: Fields, catalogue: CatalogueView, now: datetime) -> Orde
     apps = read_apps(document, catalogue)
     targets = _targets(document)
     signed = read_signed(document, apps)
-    review_on = document.day("review_on", hint="a day on which the order is looked at again")
+    review_on = document.day(
+        "review_on", hint=gettext_noop("a day on which the order is looked at again")
+    )
     emergency = document.texts("emergency") if document.has("emergency") else None
     deadline = read_deadline(document, is_emergency=emergency is not None, now=now)
     if deadline and document.has("review_on") and review_on <= deadline.earliest().date():

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from countermand.domain.errors import Fault
+from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.nearest import nearest_word
 from countermand.domain.order_faults import fault_of
 from countermand.domain.order_number import CheckCharacterWrong, OrderNumber
@@ -94,7 +94,7 @@ class Fields:
         """Return the fields of a mapping inside; an absent one has none."""
         value = self.raw(name)
         if value is not None and not isinstance(value, dict):
-            self.odd(name, value, "keys with values below it")
+            self.odd(name, value, gettext_noop("keys with values below it"))
             value = None
         return Fields(value or {}, self.key(name), self.faults)
 
@@ -106,7 +106,7 @@ class Fields:
             if isinstance(item, dict):
                 found.append(Fields(item, self.key(inner), self.faults))
             else:
-                self.odd(inner, item, "keys with values below it")
+                self.odd(inner, item, gettext_noop("keys with values below it"))
         return found
 
     def words(self, name: str) -> list[str]:
@@ -116,7 +116,7 @@ class Fields:
             if isinstance(item, str) and item.strip() and is_plain(item):
                 found.append(item.strip())
             else:
-                self.odd(f"{name}.{place}", item, "a short text")
+                self.odd(f"{name}.{place}", item, gettext_noop("a short text"))
         return found
 
     def _list(self, name: str) -> list[Any]:
@@ -125,7 +125,7 @@ class Fields:
             return [value]
         if value is None or isinstance(value, list):
             return value or []
-        self.odd(name, value, "a list such as [one, two]")
+        self.odd(name, value, gettext_noop("a list such as [one, two]"))
         return []
 
     def line(self, name: str, *, hint: str = "", longest: int = LONGEST_LINE) -> str:
@@ -165,7 +165,9 @@ class Fields:
         if value in (None, ""):
             return Texts(())
         if not isinstance(value, dict):
-            self.odd(name, value, "one text for each language, such as {en: ..., hi: ...}")
+            self.odd(
+                name, value, gettext_noop("one text for each language, such as {en: ..., hi: ...}")
+            )
             return Texts(())
         return Texts(tuple(sorted(self._by_language(name, value, longest))))
 
@@ -176,7 +178,7 @@ class Fields:
         for language, text in value.items():
             inner = f"{name}.{language}"
             if not _LANGUAGE.fullmatch(language):
-                self.odd(inner, language, "a language such as en or hi")
+                self.odd(inner, language, gettext_noop("a language such as en or hi"))
             elif not isinstance(text, str) or not text.strip():
                 self.missing(inner, "a text in this language")
             else:
@@ -214,7 +216,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, bool):
-            self.odd(name, value, "true or false")
+            self.odd(name, value, gettext_noop("true or false"))
             return default
         return value
 
@@ -225,7 +227,7 @@ class Fields:
             return default
         matched = _DURATION.fullmatch(value) if isinstance(value, str) else None
         if matched is None:
-            self.odd(name, value, "a duration such as 30min, 72h or 10d")
+            self.odd(name, value, gettext_noop("a duration such as 30min, 72h or 10d"))
             return default
         length = int(matched[2]) * _UNITS[matched[3]]
         return -length if matched[1] else length
@@ -237,11 +239,11 @@ class Fields:
             return default
         matched = _PERCENT.fullmatch(value) if isinstance(value, str) else None
         if matched is None:
-            self.odd(name, value, "a share such as 2% or 0.5%")
+            self.odd(name, value, gettext_noop("a share such as 2% or 0.5%"))
             return default
         share = Share(int(matched[1]) * 100 + int((matched[2] or "").ljust(2, "0")))
         if not 0 < share.per_ten_thousand <= 10_000:  # noqa: PLR2004
-            self.outside(name, "a share above 0% and at most 100%")
+            self.outside(name, gettext_noop("a share above 0% and at most 100%"))
             return default
         return share
 
@@ -259,7 +261,7 @@ class Fields:
         try:
             return datetime.fromisoformat(str(value)).date()
         except ValueError:
-            self.odd(name, value, "a day such as 2027-06-10")
+            self.odd(name, value, gettext_noop("a day such as 2027-06-10"))
             return None
 
     def number(self, name: str) -> OrderNumber | None:
@@ -270,9 +272,9 @@ class Fields:
         try:
             return OrderNumber.parse(str(value))
         except CheckCharacterWrong:
-            self.odd(name, value, "the number again: a character of it is mistyped")
+            self.odd(name, value, gettext_noop("the number again: a character of it is mistyped"))
         except NotUnderstood:
-            self.odd(name, value, "an order number such as CM-7Q4K")
+            self.odd(name, value, gettext_noop("an order number such as CM-7Q4K"))
         return None
 
     def finish(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from countermand.domain.app_id import BARE_NAMES, IdentifierKey, IdentifierNotUnderstood, Platform
 from countermand.domain.approvals import USUAL_POLICY
+from countermand.domain.errors import gettext_noop
 from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_fields import LONGEST_TEXT, Fields
 from countermand.domain.order_parts import (
@@ -91,7 +92,7 @@ def _late_joiners(fields: Fields, review_on: date) -> LateJoiners:
     until = fields.raw("until")
     own_notice = fields.duration("own_notice", default=MINIMUM_NOTICE)
     if own_notice < MINIMUM_NOTICE:
-        fields.outside("own_notice", "72h or more")
+        fields.outside("own_notice", gettext_noop("72h or more"))
     return LateJoiners(
         until=review_on if until in (None, "review_on") else fields.day("until"),
         own_notice=own_notice,
@@ -114,7 +115,7 @@ def read_deadline(document: Fields, *, is_emergency: bool, now: datetime) -> Dea
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        fields.odd("at", text, "a day and an hour such as 2026-12-10T17:00")
+        fields.odd("at", text, gettext_noop("a day and an hour such as 2026-12-10T17:00"))
         return None
     deadline = _deadline_of(fields, text, at, is_each_persons=each)
     _check_time_to_act(fields, deadline, is_emergency=is_emergency, now=now)
@@ -241,13 +242,13 @@ def read_evidence(document: Fields) -> tuple[Evidence, ...]:
 def _claim(fields: Fields) -> Evidence:
     saved = fields.line("saved_copy_sha256")
     if saved and not _SHA256.fullmatch(saved):
-        fields.odd("saved_copy_sha256", saved, "the SHA-256 as 64 hexadecimal digits")
+        fields.odd("saved_copy_sha256", saved, gettext_noop("the SHA-256 as 64 hexadecimal digits"))
     if not fields.has("claim"):
         fields.missing("claim", "one sentence")
     claim = Evidence(
         claim=fields.texts("claim", bare=True),
-        said_by=fields.line("said_by", hint="who said it"),
-        said_on=fields.day("said_on", hint="the day on which it was said"),
+        said_by=fields.line("said_by", hint=gettext_noop("who said it")),
+        said_on=fields.day("said_on", hint=gettext_noop("the day on which it was said")),
         grade=fields.choice("grade", EvidenceGrade),
         via=fields.line("via"),
         quote=fields.line("quote", longest=LONGEST_TEXT),
@@ -271,12 +272,12 @@ def read_rollout(document: Fields) -> Rollout:
         ramp=fields.choice("ramp", Ramp, default=Ramp.EVEN),
     )
     if rollout.hold < SHORTEST_HOLD:
-        fields.outside("hold", "10min or more")
+        fields.outside("hold", gettext_noop("10min or more"))
     if rollout.first_group > Share(2000):
-        fields.outside("first_group", "20% or less")
+        fields.outside("first_group", gettext_noop("20% or less"))
     for name in ("soak", "wave_every"):
         if fields.duration(name, default=_HOUR) < timedelta(0):
-            fields.outside(name, "a time of 0min or more")
+            fields.outside(name, gettext_noop("a time of 0min or more"))
     fields.finish()
     return rollout
 
@@ -286,9 +287,9 @@ def read_exceptions(document: Fields) -> tuple[ExceptionGranted, ...]:
     found = []
     for fields in document.parts("exceptions"):
         exception = ExceptionGranted(
-            who=fields.line("who", hint="a group or an address"),
-            until=fields.day("until", hint="a day"),
-            approved_by=fields.line("approved_by", hint="who granted it"),
+            who=fields.line("who", hint=gettext_noop("a group or an address")),
+            until=fields.day("until", hint=gettext_noop("a day")),
+            approved_by=fields.line("approved_by", hint=gettext_noop("who granted it")),
             condition=fields.line("condition"),
         )
         fields.finish()
@@ -316,7 +317,9 @@ def read_signed(document: Fields, apps: tuple[str, ...]) -> tuple[SignedByName, 
     found = []
     for fields in document.parts("signed_identifiers"):
         app = fields.line("app") or (apps[0] if len(apps) == 1 else "")
-        text = fields.line("identifier", hint="such as android_package:com.example.clips")
+        text = fields.line(
+            "identifier", hint=gettext_noop("such as android_package:com.example.clips")
+        )
         publisher, signed_by = fields.line("publisher"), fields.line("signed_by")
         fields.finish()
         key = read_identifier(fields, "identifier", text)
@@ -338,5 +341,9 @@ def read_identifier(fields: Fields, name: str, text: str) -> IdentifierKey | Non
     try:
         return IdentifierKey.parse(text)
     except IdentifierNotUnderstood:
-        fields.odd(name, text, "a kind and a value, such as android_package:com.example.clips")
+        fields.odd(
+            name,
+            text,
+            gettext_noop("a kind and a value, such as android_package:com.example.clips"),
+        )
         return None

@@ -346,9 +346,9 @@ def _broken(url: str, error: LDAPException) -> Fault:
 
 def _why_not(addresses: Sequence[str], shown: str, first: str | None) -> str:
     if not addresses:
-        return "no mail address"
+        return gettext_noop("no mail address")
     if not shown:
-        return "no name"
+        return gettext_noop("no name")
     return f"as {first}" if first is not None else ""
 
 
