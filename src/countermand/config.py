@@ -10,18 +10,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from countermand import setting_values
 from countermand.data_folder import DataFolder
 from countermand.domain.address import ascii_domain
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.domain.retention import BOUNDS, Bounds, Kind, Retention, read_countries
+from countermand.domain.retention import Bounds, Kind, Retention, read_countries
 
 PREFIX: Final = "COUNTERMAND_"
 # Names that the world already has for these settings.
@@ -74,145 +73,9 @@ class RelayNotLoopback(CountermandError):
     )
 
 
-def _text(value: str) -> str:
-    return value
-
-
-_HOURS: Final = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
-_FEWEST_DAYS_KEPT: Final = 30
-_MOST_DAYS_KEPT: Final = 1825
-
-
-def _count(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError(value)
-    return number
-
-
-def _days_kept(value: str) -> int:
-    days = int(value)
-    if not _FEWEST_DAYS_KEPT <= days <= _MOST_DAYS_KEPT:
-        raise ValueError(value)
-    return days
-
-
-def _days_of_findings(value: str) -> int:
-    days, bounds = int(value), BOUNDS[Kind.FINDINGS]
-    if bounds.hold(days) != days:
-        raise ValueError(value)
-    return days
-
-
-def _port(value: str) -> int:
-    number = int(value)
-    if not 0 <= number <= 65535:  # noqa: PLR2004  (the range of ports)
-        raise ValueError(value)
-    return number
-
-
-def _seconds(value: str) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError(value)
-    return number
-
-
-def _zone(value: str) -> str:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415  (the stop path mostly does without)
-
-    try:
-        return ZoneInfo(value).key
-    except (KeyError, OSError) as unknown:
-        raise ValueError(value) from unknown
-
-
-def _host_and_port(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (colon and host and _port(port) > 0):
-        raise ValueError(value)
-    return value
-
-
-def _tls(value: str) -> str:
-    if value not in {"auto", "none", "starttls", "implicit"}:
-        raise ValueError(value)
-    return value
-
-
-def _path(value: str) -> Path:
-    return Path(value).expanduser().absolute()
-
-
-def _by_language(value: str) -> Mapping[str, str]:
-    words = json.loads(value)
-    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
-        raise ValueError(value)
-    return MappingProxyType(words)
-
-
-def _counts(value: str) -> Mapping[str, int]:
-    counts = json.loads(value)
-    if not isinstance(counts, dict) or not all(
-        isinstance(count, int) and not isinstance(count, bool) and count > 0
-        for count in counts.values()
-    ):
-        raise ValueError(value)
-    return MappingProxyType({ascii_domain(name.lower()): count for name, count in counts.items()})
-
-
-def _mailboxes(value: str) -> str:
-    if value not in {"off", "dovecot", "graph"}:
-        raise ValueError(value)
-    return value
-
-
-def _hours(value: str) -> str:
-    if value and not _HOURS.fullmatch(value):
-        raise ValueError(value)
-    return value
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part for part in value.replace(",", " ").split() if part)
-
-
-def _gates(value: str) -> tuple[str, ...]:
-    # Refused, it would keep a take-back from every gate; so what is missing is added.
-    return tuple(each if "://" in each else f"http://{each}" for each in _list(value))
-
-
-def _networks(value: str) -> tuple[str, ...]:
-    return tuple(str(ip_network(each, strict=False)) for each in _list(value))
-
-
-_EXPECTED: Final[Mapping[Callable[[str], Any], str]] = MappingProxyType(
-    {
-        _text: gettext_noop("a text"),
-        _count: gettext_noop("a whole number from 1 on"),
-        _days_kept: gettext_noop("a number of days from 30 to 1825"),
-        _days_of_findings: gettext_noop("a number of days from 1 to 365"),
-        read_countries: gettext_noop(
-            'a JSON object of floors and ceilings such as {"DE": {"answers": [30, 90]}}'
-        ),
-        _port: gettext_noop("a port number"),
-        _zone: gettext_noop("a time zone such as Asia/Kolkata"),
-        _seconds: gettext_noop("a number of seconds above 0"),
-        _host_and_port: gettext_noop("host:port"),
-        _path: gettext_noop("a path"),
-        _networks: gettext_noop("networks such as 10.1.0.0/16, separated by commas"),
-        _tls: gettext_noop("auto, none, starttls or implicit"),
-        _by_language: gettext_noop('a JSON object of words by language such as {"en": "Notice"}'),
-        _counts: gettext_noop('a JSON object of whole numbers such as {"*": 6000}'),
-        _hours: gettext_noop("hours such as 08:00-20:00"),
-        _mailboxes: gettext_noop("off, dovecot or graph"),
-        _list: gettext_noop("a list, separated by spaces or commas"),
-        _gates: gettext_noop("a list, separated by spaces or commas"),
-    }
-)
-
-
-def _setting(default: Any, sentence: str, read: Callable[[str], Any] = _text) -> Any:
+def _setting(
+    default: Any, sentence: str, read: Callable[[str], Any] = setting_values.read_text
+) -> Any:
     metadata = {"sentence": sentence, "read": read, "default": default}
     return field(default_factory=lambda: default, metadata=metadata)
 
@@ -231,7 +94,7 @@ class Settings:
     data: Path = field(
         metadata={
             "sentence": gettext_noop("The folder that holds everything Countermand stores."),
-            "read": _path,
+            "read": setting_values.read_path,
         }
     )
     database_url: str = _setting(
@@ -241,7 +104,9 @@ class Settings:
         "", gettext_noop("The same database for senders, with the role that may do little.")
     )
     relay: str = _setting(
-        "127.0.0.1:25", gettext_noop("The mail relay, as host:port."), _host_and_port
+        "127.0.0.1:25",
+        gettext_noop("The mail relay, as host:port."),
+        setting_values.read_host_and_port,
     )
     relay_tls: str = _setting(
         "auto",
@@ -249,7 +114,7 @@ class Settings:
             "Whether the way to the relay is encrypted: starttls, implicit (from the first byte),"
             " none, or auto: starttls, but for a relay on this machine."
         ),
-        _tls,
+        setting_values.read_tls,
     )
     relay_ca: str = _setting(
         "",
@@ -267,12 +132,18 @@ class Settings:
         ),
     )
     connections: int = _setting(
-        16, gettext_noop("How many connections one sender opens to the relay."), _count
+        16,
+        gettext_noop("How many connections one sender opens to the relay."),
+        setting_values.read_count,
     )
     window: int = _setting(
-        1, gettext_noop("How many mails a connection prepares ahead of the one it sends."), _count
+        1,
+        gettext_noop("How many mails a connection prepares ahead of the one it sends."),
+        setting_values.read_count,
     )
-    senders: int = _setting(1, gettext_noop("How many senders `up` starts."), _count)
+    senders: int = _setting(
+        1, gettext_noop("How many senders `up` starts."), setting_values.read_count
+    )
     mail_from: str = _setting(
         "orders@example.org", gettext_noop("The address that mails come from.")
     )
@@ -318,7 +189,7 @@ class Settings:
     company_notice_word: Mapping[str, str] = _setting(
         MappingProxyType({"en": "Company notice", "hi": "कंपनी सूचना"}),
         gettext_noop("What your organisation calls such a mail, by language."),
-        _by_language,
+        setting_values.read_by_language,
     )
     organisation: str = _setting(
         "Example Organisation", gettext_noop("The name of your organisation.")
@@ -332,7 +203,7 @@ class Settings:
             "When that person can be reached, by the clock where somebody lives; a plan warns of "
             "deadlines at other hours. Empty for at any time."
         ),
-        _hours,
+        setting_values.read_hours,
     )
     default_language: str = _setting(
         "en", gettext_noop("The language of people whose own language is not known.")
@@ -343,26 +214,32 @@ class Settings:
             "The time zone of the house (an IANA name), for statements, the look-up page, tables,"
             " and people whose own is not known."
         ),
-        _zone,
+        setting_values.read_zone,
     )
     web: str = _setting(
-        "127.0.0.1:8480", gettext_noop("Where the web listens, as host:port."), _host_and_port
+        "127.0.0.1:8480",
+        gettext_noop("Where the web listens, as host:port."),
+        setting_values.read_host_and_port,
     )
     gate: str = _setting(
-        "127.0.0.1:8481", gettext_noop("Where the mail gate listens, as host:port."), _host_and_port
+        "127.0.0.1:8481",
+        gettext_noop("Where the mail gate listens, as host:port."),
+        setting_values.read_host_and_port,
     )
     gate_control: str = _setting(
         "127.0.0.1:8482",
         gettext_noop("Where the mail gate is told to stop, as host:port."),
-        _host_and_port,
+        setting_values.read_host_and_port,
     )
     gate_workers: int = _setting(
-        1, gettext_noop("How many processes of the mail gate answer on its port."), _count
+        1,
+        gettext_noop("How many processes of the mail gate answer on its port."),
+        setting_values.read_count,
     )
     gate_down_logs: tuple[str, ...] = _setting(
         (),
         gettext_noop("Logs in which proxies write a line whenever no gate answered."),
-        _list,
+        setting_values.read_list,
     )
     policy_upstream: str = _setting(
         "",
@@ -372,7 +249,9 @@ class Settings:
         "", gettext_noop("What that server wants to see, as “Name: value” or a bare API key.")
     )
     gates: tuple[str, ...] = _setting(
-        (), gettext_noop("The control addresses of all mail gates, as URLs."), _gates
+        (),
+        gettext_noop("The control addresses of all mail gates, as URLs."),
+        setting_values.read_gates,
     )
     gate_token: str = _setting(
         "",
@@ -391,7 +270,7 @@ class Settings:
             "The addresses of Dovecot’s administration (doveadm HTTP), as URLs; with them, "
             "sessions that are open when mail is paused on a device are ended."
         ),
-        _list,
+        setting_values.read_list,
     )
     doveadm_key: str = _setting("", gettext_noop("The key to that administration."))
     longest_sync_s: int = _setting(
@@ -400,12 +279,12 @@ class Settings:
             "How long your ActiveSync server lets a request wait for new mail, in seconds; mail "
             "may still arrive on a device for so long after it was paused."
         ),
-        _count,
+        setting_values.read_count,
     )
     allowed_hosts: tuple[str, ...] = _setting(
         ("127.0.0.1", "localhost", "[::1]"),
         gettext_noop("The host names under which the web may be reached."),
-        _list,
+        setting_values.read_list,
     )
     own_proxies: tuple[str, ...] = _setting(
         ("127.0.0.0/8", "::1/128"),
@@ -413,7 +292,7 @@ class Settings:
             "The networks of your own proxies before the web: what they say in X-Forwarded-For "
             "counts as the address of whoever checks a code."
         ),
-        _networks,
+        setting_values.read_networks,
     )
     withdraw_copies: str = _setting(
         "off",
@@ -421,7 +300,7 @@ class Settings:
             "After a take-back, move copies that nobody has read out of mailboxes: off, dovecot or"
             " graph. Corrections go out all the same."
         ),
-        _mailboxes,
+        setting_values.read_mailboxes,
     )
     graph_tenant: str = _setting(
         "", gettext_noop("The Microsoft 365 tenant whose mailboxes are asked, by id or domain.")
@@ -436,7 +315,7 @@ class Settings:
             "How many notices may leave a minute, by domain of the address; * is the relay as a"
             " whole. Corrections are never held back."
         ),
-        _counts,
+        setting_values.read_counts,
     )
     keep_mails_days: int = _setting(
         365,
@@ -444,14 +323,14 @@ class Settings:
             "How long mails to people are kept, in days; counted from 30 days after their order"
             " is closed or corrected."
         ),
-        _days_kept,
+        setting_values.read_days_kept,
     )
     keep_answers_days: int = _setting(
         365,
         gettext_noop(
             "How long what people said of their devices is kept, in days; counted as for mails."
         ),
-        _days_kept,
+        setting_values.read_days_kept,
     )
     keep_findings_days: int = _setting(
         90,
@@ -459,7 +338,7 @@ class Settings:
             "How long it is kept which ordered app was seen on which device, in days; counted from"
             " 30 days after the last order about that app is over."
         ),
-        _days_of_findings,
+        setting_values.read_days_of_findings,
     )
     keep_in_countries: Mapping[str, Mapping[Kind, Bounds]] = _setting(
         MappingProxyType({}),
@@ -470,7 +349,9 @@ class Settings:
         read_countries,
     )
     sweep_every_s: float = _setting(
-        10.0, gettext_noop("How often the worker looks for work that is due, in seconds."), _seconds
+        10.0,
+        gettext_noop("How often the worker looks for work that is due, in seconds."),
+        setting_values.read_seconds,
     )
 
     @property
@@ -592,5 +473,5 @@ def _read(each: dataclasses.Field[Any], text: str) -> Any:
         return read(text)
     except ValueError:
         raise SettingNotUnderstood(
-            name=PREFIX + each.name.upper(), value=text, expected=_EXPECTED[read]
+            name=PREFIX + each.name.upper(), value=text, expected=setting_values.EXPECTED[read]
         ) from None
