@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from countermand.cli import given, order_pages, output, shown_time
+from countermand.cli import given, order_pages, output, plan_page, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import Session, session
 from countermand.i18n import gettext as _
@@ -124,8 +124,8 @@ def plan(
             number=number,
             file=name,
         )
-        answer = order_pages.planned(planned)
-    output.emit(answer, as_json=as_json, render=lambda c: order_pages.draw_plan(c, answer))
+        answer = plan_page.planned(planned)
+    output.emit(answer, as_json=as_json, render=lambda c: plan_page.draw_plan(c, answer))
 
 
 def submit(number: Number, as_json: JsonFlag = False) -> None:

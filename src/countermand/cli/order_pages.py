@@ -1,4 +1,4 @@
-"""What `countermand order` answers, as plain values and as tables; outside words only."""
+"""What `countermand order` answers of orders as they stand, in values and tables; outside words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from countermand import i18n
-from countermand.cli import held_inventories, order_words, output
+from countermand.cli import held_inventories, order_words, output, plan_page
 from countermand.cli.shown_time import instant
 from countermand.domain import causes
 from countermand.i18n import gettext as _
@@ -20,84 +19,6 @@ if TYPE_CHECKING:
     from countermand.orders.overrides import Standing
     from countermand.orders.planning import PlanContext
     from countermand.orders.queries import OrderView
-
-_SHOWN_FINGERPRINT = 12
-
-
-def planned(number: str) -> dict[str, Any]:
-    """Return what a plan says, names instead of ids."""
-    from countermand.orders import queries
-
-    revision = queries.newest_revision(number)
-    view = queries.view(number)
-    return {
-        "number": number,
-        "phase": view.phase,
-        "version": revision.number,
-        "digest": revision.digest,
-        "held_inventories": held_inventories.held(),
-        "plan": _figures(revision.plan),
-    }
-
-
-def _figures(plan: Mapping[str, Any]) -> dict[str, Any]:
-    from countermand.people import queries as people
-
-    known = people.by_ids({*plan["first_group"], *plan["named"]})
-
-    def names(ids: Sequence[int]) -> list[dict[str, str]]:
-        return [{"name": known[i].name, "address": known[i].address} for i in ids if i in known]
-
-    return {**plan, "first_group": names(plan["first_group"]), "named": names(plan["named"])}
-
-
-def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
-    """Draw a plan."""
-    plan = answer["plan"]
-    output.say(
-        console,
-        _("{number}, version {version}, fingerprint {digest}"),
-        number=answer["number"],
-        version=answer["version"],
-        digest=answer["digest"][:_SHOWN_FINGERPRINT],
-    )
-    rows = [
-        (_("people affected"), plan["people"]),
-        (_("people named by the order"), plan["people_in_scope"]),
-        (_("first small group"), len(plan["first_group"])),
-        (_("waves after it"), plan["waves"]),
-        (
-            _("would lose mail on a device, if the deadline were now"),
-            _("{people} people, {devices} devices").format(**plan["would_lose_mail"]),
-        ),
-        *_doors_that_know(plan.get("mail_reading")),
-        (_("absent at present"), plan["absent"]["people"]),
-        (_("approvals needed"), _needed(plan["need"])),
-        (_("languages of the texts"), ", ".join(plan["languages"])),
-    ]
-    console.print(output.table(_("Plan"), [_("what"), _("how many")], rows))
-    _draw_spread(console, _("By kind of device"), plan["by_platform"])
-    _draw_spread(console, _("By owner of the device"), plan["by_ownership"])
-    _draw_spread(console, _("By country"), plan["by_country"])
-    by_instant = sorted(plan["deadlines"].items(), key=lambda each: (each[1]["first"], each[0]))
-    zones = [(zone, instant(of["first"]), of["people"]) for zone, of in by_instant]
-    console.print(
-        output.table(
-            _("Deadlines"), [_("time zone"), _("first deadline"), _("people affected")], zones
-        )
-    )
-    for line in _warnings(plan):
-        output.say(console, line)
-    held_inventories.draw(console, answer["held_inventories"])
-
-
-def _doors_that_know(reading: Mapping[str, Any] | None) -> list[tuple[str, object]]:
-    """Return the line about the share of mail reading that an order can reach at all."""
-    if reading is None:  # planned by an older version
-        return []
-    what = _("mail read through doors that know the device ({days} days)")
-    share = _("not counted yet") if reading["per_cent"] is None else f"{reading['per_cent']} %"
-    return [(what.format(days=reading["days"]), share)]
 
 
 def _stopping(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
@@ -110,62 +31,6 @@ def _stopping(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
     return rows
 
 
-def _needed(need: Mapping[str, int]) -> str:
-    if need["outside_it"]:
-        return _("{count}, at least {outside_it} from outside IT").format(**need)
-    return str(need["count"])
-
-
-def _draw_spread(console: Console, title: str, spread: Mapping[str, Mapping[str, int]]) -> None:
-    states = list(order_words.DEVICE_STATES)
-    columns = ["", *(_(order_words.DEVICE_STATES[state]) for state in states)]
-    most_first = sorted(spread.items(), key=lambda each: (-sum(each[1].values()), each[0]))
-    rows = [(name, *(of[state] for state in states)) for name, of in most_first]
-    console.print(output.table(title, columns, rows))
-
-
-def _warnings(plan: Mapping[str, Any]) -> list[str]:
-    found = []
-    if plan["devices"]["not_checked_yet"]:
-        line = _("{count} devices were not checked yet for these apps: import again, then plan.")
-        found.append(line.format(count=plan["devices"]["not_checked_yet"]))
-    if plan["present_without_door_name"]:
-        line = _("{count} devices carry the app, but no mail gate would recognise them.")
-        found.append(line.format(count=plan["present_without_door_name"]))
-    if plan["approvers_not_known"]:
-        line = _("Not known here as people who may approve: {who}.")
-        found.append(line.format(who=", ".join(plan["approvers_not_known"])))
-    if plan["absent"]["beyond_deadline"]:
-        line = _("{count} people are absent beyond their deadline; they get a later one.")
-        found.append(line.format(count=plan["absent"]["beyond_deadline"]))
-    found += _days_off(plan.get("days_off", {"days": [], "unknown": []}))
-    if (outside := plan.get("outside_hours", {"people": 0}))["people"]:
-        line = _(
-            "{people} people have their deadline when the help desk is not there ({hours}, where"
-            " they live)."
-        )
-        found.append(line.format(**outside))
-    if plan["named"]:
-        names = ", ".join(person["name"] for person in plan["named"])
-        found.append(_("Among those affected: {names}.").format(names=names))
-    return found
-
-
-def _days_off(plan: Mapping[str, Any]) -> list[str]:
-    found = []
-    for day in plan["days"]:
-        names = day["holiday"]
-        name = names.get(i18n.language_in_use()) or names.get("en") or _("weekend")
-        line = _("{day} is a day off in {country} ({name}): the deadline of {people} people.")
-        found.append(
-            line.format(day=day["day"], country=day["country"], name=name, people=day["people"])
-        )
-    if plan["unknown"]:
-        line = _("No calendar of public holidays is known for: {countries}.")
-        found.append(line.format(countries=", ".join(plan["unknown"])))
-    return found
-
-
 def review(
     number: str, parts: Sequence[str], *, context: PlanContext, now: datetime
 ) -> dict[str, Any]:
@@ -173,7 +38,7 @@ def review(
     from countermand.orders import showing
 
     mails = showing.mails(number, context=context, now=now)
-    answer: dict[str, Any] = planned(number)
+    answer: dict[str, Any] = plan_page.planned(number)
     plan = answer.pop("plan")
     answer["parts"] = list(parts)
     if "plan" in parts:
@@ -198,7 +63,7 @@ def _mail(mail: PreviewMail) -> dict[str, str]:
 def draw_review(console: Console, answer: Mapping[str, Any]) -> None:
     """Draw the parts that were opened, one after the other."""
     if "plan" in answer:
-        draw_plan(console, answer)
+        plan_page.draw_plan(console, answer)
     for part in ("notice", "correction"):
         for mail in answer.get(part, ()):
             draw_mail(console, mail)
@@ -389,10 +254,10 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         (_("may have got it"), notices["possible"]),
         (_("not sent"), notices["not_sent"]),
         (_("mail paused on so many devices"), answer["paused_devices"]),
-        *_doors_that_know(answer["mail_reading"]),
+        *plan_page.doors_that_know(answer["mail_reading"]),
         *_stopping(answer),
         (_("approved by"), ", ".join(str(each["name"]) for each in answer["approvals"])),
-        (_("version fingerprint"), answer["digest"][:_SHOWN_FINGERPRINT]),
+        (_("version fingerprint"), answer["digest"][: plan_page.SHOWN_FINGERPRINT]),
         (_("first deadline"), instant(answer["first_deadline_at"])),
         (_("last deadline"), instant(answer["last_deadline_at"])),
     ]
