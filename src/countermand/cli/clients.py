@@ -93,9 +93,10 @@ def custodian(
 
 
 def _device_id(text: str) -> int:
-    from countermand.devices import actions, queries
+    from countermand.devices import queries
+    from countermand.devices.given_answers import DeviceNotKnown
 
     found = queries.device_named(text)
     if found is None:
-        raise actions.DeviceNotKnown(device_id=0)
+        raise DeviceNotKnown(device=text)
     return found

@@ -1,4 +1,4 @@
-"""Taking over what a source says, and what people say themselves; one transaction each.
+"""Taking over what a source says; one transaction each.
 
 A load is all or nothing: a faulty file is refused whole with all its faults, and a run that would
 turn over too much is held until a person confirms it. Both directions of a wrong run hurt: mail
@@ -18,12 +18,11 @@ from django.db import connection, transaction
 from countermand.audit import actions as audit
 from countermand.devices import turnover
 from countermand.devices.loading import SMALL_PART, Loader, SpokenOf, Tally, as_of_last_load
-from countermand.devices.models import Attestation, Device, HeldDevice, ImportRun
+from countermand.devices.models import Device, HeldDevice, ImportRun
 from countermand.devices.turnover import MassChange
 from countermand.domain.app_id import WantedApp
 from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
 from countermand.domain.inventory import RejectedRow
-from countermand.domain.presence import Answer
 from countermand.ports import InventorySource
 
 CLOCKS_DIFFER_BY: Final = timedelta(hours=2)  # another machine's clock, at most
@@ -91,17 +90,6 @@ class ExportAhead(CountermandError):
     code: ClassVar[str] = "devices.export_ahead"
     sentence: ClassVar[str] = gettext_noop("This export of {source} is of {as_of}: not yet.")
     remedy: ClassVar[str] = gettext_noop("Mend --as-of; mostly its zone is missing or wrong.")
-
-
-@dataclass(eq=False)
-class DeviceNotKnown(CountermandError):
-    """There is no such device."""
-
-    device_id: int
-
-    code: ClassVar[str] = "devices.device_not_known"
-    sentence: ClassVar[str] = gettext_noop("No device {device_id} is known here.")
-    remedy: ClassVar[str] = gettext_noop("Look it up in the list of the person's devices.")
 
 
 class _Undo(Exception):
@@ -336,25 +324,3 @@ def confirm_held(source: str, *, actor_id: int | None, now: datetime) -> tuple[s
         now=now,
     )
     return again
-
-
-@transaction.atomic
-def record_answer(
-    *, device_id: int, person_id: int, app_id: str, answer: Answer, actor_id: int, now: datetime
-) -> int:
-    """Keep what a person said about an app on a device; return the key of the record.
-
-    `actor_id` is whoever wrote it down: the person, or the help desk. Raises DeviceNotKnown.
-    """
-    if not Device.objects.filter(pk=device_id).exists():
-        raise DeviceNotKnown(device_id=device_id)
-    said = Attestation.objects.create(
-        device_id=device_id, person_id=person_id, app_id=app_id, answer=answer.value, said_at=now
-    )
-    audit.record(
-        "device.answered",
-        actor_id=actor_id,
-        facts={"device": device_id, "app": app_id, "answer": answer.value},
-        now=now,
-    )
-    return int(said.pk)

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models.functions import Lower
 
 from countermand.audit import actions as audit
-from countermand.devices.actions import DeviceNotKnown
+from countermand.devices.given_answers import DeviceNotKnown
 from countermand.devices.models import Device, DeviceAlias, UnknownClient
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.inventory import AliasKind, names_something
@@ -197,7 +197,7 @@ def confirm(client: int, *, device_id: int, actor_id: int, now: datetime) -> Non
     if row is None:
         raise ClientNotKnown(client=client)
     if not Device.objects.filter(pk=device_id).exists():
-        raise DeviceNotKnown(device_id=device_id)
+        raise DeviceNotKnown(device=str(device_id))
     DeviceAlias.objects.get_or_create(
         device_id=device_id,
         kind=row.kind,
@@ -217,7 +217,7 @@ def set_custodian(
     """Make somebody answer for a shared device, or nobody again. Raises DeviceNotKnown."""
     row = Device.objects.select_for_update().filter(pk=device_id).first()
     if row is None:
-        raise DeviceNotKnown(device_id=device_id)
+        raise DeviceNotKnown(device=str(device_id))
     row.custodian_id = person_id
     if person_id is not None:
         row.person_id = person_id  # without one, the next load gives the owner back

@@ -13,8 +13,7 @@ from typing import ClassVar
 
 from django.db import transaction
 
-from countermand.devices import actions as devices
-from countermand.devices import hints
+from countermand.devices import given_answers, hints
 from countermand.devices.sightings import SeenDevice
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.presence import OPENING_ANSWERS, Answer
@@ -119,7 +118,7 @@ def keep(
     Returns how many doors were opened. Runs inside the caller's transaction.
     """
     for app in sorted(set(apps)):
-        devices.record_answer(
+        given_answers.record(
             device_id=device.id,
             person_id=device.person_id,
             app_id=app,

@@ -187,12 +187,13 @@ def test_a_removed_source_is_forgotten_and_what_it_said_stays(
 def test_mail_programs_are_listed_confirmed_and_shared_devices_get_a_custodian(
     run: Run, database: FreshDatabase
 ) -> None:
-    listed, confirmed, again, kept, nobody = run(
+    listed, confirmed, again, kept, nobody, nothing = run(
         ("clients", "list", "--json"),
         ("clients", "confirm", "1", "--device", "d1"),
         ("clients", "list", "--json"),
         ("clients", "custodian", "--device", "d1", "--who", "Ravi@Example.org"),
         ("clients", "custodian", "--device", "d1", "--who", "nobody@example.org"),
+        ("clients", "custodian", "--device", "d9", "--who", "ravi@example.org"),
         before=WHO,
     )
 
@@ -200,6 +201,7 @@ def test_mail_programs_are_listed_confirmed_and_shared_devices_get_a_custodian(
     assert (confirmed.code, again.json) == (0, [])
     assert kept.code == 0
     assert nobody.code != 0
+    assert "No device “d9” is known here." in nothing.err
     stored = everything_stored(database)
     assert "device.client_confirmed" in stored
     assert "device.custodian_set" in stored

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from countermand.audit.models import Entry
 from countermand.catalogue.queries import catalogue
 from countermand.delimited import FaultList
-from countermand.devices import actions, evidence, queries, sightings
+from countermand.devices import actions, evidence, given_answers, queries, sightings
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.models import Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform
@@ -73,7 +73,7 @@ def load(source: Told, as_of: datetime = DAY, **options: bool) -> LoadReport:
 
 
 def say_removed(device_id: int, owner: Person, now: datetime) -> None:
-    actions.record_answer(
+    given_answers.record(
         device_id=device_id,
         person_id=owner.pk,
         app_id="tiktok",
@@ -455,5 +455,5 @@ def test_an_answer_is_kept_with_its_time_and_excuses_at_once() -> None:
     assert seen is not None
     assert seen.apps["tiktok"].is_excused
 
-    with pytest.raises(actions.DeviceNotKnown):
+    with pytest.raises(given_answers.DeviceNotKnown):
         say_removed(device.pk + 1, owner, DAY)

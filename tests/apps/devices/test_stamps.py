@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from countermand.devices import actions, links, sightings
+from countermand.devices import given_answers, links, sightings
 from countermand.devices.models import Attestation, Device, ImportRun
 from countermand.domain.presence import Answer
 from countermand.people import queries as people
@@ -30,7 +30,7 @@ def run(source: str) -> ImportRun:
 
 
 def said(owner: Person, device: Device) -> int:
-    return actions.record_answer(
+    return given_answers.record(
         device_id=device.pk,
         person_id=owner.pk,
         app_id="tiktok",

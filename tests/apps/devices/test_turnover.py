@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from countermand.audit.models import Entry
 from countermand.catalogue.queries import catalogue
 from countermand.delimited import FaultList
-from countermand.devices import actions, forgetting, turnover
+from countermand.devices import actions, forgetting, given_answers, turnover
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.models import Device, HeldDevice, ImportRun, Observation, Turnover
 from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform
@@ -228,7 +228,7 @@ def test_what_people_answer_is_never_held() -> None:
     events(range(8), DAY + timedelta(hours=1))
 
     for device in Device.objects.all():
-        actions.record_answer(
+        given_answers.record(
             device_id=device.pk,
             person_id=1,
             app_id="tiktok",
