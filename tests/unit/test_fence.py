@@ -77,6 +77,14 @@ def test_a_spoiled_fence_does_not_keep_anybody_from_stopping(tmp_path: Path) -> 
     assert fences.write(tmp_path, a_fence(withdrawn=True)).withdrawn
 
 
+def test_a_take_back_stands_though_a_spoiled_pause_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "CM-7Q4K.pause.json").write_bytes(b"{")
+    final = fences.write(tmp_path, a_fence(withdrawn=True))
+
+    assert fences.read_all(tmp_path) == {"CM-7Q4K": final}
+    assert FenceView(tmp_path).stops("CM-7Q4K", 9)
+
+
 def test_a_missing_folder_is_no_permission(tmp_path: Path) -> None:
     with pytest.raises(FenceUnreadable):
         FenceView(tmp_path / "gone").stops("CM-7Q4K", 1)

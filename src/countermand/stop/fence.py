@@ -132,17 +132,18 @@ def _strongest(folder: Path, fence: Fence) -> Fence:
 
 
 def read(folder: Path, number: str) -> Fence | None:
-    """Return the fence of one order, None if it was never stopped."""
-    found = [
-        fence
-        for suffix in (_TAKE_BACK, _PAUSE)
-        if (fence := _read_file(folder / f"{number}{suffix}")) is not None
-    ]
-    if not found:
-        if not folder.is_dir():
-            raise FenceUnreadable(path=str(folder), why=gettext_noop("the folder is missing"))
-        return None
-    return found[0] if len(found) != 2 else found[0].merged(found[1])  # noqa: PLR2004 - both files
+    """Return the fence of one order, None if it was never stopped.
+
+    A take-back stands whatever lies beside it: a spoiled pause keeps none of its mails, and no
+    other order, waiting. Raises FenceUnreadable.
+    """
+    final = _read_file(folder / f"{number}{_TAKE_BACK}")
+    if final is not None and final.withdrawn:
+        return final
+    pause = _read_file(folder / f"{number}{_PAUSE}")
+    if pause is None and final is None and not folder.is_dir():
+        raise FenceUnreadable(path=str(folder), why=gettext_noop("the folder is missing"))
+    return pause.merged(final) if pause is not None and final is not None else pause or final
 
 
 def read_all(folder: Path) -> dict[str, Fence]:

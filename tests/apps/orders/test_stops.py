@@ -26,7 +26,6 @@ from countermand.people.models import Person
 from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import LONGEST_PAUSE, examine_orders
 from countermand.stop import fence as fences
-from countermand.stop import press as stopping
 from countermand.stop import register
 from tests.order_world import DAY, HOUR, MINUTE, World
 
@@ -617,14 +616,15 @@ def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(world: World) 
     assert (fence.withdrawn, fence.because) == (True, "reason_gone")
 
 
-def test_a_spoiled_pause_keeps_no_take_back_from_being_told(world: World) -> None:
+def test_a_spoiled_pause_keeps_no_take_back_and_no_correction_waiting(world: World) -> None:
     world.staff(30)
     number = world.sending()
+    world.send(3)
     (world.settings.folder.fences / f"{number}.pause.json").write_bytes(b"{")
 
-    said = stopping.press(
-        world.settings.folder, number, StopKind.TAKE_BACK, by=None, because="mistake", now=world.now
-    )
+    said = world.press(number, StopKind.TAKE_BACK)
 
-    assert said.fence.withdrawn
-    assert not said.refused
+    assert said["phase"] == "correcting"
+    assert f'"phase":"{said["phase"]}"' in PublishedState.objects.latest("sequence").payload
+    world.sweep(MINUTE)
+    assert len(world.send()) == said["corrections"] > 0
