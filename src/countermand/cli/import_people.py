@@ -154,11 +154,11 @@ def _show_people(console: Console, report: PeopleReport) -> None:
     if report.came_as_left:
         line = _("New in the list, but marked there as having left already: {count}.")
         output.say(console, line, count=report.came_as_left)
-    import_outcome.show_rejected(console, report.rejected)
     if report.is_of_leavers:
         line = _(
             "That is nearly everybody, so hardly anybody would get a notice. Look at the columns "
             "of this list that say who has left: a status, “enabled”, or a last day."
         )
         output.say(console, line)
+    import_outcome.show_rejected(console, report.rejected)
     import_outcome.show_state(console, report.state)

@@ -175,6 +175,20 @@ def test_a_first_list_whose_status_is_inactive_throughout_is_held_and_says_what_
     assert (confirmed.code, confirmed.json["people"]["new"]) == (0, 9)
 
 
+def test_nearly_everybody_is_said_of_who_has_left_and_not_of_rows_that_were_left_out(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    rows = [f"p{n},Person {n},p{n}@example.org,Inactive\n" for n in range(9)]
+    rows.append("p9,Person 9,no address,Active\n")
+    path.write_text("person_id,name,email,status\n" + "".join(rows), encoding="utf-8")
+
+    [held] = run(("import", "people", str(path), "--accept-rejects"))
+
+    said = [held.out.index(each) for each in ("left already: 9", "nearly everybody", "Left out: 1")]
+    assert said == sorted(said)
+
+
 def test_a_role_and_a_token_let_the_stop_know_who_may_stop(run: Run, tmp_path: Path) -> None:
     _, granted, token, listed = run(
         ("import", "people", str(FIXTURES / "people.csv")),
