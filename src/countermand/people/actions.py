@@ -124,10 +124,11 @@ def _import(source: PeopleSource, *, now: datetime, options: ImportOptions) -> P
     if source.faults.faults or (source.rejected and not options.accept_rejects):
         return None
     left_out = [row.device_id for row in source.rejected]
-    tally = loading.compare(left_out=left_out, today=now.date())
+    is_whole = all(left_out)  # else whoever is missing may be in a row that names nobody
+    tally = loading.compare(left_out=left_out, is_whole=is_whole, today=now.date())
     report = _report(tally, tuple(source.rejected), options)
     if report.state is ImportState.LOADED:
-        loading.write(tally, left_out=left_out, today=now.date())
+        loading.write(tally, left_out=left_out, is_whole=is_whole, today=now.date())
         loading.clear_away()
     return report
 

@@ -104,7 +104,7 @@ _TALLY: Final = f"""
 _HERE: Final = "(person.left_on IS NULL OR person.left_on > %(today)s)"
 _LEFT: Final = f"""
     SELECT count(*), count(*) FILTER (WHERE told.left_on <= %(today)s
-        OR told.person_id IS NULL AND person.uid <> ALL(%(left_out)s))
+        OR %(is_whole)s AND told.person_id IS NULL AND person.uid <> ALL(%(left_out)s))
     FROM people_person AS person LEFT JOIN people_next AS told ON told.person_id = person.id
     WHERE {_HERE}
 """  # noqa: S608
@@ -198,10 +198,14 @@ def _line(place: int, record: PersonRecord) -> str:
     )
 
 
-def compare(*, left_out: Sequence[str], today: date) -> Tally:
-    """Return what `write` would do; nobody in `left_out` (by uid) counts as gone."""
+def compare(*, left_out: Sequence[str], is_whole: bool, today: date) -> Tally:
+    """Return what `write` would do; nobody in `left_out` (by uid) counts as gone.
+
+    Nor does anybody else, unless the list is whole: nobody's row was left out unnamed.
+    """
     rows, new, came_as_left, changed = _one(_TALLY, {"today": today})
-    here, left = _one(_LEFT, {"today": today, "left_out": list(left_out)})
+    missing = {"left_out": list(left_out), "is_whole": is_whole}
+    here, left = _one(_LEFT, {"today": today, **missing})
     with connection.cursor() as cursor:
         cursor.execute(_LANGUAGES)
         languages = dict(cursor.fetchall())
@@ -216,10 +220,11 @@ def compare(*, left_out: Sequence[str], today: date) -> Tally:
     )
 
 
-def write(tally: Tally, *, left_out: Sequence[str], today: date) -> None:
+def write(tally: Tally, *, left_out: Sequence[str], is_whole: bool, today: date) -> None:
     """Make the list of people equal to what was laid out; only differences are written."""
     with connection.cursor() as cursor:
-        cursor.execute(_LEAVE, {"today": today, "left_out": list(left_out)})
+        if is_whole:
+            cursor.execute(_LEAVE, {"today": today, "left_out": list(left_out)})
         cursor.execute(_LET_GO, {"nowhere": NOWHERE})
         if tally.changed:
             cursor.execute(_CHANGE)

@@ -137,6 +137,17 @@ def test_an_import_that_sends_away_more_than_a_fifth_is_held() -> None:
     assert len(left()) == 5
 
 
+def test_nobody_has_left_while_a_row_that_was_left_out_names_nobody() -> None:
+    load(*(record(n) for n in range(10)))
+    unnamed = RejectedRow("", "row.too_long", (Fault("row.too_long", "no row", "mend it"),))
+    off = replace(record(0), left_on=NOW.date())
+
+    report = load(off, *(record(n) for n in range(1, 9)), rejected=[unnamed], accept_rejects=True)
+
+    assert (report.state, report.left) == (ImportState.LOADED, 1)
+    assert left() == {"p0"}  # the list says it; of p9 it may have said nothing that can be read
+
+
 def test_a_list_of_which_nearly_everybody_has_left_already_is_held() -> None:
     """Its status is misread, most likely; at a first import nobody is there who could vanish."""
     off = [replace(record(n), left_on=LONG_AGO) if n < 9 else record(n) for n in range(10)]
