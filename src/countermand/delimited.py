@@ -97,6 +97,14 @@ class FaultList:
         for fault in faults:
             self.add(fault)
 
+    def of_whole_files(self) -> Iterator[Fault]:
+        """Yield the faults that are of no single row."""
+        return (fault for fault in self.faults if fault.code.startswith("file."))
+
+    def of_rows(self) -> Iterator[Fault]:
+        """Yield the faults of rows of which nothing could be read."""
+        return (fault for fault in self.faults if not fault.code.startswith("file."))
+
     def __bool__(self) -> bool:
         return bool(self.faults)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -167,6 +167,11 @@ def why(faults: Sequence[Fault]) -> str:
     fields = [_LABELS.get(fault.key, fault.key) for fault in faults if fault.code not in _SHORT]
     invalid = [f"{' and '.join(fields)} invalid"] if fields else []
     return "; ".join([*special, *invalid])
+
+
+def unnamed(faults: Iterable[Fault]) -> list[RejectedRow]:
+    """Reject rows of which nothing could be read, nor whom or what they are about."""
+    return [RejectedRow("", fault.code, (fault,)) for fault in faults]
 
 
 def without_device(row: Row) -> RejectedRow:

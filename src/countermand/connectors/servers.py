@@ -162,9 +162,13 @@ class _Opening:
         return reference.read(self.around.environ)
 
     def paged(
-        self, reader: DocumentReader, documents: Iterator[Record], apps: Sequence[WantedApp]
-    ) -> Callable[[datetime], InventorySource]:
-        return lambda as_of: PagedSource(reader, documents, apps, as_of, source=self.name)
+        self,
+        reader: DocumentReader,
+        documents: Iterator[Record],
+        apps: Sequence[WantedApp],
+        as_of: datetime,
+    ) -> InventorySource:
+        return PagedSource(reader, documents, apps, as_of, source=self.name)
 
 
 def _jamf(opening: _Opening) -> OpenServer:
@@ -178,7 +182,7 @@ def _jamf(opening: _Opening) -> OpenServer:
     server = JamfServer(opening.http, base, token)
     return OpenServer(
         probe=server.probe,
-        source=lambda apps, as_of: opening.paged(JamfReader(), server.documents(), apps)(as_of),
+        source=lambda apps, as_of: opening.paged(JamfReader(), server.documents(), apps, as_of),
         again=lambda ids, _apps: server.again(ids),
         reader=JamfReader,
     )
@@ -188,8 +192,8 @@ def _fleet(opening: _Opening) -> OpenServer:
     server = FleetServer(opening.http, opening.text("url"), opening.secret())
     return OpenServer(
         probe=server.probe,
-        source=lambda apps, as_of: opening.paged(FleetReader(), server.documents(apps), apps)(
-            as_of
+        source=lambda apps, as_of: opening.paged(
+            FleetReader(), server.documents(apps), apps, as_of
         ),
         again=server.again,
         refresh=server.refresh,
@@ -219,8 +223,8 @@ def _android_management(opening: _Opening) -> OpenServer:
     return OpenServer(
         probe=server.probe,
         source=lambda apps, as_of: opening.paged(
-            AndroidManagementReader(), server.documents(), apps
-        )(as_of),
+            AndroidManagementReader(), server.documents(), apps, as_of
+        ),
         pull=(lambda: server.pull(subscription)) if subscription else None,
         acknowledge=lambda answer: server.acknowledge(subscription, answer),
         again=lambda names, _apps: server.again(names),
@@ -237,8 +241,8 @@ def _workspace(opening: _Opening) -> OpenServer:
     )
     return OpenServer(
         probe=server.probe,
-        source=lambda apps, as_of: opening.paged(WorkspaceReader(), server.documents(), apps)(
-            as_of
+        source=lambda apps, as_of: opening.paged(
+            WorkspaceReader(), server.documents(), apps, as_of
         ),
         again=lambda ids, _apps: server.again(ids),
         feed=lambda apps, since: server.activities(apps, since=since),

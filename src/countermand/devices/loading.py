@@ -84,7 +84,8 @@ class Loader:
         self._run = run
         self._apps = apps
         self._said = SaidRows(apps, owners, source=run.source, collected_at=run.as_of)
-        self._is_first = self._is_fresh = False
+        self._is_first = False  # nothing of the source was known before the run
+        self._is_fresh = False  # nor has the run spoken of a device twice so far
         self._facts: Final[dict[str, Any]] = {
             "source": run.source,
             "as_of": run.as_of,

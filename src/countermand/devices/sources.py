@@ -153,7 +153,8 @@ def succeeded(
     row.due_at = now + timedelta(seconds=row.every_s) if row.every_s else None
     if row.due_at is not None and earlier is not None:
         row.due_at = min(row.due_at, max(earlier, now + LEAST_PAUSE))
-    row.save()
+    kept = ["succeeded_at", "failed_in_a_row", "last_error", "asked_about", "due_at"]
+    row.save(update_fields=kept)
 
 
 def failed(name: str, code: str, *, now: datetime) -> None:

@@ -15,7 +15,7 @@ from countermand.delimited import FaultList
 from countermand.domain.app_id import Matcher, Platform, WantedApp
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import DeviceReport, MatchedApp, RejectedRow
-from countermand.row_faults import why
+from countermand.row_faults import unnamed, why
 from countermand.wire.json_documents import Faulty, Record
 
 _LONGEST_NAME: Final = 400
@@ -136,7 +136,7 @@ class PagedSource:
 
     def _note(self, page: Page) -> None:
         self.look_again.update(page.look_again)
-        self.rejected += [RejectedRow("", fault.code, (fault,)) for fault in page.unread]
+        self.rejected += unnamed(page.unread)
         if page.is_message:
             self.is_listing = False
             return

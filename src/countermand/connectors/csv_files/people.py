@@ -25,7 +25,7 @@ from countermand.domain.address import folded_address, folded_name
 from countermand.domain.directory import EVERYBODY, LONG_AGO, PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
-from countermand.row_faults import row_fault, why
+from countermand.row_faults import row_fault, unnamed, why
 
 _BETWEEN: Final = re.compile(r"[;|,\s]+")
 _SMTP: Final = re.compile("^smtp:", re.IGNORECASE).sub  # as Exchange writes addresses
@@ -62,11 +62,8 @@ class PeopleFiles:
                 record = self._person(row, in_groups)
                 if record is not None:
                     yield record
-        for fault in found.faults:
-            if fault.code.startswith("file."):
-                self.faults.add(fault)
-            else:
-                self.rejected.append(RejectedRow("", fault.code, (fault,)))
+        self.faults.extend(found.of_whole_files())
+        self.rejected += unnamed(found.of_rows())
 
     def _person(self, row: Row, in_groups: Callable[[str], tuple[str, ...]]) -> PersonRecord | None:
         faults: list[Fault] = []

@@ -41,7 +41,7 @@ from countermand.domain.inventory import (
 )
 from countermand.domain.nearest import nearest_word
 from countermand.domain.presence import Coverage
-from countermand.row_faults import file_fault, row_fault, why, without_device
+from countermand.row_faults import file_fault, row_fault, unnamed, why, without_device
 
 _COVERAGES: Final = MappingProxyType({coverage.value: coverage for coverage in Coverage})
 _NO: Final = frozenset({"no", "false", "0", "n", "नहीं"})
@@ -123,7 +123,8 @@ class CsvFiles:
                     yield report
         for left in self._found.values():
             self.rejected += [without_device(each.row) for each in left]
-        self._sort(found)
+        self.faults.extend(found.of_whole_files())
+        self.rejected += unnamed(found.of_rows())
 
     def _ordered(self, headers: frozenset[str]) -> Wanted:
         """Return which rows of a file of apps matter; of all others only one field is looked at."""
@@ -134,14 +135,6 @@ class CsvFiles:
     def _may_be_ordered(self, identifier: str) -> bool:
         # Without an identifier the name decides, which stands in another field.
         return not identifier or self._matcher.mentions(identifier)
-
-    def _sort(self, found: FaultList) -> None:
-        """Tell faults of a whole file from those of one row."""
-        for fault in found.faults:
-            if fault.code.startswith("file."):
-                self.faults.add(fault)
-            else:
-                self.rejected.append(RejectedRow("", fault.code, (fault,)))
 
     def _keep_app(self, row: Row) -> None:
         identifier, name = row["app_id"], clean(row["app_name"])

@@ -40,7 +40,7 @@ from countermand.domain.inventory import (
     platform_of,
 )
 from countermand.domain.presence import Coverage, rhythm_of
-from countermand.row_faults import file_fault, row_fault, why, without_device
+from countermand.row_faults import file_fault, row_fault, unnamed, why, without_device
 from countermand.wire.json_documents import Faulty, Record
 
 APPS: Final = (
@@ -138,7 +138,8 @@ class IntuneExport:
                 yield report
         for left in self._found.values():
             self.rejected += [without_device(each.row) for each in left]
-        self._sort(found)
+        self.faults.extend(found.of_whole_files())
+        self.rejected += unnamed(found.of_rows())
 
     def _device_rows(self, found: FaultList) -> Iterator[Row]:
         yield from self._rows(self._device_files, DEVICES, found)
@@ -158,14 +159,6 @@ class IntuneExport:
             self.faults.add(file_fault("file.no_devices", "Devices.csv"))
         if not self._apps_files and not self._pages.tells_apps:
             self.faults.add(file_fault("file.no_apps", "AppInvRawData.zip"))
-
-    def _sort(self, found: FaultList) -> None:
-        """Tell faults of a whole file from those of one row."""
-        for fault in found.faults:
-            if fault.code.startswith("file."):
-                self.faults.add(fault)
-            else:
-                self.rejected.append(RejectedRow("", fault.code, (fault,)))
 
     @staticmethod
     def _rows(
