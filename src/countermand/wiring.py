@@ -111,7 +111,7 @@ def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> bool:
     place = log.LogPlace.from_json(read_json(kept))
     evidence.take(log.read_on(Path(settings.relay_log), place), ledger=ledger, now=now)
     if place.has_missed:
-        hearing.note_missed(now)
+        hearing.note_missed(now, is_heard_elsewhere=bool(settings.returned_mail))
     write_json(kept, place.as_json())  # only now: read twice is better than never
     return place.is_read_to_end
 

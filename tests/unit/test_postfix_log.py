@@ -151,6 +151,15 @@ def test_lines_that_can_no_longer_be_read_are_told_of_once(
     assert not place.has_missed
 
 
+def test_the_first_reading_of_a_log_has_missed_nothing(tmp_path: Path) -> None:
+    path, place = tmp_path / "mail.log", LogPlace()
+    path.write_text(ACCEPTED, encoding="utf-8")
+
+    log.read_on(path, place)
+
+    assert not place.has_missed
+
+
 def test_a_log_that_was_emptied_in_its_place_is_read_from_its_beginning(tmp_path: Path) -> None:
     path, kept = tmp_path / "mail.log", LogPlace()
     path.write_text(ACCEPTED, encoding="utf-8")

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from countermand.domain.heard_time import HeardStretch, heard_for
-from countermand.notices.models import HeardTime
+from countermand.notices.models import HeardTime, LostLines
 
 # Accepted and not bounced for so long counts as proof that somebody was told.
 PROOF_AFTER: Final = timedelta(hours=24)
@@ -26,6 +27,14 @@ def silence_counts_since(now: datetime) -> datetime:
     rows = HeardTime.objects.order_by("-ended_at", "-pk")
     stretches = (HeardStretch(row.began_at, row.ended_at) for row in rows)
     return heard_for(PROOF_AFTER, stretches, now=now)
+
+
+def told_by_silence(now: datetime) -> Q:
+    """Return which accepted notices count as told because nothing came back."""
+    told = Q(accepted_at__lte=silence_counts_since(now))
+    for lost in LostLines.objects.all():
+        told &= ~Q(accepted_at__gt=lost.accepted_after, accepted_at__lte=lost.accepted_until)
+    return told
 
 
 @transaction.atomic
@@ -53,9 +62,16 @@ def note_unheard(now: datetime) -> None:
 
 
 @transaction.atomic
-def note_missed(now: datetime) -> None:
-    """Note that of what came back before `now` some will never be read: a new stretch begins."""
+def note_missed(now: datetime, *, is_heard_elsewhere: bool) -> None:
+    """Note that of what came back before `now` some will never be read: a new stretch begins.
+
+    Unless it `is_heard_elsewhere`, too, no silence will ever prove a mail that was accepted before
+    and was not proven yet: what was lost may have been its return.
+    """
     newest = _newest()
+    if not is_heard_elsewhere:
+        after = silence_counts_since(now)
+        LostLines.objects.create(accepted_after=after, accepted_until=now)
     _begin_anew(now if newest is None else max(now, newest.ended_at))
 
 

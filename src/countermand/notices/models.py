@@ -239,3 +239,10 @@ class HeardTime(models.Model):
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField()  # noted once a minute
     is_over = models.BooleanField(default=False)  # the last reading failed
+
+
+class LostLines(models.Model):
+    """Lines about mails accepted in this time that nobody will ever read: silence proves none."""
+
+    accepted_after = models.DateTimeField()  # what was accepted before was proven by then
+    accepted_until = models.DateTimeField()

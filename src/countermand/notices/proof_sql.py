@@ -1,8 +1,8 @@
 """When people were provably told, as statements for rooms above to join with.
 
 Delivered, or the check code was entered, or accepted and not bounced for a while in which somebody
-would have heard of it. A million people are never read into this process. All take the order as
-`%(order)s`.
+would have heard of it, with no line about it lost. A million people are never read into this
+process. All take the order as `%(order)s`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from countermand.notices.queries import ACCEPTED
 PROOFS: Final = """
     SELECT person_id, step, min(coalesce(accepted_at, proven_at)) AS at FROM notices_notice
     WHERE order_number = %(order)s AND kind = %(notice)s AND state = ANY(%(accepted)s)
-      AND (proven_at IS NOT NULL OR accepted_at <= %(proven_before)s)
+      AND (proven_at IS NOT NULL OR accepted_at <= %(proven_before)s AND NOT EXISTS (
+          SELECT FROM notices_lostlines AS lost
+          WHERE accepted_at > lost.accepted_after AND accepted_at <= lost.accepted_until))
     GROUP BY person_id, step
 """
 # person_id, step (of the notice that named the devices), at

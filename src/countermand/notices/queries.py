@@ -275,7 +275,7 @@ def proof_stamp(order_number: str, *, now: datetime) -> str:
     """Return a text that changes whenever `proof_sql.PROOFS` or its `ACCEPTED_LOCKS` would."""
     rows = Notice.objects.filter(order_number=order_number, state__in=ACCEPTED)
     notice = Q(kind=NoticeKind.NOTICE.value)
-    proven = Q(proven_at__isnull=False) | Q(accepted_at__lte=hearing.silence_counts_since(now))
+    proven = Q(proven_at__isnull=False) | hearing.told_by_silence(now)
     found = rows.aggregate(
         proven=Count("pk", filter=notice & proven),
         locks=Count("pk", filter=Q(kind=NoticeKind.LOCK.value)),

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from countermand import wiring
 from countermand.connectors.returned_mail.mailbox import AT_ONCE, ReturnedMailUnavailable
 from countermand.domain.delivery import EvidenceKind, StopKind
 from countermand.domain.findings import Finding
-from countermand.notices import evidence, hearing
+from countermand.notices import evidence, hearing, proof_sql
+from countermand.notices import queries as ledger
 from countermand.notices.models import HeardTime, Notice
-from countermand.orders.doors import closed_devices
+from countermand.notices.queries import ACCEPTED
+from countermand.orders.doors import STEPS_A_NOTICE, closed_devices
 from tests.order_world import DAY, HOUR, MINUTE, World
 
 
@@ -195,6 +198,48 @@ def test_lines_of_the_log_that_were_never_read_begin_a_new_stretch(
     world.now += HOUR
     wiring.take_evidence(settings, world.now)
     assert hearing.silence_counts_since(world.now) == last - DAY + HOUR
+
+
+def proven(number: str, now: datetime) -> int:
+    """Return how many notices of an order count as proof now."""
+    told = proof_sql.parameters(number, steps_a_notice=STEPS_A_NOTICE, now=now)
+    with connection.cursor() as cursor:
+        cursor.execute(proof_sql.PROOFS, told)
+        return len(cursor.fetchall())
+
+
+@pytest.mark.parametrize("has_mailbox", [False, True], ids=["log alone", "mailbox beside"])
+@pytest.mark.parametrize("waited", [2 * HOUR, 12 * HOUR, 30 * HOUR], ids=str)
+def test_silence_proves_no_mail_about_which_a_line_may_be_lost(
+    world: World, listener: Listener, tmp_path: Path, waited: timedelta, *, has_mailbox: bool
+) -> None:
+    relay_log = tmp_path / "mail.log"
+    relay_log.write_text("a line\n" * 9)
+    beside = listener.settings.returned_mail if has_mailbox else ""
+    settings = replace(world.settings, relay_log=str(relay_log), returned_mail=beside)
+
+    def listen(span: timedelta) -> None:
+        for _ in range(span // HOUR):
+            world.now += HOUR
+            wiring.take_evidence(settings, world.now)
+
+    world.staff(4)
+    number = world.notified()
+    told = Notice.objects.filter(order_number=number, kind="notice", state__in=ACCEPTED).count()
+    listen(waited)
+    before = proven(number, world.now)
+    assert before == (told if waited > DAY else 0)
+
+    relay_log.write_text("a line\n")
+    listen(4 * DAY)
+
+    stays_open = waited <= DAY and not has_mailbox
+    assert proven(number, world.now) == (0 if stays_open else told)
+    stamp = ledger.proof_stamp(number, now=world.now)
+    assert stamp.startswith("0." if stays_open else f"{told}.")
+    Notice.objects.filter(order_number=number, kind="notice").update(accepted_at=world.now)
+    listen(DAY)
+    assert proven(number, world.now) == told  # accepted since: nothing about them was lost
 
 
 def test_gaps_are_forgotten_when_they_matter_to_nobody_any_more_or_nobody_listens(

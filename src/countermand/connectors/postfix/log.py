@@ -100,7 +100,7 @@ def _fresh(path: Path, place: LogPlace) -> Iterator[str]:
                     return  # into the old file may still be written as long as the new one is empty
                 place.inode, place.offset, place.before = status.st_ino, 0, ""
         if place.inode != status.st_ino or not _goes_on(file, place):
-            place.has_missed = True
+            place.has_missed = bool(place.inode)  # nothing was read before the first
             place.inode, place.offset, place.before = status.st_ino, 0, ""
         yield _piece(file, place)
 
