@@ -250,6 +250,17 @@ def test_no_commit_leaves_more_in_doubt_than_the_window_and_one(
     asyncio.run(story())
 
 
+def test_an_orderly_end_gives_back_all_that_was_not_sent(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path) as post:
+            post.house = a_house(60)
+            await post.work_until(lambda: NoticeState.SENT in post.states())
+
+            assert set(post.states()) == {NoticeState.SENT, NoticeState.PENDING}
+
+    asyncio.run(story())
+
+
 def test_a_refused_recipient_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_post(tmp_path) as post:

@@ -1,4 +1,4 @@
-"""Mails ready to go: claimed from the ledger ahead of the connections, written out when taken.
+"""Mails ready to go: claimed ahead of the connections, and written out a few at once.
 
 Even with nothing to claim the ledger is asked now and then: a claim also lets the mails say what
 this sender noted of them.
@@ -31,6 +31,7 @@ IDLE_S: Final = 0.05
 _ASK_EVERY_S: Final = 0.25
 _TROUBLE_S: Final = 0.5
 _PACED_S: Final = 0.02
+_AT_ONCE: Final = 16  # mails written out one after the other: each alone takes half as long again
 
 
 class Ready(NamedTuple):
@@ -66,21 +67,33 @@ class Supply:
         self._now = now
         self.pace = pace or Pace()
         self._composers: dict[int, Composer] = {}
-        self._ready: deque[ClaimedNotice] = deque()
+        self._claimed: deque[ClaimedNotice] = deque()
+        self._ready: deque[Ready] = deque()  # written out; they go before what is only claimed
         self._wanted = asyncio.Event()
         self._came = asyncio.Condition()
         self._closed = False
 
     def take_now(self) -> Ready | None:
         """Return the next mail if one is ready and may be begun."""
-        while not self._closed and self._ready and not self._must_wait():
-            if len(self._ready) <= self._ahead // 2:
-                self._wanted.set()
-            prepared = self._prepared(self._ready.popleft())
-            if isinstance(prepared, Ready):
-                return prepared
-            self._committer.tell(prepared)
+        while self._has_some() and not self._must_wait():
+            if not self._ready:
+                self._write_out()
+            if self._ready:
+                return self._ready.popleft()
         return None
+
+    def _write_out(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._claimed))):
+            prepared = self._prepared(self._claimed.popleft())
+            if isinstance(prepared, Ready):
+                self._ready.append(prepared)
+            else:
+                self._committer.tell(prepared)
+        if len(self._claimed) <= self._ahead // 2:
+            self._wanted.set()
+
+    def _has_some(self) -> bool:
+        return not self._closed and bool(self._ready or self._claimed)
 
     async def take(self) -> Ready | None:
         """Wait for the next mail; None when no more will come."""
@@ -93,24 +106,26 @@ class Supply:
         """Wait until a mail is ready and may be begun; False when no more will come."""
         while True:
             async with self._came:
-                await self._came.wait_for(lambda: self._closed or bool(self._ready))
+                await self._came.wait_for(lambda: self._closed or self._has_some())
             if self._closed or not self._must_wait():
                 return not self._closed
             await asyncio.sleep(_PACED_S)
 
     def _must_wait(self) -> bool:
+        if not self._has_some() or self.pace.allows():
+            return False
         # Those told of a mistake are told at once: no limit holds a correction up.
-        return (
-            bool(self._ready)
-            and self._ready[0].kind is not NoticeKind.CORRECTION
-            and not self.pace.allows()
-        )
+        if self._ready:
+            return not self._ready[0].is_correction
+        return self._claimed[0].kind is not NoticeKind.CORRECTION
 
     async def close(self) -> None:
         """Hand out nothing more; what is ready goes back to the ledger."""
         self._closed = True
-        self._committer.give_back(ready.notice_id for ready in self._ready)
+        self._committer.give_back(each.notice_id for each in self._ready)
+        self._committer.give_back(each.notice_id for each in self._claimed)
         self._ready.clear()
+        self._claimed.clear()
         async with self._came:
             self._came.notify_all()
 
@@ -120,7 +135,7 @@ class Supply:
         while not self._closed:
             self._wanted.clear()
             is_due = time.monotonic() - asked_s > _ASK_EVERY_S
-            is_low = len(self._ready) <= self._ahead // 2
+            is_low = len(self._claimed) <= self._ahead // 2
             if self._committer.is_in_trouble or not (is_low or is_due):
                 await self._rest(IDLE_S)
                 continue
@@ -145,7 +160,7 @@ class Supply:
         if self._closed:
             self._committer.give_back(notice.notice_id for notice in found)
             return
-        self._ready += found
+        self._claimed += found
         async with self._came:
             self._came.notify_all()
 
