@@ -31,7 +31,7 @@ IDLE_S: Final = 0.05
 _ASK_EVERY_S: Final = 0.25
 _TROUBLE_S: Final = 0.5
 _PACED_S: Final = 0.02
-_AT_ONCE: Final = 16  # mails written out one after the other: each alone takes half as long again
+_AT_ONCE: Final = 16  # mails written out in a row; between other work each takes longer
 
 
 class Ready(NamedTuple):
