@@ -11,7 +11,6 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from pydantic import ValidationError
@@ -19,8 +18,6 @@ from scim2_models import (
     Context,
     Error,
     ForbiddenException,
-    InvalidFilterException,
-    InvalidSyntaxException,
     ListResponse,
     MutabilityException,
     NotFoundException,
@@ -30,7 +27,6 @@ from scim2_models import (
     ResponseParameters,
     Schema,
     SCIMException,
-    ScimFilter,
     UnauthorizedException,
     UniquenessException,
 )
@@ -38,25 +34,12 @@ from scim2_models import (
 from countermand import clock, config
 from countermand.people import provisioning
 from countermand.people.provisioning import AlreadyThere, DirectoryTokenNotKnown, NotThere
-from countermand.scim import mapping
-from countermand.scim.bodies import body_of, changes_of, checked_text
-from countermand.scim.service import CONFIG, MOST_RESULTS, PERSON, PROVIDER, Group, User
+from countermand.scim import mapping, sought
+from countermand.scim.bodies import body_of, changes_of
+from countermand.scim.service import CONFIG, PERSON, PROVIDER, Group, User
 
 _TYPE: Final = "application/scim+json"
 _BEARER: Final = re.compile(r"[Bb]earer +([A-Za-z0-9_]{10,200})")
-_BY_KEY: Final = re.compile(
-    r'(?P<name>userName|externalId|id|displayName|emails(\[type eq "work"\])?(\.value)?)'
-    r' +eq +"(?P<value>[^"\\]{1,320})"',
-    re.IGNORECASE,
-)
-# As Entra asks whether somebody still has the manager that it knows: manager eq "12".
-_MANAGER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"
-_QUOTED_OR_MANAGER: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*"'
-    r"|(?<![\w.:])(urn:ietf:params:scim:schemas:extension:enterprise:2\.0:User:)?"
-    r"manager(\.value)?(?![\w.:\[])",
-    re.IGNORECASE,
-)
 _CHANGES: Final = ("PUT", "PATCH", "DELETE")
 Answer = Callable[..., HttpResponse]
 ResourceT = TypeVar("ResourceT", bound="Resource[Any]")
@@ -237,11 +220,11 @@ def search_users(request: HttpRequest) -> HttpResponse:
 
 
 def _listed_users(query: Mapping[str, Any], base: str) -> HttpResponse:
-    rows, is_all = _narrowed(query)
+    rows, is_all = sought.people(query)
     if not is_all:
         every = (mapping.user_of(each, base) for each in provisioning.read(rows))
         return _matching(query, PERSON, every)
-    start, count = _page(query)
+    start, count = sought.page(query)
     page = provisioning.read(rows[start - 1 : start - 1 + count])
     listed: list[User] = [mapping.user_of(each, base) for each in page]
     return _list(PERSON, listed, rows.count(), start, _asked(query, PERSON))
@@ -317,7 +300,7 @@ def search_groups(request: HttpRequest) -> HttpResponse:
 
 
 def _listed_groups(query: Mapping[str, Any], base: str) -> HttpResponse:
-    rows = _narrowed_groups(query)
+    rows = sought.groups(query)
     every = (mapping.group_of(each, base) for each in provisioning.read_groups(rows))
     return _matching(query, Group, every)
 
@@ -369,76 +352,21 @@ def search(request: HttpRequest) -> HttpResponse:
     """List people and groups together, as a request body asks for it."""
     _only(request, "POST")
     query, base = body_of(request), _base(request)
-    rows, _ = _narrowed(query)
+    rows, _ = sought.people(query)
     people = [mapping.user_of(each, base) for each in provisioning.read(rows)]
-    named = provisioning.read_groups(_narrowed_groups(query))
+    named = provisioning.read_groups(sought.groups(query))
     every: list[Any] = [*people, *(mapping.group_of(each, base) for each in named)]
     return _matching(query, PERSON | Group, every)
-
-
-# -- what is asked for -------------------------------------------------------------------------
-
-
-def _filter(query: Mapping[str, Any]) -> str:
-    return checked_text(str(query.get("filter") or "").strip())
-
-
-def _narrowed(query: Mapping[str, Any]) -> tuple[QuerySet[Any], bool]:
-    """Return the rows that can match, and whether they are the answer already."""
-    text = _filter(query)
-    by_key = _BY_KEY.fullmatch(text)
-    if by_key is None:
-        return provisioning.entries(), not text
-    name, value = by_key["name"].lower(), by_key["value"]
-    if name == "username":
-        return provisioning.entries(login=value), True
-    if name == "externalid":
-        return provisioning.entries(external_id=value), True
-    if name.startswith("emails"):
-        return provisioning.entries(address=value), False
-    return provisioning.entries(), False
-
-
-def _narrowed_groups(query: Mapping[str, Any]) -> QuerySet[Any]:
-    by_key = _BY_KEY.fullmatch(_filter(query))
-    if by_key is not None and by_key["name"].lower() == "displayname":
-        return provisioning.groups(name=by_key["value"])
-    if by_key is not None and by_key["name"].lower() == "externalid":
-        return provisioning.groups(external_id=by_key["value"])
-    return provisioning.groups()
 
 
 def _matching(
     query: Mapping[str, Any], model: type[ResourceT], every: Iterable[ResourceT]
 ) -> HttpResponse:
     """Show a page of what the filter means."""
-    if text := _filter(query):
-        try:
-            meant = ScimFilter[model](_QUOTED_OR_MANAGER.sub(_full_name, text))  # type: ignore[valid-type]
-        except InvalidFilterException:
-            raise
-        except ValueError as error:
-            raise InvalidFilterException(filter=text) from error
-        every = (each for each in every if meant.match(each))
-    found = list(every)
-    start, count = _page(query)
+    found = list(sought.matching(query, model, every))
+    start, count = sought.page(query)
     page = found[start - 1 : start - 1 + count]
     return _list(model, page, len(found), start, _asked(query, model))
-
-
-def _full_name(found: re.Match[str]) -> str:
-    """Name a manager by the whole path; what stands in quotation marks stays."""
-    return found[0] if found[0].startswith('"') else _MANAGER
-
-
-def _page(query: Mapping[str, Any]) -> tuple[int, int]:
-    start, count = query.get("startIndex"), query.get("count")
-    try:
-        first = int(start) if start is not None else 1
-        many = int(count) if count is not None else MOST_RESULTS
-    except (TypeError, ValueError) as error:
-        raise InvalidSyntaxException from error
-    return min(max(1, first), 10**9), min(max(0, many), MOST_RESULTS)
 
 
 @_service
