@@ -310,6 +310,21 @@ def next_pages(first: str, *, ask: Callable[[str], tuple[Record, str]]) -> Itera
         yield page
 
 
+def token_pages(first: str, *, ask: Callable[[dict[str, str]], Record]) -> Iterator[Record]:
+    """Follow pages of which each names the token of the next, as Google's do.
+
+    `ask` is given the parameter that asks for a page, none for the first.
+    """
+
+    def by_token(url: str) -> tuple[Record, str]:
+        told = url.partition("#")[2]
+        page = ask({"pageToken": told} if told else {})
+        token = page.text("nextPageToken")
+        return page, f"{first}#{token}" if token else ""
+
+    yield from next_pages(first, ask=by_token)
+
+
 def _host(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "?")[:100]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from countermand.wire.http import Http, NotThere, next_pages
+from countermand.wire.http import Http, NotThere, token_pages
 from countermand.wire.json_documents import Record, refuse_error
 from countermand.wire.tokens import Token
 
@@ -41,16 +41,14 @@ class AndroidManagementServer:
         """Yield all pages of devices, with no more fields than are read."""
         first = f"{self.base}/v1/{quote(self.enterprise)}/devices"
 
-        def ask(url: str) -> tuple[Record, str]:
-            page_token = url.partition("#")[2]
+        def ask(which: dict[str, str]) -> Record:
             params: dict[str, Any] = {"pageSize": PAGE, "fields": _FIELDS}
-            page = self._ask("GET", first, params=params | _page(page_token))
+            page = self._ask("GET", first, params=params | which)
             if page.value:
                 refuse_error(page, list_key="devices")
-            token = page.text("nextPageToken")
-            return page, f"{first}#{token}" if token else ""
+            return page
 
-        yield from next_pages(first, ask=ask)
+        yield from token_pages(first, ask=ask)
 
     def again(self, names: Iterable[str]) -> Iterator[Record]:
         """Yield single devices by their names, to follow a hint; unknown ones are left out.
@@ -94,7 +92,3 @@ class AndroidManagementServer:
     def _ask(self, method: str, url: str, **body: Any) -> Record:
         headers = {"Authorization": f"Bearer {self.token()}"}
         return self.http.json(method, url, headers=headers, **body)
-
-
-def _page(token: str) -> dict[str, str]:
-    return {"pageToken": token} if token else {}

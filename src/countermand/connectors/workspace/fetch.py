@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from countermand.domain.app_id import Platform, WantedApp
-from countermand.wire.http import Http, NotThere, next_pages
+from countermand.wire.http import Http, NotThere, token_pages
 from countermand.wire.json_documents import Record
 from countermand.wire.tokens import Token
 
@@ -81,13 +81,7 @@ class WorkspaceServer:
         self._ask(url, {"maxResults": 1, "fields": "kind"})
 
     def _pages(self, first: str, params: dict[str, Any]) -> Iterator[Record]:
-        def ask(url: str) -> tuple[Record, str]:
-            told = url.partition("#")[2]
-            page = self._ask(first, params | ({"pageToken": told} if told else {}))
-            token = page.text("nextPageToken")
-            return page, f"{first}#{token}" if token else ""
-
-        yield from next_pages(first, ask=ask)
+        yield from token_pages(first, ask=lambda which: self._ask(first, params | which))
 
     def _ask(self, url: str, params: dict[str, Any]) -> Record:
         headers = {"Authorization": f"Bearer {self.token()}"}
