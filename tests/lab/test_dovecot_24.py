@@ -52,6 +52,18 @@ def test_the_story_under_dovecot_24() -> None:
         assert imap(dovecot) == "OK"
 
 
+def test_a_login_without_its_domain_is_known_where_there_is_one_domain_alone() -> None:
+    realm = {"#auth_default_domain": "auth_default_domain"}
+    with (
+        real_gate([Entry(ASHA.login, PHONE, all_that_shuts())]) as gate,
+        dovecot24_that_asks(gate.port, changes=realm) as dovecot,
+    ):
+        for login in (ASHA.login, ASHA.name):
+            refused = mailbox.login(dovecot.port, login, ASHA.devices[PHONE])
+            assert "Mail is paused on this device." in refused
+            assert mailbox.login(dovecot.port, login, ASHA.devices[LAPTOP]) == "OK"
+
+
 def test_the_question_names_the_device_and_carries_no_address_and_no_hash(
     odd: OddGate, dovecot: Dovecot
 ) -> None:

@@ -5,13 +5,16 @@ database is down.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from countermand.connectors.doveadm.sessions import Doveadm
+from countermand.ports import Ended, OpenSession
 from lab import mailbox
-from lab.dovecot import Dovecot, dovecot_that_asks
+from lab.dovecot import ADMIN_KEY, Dovecot, dovecot_that_asks
 from lab.gates import Entry, RealGate, all_that_shuts, real_gate
-from lab.ground import Server, until
+from lab.ground import HERE, Server, until
 from lab.nginx import address, nginx_that_asks
 from lab.people import ASHA, LAPTOP, PHONE, RAVI, TABLET, Person
 from lab.phone import Phone
@@ -59,6 +62,29 @@ def test_only_the_phone_that_carries_the_app_waits_outside_active_sync(nginx: Se
     assert active_sync(nginx, ASHA, PHONE, packed=True) == 403
     assert active_sync(nginx, ASHA, LAPTOP) == 200
     assert active_sync(nginx, RAVI, PHONE) == 200  # a device is always of a person
+
+
+def test_a_login_without_its_domain_is_known_where_there_is_one_domain_alone(
+    gate: RealGate,
+) -> None:
+    realm = {"#auth_default_realm": "auth_default_realm"}
+    in_gate = {"#map": "map", "#    ": "    ", "#}": "}"}
+    in_doors = {"X-Remote-User $remote_user": "X-Remote-User $countermand_login"}
+    short = replace(ASHA, login=ASHA.name)
+    with (
+        dovecot_that_asks(gate.port, changes=realm) as dovecot,
+        nginx_that_asks(gate.port, gate_changes=in_gate, changes=in_doors) as nginx,
+    ):
+        for person in (ASHA, short):
+            assert "Mail is paused on this device." in imap(dovecot, person, PHONE)
+            assert imap(dovecot, person, LAPTOP) == "OK"
+            assert active_sync(nginx, person, PHONE) == 403
+            assert active_sync(nginx, person, LAPTOP) == 200
+        with mailbox.session(dovecot.port, short.login, short.devices[LAPTOP]) as opened:
+            ender = Doveadm((f"http://{HERE}:{dovecot.admin}",), ADMIN_KEY)
+            laptop = OpenSession(ASHA.login, LAPTOP)
+            assert ender.end([laptop]) == {laptop: Ended.ENDED}
+            until("the end of the session", lambda: not mailbox.is_open(opened))
 
 
 def test_a_take_back_lets_the_phone_in_at_every_door(
