@@ -195,7 +195,11 @@ BEGIN
     UPDATE notices_claimbatch b
     SET notice_ids = ARRAY(
             SELECT n.id FROM notices_notice n
-            WHERE n.id = ANY (b.notice_ids) AND n.state = 'claimed' AND n.claimed_by = b.sender),
+            WHERE n.id = ANY (b.notice_ids)
+              AND (n.state = 'claimed' AND n.claimed_by = b.sender
+                   -- Claimed since, and not written down: it waits by its row, and is in no queue.
+                   OR n.is_waiting AND NOT EXISTS (
+                       SELECT FROM notices_duemail d WHERE d.notice_id = n.id))),
         permitted_ids = ARRAY(
             SELECT n.id FROM notices_notice n
             WHERE n.id = ANY (b.notice_ids || b.permitted_ids) AND n.state = 'permitted'
@@ -227,7 +231,7 @@ DECLARE
     v_order text;
 BEGIN
     FOR v_order IN SELECT DISTINCT b.order_number FROM notices_openbatch b
-                   WHERE b.sender = p_sender LOOP
+                   WHERE b.sender = p_sender ORDER BY b.order_number LOOP
         IF pg_try_advisory_xact_lock_shared(ledger_lock_class(), hashtext(v_order)) THEN
             PERFORM ledger_fold(v_order, p_sender);
         END IF;
@@ -373,7 +377,7 @@ BEGIN
     END IF;
     v_orders := ARRAY(
         SELECT DISTINCT n.order_number::text FROM notices_notice n
-        WHERE n.id = ANY (p_permits || p_replied || p_aborted));
+        WHERE n.id = ANY (p_permits || p_replied || p_aborted) ORDER BY 1);
     PERFORM ledger_lock_shared(v_orders);
     PERFORM ledger_write_down(o) FROM unnest(v_orders) o;
 
