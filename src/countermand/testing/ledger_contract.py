@@ -193,6 +193,20 @@ class NoticeLedgerContract:
         assert tries == 3
         assert house.row(notice_id).state is NoticeState.MAYBE
 
+    def test_three_tries_that_provably_reached_nobody_are_no_last_ones(
+        self, house: LedgerHouse
+    ) -> None:
+        notice_id = house.notice(1)
+        while house.ledger.claim(sender=SENDER, limit=9, now=LATER):
+            house.permit(notice_id)
+            house.reply(notice_id, ReplyKind.LOST)
+
+        seen = Evidence(notice_id, EvidenceKind.RELAY_LOG_NOT_ACCEPTED, LATER)
+        house.ledger.evidence(evidence=[seen])
+        again = house.ledger.claim(sender=SENDER, limit=9, now=LATER)
+
+        assert [each.notice_id for each in again] == [notice_id]
+
     def test_a_dot_that_was_provably_not_written_told_nobody(self, house: LedgerHouse) -> None:
         notice_id = house.permitted()
 

@@ -31,7 +31,8 @@ FROM notices_notice n WHERE n.state IN ('claimed', 'permitted')
 GROUP BY n.claimed_by, n.order_number, n.kind, n.wave, n.epoch;
 INSERT INTO notices_duemail (notice_id, order_number, is_correction, kind, wave, due_at)
 SELECT n.id, n.order_number, n.kind = 'correction', n.kind, n.wave, n.due_at
-FROM notices_notice n WHERE n.is_waiting;
+FROM notices_notice n
+WHERE n.is_waiting AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction');
 """
 # What earlier versions left; a verb may have changed in a way that cannot be replaced.
 BEFORE = "DROP FUNCTION IF EXISTS ledger_corrections(text);"

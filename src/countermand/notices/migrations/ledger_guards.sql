@@ -115,7 +115,8 @@ END
 $$;
 
 -- A mail that comes to wait, by whatever way, lies in the queue of what senders take. One that is
--- in somebody's hands still waits by its row, and does not.
+-- in somebody's hands still waits by its row, and does not; nor does one in doubt after its third
+-- try, unless something proves that none of them got through.
 CREATE OR REPLACE FUNCTION notices_queue_born() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -130,7 +131,8 @@ $$;
 CREATE OR REPLACE FUNCTION notices_queue_again() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.is_waiting THEN
+    IF OLD.is_waiting AND (OLD.state = 'pending' OR OLD.attempts < 3 OR OLD.kind = 'correction')
+    THEN
         UPDATE public.notices_duemail d SET due_at = NEW.due_at WHERE d.notice_id = NEW.id;
     ELSE
         INSERT INTO public.notices_duemail
@@ -149,7 +151,8 @@ CREATE TRIGGER notices_queue_born AFTER INSERT ON notices_notice
 DROP TRIGGER IF EXISTS notices_queue_again ON notices_notice;
 CREATE TRIGGER notices_queue_again AFTER UPDATE ON notices_notice
     FOR EACH ROW
-    WHEN (NEW.is_waiting AND (NOT OLD.is_waiting OR NEW.due_at <> OLD.due_at))
+    WHEN (NEW.is_waiting AND (NEW.state = 'pending' OR NEW.attempts < 3 OR NEW.kind = 'correction')
+          AND (NOT OLD.is_waiting OR NEW.state <> OLD.state OR NEW.due_at <> OLD.due_at))
     EXECUTE FUNCTION notices_queue_again();
 DROP TRIGGER IF EXISTS notices_guard_frozen ON notices_notice;
 -- Fires only for an UPDATE that names one of these columns, which no verb does: costs nothing.

@@ -198,8 +198,10 @@ BEGIN
             WHERE n.id = ANY (b.notice_ids)
               AND (n.state = 'claimed' AND n.claimed_by = b.sender
                    -- Claimed since, and not written down: it waits by its row, and is in no queue.
-                   OR n.is_waiting AND NOT EXISTS (
-                       SELECT FROM notices_duemail d WHERE d.notice_id = n.id))),
+                   OR n.is_waiting
+                      AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction')
+                      AND NOT EXISTS (
+                          SELECT FROM notices_duemail d WHERE d.notice_id = n.id))),
         permitted_ids = ARRAY(
             SELECT n.id FROM notices_notice n
             WHERE n.id = ANY (b.notice_ids || b.permitted_ids) AND n.state = 'permitted'
@@ -278,7 +280,6 @@ BEGIN
                            n.message_id, n.in_reply_to, n.dated_at, n.attempts, n.due_at
                     FROM notices_notice n
                     WHERE n.id = ANY (v_ids) AND n.is_waiting
-                      AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction')
                 ), listed AS (
                     INSERT INTO notices_claimbatch (sender, order_number, kind, wave, epoch,
                         notice_ids, permitted_ids)
