@@ -32,8 +32,7 @@ _LOOK_EVERY_S: Final = 0.02
 
 _TABLES: Final = """
     TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,
-        notices_noticeevidence, notices_template, notices_claimbatch, notices_openbatch,
-        notices_duemail
+        notices_noticeevidence, notices_template, notices_claimbatch, notices_openbatch
         RESTART IDENTITY
 """
 _MAILING: Final = """
@@ -127,13 +126,11 @@ class LedgerHouse:
 
     def is_idle(self) -> bool:
         """Say whether nothing is left to send and every answer is booked."""
-        # Cheap questions: as long as they are asked, they must not disturb.
-        waits = self.connection.execute(
-            "SELECT EXISTS (SELECT FROM notices_duemail WHERE order_number = %(order)s)"
-            " OR EXISTS (SELECT FROM notices_claimbatch WHERE order_number = %(order)s)",
-            {"order": ORDER},
+        # The cheap question first: as long as it is asked, it must not disturb.
+        waiting = self.connection.execute(
+            "SELECT FROM notices_notice WHERE is_waiting AND order_number = %s LIMIT 1", [ORDER]
         ).fetchall()
-        return not waits[0][0]
+        return not waiting and self.count("state IN ('claimed', 'permitted')") == 0
 
     def start_sender(
         self, relay: str, *, name: str = "sender-1", connections: int, window: int = 1, **more: str

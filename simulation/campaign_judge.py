@@ -154,7 +154,6 @@ def _look_at_ledger(stage: Stage, verdict: Verdict, told: list[dict[str, Any]]) 
 
 
 def _permitted_ids(stage: Stage) -> set[str]:
-    stage.ask("SELECT ledger_catch_up(order_number) FROM notices_mailing")
     rows = stage.ask("SELECT message_ids FROM notices_permitbatch")
     return {message_id for (message_ids,) in rows for message_id in message_ids}
 

@@ -373,11 +373,6 @@ def _prepare_order(stage: Stage) -> None:
     )
     stage.ask("DELETE FROM notices_permitbatch; DELETE FROM notices_senderlease")
     stage.ask("DELETE FROM notices_openbatch; DELETE FROM notices_claimbatch")
-    stage.ask("DELETE FROM notices_duemail")
-    stage.ask(
-        "INSERT INTO notices_duemail (notice_id, order_number, is_correction, kind, wave, due_at)"
-        " SELECT id, order_number, kind = 'correction', kind, wave, due_at FROM notices_notice"
-    )
     stage.ask("UPDATE orders_order SET number = number WHERE number = %s", number)
     stage.ask("SET session_replication_role = origin")
     stage.told = world.now

@@ -153,12 +153,10 @@ class PostgresHouse(LedgerHouse):
         """Let the mails say what their senders noted down."""
         self.connection.execute(
             "SELECT ledger_catch_up(order_number) FROM"
-            " (SELECT order_number FROM notices_openbatch"
-            " UNION SELECT order_number FROM notices_claimbatch) o"
+            " (SELECT DISTINCT order_number FROM notices_openbatch) o"
         )
 
     def batches(self) -> list[tuple[str, int, tuple[str, ...]]]:
-        self.fold()
         rows = self.connection.execute(
             "SELECT order_number, epoch, message_ids FROM notices_permitbatch ORDER BY id"
         ).fetchall()
@@ -203,7 +201,7 @@ class PostgresHouse(LedgerHouse):
         self.connection.execute(
             "TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,"
             " notices_noticeevidence, notices_template, notices_claimbatch,"
-            " notices_openbatch, notices_duemail RESTART IDENTITY"
+            " notices_openbatch RESTART IDENTITY"
         )
 
     def close(self) -> None:

@@ -177,10 +177,6 @@ def postpone(order_number: str, by: timedelta, *, now: datetime) -> int:
     return waiting.update(due_at=F("due_at") + by)
 
 
-# Who deletes such a row has the mail: a sender that takes it at this instant does not get it too.
-_TAKE_OUT: Final = "DELETE FROM notices_duemail WHERE notice_id = ANY (%s) RETURNING notice_id"
-
-
 def give_up(notice_ids: Sequence[int]) -> list[int]:
     """Let mails that no server has taken never leave; returns those that are given up.
 
@@ -189,10 +185,7 @@ def give_up(notice_ids: Sequence[int]) -> list[int]:
     rows = Notice.objects.select_for_update().filter(
         pk__in=notice_ids, state=NoticeState.PENDING.value, exposure=Exposure.NONE
     )
-    waiting = list(rows.values_list("pk", flat=True))
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_OUT, [waiting])
-        found = [int(row[0]) for row in cursor.fetchall()]
+    found = list(rows.values_list("pk", flat=True))
     Notice.objects.filter(pk__in=found).update(state=NoticeState.SKIPPED.value)
     return found
 

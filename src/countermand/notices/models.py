@@ -89,7 +89,7 @@ class Notice(models.Model):
     accepted_at = models.DateTimeField(null=True)
     bounced_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)  # delivered, or the check code was entered
-    # No index may depend on what changes while a mail is sent: all would be written anew each time.
+    # No index may depend on `state` itself: every change of it would then write all indexes anew.
     is_waiting = models.GeneratedField(
         expression=models.Q(state__in=["pending", "maybe"]),  # type: ignore[arg-type]
         output_field=models.BooleanField(),
@@ -134,27 +134,12 @@ class Notice(models.Model):
                 name="exposure_is_the_maximum",
             ),
         ]
-
-
-class DueMail(models.Model):
-    """A mail that waits and is in nobody's hands. Whoever deletes its row has the mail.
-
-    Triggers write these rows; narrow, so that taking a mail touches nothing of the mail itself.
-    """
-
-    notice_id = models.BigIntegerField(primary_key=True)
-    order_number = models.CharField(max_length=12)
-    is_correction = models.BooleanField()
-    kind = models.CharField(max_length=12)
-    wave = models.IntegerField()
-    due_at = models.DateTimeField()
-
-    class Meta:
         indexes: ClassVar = [
             # What a sender may take, in the order in which it takes it.
             models.Index(
-                fields=["order_number", "is_correction", "due_at", "notice_id"],
-                name="mails_to_take",
+                fields=["order_number", "due_at", "id"],
+                condition=models.Q(is_waiting=True),
+                name="notices_to_take",
             ),
         ]
 
@@ -169,7 +154,7 @@ class NoticeEvidence(models.Model):
 
 
 class PermitBatch(models.Model):
-    """One commit of permits, once it is folded; becomes one leaf of the log (`audit`)."""
+    """One commit of permits; becomes one leaf of the log (`audit`)."""
 
     order_number = models.CharField(max_length=12)
     epoch = models.BigIntegerField()
@@ -188,18 +173,10 @@ class PermitBatch(models.Model):
 
 
 class ClaimBatch(models.Model):
-    """Mails of one kind and wave that one claim handed out, as long as its sender has them in hand.
-
-    Their rows say that they wait, until something is written down of them (`ledger_write_down`).
-    """
+    """Mails that one claim handed to a sender; gone once all of them have left its hands."""
 
     sender = models.CharField(max_length=60)
-    order_number = models.CharField(max_length=12)
-    kind = models.CharField(max_length=12)
-    wave = models.IntegerField()
-    epoch = models.BigIntegerField()
     notice_ids = ArrayField(models.BigIntegerField())
-    permitted_ids = ArrayField(models.BigIntegerField())  # let out, by their rows
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["sender"], name="claim_batches_by_sender")]
@@ -213,8 +190,6 @@ class OpenBatch(models.Model):
     """
 
     order_number = models.CharField(max_length=12)
-    epoch = models.BigIntegerField()
-    digest = models.CharField(max_length=64)
     sender = models.CharField(max_length=60)
     at = models.DateTimeField()
     permitted = ArrayField(models.BigIntegerField())

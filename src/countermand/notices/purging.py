@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from countermand.audit import actions as audit
-from countermand.notices.models import DueMail, Notice, NoticeEvidence
+from countermand.notices.models import Notice, NoticeEvidence
 
 BATCH: Final = 5000
 
@@ -44,7 +44,6 @@ def forget(
         return 0
     ids = [pk for pk, _ in some]
     NoticeEvidence.objects.filter(notice_id__in=ids).delete()
-    DueMail.objects.filter(pk__in=ids).delete()
     Notice.objects.filter(pk__in=ids).delete()
     audit.record(
         "mails.forgotten",

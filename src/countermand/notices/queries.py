@@ -16,7 +16,7 @@ from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import hearing
 from countermand.notices.mail_story import CAME_BACK, UNHEARD_CORRECTION
-from countermand.notices.models import DueMail, Mailing, Notice, SenderLease, Template
+from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
 # RFC 5321, 4.5.3.2.7: a server waits at least 5 minutes for the next command; Postfix just so long.
 RELAY_GIVES_UP_AFTER: Final = timedelta(minutes=5)
@@ -169,7 +169,7 @@ def waiting(
     rows = Notice.objects.filter(
         order_number=order_number,
         kind=kind.value,
-        pk__in=DueMail.objects.filter(order_number=order_number).values("pk"),
+        is_waiting=True,
         state=NoticeState.PENDING.value,
         exposure=Exposure.NONE,
     )

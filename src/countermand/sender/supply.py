@@ -157,10 +157,11 @@ class Supply:
             return
 
     async def _add(self, found: Sequence[ClaimedNotice]) -> None:
+        fresh = [notice for notice in found if self._committer.hold(notice.notice_id)]
         if self._closed:
-            self._committer.give_back(notice.notice_id for notice in found)
+            self._committer.give_back(notice.notice_id for notice in fresh)
             return
-        self._claimed += found
+        self._claimed += fresh
         async with self._came:
             self._came.notify_all()
 

@@ -86,10 +86,8 @@ BEGIN
         RAISE EXCEPTION 'a stop is never undone; resuming is a higher epoch'
             USING ERRCODE = 'check_violation';
     END IF;
-    IF NEW.digest <> OLD.digest AND (
-        EXISTS (SELECT 1 FROM notices_permitbatch b WHERE b.order_number = OLD.order_number)
-        OR EXISTS (SELECT 1 FROM notices_openbatch b
-                   WHERE b.order_number = OLD.order_number AND cardinality(b.permitted) > 0))
+    IF NEW.digest <> OLD.digest AND EXISTS (
+        SELECT 1 FROM notices_permitbatch b WHERE b.order_number = OLD.order_number)
     THEN
         RAISE EXCEPTION 'mails of this order left under another digest'
             USING ERRCODE = 'check_violation';
@@ -114,46 +112,6 @@ BEGIN
 END
 $$;
 
--- A mail that comes to wait, by whatever way, lies in the queue of what senders take. One that is
--- in somebody's hands still waits by its row, and does not; nor does one in doubt after its third
--- try, unless something proves that none of them got through.
-CREATE OR REPLACE FUNCTION notices_queue_born() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO public.notices_duemail
-        (notice_id, order_number, is_correction, kind, wave, due_at)
-    SELECT b.id, b.order_number, b.kind = 'correction', b.kind, b.wave, b.due_at
-    FROM born b WHERE b.is_waiting;
-    RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION notices_queue_again() RETURNS trigger
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF OLD.is_waiting AND (OLD.state = 'pending' OR OLD.attempts < 3 OR OLD.kind = 'correction')
-    THEN
-        UPDATE public.notices_duemail d SET due_at = NEW.due_at WHERE d.notice_id = NEW.id;
-    ELSE
-        INSERT INTO public.notices_duemail
-            (notice_id, order_number, is_correction, kind, wave, due_at)
-        VALUES (NEW.id, NEW.order_number, NEW.kind = 'correction', NEW.kind, NEW.wave, NEW.due_at)
-        ON CONFLICT (notice_id) DO UPDATE SET due_at = excluded.due_at;
-    END IF;
-    RETURN NULL;
-END
-$$;
-
-DROP TRIGGER IF EXISTS notices_queue_born ON notices_notice;
-CREATE TRIGGER notices_queue_born AFTER INSERT ON notices_notice
-    REFERENCING NEW TABLE AS born
-    FOR EACH STATEMENT EXECUTE FUNCTION notices_queue_born();
-DROP TRIGGER IF EXISTS notices_queue_again ON notices_notice;
-CREATE TRIGGER notices_queue_again AFTER UPDATE ON notices_notice
-    FOR EACH ROW
-    WHEN (NEW.is_waiting AND (NEW.state = 'pending' OR NEW.attempts < 3 OR NEW.kind = 'correction')
-          AND (NOT OLD.is_waiting OR NEW.state <> OLD.state OR NEW.due_at <> OLD.due_at))
-    EXECUTE FUNCTION notices_queue_again();
 DROP TRIGGER IF EXISTS notices_guard_frozen ON notices_notice;
 -- Fires only for an UPDATE that names one of these columns, which no verb does: costs nothing.
 CREATE TRIGGER notices_guard_frozen
@@ -188,8 +146,7 @@ REVOKE ALL ON FUNCTION
     ledger_exchange(text, bigint[], bigint[], text[], text[], text[], bigint[], timestamptz),
     ledger_recover(text, boolean, timestamptz),
     ledger_lock_shared(text[]), ledger_lock_exclusive(text), ledger_mode(text),
-    ledger_fold(text, text), ledger_catch_up(text), ledger_lock_hands(text, text),
-    ledger_write_down(text), ledger_list_hands(text),
+    ledger_fold(text, text), ledger_catch_up(text),
     ledger_note(text, text, bigint[], bigint[], text[], text[], timestamptz),
     ledger_stop(text, bigint, boolean), ledger_settle(text, timestamptz),
     ledger_corrections(text), ledger_evidence(bigint, text, timestamptz, text)

@@ -7,16 +7,9 @@
 -- seconds), and several statements in plpgsql see what was committed before the lock was given.
 --
 -- The newest migration loads this file; a change of it needs a migration that loads it again.
---
---   notices_duemail      a mail that waits and is in nobody's hands; who deletes its row has the mail
---   notices_claimbatch   what a sender has in its hands
---   notices_openbatch    what one commit of a sender noted
---   notices_notice       the mails: what is noted is folded into them later
---
--- In the usual case a mail is written once, when it has been let out and answered, and no index
--- depends on what is written. Until then its row says that it waits. Whatever is not the usual case
--- first writes down all that is noted of the order. Generic plans: planning anew cost more than the
--- work.
+-- What a sender holds stands in its claim batches, and what it noted stands in open batches until
+-- it is folded into the mails: no index depends on the state of a mail, and what comes with every
+-- commit is one small row. Generic plans: planning anew cost more than the work.
 
 CREATE OR REPLACE FUNCTION ledger_lock_class() RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$ SELECT 1129137997 $$;  -- "CMTM"
@@ -91,124 +84,43 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     SELECT t.subject, t.text, t.html FROM notices_template t WHERE t.id = p_template_id
 $$;
 
--- What senders noted of an order becomes the state of its mails (N4, N5), and one permit batch for
--- each note with permits; p_sender NULL: everybody's notes. The caller holds the order's lock. Two
--- at once: the second waits for the first, and finds nothing left. Nothing is judged here: it was,
--- when it was noted.
+-- What the senders noted of an order becomes the state of its mails (N4, N5); p_sender NULL:
+-- everybody's notes. The caller holds the order's lock. Two at once: the second waits for the
+-- first, and finds nothing left. Nothing is judged here: it was, when it was noted down.
 CREATE OR REPLACE FUNCTION ledger_fold(p_order text, p_sender text) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-    v_let bigint[];
-    v_accepted bigint[];
 BEGIN
     IF NOT EXISTS (SELECT FROM notices_openbatch b WHERE b.order_number = p_order
                    AND (p_sender IS NULL OR b.sender = p_sender)) THEN
         RETURN;
     END IF;
-    PERFORM ledger_lock_hands(p_order, p_sender);
     PERFORM set_config('countermand.permits', 'judged', true);
     WITH gone AS (
         DELETE FROM notices_openbatch b
         WHERE b.order_number = p_order AND (p_sender IS NULL OR b.sender = p_sender)
         RETURNING b.*
     ), said AS (
-        SELECT DISTINCT ON (u.id) u.id, u.words, u.queue_id, g.at, g.sender, g.epoch
+        SELECT DISTINCT ON (u.id) u.id, u.words, u.queue_id, g.at
         FROM gone g, unnest(g.accepted, g.replies, g.queue_ids) AS u (id, words, queue_id)
         ORDER BY u.id, g.id
     ), let AS (
-        SELECT DISTINCT ON (u.id) u.id, g.sender, g.epoch FROM gone g, unnest(g.permitted) AS u (id)
+        SELECT u.id FROM gone g, unnest(g.permitted) AS u (id)
     ), touched AS (
         SELECT coalesce(said.id, let.id) AS id, let.id IS NOT NULL AS was_let,
-               said.id IS NOT NULL AS was_accepted, said.words, said.queue_id, said.at,
-               coalesce(let.sender, said.sender) AS sender, coalesce(let.epoch, said.epoch) AS epoch
+               said.id IS NOT NULL AS was_accepted, said.words, said.queue_id, said.at
         FROM said FULL JOIN let ON let.id = said.id
-    ), moved AS (
-        UPDATE notices_notice n
-        SET state = CASE WHEN t.was_accepted THEN 'sent' ELSE 'permitted' END,
-            exposure = CASE WHEN t.was_accepted THEN 2 ELSE greatest(n.exposure, 1) END,
-            -- Claimed, and not written down until now.
-            exposure_before = CASE WHEN n.is_waiting THEN n.exposure ELSE n.exposure_before END,
-            epoch = CASE WHEN n.is_waiting THEN t.epoch ELSE n.epoch END,
-            attempts = n.attempts + CASE WHEN t.was_let THEN 1 ELSE 0 END,
-            accepted_at = CASE WHEN t.was_accepted THEN coalesce(n.accepted_at, t.at)
-                               ELSE n.accepted_at END,
-            queue_id = CASE WHEN t.was_accepted THEN t.queue_id ELSE n.queue_id END,
-            last_reply = CASE WHEN t.was_accepted THEN t.words ELSE n.last_reply END,
-            claimed_by = CASE WHEN t.was_accepted THEN '' ELSE t.sender END
-        FROM touched t
-        WHERE n.id = t.id
-          AND (n.state IN ('claimed', 'permitted', 'pending', 'maybe')
-               OR (t.was_accepted AND n.state IN ('refused', 'skipped')))
-    ), batched AS (
-        INSERT INTO notices_permitbatch
-            (order_number, epoch, digest, sender, at, message_ids, logged)
-        SELECT g.order_number, g.epoch, g.digest, g.sender, g.at,
-               jsonb_agg(n.message_id), false
-        FROM gone g JOIN notices_notice n ON n.id = ANY (g.permitted)
-        GROUP BY g.id, g.order_number, g.epoch, g.digest, g.sender, g.at
-        ORDER BY g.id
     )
-    SELECT array_agg(t.id) FILTER (WHERE NOT t.was_accepted),
-           array_agg(t.id) FILTER (WHERE t.was_accepted)
-    INTO v_let, v_accepted FROM touched t;
-    PERFORM set_config('countermand.permits', '', true);
-    UPDATE notices_claimbatch b
-    SET notice_ids = ARRAY(
-            SELECT u FROM unnest(b.notice_ids) u
-            WHERE u <> ALL (coalesce(v_let, '{}') || coalesce(v_accepted, '{}'))),
-        permitted_ids = ARRAY(
-            SELECT u FROM unnest(b.permitted_ids) u WHERE u <> ALL (coalesce(v_accepted, '{}'))
-            UNION ALL
-            SELECT u FROM unnest(b.notice_ids) u WHERE u = ANY (v_let))
-    WHERE b.order_number = p_order AND (p_sender IS NULL OR b.sender = p_sender);
-    DELETE FROM notices_claimbatch b
-    WHERE b.order_number = p_order AND cardinality(b.notice_ids || b.permitted_ids) = 0;
-END
-$$;
-
--- Whoever changes what stands in claim batches takes them first, so that two never work on one.
-CREATE OR REPLACE FUNCTION ledger_lock_hands(p_order text, p_sender text) RETURNS void
-LANGUAGE sql AS $$
-    SELECT FROM notices_claimbatch b
-    WHERE b.order_number = p_order AND (p_sender IS NULL OR b.sender = p_sender)
-    ORDER BY b.id FOR UPDATE
-$$;
-
--- All that is noted of an order becomes the state of its mails: what was let out and answered, and
--- what is in somebody's hands. The caller holds the order's lock.
-CREATE OR REPLACE FUNCTION ledger_write_down(p_order text) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM ledger_fold(p_order, NULL);
-    PERFORM ledger_lock_hands(p_order, NULL);
     UPDATE notices_notice n
-    SET state = 'claimed', claimed_by = b.sender, exposure_before = n.exposure, epoch = b.epoch
-    FROM notices_claimbatch b, unnest(b.notice_ids) AS u (id)
-    WHERE b.order_number = p_order AND n.id = u.id AND n.is_waiting;
-END
-$$;
-
--- After mails that were written down have changed, claim batches name again what is in hand.
-CREATE OR REPLACE FUNCTION ledger_list_hands(p_order text) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE notices_claimbatch b
-    SET notice_ids = ARRAY(
-            SELECT n.id FROM notices_notice n
-            WHERE n.id = ANY (b.notice_ids)
-              AND (n.state = 'claimed' AND n.claimed_by = b.sender
-                   -- Claimed since, and not written down: it waits by its row, and is in no queue.
-                   OR n.is_waiting
-                      AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction')
-                      AND NOT EXISTS (
-                          SELECT FROM notices_duemail d WHERE d.notice_id = n.id))),
-        permitted_ids = ARRAY(
-            SELECT n.id FROM notices_notice n
-            WHERE n.id = ANY (b.notice_ids || b.permitted_ids) AND n.state = 'permitted'
-              AND n.claimed_by = b.sender)
-    WHERE b.order_number = p_order;
-    DELETE FROM notices_claimbatch b
-    WHERE b.order_number = p_order AND cardinality(b.notice_ids || b.permitted_ids) = 0;
+    SET state = CASE WHEN t.was_accepted THEN 'sent' ELSE 'permitted' END,
+        exposure = CASE WHEN t.was_accepted THEN 2 ELSE greatest(n.exposure, 1) END,
+        attempts = n.attempts + CASE WHEN t.was_let THEN 1 ELSE 0 END,
+        accepted_at = CASE WHEN t.was_accepted THEN coalesce(n.accepted_at, t.at)
+                           ELSE n.accepted_at END,
+        queue_id = CASE WHEN t.was_accepted THEN t.queue_id ELSE n.queue_id END,
+        last_reply = CASE WHEN t.was_accepted THEN t.words ELSE n.last_reply END,
+        claimed_by = CASE WHEN t.was_accepted THEN '' ELSE n.claimed_by END
+    FROM touched t WHERE n.id = t.id AND n.state IN ('claimed', 'permitted');
+    PERFORM set_config('countermand.permits', '', true);
 END
 $$;
 
@@ -225,15 +137,14 @@ SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v_mode text := public.ledger_mode(p_sender);
-    v_mailing notices_mailing%ROWTYPE;
+    v_mailing record;
     v_corrections boolean;
     v_left integer := p_limit;
-    v_found integer;
     v_ids bigint[];
     v_order text;
 BEGIN
     FOR v_order IN SELECT DISTINCT b.order_number FROM notices_openbatch b
-                   WHERE b.sender = p_sender ORDER BY b.order_number LOOP
+                   WHERE b.sender = p_sender LOOP
         IF pg_try_advisory_xact_lock_shared(ledger_lock_class(), hashtext(v_order)) THEN
             PERFORM ledger_fold(v_order, p_sender);
         END IF;
@@ -243,7 +154,7 @@ BEGIN
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);
     FOREACH v_corrections IN ARRAY ARRAY[true, false] LOOP
-        FOR v_order IN
+        FOR v_mailing IN
             SELECT m.order_number FROM notices_mailing m
             WHERE m.mode = v_mode
               AND CASE WHEN v_corrections THEN m.withdrawn AND m.barrier_at IS NOT NULL
@@ -253,54 +164,42 @@ BEGIN
             EXIT WHEN v_left <= 0;
             -- A stop that waits for this lock is not made to wait for one more claim.
             CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(
-                public.ledger_lock_class(), hashtext(v_order));
-            SELECT * INTO v_mailing FROM notices_mailing m WHERE m.order_number = v_order;
-            LOOP
-                WITH next AS (
-                    SELECT d.notice_id FROM notices_duemail d
-                    WHERE d.order_number = v_order
-                      AND d.is_correction = v_corrections
-                      AND d.due_at <= p_now
-                      AND ledger_refusal(
-                          d.kind, d.wave, v_mailing.epoch, v_mailing.phase, v_mailing.epoch,
-                          v_mailing.stopped_epoch, v_mailing.withdrawn, v_mailing.barrier_at,
-                          v_mailing.not_after, p_now) IS NULL
-                    ORDER BY d.due_at, d.notice_id
-                    LIMIT v_left
-                    FOR UPDATE SKIP LOCKED
-                ), taken AS (
-                    DELETE FROM notices_duemail d USING next
-                    WHERE d.notice_id = next.notice_id RETURNING d.notice_id
-                )
-                SELECT array_agg(t.notice_id) INTO v_ids FROM taken t;
-                EXIT WHEN v_ids IS NULL;
-                RETURN QUERY
-                WITH mail AS MATERIALIZED (
-                    SELECT n.id, n.kind, n.wave, n.address, n.language, n.template_id, n.values,
-                           n.message_id, n.in_reply_to, n.dated_at, n.attempts, n.due_at
-                    FROM notices_notice n
-                    WHERE n.id = ANY (v_ids) AND n.is_waiting
-                ), listed AS (
-                    INSERT INTO notices_claimbatch (sender, order_number, kind, wave, epoch,
-                        notice_ids, permitted_ids)
-                    SELECT p_sender, v_order, mail.kind, mail.wave, v_mailing.epoch,
-                           array_agg(mail.id), '{}'
-                    FROM mail GROUP BY mail.kind, mail.wave
-                )
-                SELECT mail.id, v_order, v_mailing.epoch, mail.kind::text, mail.address::text,
-                       mail.language::text, mail.template_id, mail.values, mail.message_id::text,
-                       mail.in_reply_to::text, mail.dated_at, mail.attempts::integer
-                FROM mail ORDER BY mail.due_at, mail.id;
-                GET DIAGNOSTICS v_found = ROW_COUNT;
-                v_left := v_left - v_found;
-                EXIT WHEN v_left <= 0;
-            END LOOP;
+                public.ledger_lock_class(), hashtext(v_mailing.order_number));
+            v_ids := ARRAY(
+                SELECT n.id
+                FROM notices_notice n JOIN notices_mailing m ON m.order_number = n.order_number
+                WHERE n.order_number = v_mailing.order_number
+                  AND n.is_waiting
+                  AND n.due_at <= p_now
+                  AND (n.kind = 'correction') = v_corrections
+                  AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction')
+                  AND ledger_refusal(n.kind, n.wave, m.epoch, m.phase, m.epoch, m.stopped_epoch,
+                                     m.withdrawn, m.barrier_at, m.not_after, p_now) IS NULL
+                ORDER BY n.due_at, n.id
+                LIMIT v_left
+                FOR UPDATE OF n SKIP LOCKED);
+            CONTINUE WHEN cardinality(v_ids) = 0;
+            INSERT INTO notices_claimbatch (sender, notice_ids) VALUES (p_sender, v_ids);
+            RETURN QUERY
+            WITH taken AS (
+                UPDATE notices_notice n
+                SET state = 'claimed', claimed_by = p_sender, exposure_before = n.exposure,
+                    epoch = (SELECT m.epoch FROM notices_mailing m
+                             WHERE m.order_number = v_mailing.order_number)
+                WHERE n.id = ANY (v_ids)
+                RETURNING n.*
+            )
+            SELECT t.id, t.order_number::text, t.epoch, t.kind::text, t.address::text,
+                   t.language::text, t.template_id, t.values, t.message_id::text,
+                   t.in_reply_to::text, t.dated_at, t.attempts::integer
+            FROM taken t ORDER BY t.due_at, t.id;
+            v_left := v_left - cardinality(v_ids);
         END LOOP;
     END LOOP;
 END
 $$;
 
--- Note permits that may all be given and 250s for mails that are all in this sender's hands.
+-- Note down permits that may all be given and 250s for mails that are all in this sender's hands.
 -- False: something else is among them, and nothing was done.
 CREATE OR REPLACE FUNCTION ledger_note(
     p_sender text, p_order text, p_permits bigint[], p_replied bigint[], p_reply_texts text[],
@@ -309,41 +208,45 @@ CREATE OR REPLACE FUNCTION ledger_note(
 LANGUAGE plpgsql AS $$
 DECLARE
     v_mailing notices_mailing%ROWTYPE;
-    v_batch notices_claimbatch%ROWTYPE;
-    v_held bigint[] := '{}';
-    v_free bigint[] := '{}';  -- of them, what may be let out
+    v_count bigint;
+    v_message_ids jsonb;
 BEGIN
     SELECT * INTO v_mailing FROM notices_mailing m WHERE m.order_number = p_order;
-    FOR v_batch IN SELECT * FROM notices_claimbatch b
-                   WHERE b.sender = p_sender AND b.order_number = p_order LOOP
-        v_held := v_held || v_batch.notice_ids || v_batch.permitted_ids;
-        IF ledger_refusal(v_batch.kind, v_batch.wave, v_batch.epoch, v_mailing.phase,
-                          v_mailing.epoch, v_mailing.stopped_epoch, v_mailing.withdrawn,
-                          v_mailing.barrier_at, v_mailing.not_after, p_now) IS NULL
-        THEN
-            v_free := v_free || v_batch.notice_ids;
-        END IF;
-    END LOOP;
-    IF NOT (p_permits <@ v_free AND p_replied <@ v_held)
+    SELECT count(*), jsonb_agg(n.message_id) FILTER (WHERE n.id = ANY (p_permits))
+    INTO v_count, v_message_ids
+    FROM notices_notice n
+    WHERE n.id = ANY (p_permits || p_replied) AND n.claimed_by = p_sender
+      AND CASE WHEN n.id = ANY (p_replied) THEN n.state IN ('claimed', 'permitted')
+               ELSE n.state = 'claimed'
+                    AND ledger_refusal(n.kind, n.wave, n.epoch, v_mailing.phase, v_mailing.epoch,
+                                       v_mailing.stopped_epoch, v_mailing.withdrawn,
+                                       v_mailing.barrier_at, v_mailing.not_after, p_now) IS NULL
+          END;
+    IF v_count <> cardinality(p_permits) + cardinality(p_replied)
        OR EXISTS (SELECT FROM notices_openbatch b WHERE b.order_number = p_order
                   AND (b.permitted && p_permits OR b.accepted && (p_permits || p_replied)))
-       OR (cardinality(p_permits) > 0
-           AND ledger_mode(p_sender) IS DISTINCT FROM v_mailing.mode)
     THEN
         RETURN false;
     END IF;
-    INSERT INTO notices_openbatch (order_number, epoch, digest, sender, at, permitted, accepted,
-        replies, queue_ids)
-    VALUES (p_order, v_mailing.epoch, v_mailing.digest, p_sender, p_now, p_permits, p_replied,
-        p_reply_texts, p_queue_ids);
+    IF cardinality(p_permits) > 0 THEN
+        IF ledger_mode(p_sender) IS DISTINCT FROM v_mailing.mode THEN
+            RETURN false;
+        END IF;
+        INSERT INTO notices_permitbatch
+            (order_number, epoch, digest, sender, at, message_ids, logged)
+        VALUES (p_order, v_mailing.epoch, v_mailing.digest, p_sender, p_now, v_message_ids, false);
+    END IF;
+    INSERT INTO notices_openbatch
+        (order_number, sender, at, permitted, accepted, replies, queue_ids)
+    VALUES (p_order, p_sender, p_now, p_permits, p_replied, p_reply_texts, p_queue_ids);
     RETURN true;
 END
 $$;
 
 -- One commit of a sender: what servers answered (N3, N5 to N7), what was given back with its dot
 -- provably unwritten (N2), and the intents to send (N4). One answer per permit asked for.
--- What usually happens is noted in one row and folded into the mails later; anything else first
--- writes down what is noted, and then changes the mails themselves.
+-- What usually happens is noted down in one row and folded into the mails later; anything else
+-- first folds what was noted, and then changes the mails themselves.
 -- It asks ledger_refusal about every permit in the very statement that gives it, so the guard of a
 -- mail, which would ask once more for each row, is told to watch every other way to a permit.
 CREATE OR REPLACE FUNCTION ledger_exchange(
@@ -358,29 +261,25 @@ DECLARE
     v_mode text;
     v_permitted bigint[];
     v_order text;
-    v_orders text[];
+    -- Nearly always one order: its first and last name are found without sorting them all.
+    v_orders text[] := (
+        SELECT CASE WHEN min(n.order_number) = max(n.order_number)
+                    THEN ARRAY[min(n.order_number)::text]
+                    ELSE coalesce(array_agg(DISTINCT n.order_number::text), '{}') END
+        FROM notices_notice n WHERE n.id = ANY (p_permits || p_replied || p_aborted));
 BEGIN
-    IF cardinality(p_aborted) = 0 AND 'accepted' = ALL (p_reply_kinds)
-       AND NOT p_permits && p_replied
-    THEN
-        -- Nearly always one order.
-        SELECT CASE WHEN min(b.order_number) = max(b.order_number) THEN min(b.order_number) END
-        INTO v_order FROM notices_claimbatch b WHERE b.sender = p_sender;
-        IF v_order IS NOT NULL THEN
-            PERFORM pg_advisory_xact_lock_shared(ledger_lock_class(), hashtext(v_order));
-            IF ledger_note(p_sender, v_order, p_permits, p_replied, p_reply_texts, p_queue_ids,
-                           p_now)
-            THEN
-                RETURN QUERY SELECT u, NULL::text FROM unnest(p_permits) u;
-                RETURN;
-            END IF;
-        END IF;
-    END IF;
-    v_orders := ARRAY(
-        SELECT DISTINCT n.order_number::text FROM notices_notice n
-        WHERE n.id = ANY (p_permits || p_replied || p_aborted) ORDER BY 1);
     PERFORM ledger_lock_shared(v_orders);
-    PERFORM ledger_write_down(o) FROM unnest(v_orders) o;
+    IF cardinality(v_orders) = 1 AND cardinality(p_aborted) = 0
+       AND 'accepted' = ALL (p_reply_kinds) AND NOT p_permits && p_replied
+       AND ledger_note(p_sender, v_orders[1], p_permits, p_replied, p_reply_texts, p_queue_ids,
+                       p_now)
+    THEN
+        RETURN QUERY SELECT u, NULL::text FROM unnest(p_permits) u;
+        RETURN;
+    END IF;
+    FOREACH v_order IN ARRAY v_orders LOOP
+        PERFORM ledger_fold(v_order, NULL);
+    END LOOP;
 
     IF cardinality(p_replied) > 0 THEN
         -- A 250 is the truth, whoever holds the row by now (N5, N15).
@@ -417,7 +316,6 @@ BEGIN
     END IF;
 
     IF cardinality(p_permits) = 0 THEN
-        PERFORM ledger_list_hands(o) FROM unnest(v_orders) o;
         RETURN;
     END IF;
     v_mode := ledger_mode(p_sender);
@@ -442,7 +340,6 @@ BEGIN
     )
     SELECT array_agg(p.id) INTO v_permitted FROM permitted p;
     PERFORM set_config('countermand.permits', '', true);
-    PERFORM ledger_list_hands(o) FROM unnest(v_orders) o;
 
     RETURN QUERY SELECT u, NULL::text FROM unnest(v_permitted) u;
     IF v_permitted @> p_permits THEN
@@ -474,26 +371,32 @@ RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    v_dead text[] := ARRAY(
+    v_dead text[];
+    v_ids bigint[];
+    v_count integer;
+BEGIN
+    -- A living sender's batches go when all their mails have left its hands.
+    DELETE FROM notices_claimbatch b
+    WHERE b.sender = p_sender AND NOT EXISTS (
+        SELECT 1 FROM notices_notice n
+        WHERE n.id = ANY (b.notice_ids) AND n.state IN ('claimed', 'permitted')
+          AND n.claimed_by = b.sender);
+    v_dead := ARRAY(
         SELECT DISTINCT b.sender FROM notices_claimbatch b
         WHERE CASE WHEN b.sender = p_sender THEN p_own ELSE NOT EXISTS (
               SELECT 1 FROM notices_senderlease l WHERE l.name = b.sender
                  AND l.lease_until > clock_timestamp()) END);  -- clock: a lease is real time
-    v_orders text[];
-    v_ids bigint[];
-    v_count integer;
-BEGIN
     IF cardinality(v_dead) = 0 THEN
         RETURN 0;
     END IF;
-    v_orders := ARRAY(
-        SELECT DISTINCT b.order_number::text FROM notices_claimbatch b
-        WHERE b.sender = ANY (v_dead));
-    PERFORM ledger_lock_shared(v_orders);
-    PERFORM ledger_write_down(o) FROM unnest(v_orders) o;
     v_ids := ARRAY(
-        SELECT u.id FROM notices_claimbatch b, unnest(b.notice_ids || b.permitted_ids) AS u (id)
-        WHERE b.sender = ANY (v_dead) AND b.order_number = ANY (v_orders));
+        SELECT u.id FROM notices_claimbatch b, unnest(b.notice_ids) AS u (id)
+        WHERE b.sender = ANY (v_dead));
+    PERFORM ledger_lock_shared(ARRAY(
+        SELECT DISTINCT n.order_number FROM notices_notice n WHERE n.id = ANY (v_ids)));
+    PERFORM ledger_fold(b.order_number, b.sender)
+    FROM (SELECT DISTINCT o.order_number, o.sender FROM notices_openbatch o
+          WHERE o.sender = ANY (v_dead)) b;
     UPDATE notices_notice n
     SET state = CASE WHEN n.state = 'permitted' OR n.exposure_before > 0
                      THEN 'maybe' ELSE 'pending' END,
@@ -504,7 +407,9 @@ BEGIN
     WHERE n.id = ANY (v_ids) AND n.claimed_by = ANY (v_dead)
       AND n.state IN ('claimed', 'permitted');
     GET DIAGNOSTICS v_count = ROW_COUNT;
-    PERFORM ledger_list_hands(o) FROM unnest(v_orders) o;
+    -- What was claimed since by such a name stays noted down.
+    DELETE FROM notices_claimbatch b
+    WHERE b.sender = ANY (v_dead) AND b.notice_ids <@ v_ids;
     RETURN v_count;
 END
 $$;
@@ -516,7 +421,7 @@ CREATE OR REPLACE FUNCTION ledger_catch_up(p_order text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     PERFORM ledger_lock_shared(ARRAY[p_order]);
-    PERFORM ledger_write_down(p_order);
+    PERFORM ledger_fold(p_order, NULL);
 END
 $$;
 
@@ -552,7 +457,7 @@ DECLARE
     v_mailing notices_mailing%ROWTYPE;
 BEGIN
     PERFORM ledger_lock_exclusive(p_order);
-    PERFORM ledger_write_down(p_order);
+    PERFORM ledger_fold(p_order, NULL);
     SELECT * INTO v_mailing FROM notices_mailing m WHERE m.order_number = p_order;
     IF FOUND AND NOT (v_mailing.withdrawn OR v_mailing.stopped_epoch >= v_mailing.epoch) THEN
         RAISE EXCEPTION 'order % is not stopped, so nothing of it can be settled', p_order
@@ -569,7 +474,6 @@ BEGIN
     WHERE n.order_number = p_order
       AND (n.state IN ('claimed', 'permitted')
            OR (n.state = 'pending' AND v_mailing.withdrawn AND n.kind <> 'correction'));
-    DELETE FROM notices_claimbatch b WHERE b.order_number = p_order;
     UPDATE notices_mailing m SET barrier_at = p_now
     WHERE m.order_number = p_order AND m.barrier_at IS NULL;
     RETURN QUERY
@@ -608,13 +512,12 @@ RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_order text := (SELECT n.order_number FROM notices_notice n WHERE n.id = p_notice);
-    v_changed boolean;
 BEGIN
     IF v_order IS NULL THEN
         RETURN false;
     END IF;
     PERFORM ledger_lock_shared(ARRAY[v_order]);
-    PERFORM ledger_write_down(v_order);
+    PERFORM ledger_fold(v_order, NULL);
     INSERT INTO notices_noticeevidence (notice_id, kind, at, detail)
     VALUES (p_notice, p_kind, p_at, p_detail);
     CASE p_kind
@@ -650,8 +553,6 @@ BEGIN
     ELSE
         RAISE EXCEPTION 'no such evidence: %', p_kind USING ERRCODE = 'invalid_parameter_value';
     END CASE;
-    v_changed := FOUND;
-    PERFORM ledger_list_hands(v_order);
-    RETURN v_changed;
+    RETURN FOUND;
 END
 $$;

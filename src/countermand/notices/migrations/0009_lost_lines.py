@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notices", "0009_queue_of_mails"),
+        ("notices", "0008_heard_time"),
     ]
 
     operations = [
