@@ -109,9 +109,11 @@ def _take_log(settings: Settings, ledger: NoticeLedger, now: datetime) -> bool:
 
     kept = settings.folder.run / "relay-log.json"
     place = log.LogPlace.from_json(read_json(kept))
+    is_forgotten = not place.inode and hearing.has_heard()  # how far it was read is not known
     evidence.take(log.read_on(Path(settings.relay_log), place), ledger=ledger, now=now)
-    if place.has_missed:
-        hearing.note_missed(now, is_heard_elsewhere=bool(settings.returned_mail))
+    has_mailbox = bool(settings.returned_mail)
+    if place.has_missed or (is_forgotten and not has_mailbox):
+        hearing.note_missed(now, is_heard_elsewhere=has_mailbox)
     write_json(kept, place.as_json())  # only now: read twice is better than never
     return place.is_read_to_end
 
@@ -323,8 +325,10 @@ def asking_sources(settings: Settings, now: Callable[[], datetime]) -> Callable[
     runs, looks = SideBySide("sources"), SideBySide("hints")
 
     def ask() -> None:
-        runner.begin_due(runs.begin, now=now)
-        source_hints.begin_due(runner, looks.begin, now=now)
+        try:
+            runner.begin_due(runs.begin, now=now)
+        finally:  # what keeps runs from beginning keeps no look from it
+            source_hints.begin_due(runner, looks.begin, now=now)
 
     return ask
 

@@ -25,6 +25,7 @@ from countermand.devices import hints, sources
 from countermand.devices.actions import LoadOptions, LoadState
 from countermand.devices.hints import FEED, Due
 from countermand.devices.sources import SourceView
+from countermand.domain.app_id import WantedApp
 from countermand.domain.errors import CountermandError, FaultsFound, gettext_noop
 from countermand.project import apple_questions, source_runs
 from countermand.project.side_by_side import Begin
@@ -143,7 +144,7 @@ def _follow(runner: Runner, due: Due, now: datetime) -> None:
             hints.followed(view.name, [*due.looked], now=now)
             return
         documents = list(server.again(ids, apps)) if apps else []
-    state = _load(view.name, server, documents, now)
+    state = _load(view.name, server, documents, apps, now)
     # Held: somebody has to decide about this source, and until then nothing more is taken over.
     if state is LoadState.HELD:
         sources.failed(view.name, "devices.held", now=now)
@@ -174,7 +175,7 @@ def _read_feed(name: str, server: OpenServer, now: datetime) -> None:
         if new and server.reader is not None:
             source = PagedSource(server.reader(), new, apps, now, source=name)
             options = LoadOptions(accept_rejects=True)
-            source_runs.load(source, options, actor_id=None, now=now)
+            source_runs.load(source, apps, options, actor_id=None, now=now)
             hints.note(name, source.look_again, due_at=now)
     hints.followed(name, [FEED], now=now)
 
@@ -195,11 +196,15 @@ def _number_of(item: Record) -> str:
 
 
 def _load(
-    name: str, server: OpenServer, documents: Sequence[Record], now: datetime
+    name: str,
+    server: OpenServer,
+    documents: Sequence[Record],
+    apps: Sequence[WantedApp],
+    now: datetime,
 ) -> LoadState | None:
     if server.reader is None or not documents:
         return None
-    apps = source_runs.wanted_apps()
     told = PagedSource(server.reader(), documents, apps, now, source=name, is_listing=False)
     few, options = source_runs.Few(told), LoadOptions(accept_rejects=True)
-    return source_runs.load(few, options, actor_id=None, now=now, owners=few.owners()).state
+    report = source_runs.load(few, apps, options, actor_id=None, now=now, owners=few.owners())
+    return report.state

@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -61,6 +61,7 @@ class Ran:
     report: LoadReport | None = None
     asked: int = 0
     again_at: datetime | None = None  # when something is to be asked before the next regular run
+    about: str = ""  # stands for the apps that were asked about
 
 
 def wanted_apps() -> tuple[WantedApp, ...]:
@@ -68,12 +69,12 @@ def wanted_apps() -> tuple[WantedApp, ...]:
     return catalogue().wanted(orders.named_apps(), orders.signed_identifiers())
 
 
-def asked_about() -> str:
-    """Return a text that changes with what the apps that orders name are known by."""
+def asked_about(apps: Sequence[WantedApp] | None = None) -> str:
+    """Return a text that changes with what apps are known by, None: those that orders name now."""
     named = {
         app.app_id: sorted({*app.names, *(each.value for each in app.identifiers)})
         + sorted(each.key.value for each in app.signed)
-        for app in wanted_apps()
+        for app in (wanted_apps() if apps is None else apps)
     }
     return digest(named)
 
@@ -134,10 +135,11 @@ class Runner:
         if ran.report is not None and ran.report.state is LoadState.HELD:
             sources.failed(name, "devices.held", now=now)
             return
-        sources.succeeded(name, now=now, about=asked_about(), earlier=ran.again_at)
+        sources.succeeded(name, now=now, about=ran.about, earlier=ran.again_at)
 
     def _run(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> Ran:
-        apps = wanted_apps()
+        apps = wanted_apps()  # of any that an order names from now on this run says nothing
+        about = asked_about(apps)
         if server.nanomdm is not None:
             dry_run = load.options.dry_run
             again: tuple[str, ...] = ()
@@ -145,11 +147,13 @@ class Runner:
                 again = actions.confirm_held(view.name, actor_id=load.actor_id, now=now)
                 apple_questions.ask_now(view.name, server.nanomdm, apps, again, now=now)
             asked = apple_questions.ask(view.name, server.nanomdm, apps, now=now, dry_run=dry_run)
-            return Ran(asked=asked + len(again), again_at=apple_questions.next_due(view.name, apps))
+            again_at = apple_questions.next_due(view.name, apps)
+            return Ran(asked=asked + len(again), again_at=again_at, about=about)
         if server.pull is not None and not load.options.dry_run:
             self._drain(view, server, now, load)
         source = server.source(apps, now)
-        return Ran(report=load.take(source, now, as_of=server.as_of(now)))
+        report = load.take(source, apps, now, as_of=server.as_of(now))
+        return Ran(report=report, about=about)
 
     def _drain(self, view: SourceView, server: OpenServer, now: datetime, load: _Load) -> None:
         """Take in the messages that wait; each is acknowledged after what it said is durable."""
@@ -159,8 +163,9 @@ class Runner:
             answer = server.pull()
             if not answer.records("receivedMessages"):
                 return
-            source = PagedSource(server.reader(), [answer], wanted_apps(), now, source=view.name)
-            if load.take(source, now).state is LoadState.HELD:
+            apps = wanted_apps()
+            source = PagedSource(server.reader(), [answer], apps, now, source=view.name)
+            if load.take(source, apps, now).state is LoadState.HELD:
                 return
             server.acknowledge(answer)
 
@@ -196,9 +201,11 @@ class Runner:
             if not sources.is_new_event(name, event.text("event_id"), now=now):
                 return False
             reader = NanoMdmReader(_Questions(name))
-            told_of = Few(PagedSource(reader, [event], wanted_apps(), now, source=name))
+            apps = wanted_apps()
+            told_of = Few(PagedSource(reader, [event], apps, now, source=name))
             taken = load(
                 _InOrder(told_of),
+                apps,
                 LoadOptions(accept_rejects=True),
                 actor_id=None,
                 now=now,
@@ -231,7 +238,12 @@ class _Load:
     folder: Path
 
     def take(
-        self, source: InventorySource, now: datetime, *, as_of: datetime | None = None
+        self,
+        source: InventorySource,
+        apps: Sequence[WantedApp],
+        now: datetime,
+        *,
+        as_of: datetime | None = None,
     ) -> LoadReport:
         """Read a source to its end, and only then load it."""
 
@@ -241,11 +253,12 @@ class _Load:
 
         spooled = Spooled(source, self.folder, on_progress=tell)
         with _ONE_LOAD:
-            return load(spooled, self.options, actor_id=self.actor_id, now=now, as_of=as_of)
+            return load(spooled, apps, self.options, actor_id=self.actor_id, now=now, as_of=as_of)
 
 
 def load(
     source: InventorySource,
+    apps: Sequence[WantedApp],
     options: LoadOptions,
     *,
     actor_id: int | None,
@@ -253,14 +266,14 @@ def load(
     owners: Mapping[str, int] | None = None,
     as_of: datetime | None = None,
 ) -> LoadReport:
-    """Take over what a source says about the apps that orders name.
+    """Take over what a source says about `apps`, which are those that it was asked about.
 
-    `owners` are the people at its addresses, None: whoever is at any. It speaks as of now, or of
-    an earlier instant.
+    Of one that an order named since, it would say that no device carries it. `owners` are the
+    people at its addresses, None: whoever is at any. It speaks as of now, or of an earlier instant.
     """
     return actions.load_inventory(
         source,
-        apps=wanted_apps(),
+        apps=apps,
         owners=people.ids_by_address() if owners is None else owners,
         as_of=as_of or now,
         now=now,

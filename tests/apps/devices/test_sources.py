@@ -118,6 +118,20 @@ def test_a_run_loads_what_the_source_says_and_is_due_again_later(
     assert view.progress == 3
 
 
+def test_an_app_that_an_order_names_while_a_source_is_read_is_missing_from_no_device(
+    runner: Runner, jamf: Jamf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows about it were dropped: the source was not asked about it, and is asked soon."""
+    named = {"wechat"}
+    monkeypatch.setattr(source_runs, "wanted_apps", lambda: catalogue().wanted(sorted(named)))
+
+    runner.run("jamf", now=NOW, on_progress=lambda _: named.add("tiktok"))
+
+    assert not Observation.objects.filter(app_id="tiktok").exists()
+    due = sources.due(NOW + timedelta(minutes=30), about=source_runs.asked_about())
+    assert [each.name for each in due] == ["jamf"]
+
+
 def test_a_dry_run_says_what_would_change_and_keeps_nothing(runner: Runner, jamf: Jamf) -> None:
     ran = runner.run("jamf", now=NOW, options=LoadOptions(dry_run=True))
 
@@ -226,12 +240,10 @@ def test_the_worker_asks_what_is_due_with_what_its_own_surroundings_hold(
 
     workers = source_runs.runner(runner.settings)
 
-    for hours in (0, 5, 6):
-        run_due(workers, NOW + timedelta(hours=hours))
+    ran = [run_due(workers, NOW + timedelta(hours=hours)) for hours in (0, 5, 6)]
 
-    assert sources.view("jamf").succeeded_at == NOW + timedelta(hours=6)
+    assert ran == [["jamf"], [], ["jamf"]]
     assert Source.objects.get().failed_in_a_row == 0
-
     assert sources.view("jamf").succeeded_at == NOW + timedelta(hours=6)
 
 

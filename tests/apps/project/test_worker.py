@@ -71,6 +71,24 @@ def test_no_look_at_one_device_waits_for_a_report_of_all(
     prepared.set()
 
 
+def test_what_keeps_runs_from_beginning_keeps_no_look_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+
+    def break_down(*_: object, **__: object) -> None:
+        raise RuntimeError("no more threads")
+
+    monkeypatch.setattr(Runner, "begin_due", break_down)
+    monkeypatch.setattr(source_hints, "begin_due", lambda *_, now: looked.set())
+    worker = Worker(config.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
+
+    worker.ask_sources()
+
+    assert looked.wait(10)
+    worker._wants_end = True
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_doorbell_is_heard_once_and_leaves_nothing_behind() -> None:
     async def heard() -> None:
