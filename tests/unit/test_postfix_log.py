@@ -1,5 +1,6 @@
 """What Postfix's log says of our mails, across rotation and torn lines."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,6 +120,36 @@ def test_a_log_that_was_moved_away_is_followed_while_the_next_one_is_empty(tmp_p
     assert not place.has_missed
 
 
+def test_a_log_that_was_moved_to_a_name_with_the_day_is_followed(tmp_path: Path) -> None:
+    """As logrotate does with `dateext`, by default on Red Hat's and SUSE's systems."""
+    path, place = tmp_path / "maillog", LogPlace()
+    path.write_text(ACCEPTED, encoding="utf-8")
+    log.read_on(path, place)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(BOUNCED)
+    path.rename(tmp_path / "maillog-20261201")
+    path.write_text(DELIVERED, encoding="utf-8")
+
+    found = [each.kind for each in log.read_on(path, place)]
+
+    assert found == [EvidenceKind.DSN_FAILED, EvidenceKind.DSN_DELIVERED]
+    assert not place.has_missed
+
+
+def moved_twice_to_names_with_the_day(path: Path) -> None:
+    path.rename(path.with_name("mail.log-20261201"))
+    between = path.with_name("mail.log-20261208")
+    between.write_text(BOUNCED, encoding="utf-8")
+    os.utime(between, (2**32, 2**32))
+    path.write_text(DELIVERED, encoding="utf-8")
+
+
+def compressed_at_once(path: Path) -> None:
+    path.rename(path.with_name("mail.log.1.gz"))
+    path.with_name("mail.log.1.gz").write_bytes(b"\x1f\x8b")
+    path.write_text(DELIVERED, encoding="utf-8")
+
+
 def moved_twice(path: Path) -> None:
     path.rename(path.with_name("mail.log.2"))
     path.with_name("mail.log.1").write_text(BOUNCED, encoding="utf-8")
@@ -135,7 +166,16 @@ def emptied_and_grown_again(path: Path) -> None:
         file.write(DELIVERED * 20)
 
 
-@pytest.mark.parametrize("lose", [moved_twice, cut_short, emptied_and_grown_again])
+@pytest.mark.parametrize(
+    "lose",
+    [
+        moved_twice,
+        moved_twice_to_names_with_the_day,
+        compressed_at_once,
+        cut_short,
+        emptied_and_grown_again,
+    ],
+)
 def test_lines_that_can_no_longer_be_read_are_told_of_once(
     tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from countermand.domain.heard_time import HeardStretch, heard_for
 from countermand.notices.models import HeardTime, LostLines
@@ -27,6 +27,11 @@ def silence_counts_since(now: datetime) -> datetime:
     rows = HeardTime.objects.order_by("-ended_at", "-pk")
     stretches = (HeardStretch(row.began_at, row.ended_at) for row in rows)
     return heard_for(PROOF_AFTER, stretches, now=now)
+
+
+def has_heard() -> bool:
+    """Tell whether what came back was read before; a try that failed is none."""
+    return HeardTime.objects.filter(ended_at__gt=F("began_at")).exists()
 
 
 def told_by_silence(now: datetime) -> Q:

@@ -274,3 +274,25 @@ def test_the_doctor_says_whether_anybody_hears_of_mails_that_come_back(
     assert deaf.state is State.BAD
     with pytest.raises(ReturnedMailUnavailable):
         examine_returned(replace(world.settings, returned_mail="maildir:/nowhere"))
+
+
+def test_the_doctor_counts_notices_that_silence_will_never_prove(
+    world: World, tmp_path: Path
+) -> None:
+    relay_log = tmp_path / "mail.log"
+    relay_log.write_text("a line\n" * 9)
+    settings = replace(world.settings, relay_log=str(relay_log))
+    world.staff(4)
+    number = world.notified()
+    wiring.take_evidence(settings, world.now)
+    assert examine_returned(settings).state is State.GOOD
+
+    relay_log.write_text("a line\n")
+    wiring.take_evidence(settings, world.now)
+
+    told = Notice.objects.filter(order_number=number, kind="notice", state="sent").count()
+    found = examine_returned(settings)
+    assert found.state is State.NOTE
+    assert found.sentence.endswith(f": {told}.")
+    world.press(number, StopKind.TAKE_BACK)
+    assert examine_returned(settings).state is State.GOOD

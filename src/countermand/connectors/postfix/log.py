@@ -15,6 +15,8 @@ before that place is remembered, too.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import os
 import re
@@ -93,7 +95,8 @@ def _fresh(path: Path, place: LogPlace) -> Iterator[str]:
         status = os.fstat(file.fileno())
         if place.inode not in {0, status.st_ino}:
             # Rotated: what was still to be read stands in the file before.
-            rest = _rest(path.with_name(f"{path.name}.1"), place)
+            older = _moved_away(path, place.inode)
+            rest = None if older is None else _rest(older, place)
             if rest is not None:
                 yield rest
                 if not place.is_read_to_end or not status.st_size:
@@ -103,6 +106,25 @@ def _fresh(path: Path, place: LogPlace) -> Iterator[str]:
             place.has_missed = bool(place.inode)  # nothing was read before the first
             place.inode, place.offset, place.before = status.st_ino, 0, ""
         yield _piece(file, place)
+
+
+def _moved_away(path: Path, inode: int) -> Path | None:
+    """Find the log that was read before this one, whatever it is called now; None if it is gone.
+
+    `mail.log.1`, or `maillog-20261201` where logrotate writes the day behind the name. If another
+    one was moved away since, what stands in that one would be passed over: None, too.
+    """
+    others: dict[int, tuple[int, Path]] = {}
+    for each in path.parent.glob(f"{glob.escape(path.name)}?*"):
+        with contextlib.suppress(FileNotFoundError):
+            status = each.stat()
+            others[status.st_ino] = (status.st_mtime_ns, each)
+    if inode not in others:
+        return None
+    written, older = others.pop(inode)
+    if older.name != f"{path.name}.1" and any(at >= written for at, _ in others.values()):
+        return None
+    return older
 
 
 def _rest(older: Path, place: LogPlace) -> str | None:
