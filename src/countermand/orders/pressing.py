@@ -20,13 +20,13 @@ from countermand.orders.models import Order
 from countermand.stop import fence as fences
 from countermand.stop import press as stopping
 from countermand.stop import senders
-from countermand.stop.fence import Fence
+from countermand.stop.fence import Fence, FenceUnreadable
 from countermand.stop.press import Pressed
 
 
 def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
     """Finish what fences ask for and the database does not say yet; returns the numbers."""
-    standing = fences.read_all(desk.settings.folder.fences)
+    standing = _standing(desk)
     rows = Order.objects.filter(number__in=list(standing)).values_list("number", "phase", "epoch")
     owed = [n for n, phase, epoch in rows if stops.is_owed(phase, epoch, standing[n])]
     for number in sorted(owed):
@@ -36,6 +36,19 @@ def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
         finish_stop(desk, standing[number], pressed=pressed, now=now)
     _write_what_a_disk_refused(desk, standing)
     return owed
+
+
+def _standing(desk: Desk) -> dict[str, Fence]:
+    """Read all fences; a spoiled take-back that the database knows is written anew before that.
+
+    Nobody can press it once more when the order is over, and until then no mail of any order
+    leaves. Raises FenceUnreadable.
+    """
+    try:
+        return fences.read_all(desk.settings.folder.fences)
+    except FenceUnreadable:
+        _write_what_a_disk_refused(desk, {})
+        return fences.read_all(desk.settings.folder.fences)
 
 
 def _write_what_a_disk_refused(desk: Desk, standing: Mapping[str, Fence]) -> None:

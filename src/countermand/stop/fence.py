@@ -41,7 +41,8 @@ class FenceUnreadable(CountermandError):
         "The file {path}, which says what is stopped, cannot be read ({why}); nothing is sent."
     )
     remedy: ClassVar[str] = gettext_noop(
-        "Look at the disk and at the file's rights, or pause the order again to write it anew."
+        "Look at the disk and at the file's rights, or stop the order again the same way to write "
+        "it anew."
     )
 
 

@@ -616,6 +616,30 @@ def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(world: World) 
     assert (fence.withdrawn, fence.because) == (True, "reason_gone")
 
 
+def test_a_spoiled_take_back_is_written_anew_and_keeps_no_other_stop_waiting(
+    world: World,
+) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.send(3)
+    world.press(number, StopKind.TAKE_BACK, because="reason_gone")
+    (world.settings.folder.fences / f"{number}.take-back.json").write_bytes(b"{")
+
+    world.sweep(MINUTE)
+
+    fence = fences.read_all(world.settings.folder.fences)[number]
+    assert (fence.withdrawn, fence.because) == (True, "reason_gone")
+
+
+def test_a_spoiled_take_back_that_only_the_disk_knows_is_no_permission(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    (world.settings.folder.fences / f"{number}.take-back.json").write_bytes(b"{")
+
+    with pytest.raises(fences.FenceUnreadable):
+        pressing.complete_stops(world.desk, now=world.now)
+
+
 def test_a_spoiled_pause_keeps_no_take_back_and_no_correction_waiting(world: World) -> None:
     world.staff(30)
     number = world.sending()
