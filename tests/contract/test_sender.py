@@ -58,6 +58,7 @@ class Post:
     fences: Path
     port: int
     window: int = 1
+    ahead: int = 4
     connections: int = 1
     permit_holds_s: float = PERMIT_HOLDS_S
 
@@ -80,7 +81,7 @@ class Post:
             committer,
             sender=SENDER,
             writer=WRITER,
-            ahead=4,
+            ahead=self.ahead,
             now=lambda: now,
             pace=pace,
         )
@@ -254,6 +255,7 @@ def test_an_orderly_end_gives_back_all_that_was_not_sent(tmp_path: Path) -> None
     async def story() -> None:
         async with a_post(tmp_path) as post:
             post.house = a_house(60)
+            post.ahead = 40  # more than are written out at once, and fewer than there are
             await post.work_until(lambda: NoticeState.SENT in post.states())
 
             assert set(post.states()) == {NoticeState.SENT, NoticeState.PENDING}
