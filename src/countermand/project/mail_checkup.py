@@ -1,7 +1,8 @@
 """What the doctor says about mails that come back: is anybody there to hear of them?
 
 A notice that was accepted, and of which nothing is heard for a day, counts as received. So whoever
-does not hear what comes back takes too much for received.
+does not hear what comes back takes too much for received; and of what can no longer be heard,
+nothing counts so.
 """
 
 from __future__ import annotations
@@ -10,17 +11,33 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from countermand import i18n
 from countermand.config import Settings
+from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
+from countermand.project.order_checkup import STANDING
 from countermand.wiring import returned_mail
 
 _NAME: Final = "returned"
+_PATIENCE_S: Final = 3
+# As `notices.proof_sql.PROOFS`, of orders that still stand.
+_UNPROVEN: Final = """
+    SELECT count(DISTINCT mail.id) FROM notices_lostlines AS lost
+    JOIN notices_notice AS mail
+      ON mail.accepted_at > lost.accepted_after AND mail.accepted_at <= lost.accepted_until
+    JOIN orders_order AS one ON one.number = mail.order_number AND one.phase = ANY(%(standing)s)
+    WHERE mail.kind = %(notice)s AND mail.proven_at IS NULL AND mail.state = ANY(%(accepted)s)
+"""
 
 
 def examine_returned(settings: Settings) -> Finding:
-    """Read one mail without marking it, and look at the log. Raises ReturnedMailUnavailable."""
+    """Read one mail without marking it, and look at the log.
+
+    Raises ReturnedMailUnavailable and psycopg.Error.
+    """
     if not (settings.returned_mail or settings.relay_log):
         return Finding(
             _NAME,
@@ -44,4 +61,32 @@ def examine_returned(settings: Settings) -> Finding:
     if settings.returned_mail:
         with closing(returned_mail(settings).unread()) as mails:
             next(mails, None)
+    if unproven := _unproven(settings):
+        line = _(
+            "Lines of the relay's log were lost. Notices that therefore count as received only "
+            "with a check code or a delivery report: {count}."
+        )
+        return Finding(
+            _NAME,
+            State.NOTE,
+            line.format(count=unproven),
+            _(
+                "Let logrotate move the log instead of emptying it, and name a mailbox in "
+                "COUNTERMAND_RETURNED_MAIL, too."
+            ),
+        )
     return Finding(_NAME, State.GOOD, _("What comes back from mail servers is heard."))
+
+
+def _unproven(settings: Settings) -> int:
+    """Count the notices that silence will never prove. Raises psycopg.Error."""
+    if not settings.database_url:
+        return 0
+    asked = {
+        "standing": STANDING,
+        "notice": NoticeKind.NOTICE.value,
+        "accepted": [state.value for state in (NoticeState.SENT, NoticeState.DELIVERED)],
+    }
+    with psycopg.connect(settings.database_url, connect_timeout=_PATIENCE_S) as connection:
+        row = connection.execute(_UNPROVEN, asked).fetchone()
+    return int(row[0]) if row is not None else 0

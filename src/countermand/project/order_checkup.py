@@ -19,7 +19,7 @@ from countermand.project.findings import Finding, State
 LONGEST_PAUSE: Final = timedelta(hours=4)
 _PATIENCE_S: Final = 3
 _NAME: Final = "orders"
-_STANDING: Final = [
+STANDING: Final = [
     each.value
     for each in (
         Phase.SENDING,
@@ -48,7 +48,7 @@ def examine_orders(settings: Settings, *, now: datetime) -> Finding:
     """Name orders that wait for a person. Raises psycopg.Error."""
     if not settings.database_url:
         return Finding(_NAME, State.NOTE, _("No database is known."))
-    asked = {"paused_by": now - LONGEST_PAUSE, "today": now.date(), "standing": _STANDING}
+    asked = {"paused_by": now - LONGEST_PAUSE, "today": now.date(), "standing": STANDING}
     with psycopg.connect(settings.database_url, connect_timeout=_PATIENCE_S) as connection:
         rows = connection.execute(_WAITING, asked).fetchall()
     if paused := [number for number, is_paused_long, _over in rows if is_paused_long]:

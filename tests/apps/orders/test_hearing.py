@@ -242,6 +242,50 @@ def test_silence_proves_no_mail_about_which_a_line_may_be_lost(
     assert proven(number, world.now) == told  # accepted since: nothing about them was lost
 
 
+def test_a_log_that_could_not_be_read_at_first_has_lost_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    settings = replace(world.settings, relay_log=str(tmp_path / "mail.log"))
+    world.staff(4)
+    number = world.notified()
+    told = Notice.objects.filter(order_number=number, kind="notice", state__in=ACCEPTED).count()
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            wiring.take_evidence(settings, world.now)
+        world.now += 2 * MINUTE
+
+    (tmp_path / "mail.log").write_text("a line\n")
+    for _ in range(96):
+        world.now += HOUR
+        wiring.take_evidence(settings, world.now)
+
+    assert proven(number, world.now) == told
+
+
+@pytest.mark.parametrize("has_mailbox", [False, True], ids=["log alone", "mailbox beside"])
+def test_silence_proves_nothing_where_it_is_forgotten_how_far_the_log_was_read(
+    world: World, listener: Listener, tmp_path: Path, *, has_mailbox: bool
+) -> None:
+    """A file of the folder was lost, or put away as damaged: the log may have been moved since."""
+    relay_log = tmp_path / "mail.log"
+    relay_log.write_text("a line\n" * 9)
+    beside = listener.settings.returned_mail if has_mailbox else ""
+    settings = replace(world.settings, relay_log=str(relay_log), returned_mail=beside)
+    world.staff(4)
+    number = world.notified()
+    told = Notice.objects.filter(order_number=number, kind="notice", state__in=ACCEPTED).count()
+    for _ in range(2):
+        wiring.take_evidence(settings, world.now)
+        world.now += 2 * MINUTE
+
+    (settings.folder.run / "relay-log.json").unlink()
+    for _ in range(96):
+        world.now += HOUR
+        wiring.take_evidence(settings, world.now)
+
+    assert proven(number, world.now) == (told if has_mailbox else 0)
+
+
 def test_gaps_are_forgotten_when_they_matter_to_nobody_any_more_or_nobody_listens(
     world: World, listener: Listener
 ) -> None:
