@@ -104,19 +104,3 @@ def test_a_commit_does_not_wait_for_what_never_comes() -> None:
 
     asyncio.run(story())
     assert line.asked == [[1]]
-
-
-def test_a_mail_is_not_in_our_hands_twice_until_its_end_is_committed() -> None:
-    line = Line()
-
-    async def scenario() -> list[bool]:
-        committer = Committer(line, sender=SENDER, now=lambda: NOW)
-        held = [committer.hold(1), committer.hold(1)]
-        committer.give_back([1])
-        held.append(committer.hold(1))
-        running = asyncio.create_task(committer.run())
-        await committer.flush(within_s=60)
-        running.cancel()
-        return [*held, committer.hold(1)]
-
-    assert asyncio.run(scenario()) == [True, False, False, True]

@@ -78,20 +78,7 @@ class Committer:
         self._is_enough = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._held: set[int] = set()
         self.is_in_trouble = False
-
-    def hold(self, notice_id: int) -> bool:
-        """Count a mail as in our hands until its end is committed; False if it is already.
-
-        One that was taken from us while we slept, or whose claim the database forgot as it died,
-        may be claimed a second time. Two copies must not be: giving one back would say of the
-        other that its dot was not written.
-        """
-        if notice_id in self._held:
-            return False
-        self._held.add(notice_id)
-        return True
 
     def ask(self, notice_id: int, known: Known) -> None:
         """Ask for a permit; `known` is called with True once the intent to send is durable.
@@ -163,8 +150,6 @@ class Committer:
             await self._put_off(taken, error)
             return
         self.is_in_trouble = False
-        self._held.difference_update(reply.notice_id for reply in taken.replies)
-        self._held.difference_update(taken.aborted)
         # In the next turn: first the database gets what waits by now, then connections go on.
         asyncio.get_running_loop().call_soon(self._spread, taken, answers)
 

@@ -157,11 +157,10 @@ class Supply:
             return
 
     async def _add(self, found: Sequence[ClaimedNotice]) -> None:
-        fresh = [notice for notice in found if self._committer.hold(notice.notice_id)]
         if self._closed:
-            self._committer.give_back(notice.notice_id for notice in fresh)
+            self._committer.give_back(notice.notice_id for notice in found)
             return
-        self._claimed += fresh
+        self._claimed += found
         async with self._came:
             self._came.notify_all()
 
