@@ -32,7 +32,7 @@ def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
     for number in sorted(owed):
         if stops.is_begun(number) and stops.is_held_elsewhere(number):
             continue  # all that can be proven here is proven; killing again would gain nothing
-        pressed = _press_again(desk, standing[number])
+        pressed = _press(desk, standing[number])  # proves once more who is dead
         finish_stop(desk, standing[number], pressed=pressed, now=now)
     _write_what_a_disk_refused(desk, standing)
     return owed
@@ -60,8 +60,8 @@ def _write_what_a_disk_refused(desk: Desk, standing: Mapping[str, Fence]) -> Non
                 fences.write(desk.settings.folder.fences, fence)
 
 
-def _press_again(desk: Desk, fence: Fence) -> Pressed:
-    """Prove once more that every sender is dead which had not read this fence."""
+def _press(desk: Desk, fence: Fence) -> Pressed:
+    """Stop what `fence` says, and prove that every sender is dead which had not read it."""
     return stopping.press(
         desk.settings.folder,
         fence.number,
@@ -122,17 +122,7 @@ def _reaching(desk: Desk, fence: Fence, pressed: Pressed) -> tuple[Fence, Presse
     row = Order.objects.filter(number=fence.number).values_list("phase", "epoch").first()
     if row is None or fence.withdrawn or row[0] not in PAUSABLE or fence.covers(row[1]):
         return fence, pressed
-    again = stopping.press(
-        desk.settings.folder,
-        fence.number,
-        StopKind.PAUSE,
-        by=fence.by,
-        because=fence.because,
-        now=fence.at,
-        epoch=row[1],
-        gates=desk.settings.gates,
-        token=desk.settings.gate_token,
-    )
+    again = _press(desk, dataclasses.replace(fence, stopped_epoch=row[1]))
     return again.fence, again
 
 
@@ -150,17 +140,7 @@ def _stopped_in_the_database(desk: Desk, fence: Fence, pressed: Pressed) -> Pres
 def pause_by_itself(desk: Desk, number: str, *, because: str, now: datetime) -> None:
     """Pause an order without a person, with the cause in words."""
     epoch = Order.objects.values_list("epoch", flat=True).get(number=number)
-    pressed = stopping.press(
-        desk.settings.folder,
-        number,
-        StopKind.PAUSE,
-        by=None,
-        because=because,
-        now=now,
-        epoch=epoch,
-        gates=desk.settings.gates,
-        token=desk.settings.gate_token,
-    )
+    pressed = _press(desk, Fence(number, epoch, withdrawn=False, at=now, by=None, because=because))
     finish_stop(desk, pressed.fence, pressed=pressed, now=now)
 
 
