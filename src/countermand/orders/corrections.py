@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from countermand.audit import queries as log
 from countermand.domain.address import folded_name
@@ -81,16 +82,19 @@ def replacement_of(order: Order) -> str | None:
 
     An exercise stands in place of nothing that is real.
     """
-    successors = Order.objects.filter(replaces=order.number, mode=order.mode)
-    standing = successors.filter(in_force_at__isnull=False, ended_at__isnull=True)
+    standing = _successors(order).filter(ended_at__isnull=True)
     return standing.values_list("number", flat=True).first()
 
 
 def replacement_has_ended(order: Order) -> bool:
     """Tell whether orders were in force in place of this one, and every one of them has ended."""
-    successors = Order.objects.filter(replaces=order.number, mode=order.mode)
-    ended = successors.filter(in_force_at__isnull=False, ended_at__isnull=False)
-    return replacement_of(order) is None and ended.exists()
+    ended_at = list(_successors(order).values_list("ended_at", flat=True))
+    return bool(ended_at) and None not in ended_at
+
+
+def _successors(order: Order) -> QuerySet[Order]:
+    """Return the orders that were in force in place of this one, or are."""
+    return Order.objects.filter(replaces=order.number, mode=order.mode, in_force_at__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)

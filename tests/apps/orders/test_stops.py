@@ -476,13 +476,19 @@ def test_whoever_presses_hears_of_all_corrections_though_the_worker_wrote_them(
     assert first["corrections"] == again["corrections"] == first["got_it"] > 0
 
 
-def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: World) -> None:
+def an_order_and_its_successor(world: World) -> tuple[str, str]:
+    """Return an order whose author's own words name what stands in its place, and that."""
     world.staff(20)
     words = {"en": "{replaced_by} is the one now.", "hi": "अब {replaced_by} मान्य है।"}
     every = dict.fromkeys(("mistake", "reason_gone", "replaced"), words)
     older = world.notified(statement=every, corrections=every)
     newer = world.released(replaces=older)
     world.sweep(11 * MINUTE)
+    return older, newer
+
+
+def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: World) -> None:
+    older, newer = an_order_and_its_successor(world)
 
     world.press(older, StopKind.TAKE_BACK, because="replaced")
     world.send()
@@ -498,12 +504,7 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
 
 
 def test_an_authors_own_words_promise_no_number_once_the_successor_has_ended(world: World) -> None:
-    world.staff(20)
-    words = {"en": "{replaced_by} is the one now.", "hi": "अब {replaced_by} मान्य है।"}
-    every = dict.fromkeys(("mistake", "reason_gone", "replaced"), words)
-    older = world.notified(statement=every, corrections=every)
-    newer = world.released(replaces=older)
-    world.sweep(11 * MINUTE)
+    older, newer = an_order_and_its_successor(world)
     world.press(newer, StopKind.TAKE_BACK)
 
     world.press(older, StopKind.TAKE_BACK, because="replaced")
