@@ -172,6 +172,9 @@ class Enforcement(StrEnum):
     GATE = "gate"
 
 
+DOORS_OF_OURS: Final = frozenset({Enforcement.GATE, Enforcement.CLOUD})
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """One decided step; `effects` are carried out in their order, each idempotent."""

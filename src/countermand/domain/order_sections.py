@@ -15,7 +15,7 @@ from typing import Final
 from countermand.domain.app_id import BARE_NAMES, IdentifierKey, IdentifierNotUnderstood, Platform
 from countermand.domain.approvals import USUAL_POLICY
 from countermand.domain.errors import gettext_noop
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.lifecycle import DOORS_OF_OURS, Enforcement
 from countermand.domain.order_fields import LONGEST_TEXT, Fields
 from countermand.domain.order_parts import (
     Deadline,
@@ -155,7 +155,7 @@ def default_steps(enforcement: Enforcement) -> tuple[TimedStep, ...]:
         TimedStep(timedelta(hours=72), Send.REMINDER),
         TimedStep(timedelta(hours=24), Send.REMINDER),
     )
-    if enforcement not in {Enforcement.GATE, Enforcement.CLOUD}:
+    if enforcement not in DOORS_OF_OURS:
         return reminders
     return (
         *reminders,
@@ -169,7 +169,7 @@ def read_steps(document: Fields, enforcement: Enforcement) -> tuple[TimedStep, .
     if not document.has("steps"):
         return default_steps(enforcement)
     steps = [step for fields in document.parts("steps") if (step := _step(fields, enforcement))]
-    if enforcement in {Enforcement.GATE, Enforcement.CLOUD}:
+    if enforcement in DOORS_OF_OURS:
         if not any(step.send is Send.LOCK_NOTICE for step in steps):
             document.fault("order.lock_notice_missing", "steps")
         if not any(step.send is Send.CLOSE_DOOR for step in steps):

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from countermand.domain.lifecycle import Phase
+from countermand.domain.lifecycle import DOORS_OF_OURS, Phase
 from countermand.notices import moments, word_store
 from countermand.notices.order_words import (
     House,
@@ -33,7 +33,6 @@ from countermand.stop.lookup_page import PREPARED_FOLDER, prepared_states, taken
 
 _PAGES: Final = Path(__file__).parent / "templates"
 _READABLE: Final = 0o644
-_DOORS_OF_OURS: Final = frozenset({"gate", "cloud"})
 _NOW: Final = frozenset({"in_force", "paused", "prepared"})
 _WRITTEN: Final = re.compile(r"(?<=<!--written-->).*?(?=<!--/written-->)")
 
@@ -305,7 +304,7 @@ def _consequence(
     notice: PublicNotice, places: Mapping[str, str], say: Mapping[str, str]
 ) -> tuple[str, ...]:
     told = (places["consequence"], places["unobservable"])
-    is_ours = order_of(notice.content).get("enforcement") in _DOORS_OF_OURS
+    is_ours = order_of(notice.content).get("enforcement") in DOORS_OF_OURS
     if notice.state is PublicState.PAUSED and is_ours:  # what somebody else closes is not paused
         return (say["consequence.paused"], *told)
     return told

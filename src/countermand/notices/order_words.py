@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.lifecycle import DOORS_OF_OURS, Enforcement
 from countermand.notices import moments, word_store
 
 _PLACE: Final = re.compile(r"\[\[([a-z_]+)\]\]")
@@ -268,7 +268,7 @@ def _consequence(
     content: Mapping[str, Any], say: Mapping[str, str], enforcement: Enforcement
 ) -> dict[str, str]:
     name = enforcement.value.replace("-", "_")
-    closes = enforcement in {Enforcement.GATE, Enforcement.CLOUD}
+    closes = enforcement in DOORS_OF_OURS
     strict = content.get("cannot_be_checked") == "refuse-until-answered"
     return {
         "consequence": say[f"consequence.{name}"],

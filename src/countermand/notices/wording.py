@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from countermand.domain.delivery import EXPIRES, NoticeKind
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import Variant
 from countermand.domain.presence import Presence
 from countermand.domain.truth import Correction, Headline, Says, Sentence
@@ -54,7 +54,6 @@ Values = dict[str, str | list[str]]
 # Mails that only make sense where this program pauses mail.
 _DOOR_MAILS: Final = frozenset({NoticeKind.LOCK, NoticeKind.RESTORED})
 _SHOWN_OF_A_NUMBER: Final = 4
-_DOORS: Final = frozenset({Enforcement.GATE, Enforcement.CLOUD})
 
 
 class Because(StrEnum):
@@ -173,7 +172,7 @@ def prepare_templates(
             content, number=order_number, language=language, house=house, app_names=app_names
         )
         for kind in NoticeKind:
-            if kind in _DOOR_MAILS and words.enforcement not in _DOORS:
+            if kind in _DOOR_MAILS and words.enforcement not in DOORS_OF_OURS:
                 continue
             if kind is NoticeKind.CORRECTION:
                 prepared += [_correction(words, content, variant) for variant in Variant]

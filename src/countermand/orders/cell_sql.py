@@ -13,7 +13,7 @@ from typing import Any, Final
 from countermand.devices import door_names, sighting_sql
 from countermand.devices.sighting_sql import Statement
 from countermand.domain.app_id import Platform
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import OrderDocument, Ownership
 from countermand.domain.scope import EVERYTHING, names_meant
 from countermand.enforcement import queries as enforced
@@ -22,7 +22,6 @@ from countermand.people import queries as people
 
 # Everybody ever known.
 EVERYBODY: Final = people.EVERYBODY
-_OURS: Final = frozenset({Enforcement.GATE, Enforcement.CLOUD})
 # As `planning.would_lose_mail`: what `domain.verdict` looks at besides notices and instants.
 _LOSES_MAIL: Final = """
     coalesce(%(doors_of_ours)s AND known.presence = 'present' AND known.may_close
@@ -131,5 +130,5 @@ def _parameters(document: OrderDocument, now: datetime) -> dict[str, Any]:
         "no_ownerships": sorted(each.value for each in set(Ownership) - devices.ownership),
         "platforms": sorted(each.value for each in devices.platforms),
         "no_platforms": sorted(each.value for each in set(Platform) - devices.platforms),
-        "doors_of_ours": document.enforcement in _OURS,
+        "doors_of_ours": document.enforcement in DOORS_OF_OURS,
     }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from countermand.domain.lifecycle import PAUSABLE, Enforcement, Phase
+from countermand.domain.lifecycle import DOORS_OF_OURS, PAUSABLE, Phase
 from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.presence import Presence
@@ -27,7 +27,6 @@ from countermand.stop.fence import Fence
 
 # From the first notice on, until nothing of the order holds any more.
 _WITH_ENTRIES: Final = (Phase.NOTIFIED, Phase.ENFORCING, Phase.PAUSED)
-_OURS: Final = (Enforcement.GATE.value, Enforcement.CLOUD.value)
 _STANDS: Final = PAUSABLE | {Phase.PAUSED}
 # A lock notice's step: which of a person's notices it belongs to, times this, plus its place.
 STEPS_A_NOTICE: Final = 100
@@ -35,7 +34,7 @@ STEPS_A_NOTICE: Final = 100
 
 def wants_entries(order: Order) -> bool:
     """Tell whether doors need entries of this order."""
-    return order.enforcement in _OURS and order.phase in _WITH_ENTRIES
+    return order.enforcement in DOORS_OF_OURS and order.phase in _WITH_ENTRIES
 
 
 def compile_entries(number: str, *, publisher: Publisher, now: datetime) -> Compiled:
