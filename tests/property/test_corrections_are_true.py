@@ -137,11 +137,11 @@ class Case:
         values = correction_values(
             PERSON,
             correct(order, rules),
-            taken_back_at=BACK_AT,
+            order,
+            content=content(),
             responsible=WHO,
             app_names=APP_NAMES,
             language=language,
-            replaced_by=self.replacement,
         )
         template = templates(self.number, self.enforcement)[self.variant.value, language]
         return filled(template.text, {"check_code": EXAMPLE_CHECK_CODE, **values})

@@ -19,7 +19,8 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from countermand.domain.lifecycle import DOORS_OF_OURS, Phase
-from countermand.notices import moments, word_store
+from countermand.domain.order_parts import Variant
+from countermand.notices import moments, own_words, word_store
 from countermand.notices.order_words import (
     House,
     OrderWords,
@@ -27,7 +28,7 @@ from countermand.notices.order_words import (
     order_words,
     what_happened,
 )
-from countermand.notices.wording import Signatory, replacement_words, signed_by
+from countermand.notices.wording import Signatory, signed_by
 from countermand.stop.durable import write_durably
 from countermand.stop.lookup_page import PREPARED_FOLDER, prepared_states, taken_back_at
 
@@ -75,7 +76,7 @@ class PublicNotice:
 
     `since` is when it was put in force, `changed_at` when it was taken back or ended, `variant`
     why it was taken back (empty while unknown), `replaced_by` what stands in its place
-    (empty where nothing does, yet or any more).
+    (empty where nothing does, yet or any more), whatever the reason.
     """
 
     number: str
@@ -88,7 +89,6 @@ class PublicNotice:
     changed_at: datetime | None = None
     variant: str = ""
     replaced_by: str = ""
-    replacement_has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def _notice_page(notice: PublicNotice, house: House, now: datetime | None) -> st
         pages=texts,
         number=notice.number,
         state=notice.state.value,
-        newer=notice.replaced_by,
+        newer=notice.replaced_by if notice.variant == Variant.REPLACED else "",
     )
 
 
@@ -263,17 +263,17 @@ def _means(
 
 
 def _why(notice: PublicNotice, say: Mapping[str, str]) -> str:
-    if notice.replaced_by:
+    if notice.replaced_by and notice.variant == Variant.REPLACED:
         return say["why.replaced_by"].format(number=notice.replaced_by)
     return say[f"why.{notice.variant}"]
 
 
 def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> tuple[str, ...]:
-    text = what_happened(notice.content, words, notice.variant)
-    if notice.replacement_has_ended and "{replaced_by}" in text:
-        return ()  # it says that another one stands, and none does any more
-    newer = replacement_words(notice.replaced_by, words.language, has_ended=False)
-    return (text.replace("{taken_back_at}", changed).replace("{replaced_by}", newer),)
+    text = what_happened(
+        notice.content, notice.number, variant=notice.variant, language=words.language
+    )
+    own = own_words.naming(text, notice.replaced_by, instead="")  # ours stands before it
+    return (own.replace("{taken_back_at}", changed),) if own else ()
 
 
 def _parts(

@@ -159,7 +159,7 @@ def order_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return order if isinstance(order, Mapping) else content
 
 
-def what_happened(content: Mapping[str, Any], words: OrderWords, variant: str) -> str:
+def what_happened(content: Mapping[str, Any], number: str, *, variant: str, language: str) -> str:
     """Return the order's own sentence for this kind of take-back. Raises TextMissing.
 
     Its places `{number}` and `{title}` are filled; `{taken_back_at}` and `{replaced_by}` wait for
@@ -167,9 +167,9 @@ def what_happened(content: Mapping[str, Any], words: OrderWords, variant: str) -
     """
     content = order_of(content)
     entries = _mapping(content.get("corrections")).get(variant)
-    text = _in_language(entries, content, words.language, f"corrections.{variant}")
-    text = text.replace("{number}", words.places["number"])
-    text = text.replace("{title}", words.places["title"])
+    text = _in_language(entries, content, language, f"corrections.{variant}")
+    text = text.replace("{number}", number)
+    text = text.replace("{title}", _Reader(content, language).text("title"))
     kept = "|".join(_LATER_SLOTS)
     parts = re.split(rf"(\{{(?:{kept})\}})", " ".join(text.split()))
     return "".join(part if part[1:-1] in _LATER_SLOTS else _plain_part(part) for part in parts)

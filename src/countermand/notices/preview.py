@@ -6,7 +6,7 @@ It is filled by the very function that the sender uses, so what is shown is what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -184,17 +184,21 @@ class _Example:
             case NoticeKind.CLOSING:
                 return wording.closing_values(
                     person,
-                    self._correction(Variant.REASON_GONE),
+                    self._correction(self._taken_back(Variant.REASON_GONE)),
                     ended_at=self.now,
                     issued_by=self.signed.issued_by,
                     app_names=self.app_names,
                     language=language,
                 )
             case NoticeKind.CORRECTION:
+                order = self._taken_back(Variant(template.variant))
+                # The author's own words are shown whole: as they read where another order stands.
+                follows = word_store.sentences(language)["preview.replacement"]
                 return wording.correction_values(
                     person,
-                    self._correction(Variant(template.variant)),
-                    taken_back_at=self.now,
+                    self._correction(order),
+                    replace(order, replacement=follows),
+                    content=self.order,
                     responsible=self.signed.issued_by,
                     app_names=self.app_names,
                     language=language,
@@ -221,15 +225,17 @@ class _Example:
             own_deadline_at=_deadline(self.order.get("deadline"), person.zone, self.now),
         )
 
-    def _correction(self, variant: Variant) -> Correction:
-        """Show what is said while the older order, if this one amends any, still stands."""
-        order = TakenBackOrder(
+    def _taken_back(self, variant: Variant) -> TakenBackOrder:
+        return TakenBackOrder(
             number=self.number,
             apps=tuple(self.order["apps"]),
             enforcement=Enforcement(self.order["enforcement"]),
             variant=variant,
             taken_back_at=self.now,
         )
+
+    def _correction(self, order: TakenBackOrder) -> Correction:
+        """Show what is said while the older order, if this one amends any, still stands."""
         older = self.order.get("amends")
         standing = {app: self._rules(app, older) for app in order.apps} if older else {}
         return correct(order, PersonRules(now=standing, before=standing))

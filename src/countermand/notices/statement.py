@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_parts import Variant
-from countermand.notices import moments
+from countermand.notices import moments, own_words
 from countermand.notices.order_words import House, TextMissing, order_of
-from countermand.notices.wording import replacement_words
 from countermand.sender.compose import filled
 
 
@@ -55,13 +54,13 @@ def fill(
     house: House,
     language: str,
     replaced_by: str | None = None,
-    replacement_has_ended: bool = False,
 ) -> str:
     """Return the statement with its figures. Raises StatementNotReleased and TextMissing."""
     if figures.corrections_began_at is None:
         raise StatementNotReleased(number=number)
     order = order_of(content)
     first = figures.first_notice_at
+    taken_back_at = moments.moment(figures.taken_back_at, house.zone, language)
     values: dict[str, str | list[str]] = {
         "number": number,
         "title": _text(order.get("title"), order, language, "title"),
@@ -71,13 +70,14 @@ def fill(
         "people_reached": str(figures.certain + figures.possible),
         "people_corrected": str(figures.corrected),
         "first_notice_at": moments.moment(first, house.zone, language) if first else "–",
-        "taken_back_at": moments.moment(figures.taken_back_at, house.zone, language),
-        "replaced_by": replacement_words(replaced_by, language, has_ended=replacement_has_ended),
+        "taken_back_at": taken_back_at,
     }
     statements = order.get("statement")
     entries = statements.get(variant.value) if isinstance(statements, Mapping) else None
     key = f"statement.{variant.value}"
-    return filled(" ".join(_text(entries, order, language, key).split()), values)
+    text = " ".join(_text(entries, order, language, key).split())
+    ours = own_words.of_ours(variant, number, taken_back_at, language)
+    return filled(own_words.naming(text, replaced_by, instead=ours), values)
 
 
 def _text(entries: object, order: Mapping[str, Any], language: str, key: str) -> str:

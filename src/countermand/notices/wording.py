@@ -19,8 +19,8 @@ from countermand.domain.delivery import EXPIRES, NoticeKind
 from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import Variant
 from countermand.domain.presence import Presence
-from countermand.domain.truth import Correction, Headline, Says, Sentence
-from countermand.notices import mail_markup, moments, word_store
+from countermand.domain.truth import Correction, Headline, Says, Sentence, TakenBackOrder
+from countermand.notices import mail_markup, moments, own_words, word_store
 from countermand.notices.order_words import (
     House,
     OrderWords,
@@ -216,38 +216,33 @@ def restored_values(
     }
 
 
-def replacement_words(number: str | None, language: str, *, has_ended: bool) -> str:
-    """Return what stands for the order in place of another: its number, once it is in force.
-
-    Before that it is to follow; whether it `has_ended` since is said, and it is no longer named.
-    """
-    say = word_store.sentences(language)
-    return number or say["replaced.ended" if has_ended else "replaced.unnamed"]
-
-
 def correction_values(
     person: Addressee,
     correction: Correction,
+    order: TakenBackOrder,
     *,
-    taken_back_at: datetime,
+    content: Mapping[str, Any],
     responsible: Signatory,
     app_names: Mapping[str, str],
     language: str,
-    replaced_by: str | None = None,
-    replacement_has_ended: bool = False,
 ) -> Values:
     """Fill the slots of a correction with the sentences that are true for this person.
 
-    `app_names` gives the name of each ordered app by its catalogue id; `replaced_by` is the number
-    of the order that takes the place of this one, where there is one, and one that has ended does
-    not any more.
+    `content` is what the digest of `order` covers; `app_names` gives the name of each ordered app
+    by its catalogue id. Raises TextMissing.
     """
+    at = moments.moment(order.taken_back_at, person.zone, language)
+    ours = own_words.of_ours(order.variant, order.number, at, language)
+    own = what_happened(content, order.number, variant=order.variant, language=language)
+    own = own_words.naming(own, order.replacement, instead=ours)
     return {
         "headline": _headline(correction, language),
         "name": _person(person.name, person.local_name, language),
-        "taken_back_at": moments.moment(taken_back_at, person.zone, language),
+        "taken_back_at": at,
         "responsible": _signed(responsible, language),
-        "replaced_by": replacement_words(replaced_by, language, has_ended=replacement_has_ended),
+        "what_happened": own.replace("{taken_back_at}", at),
+        # Corrections that were approved before the whole text was a slot ask for this one.
+        "replaced_by": order.replacement or word_store.sentences(language)["preview.replacement"],
         **_true_now(person, correction, app_names, language),
     }
 
@@ -271,7 +266,12 @@ def closing_values(
 
 
 def _correction(words: OrderWords, content: Mapping[str, Any], variant: Variant) -> TemplateText:
-    places = {**words.places, "what_happened": what_happened(content, words, variant)}
+    own = what_happened(content, words.places["number"], variant=variant, language=words.language)
+    # What names another order is chosen when the mail is written: by then one stands, or none does.
+    places = {
+        **words.places,
+        "what_happened": "{what_happened}" if own_words.ANOTHER in own else own,
+    }
     return _template(
         OrderWords(words.language, words.enforcement, words.app_names, places),
         NoticeKind.CORRECTION,

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from countermand.audit import queries as log
 from countermand.domain.address import folded_name
@@ -82,19 +81,10 @@ def replacement_of(order: Order) -> str | None:
 
     An exercise stands in place of nothing that is real.
     """
-    standing = _successors(order).filter(ended_at__isnull=True)
+    standing = Order.objects.filter(
+        replaces=order.number, mode=order.mode, in_force_at__isnull=False, ended_at__isnull=True
+    )
     return standing.values_list("number", flat=True).first()
-
-
-def replacement_has_ended(order: Order) -> bool:
-    """Tell whether orders were in force in place of this one, and every one of them has ended."""
-    ended_at = list(_successors(order).values_list("ended_at", flat=True))
-    return bool(ended_at) and None not in ended_at
-
-
-def _successors(order: Order) -> QuerySet[Order]:
-    """Return the orders that were in force in place of this one, or are."""
-    return Order.objects.filter(replaces=order.number, mode=order.mode, in_force_at__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +156,18 @@ def _write(
     taken = people.owners_of({a for person in known.values() for a in person.second_mailboxes})
     refs = log.person_refs(known)
     fresh = []
-    has_ended = replacement_has_ended(order)
+    content = stepping.current(order).content
     for one in owed:
         each = one.to
         person = known[each.person_id]
         values = wording.correction_values(
             telling.addressee(person),
             truths.for_person(person.id, refs[person.id], now=now),
-            taken_back_at=truths.order.taken_back_at,
+            truths.order,
+            content=content,
             responsible=responsible,
             app_names=documents.app_names(voice.document),
             language=each.language,
-            replaced_by=truths.order.replacement,
-            replacement_has_ended=has_ended,
         )
         fresh += [
             telling.new_notice(

@@ -11,7 +11,6 @@ from datetime import datetime
 
 from countermand.config import Settings
 from countermand.domain.lifecycle import Phase
-from countermand.domain.order_parts import Variant
 from countermand.enforcement.actions import Publisher
 from countermand.notices import lookup, wording
 from countermand.notices.lookup import PublicNotice, PublicState
@@ -75,11 +74,5 @@ def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
             since=order.in_force_at,
             changed_at=order.ended_at or taken_back_at,
             variant=order.variant,
-            replaced_by=_named_replacement(order),
-            replacement_has_ended=corrections.replacement_has_ended(order),
+            replaced_by=corrections.replacement_of(order) or "",
         )
-
-
-def _named_replacement(order: Order) -> str:
-    is_replaced = order.variant == Variant.REPLACED.value
-    return (corrections.replacement_of(order) or "") if is_replaced else ""

@@ -67,7 +67,6 @@ def statement_of(number: str, *, language: str, context: PlanContext) -> str:
         house=context.house,
         language=language,
         replaced_by=corrections.replacement_of(order),
-        replacement_has_ended=corrections.replacement_has_ended(order),
     )
 
 

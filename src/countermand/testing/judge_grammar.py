@@ -98,8 +98,23 @@ ENGLISH: Final = Grammar(
         (
             "replaced_opening",
             (
-                rf"(?P<name>.+?), [^,]+? {_NUMBER} has been taken back, "
-                r"because another notice takes its place\."
+                rf"(?P<name>.+?), [^,]+? {_NUMBER} has been taken back "
+                r"so that another notice could take its place\."
+            ),
+        ),
+        ("was_mistake", rf"Notice {_NUMBER} was sent by mistake, and was taken back on <MOMENT>\."),
+        (
+            "was_reason_gone",
+            (
+                rf"Notice {_NUMBER} was taken back on <MOMENT>, "
+                r"because its reason no longer holds\."
+            ),
+        ),
+        (
+            "was_replaced",
+            (
+                rf"Notice {_NUMBER} was taken back on <MOMENT> "
+                r"so that another notice could take its place\."
             ),
         ),
         ("not_since", r"It has not applied since <MOMENT>\."),
@@ -208,8 +223,20 @@ HINDI: Final = Grammar(
             "replaced_opening",
             (
                 rf"(?P<name>.+?), [^,]+? {_NUMBER} वापस ले ली गई है, "
-                r"क्योंकि उसकी जगह दूसरी सूचना ले रही है।"
+                r"ताकि उसकी जगह दूसरी सूचना आ सके।"
             ),
+        ),
+        (
+            "was_mistake",
+            rf"सूचना {_NUMBER} ग़लती से भेजी गई थी, और <MOMENT> को वापस ले ली गई।",
+        ),
+        (
+            "was_reason_gone",
+            rf"सूचना {_NUMBER} <MOMENT> को वापस ले ली गई, क्योंकि उसका कारण अब नहीं रहा।",
+        ),
+        (
+            "was_replaced",
+            rf"सूचना {_NUMBER} <MOMENT> को वापस ले ली गई, ताकि उसकी जगह दूसरी सूचना आ सके।",
         ),
         ("not_since", r"<MOMENT> से यह लागू नहीं है।"),
         (

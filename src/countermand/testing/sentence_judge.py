@@ -122,7 +122,7 @@ def _open_slots(own: str) -> str:
     parts = re.split(r"(\{taken_back_at\}|\{replaced_by\})", " ".join(own.split()))
     opened = {
         "{taken_back_at}": "<MOMENT>",
-        "{replaced_by}": r"(?P<replacement>CM-[0-9A-Z]+|\([^()]+\))",
+        "{replaced_by}": r"(?P<replacement>CM-[0-9A-Z]+)",
     }
     return "".join(opened.get(part) or re.escape(part) for part in parts)
 
@@ -147,6 +147,15 @@ def _opening(variant: str) -> Callable[[_Judge, re.Match[str]], bool]:
         world = judge.world
         called = match["name"].removesuffix(judge.grammar.honorific)
         return (called, match["number"], world.variant) == (world.name, world.number, variant)
+
+    return holds
+
+
+def _was(variant: str) -> Callable[[_Judge, re.Match[str]], bool]:
+    def holds(judge: _Judge, match: re.Match[str]) -> bool:
+        world = judge.world
+        was_then = judge.says_moment(match["moment"], world.taken_back_at)
+        return was_then and (match["number"], world.variant) == (world.number, variant)
 
     return holds
 
@@ -252,9 +261,7 @@ def _own(judge: _Judge, match: re.Match[str]) -> bool:
     groups = match.groupdict()
     moment, replacement = groups.get("moment"), groups.get("replacement")
     return (moment is None or judge.says_moment(moment, judge.world.taken_back_at)) and (
-        replacement is None
-        or replacement == judge.world.replacement
-        or (replacement.startswith("(") and judge.world.replacement is None)
+        replacement is None or replacement == judge.world.replacement
     )
 
 
@@ -266,6 +273,9 @@ _CLAIMS: Final[Mapping[str, Callable[[_Judge, re.Match[str]], bool]]] = MappingP
         "mistake": _opening("mistake"),
         "reason_gone": _opening("reason_gone"),
         "replaced_opening": _opening("replaced"),
+        "was_mistake": _was("mistake"),
+        "was_reason_gone": _was("reason_gone"),
+        "was_replaced": _was("replaced"),
         "not_since": _not_since,
         "free": _free,
         "ruled": _ruled,

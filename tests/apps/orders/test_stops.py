@@ -1,6 +1,7 @@
 """Pause, resume and take-back, with mails in every state, cut off anywhere."""
 
 import os
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -476,12 +477,20 @@ def test_whoever_presses_hears_of_all_corrections_though_the_worker_wrote_them(
     assert first["corrections"] == again["corrections"] == first["got_it"] > 0
 
 
-def an_order_and_its_successor(world: World) -> tuple[str, str]:
-    """Return an order whose author's own words name what stands in its place, and that."""
+def an_order_whose_words_name_another(world: World) -> str:
+    """Return an order, told already, whose author's own words name what stands in its place."""
     world.staff(20)
-    words = {"en": "{replaced_by} is the one now.", "hi": "अब {replaced_by} मान्य है।"}
+    words = {
+        "en": "It named the wrong app. {replaced_by} is the one now.",
+        "hi": "उसमें ग़लत ऐप था। अब {replaced_by} मान्य है।",
+    }
     every = dict.fromkeys(("mistake", "reason_gone", "replaced"), words)
-    older = world.notified(statement=every, corrections=every)
+    return world.notified(statement=every, corrections=every)
+
+
+def an_order_and_its_successor(world: World) -> tuple[str, str]:
+    """Return such an order, and the one that stands in its place."""
+    older = an_order_whose_words_name_another(world)
     newer = world.released(replaces=older)
     world.sweep(11 * MINUTE)
     return older, newer
@@ -495,7 +504,10 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
     world.sweep(MINUTE)
 
     context = world.desk.context
-    assert showing.statement_of(older, language="hi", context=context) == f"अब {newer} मान्य है।"
+    assert (
+        showing.statement_of(older, language="hi", context=context)
+        == f"उसमें ग़लत ऐप था। अब {newer} मान्य है।"
+    )
     page = (world.settings.folder.lookup / f"{older}.html").read_text(encoding="utf-8")
     assert f"{newer} is the one now." in page
     correction = Notice.objects.filter(order_number=older, kind="correction").first()
@@ -503,25 +515,50 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
     assert newer in str(correction.values)
 
 
-def test_an_authors_own_words_promise_no_number_once_the_successor_has_ended(world: World) -> None:
-    older, newer = an_order_and_its_successor(world)
-    world.press(newer, StopKind.TAKE_BACK)
+@pytest.mark.parametrize("because", ["mistake", "replaced"])
+@pytest.mark.parametrize("ended", [True, False])
+def test_an_authors_own_words_name_no_order_where_none_stands(
+    world: World, because: str, *, ended: bool
+) -> None:
+    """It has ended since, or is still to come: press, staff and page hear what is so."""
+    if ended:
+        older, newer = an_order_and_its_successor(world)
+        world.press(newer, StopKind.TAKE_BACK)
+    else:
+        older = an_order_whose_words_name_another(world)
 
-    world.press(older, StopKind.TAKE_BACK, because="replaced")
+    world.press(older, StopKind.TAKE_BACK, because=because)
     world.send()
     world.sweep(MINUTE)
 
-    said = showing.statement_of(older, language="en", context=world.desk.context)
-    assert said == "(it has ended since) is the one now."
-    said = showing.statement_of(older, language="hi", context=world.desk.context)
-    assert said == "अब (जो अब समाप्त हो चुकी है) मान्य है।"
-    correction = Notice.objects.filter(order_number=older, kind="correction").first()
+    why = {
+        "mistake": (
+            rf"Notice {older} was sent by mistake, and was taken back on [^()]+ \([^()]+\)\.",
+            rf"सूचना {older} ग़लती से भेजी गई थी, और [^()]+ \([^()]+\) को वापस ले ली गई।",
+        ),
+        "replaced": (
+            (
+                rf"Notice {older} was taken back on [^()]+ \([^()]+\) "
+                r"so that another notice could take its place\."
+            ),
+            (
+                rf"सूचना {older} [^()]+ \([^()]+\) को वापस ले ली गई, "
+                r"ताकि उसकी जगह दूसरी सूचना आ सके।"
+            ),
+        ),
+    }[because]
+    english, hindi = (
+        showing.statement_of(older, language=language, context=world.desk.context)
+        for language in ("en", "hi")
+    )
+    assert re.fullmatch(rf"It named the wrong app\. {why[0]}", english)
+    assert re.fullmatch(rf"उसमें ग़लत ऐप था। {why[1]}", hindi)
+    correction = Notice.objects.filter(order_number=older, kind="correction", language="en").first()
     assert correction is not None
-    assert "to follow" not in str(correction.values)
+    assert re.fullmatch(rf"It named the wrong app\. {why[0]}", correction.values["what_happened"])
     page = (world.settings.folder.lookup / f"{older}.html").read_text(encoding="utf-8")
-    assert "to follow" not in page
+    assert "It named the wrong app." in page
     assert "is the one now" not in page  # none is; the page says in its own words what is so
-    assert "It was taken back so that another notice could take its place." in page
 
 
 @pytest.mark.parametrize("mode", ["exercise", "live"])
