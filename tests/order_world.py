@@ -277,7 +277,7 @@ class World:
             because=because or ("mistake" if kind is StopKind.TAKE_BACK else "Looks wrong."),
             now=self.now,
         )
-        return pressing.finish_stop(self.desk, pressed.fence, pressed=pressed, now=self.now)
+        return pressing.finish_stop(self.desk, pressed.fence, pressed=pressed, now=self.now).counts
 
     def stops_on_disk(self, number: str, uid: str | None, because: str = "mistake") -> None:
         """Take an order back so far as the file that says so; the database has not heard of it."""

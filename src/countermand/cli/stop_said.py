@@ -96,6 +96,15 @@ def _say_not_reached(gate: GateAnswer, stop: Stop, pressed: Pressed) -> None:
     tell(line.format(url=gate.url, at=shown_time.instant(latest)))
 
 
+def say_refused_later(pressed: Pressed) -> None:
+    """Say that the disk took the first press, and not the one for the newest start of the order."""
+    line = _(
+        "It was started anew after the list here was written, and the disk refused to stop that "
+        "({why}): it is NOT STOPPED on this machine."
+    )
+    warn(line.format(why=i18n.reason(pressed.refused)))
+
+
 def say_finished(stop: Stop, pressed: Pressed) -> None:
     """Say what the database made of the stop; where it has nothing yet, what follows from that."""
     if pressed.refused:

@@ -28,7 +28,15 @@ from countermand.cli.stop_refusals import (
     PauseInHold,
     WhoIsActing,
 )
-from countermand.cli.stop_said import Stop, as_json, say, say_finished, tell, warn
+from countermand.cli.stop_said import (
+    Stop,
+    as_json,
+    say,
+    say_finished,
+    say_refused_later,
+    tell,
+    warn,
+)
 from countermand.cli.stop_words import (
     DONE,
     NOT_ALLOWED,
@@ -109,10 +117,12 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         _show_withdrawn(folder.lookup, stop)
     if not given.json:
         say(stop, pressed)
-    _finish(settings, stop, pressed)
+    first, pressed = pressed, _finish(settings, stop, pressed)
     if given.json:
         tell(json.dumps(as_json(stop, pressed), ensure_ascii=False))
     else:
+        if pressed.refused and not first.refused:
+            say_refused_later(pressed)
         say_finished(stop, pressed)
     if pressed.refused:
         known = stop.database_knows or any(gate.acknowledged for gate in pressed.gates)
@@ -207,8 +217,11 @@ def _allow(kind: StopKind, number: str, register: Register, actor: KnownActor) -
         raise NotForYourRole(roles=", ".join(sorted(roles)) or "-")
 
 
-def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> None:
-    """Count who got it and begin the corrections; what fails here is finished by the worker."""
+def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> Pressed:
+    """Count who got it and begin the corrections; what fails here is finished by the worker.
+
+    Returns the last press: the database may know of an epoch that had to be stopped as well.
+    """
     try:
         from countermand.cli.session import prepare
 
@@ -217,9 +230,11 @@ def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> None:
         from countermand.orders import pressing
 
         with wiring.orders_desk(settings) as desk:
-            stop.finished = pressing.finish_stop(desk, pressed.fence, pressed=pressed, now=stop.now)
+            done = pressing.finish_stop(desk, pressed.fence, pressed=pressed, now=stop.now)
+            stop.finished, pressed = done.counts, done.pressed
     except Exception as error:  # noqa: BLE001 - the order is stopped; nothing may undo saying so
         stop.unfinished_why = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return pressed
 
 
 def _refuse(error: CountermandError, *, as_json: bool) -> int:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from countermand.domain.delivery import StopKind
 from countermand.domain.lifecycle import PAUSABLE, Phase
@@ -20,12 +20,17 @@ from countermand.orders.models import Order
 from countermand.stop import fence as fences
 from countermand.stop import press as stopping
 from countermand.stop import senders
-from countermand.stop.fence import Fence, FenceUnreadable
+from countermand.stop.fence import Fence
 from countermand.stop.press import Pressed
+
+_STOPPED_BY_A_PAUSE: Final = PAUSABLE | {Phase.PAUSED}
 
 
 def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
-    """Finish what fences ask for and the database does not say yet; returns the numbers."""
+    """Finish what fences ask for and the database does not say yet; returns the numbers.
+
+    So is a take-back that the database alone knows, whether or not the disk has room by now.
+    """
     standing = _standing(desk)
     rows = Order.objects.filter(number__in=list(standing)).values_list("number", "phase", "epoch")
     owed = [n for n, phase, epoch in rows if stops.is_owed(phase, epoch, standing[n])]
@@ -34,30 +39,26 @@ def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
             continue  # all that can be proven here is proven; killing again would gain nothing
         pressed = _press(desk, standing[number])  # proves once more who is dead
         finish_stop(desk, standing[number], pressed=pressed, now=now)
-    _write_what_a_disk_refused(desk, standing)
     return owed
 
 
 def _standing(desk: Desk) -> dict[str, Fence]:
-    """Read all fences; a spoiled take-back that the database knows is written anew before that.
+    """Return every stop that the disk or the database knows, by number.
 
-    Nobody can press it once more when the order is over, and until then no mail of any order
-    leaves. Raises FenceUnreadable.
+    What the disk has not, or not legibly, is written there first: until a spoiled one is written
+    anew no mail of any order leaves, and nobody can press it again when the order is over. Raises
+    FenceUnreadable.
     """
-    try:
-        return fences.read_all(desk.settings.folder.fences)
-    except FenceUnreadable:
-        _write_what_a_disk_refused(desk, {})
-        return fences.read_all(desk.settings.folder.fences)
-
-
-def _write_what_a_disk_refused(desk: Desk, standing: Mapping[str, Fence]) -> None:
-    """Put a take-back on the disk which only the database knows, once there is room for it."""
-    for fence in stops.taken_back_in_the_database():
+    folder = desk.settings.folder.fences
+    missing = [f for f in stops.known_to_the_database() if not fences.stands(folder, f)]
+    for fence in missing:
+        with contextlib.suppress(OSError):  # the next sweep tries again
+            fences.write(folder, fence)
+    standing = fences.read_all(folder)
+    for fence in missing:
         known = standing.get(fence.number)
-        if known is None or not known.withdrawn:
-            with contextlib.suppress(OSError):  # the next sweep tries again
-                fences.write(desk.settings.folder.fences, fence)
+        standing[fence.number] = fence if known is None else fence.merged(known)
+    return standing
 
 
 def _press(desk: Desk, fence: Fence) -> Pressed:
@@ -75,8 +76,20 @@ def _press(desk: Desk, fence: Fence) -> Pressed:
     )
 
 
-def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) -> dict[str, Any]:
-    """Book a stop, and begin the corrections; returns what people read.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a stop: `counts` is what people read of it.
+
+    `pressed` is the last press: the disk may have taken the one that a person gave, and refused the
+    one that reached an epoch which the list here did not name yet.
+    """
+
+    pressed: Pressed
+    counts: dict[str, Any]
+
+
+def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) -> Finished:
+    """Book a stop, and begin the corrections.
 
     Idempotent: called by whoever pressed, and by the sweep for whoever was cut off.
     """
@@ -94,7 +107,7 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         now=now,
     )
     if booked is None:
-        return {"known": False}
+        return Finished(pressed, {"known": False})
     if booked.phase == Phase.CORRECTING:
         corrections.write_owed(fence.number, owing=desk.ledger, context=desk.context, now=now)
     try:
@@ -103,7 +116,7 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         if not pressed.refused:
             raise  # else it is the same disk, and the next sweep writes its files
     reach = ledger.reach(fence.number)
-    return {
+    counts = {
         "phase": booked.phase,
         "got_it": reach.got_it,
         "may_have": reach.may_have,
@@ -112,15 +125,17 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         "fetched_back": booked.fetched.fetched,
         "queue": "none" if desk.queue is None else booked.fetched.why or "reached",
     }
+    return Finished(pressed, counts)
 
 
 def _reaching(desk: Desk, fence: Fence, pressed: Pressed) -> tuple[Fence, Pressed]:
     """Press once more when the list that the press had read was older than the order's epoch.
 
-    Whoever pressed was told that the order is paused, so it has to be.
+    Whoever pressed was told that the order is paused, so it has to be: on this disk, too, though
+    the database alone may say so since an earlier press.
     """
     row = Order.objects.filter(number=fence.number).values_list("phase", "epoch").first()
-    if row is None or fence.withdrawn or row[0] not in PAUSABLE or fence.covers(row[1]):
+    if row is None or fence.withdrawn or row[0] not in _STOPPED_BY_A_PAUSE or fence.covers(row[1]):
         return fence, pressed
     again = _press(desk, dataclasses.replace(fence, stopped_epoch=row[1]))
     return again.fence, again

@@ -97,12 +97,17 @@ def stop_in_ledger(fence: Fence, *, ledger: NoticeLedger) -> None:
     )
 
 
-def taken_back_in_the_database() -> Iterator[Fence]:
-    """Yield the stop of every order that was taken back, as far as the database knows it."""
+def known_to_the_database() -> Iterator[Fence]:
+    """Yield the stop of every order that the database calls taken back, or paused."""
     rows = Order.objects.values_list("number", "taken_back_at", "taken_back_by", "variant")
     for number, at, by, variant in rows.filter(taken_back_at__isnull=False):
         if at is not None:
             yield Fence(number, TAKEN_BACK_EPOCH, withdrawn=True, at=at, by=by, because=variant)
+    paused = Order.objects.filter(phase=Phase.PAUSED, paused_at__isnull=False)
+    pauses = paused.values_list("number", "epoch", "paused_at", "paused_by", "pause_cause")
+    for number, epoch, at, by, because in pauses:
+        if at is not None:
+            yield Fence(number, epoch, withdrawn=False, at=at, by=by, because=because)
 
 
 def is_begun(number: str) -> bool:

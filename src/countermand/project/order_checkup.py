@@ -1,12 +1,15 @@
-"""What the doctor says about orders that nobody has decided on for too long.
+"""What the doctor says about orders that wait: for the end of a stop, or for a person.
 
-A paused order is no end, and no order stands for ever: after four hours of a pause, and after the
-day on which an order was to be looked at again, somebody is asked.
+A stop is over when the disk has it and every sender is proven to have ended. A paused order is no
+end, and no order stands for ever: after four hours of a pause, and after the day on which an order
+was to be looked at again, somebody is asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -15,8 +18,11 @@ from countermand.config import Settings
 from countermand.domain.lifecycle import Phase
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
+from countermand.stop import fence as fences
+from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
 LONGEST_PAUSE: Final = timedelta(hours=4)
+LONGEST_PROOF: Final = timedelta(minutes=5)
 _PATIENCE_S: Final = 3
 _NAME: Final = "orders"
 STANDING: Final = [
@@ -43,14 +49,23 @@ _WAITING: Final = """
     ORDER BY number
 """
 
+_STOPPED: Final = """
+    SELECT number, phase, taken_back_at, epoch, paused_at
+    FROM orders_order WHERE taken_back_at IS NOT NULL OR (phase = 'paused' AND paused_at <= %s)
+    ORDER BY number
+"""
+
 
 def examine_orders(settings: Settings, *, now: datetime) -> Finding:
-    """Name orders that wait for a person. Raises psycopg.Error."""
+    """Name orders that wait, stops that are not over first. Raises psycopg.Error."""
     if not settings.database_url:
         return Finding(_NAME, State.NOTE, _("No database is known."))
     asked = {"paused_by": now - LONGEST_PAUSE, "today": now.date(), "standing": STANDING}
     with psycopg.connect(settings.database_url, connect_timeout=_PATIENCE_S) as connection:
+        stopped = connection.execute(_STOPPED, [now]).fetchall()
         rows = connection.execute(_WAITING, asked).fetchall()
+    if unfinished := _unfinished(settings.folder.fences, stopped, now):
+        return unfinished
     if paused := [number for number, is_paused_long, _over in rows if is_paused_long]:
         return Finding(
             _NAME,
@@ -68,3 +83,43 @@ def examine_orders(settings: Settings, *, now: datetime) -> Finding:
             _("End each (countermand order close), or plan an order that replaces it."),
         )
     return Finding(_NAME, State.GOOD, _("No order waits for a decision that is overdue."))
+
+
+def _unfinished(
+    folder: Path, stopped: Sequence[tuple[str, str, datetime | None, int, datetime]], now: datetime
+) -> Finding | None:
+    """Name stops which the disk does not have, or whose mails may still be under way."""
+    off_disk, unproven = [], []
+    for number, phase, taken_back_at, epoch, paused_at in stopped:
+        fence = Fence(
+            number,
+            TAKEN_BACK_EPOCH if taken_back_at else epoch,
+            withdrawn=taken_back_at is not None,
+            at=taken_back_at or paused_at,
+            by=None,
+            because="",
+        )
+        if not fences.stands(folder, fence):
+            off_disk.append(number)
+        elif phase == Phase.STOPPING and taken_back_at and taken_back_at <= now - LONGEST_PROOF:
+            unproven.append(number)
+    if off_disk:
+        return Finding(
+            _NAME,
+            State.BAD,
+            _(
+                "Stopped in the database alone, since the disk here has not taken it: {orders}."
+            ).format(orders=", ".join(off_disk)),
+            _("Make room on that disk; the worker then writes it down by itself."),
+        )
+    if unproven:
+        return Finding(
+            _NAME,
+            State.BAD,
+            _(
+                "Taken back, but not every mail sender is proven to have ended, so no correction "
+                "leaves: {orders}."
+            ).format(orders=", ".join(unproven)),
+            _("The worker tries it with every look. End senders on other machines, or wait."),
+        )
+    return None

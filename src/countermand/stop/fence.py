@@ -147,6 +147,19 @@ def read(folder: Path, number: str) -> Fence | None:
     return pause.merged(final) if pause is not None and final is not None else pause or final
 
 
+def stands(folder: Path, fence: Fence) -> bool:
+    """Tell whether `folder` says legibly all that `fence` does."""
+    try:
+        known = read(folder, fence.number)
+    except FenceUnreadable:
+        return False
+    return (
+        known is not None
+        and known.withdrawn >= fence.withdrawn
+        and known.covers(fence.stopped_epoch)
+    )
+
+
 def read_all(folder: Path) -> dict[str, Fence]:
     """Return every order's fence by number; the first thing that is read on boot."""
     try:

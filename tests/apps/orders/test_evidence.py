@@ -67,7 +67,7 @@ def take_back(world: World, number: str, queue: Queue | None = None) -> dict[str
         now=world.now,
     )
     desk = open_desk(world.settings, owing=world.ledger, queue=queue)
-    return pressing.finish_stop(desk, pressed.fence, pressed=pressed, now=world.now)
+    return pressing.finish_stop(desk, pressed.fence, pressed=pressed, now=world.now).counts
 
 
 def corrected(number: str) -> set[str]:

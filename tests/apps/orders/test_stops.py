@@ -1,5 +1,8 @@
 """Pause, resume and take-back, with mails in every state, cut off anywhere."""
 
+import dataclasses
+import hashlib
+import json
 import os
 import re
 import resource
@@ -11,10 +14,11 @@ from datetime import UTC, datetime, time
 import pytest
 
 from countermand import i18n
+from countermand.cli import stop_verbs, stop_words
 from countermand.domain import causes
 from countermand.domain.address import folded_name
 from countermand.domain.approvals import CauseMissing, SameHand
-from countermand.domain.delivery import ReplyKind, StopKind
+from countermand.domain.delivery import Reply, ReplyKind, StopKind
 from countermand.domain.lifecycle import StepNotAllowed
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.enforcement.models import PublishedState
@@ -25,7 +29,7 @@ from countermand.orders.documents import document_of
 from countermand.orders.models import Revision
 from countermand.people.models import Person
 from countermand.project.findings import Finding, State
-from countermand.project.order_checkup import LONGEST_PAUSE, examine_orders
+from countermand.project.order_checkup import LONGEST_PAUSE, LONGEST_PROOF, examine_orders
 from countermand.stop import fence as fences
 from countermand.stop import register
 from tests.order_world import DAY, HOUR, MINUTE, World
@@ -652,6 +656,99 @@ def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(world: World) 
     fence = fences.read(world.settings.folder.fences, number)
     assert fence is not None
     assert (fence.withdrawn, fence.because) == (True, "reason_gone")
+
+
+def test_a_worker_finishes_a_take_back_that_only_the_database_knows(world: World) -> None:
+    """The disk was full when somebody pressed, and a sender elsewhere was not proven dead."""
+    world.staff(30)
+    number = world.sending()
+    world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=60)
+    [claimed] = world.ledger.claim(sender="far", limit=1, now=world.now)
+    world.ledger.permit(sender="far", notice_ids=[claimed.notice_id], now=world.now)
+
+    with full_disk():
+        assert world.press(number, StopKind.TAKE_BACK)["phase"] == "stopping"
+        found = examine_orders(world.settings, now=world.now)
+        reply = Reply(
+            claimed.notice_id, ReplyKind.ACCEPTED, after_dot=True, text="250", queue_id="q"
+        )
+        world.ledger.acknowledge(sender="far", replies=[reply], now=world.now)
+        pressing.complete_stops(world.desk, now=world.now)
+
+    assert found.state is State.BAD
+    assert f"the disk here has not taken it: {number}." in found.sentence
+    assert world.order(number).phase == "correcting"
+    pressing.complete_stops(world.desk, now=world.now)
+    assert fences.read(world.settings.folder.fences, number) is not None
+    assert examine_orders(world.settings, now=world.now).state is State.GOOD
+
+
+def test_the_doctor_tells_of_a_take_back_that_is_not_proven_for_long(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=600)
+    [claimed] = world.ledger.claim(sender="far", limit=1, now=world.now)
+    world.ledger.permit(sender="far", notice_ids=[claimed.notice_id], now=world.now)
+    world.press(number, StopKind.TAKE_BACK)
+
+    assert examine_orders(world.settings, now=world.now + MINUTE).state is State.GOOD
+    found = examine_orders(world.settings, now=world.now + LONGEST_PROOF)
+
+    assert found.state is State.BAD
+    assert f"no correction leaves: {number}." in found.sentence
+
+
+def test_a_sweep_writes_down_a_pause_that_a_full_disk_refused(world: World) -> None:
+    world.staff(30)
+    number = world.sending()
+    with full_disk():
+        world.press(number, StopKind.PAUSE)
+        pressing.complete_stops(world.desk, now=world.now)
+    assert fences.read(world.settings.folder.fences, number) is None
+
+    pressing.complete_stops(world.desk, now=world.now)
+
+    fence = fences.read(world.settings.folder.fences, number)
+    assert fence is not None
+    assert (fence.withdrawn, fence.stopped_epoch) == (False, world.order(number).epoch)
+    world.resume(number)
+    world.sweep(MINUTE)
+    assert world.send()
+
+
+def test_a_second_press_that_the_disk_refuses_is_no_pause_of_this_machine(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list here is older than the newest start of the order, and the disk is full by now."""
+    world.staff(30)
+    number = world.sending()
+    folder = world.settings.folder
+    token = hashlib.sha256(b"of-the-operator").hexdigest()
+    known = register.KnownActor(world.people["operator"].pk, "Operator", ("operator",))
+    orders = {number: register.KnownOrder(epoch=0, phase="sending")}
+    register.write(folder, register.Register(orders=orders, tokens={token: known}))
+    older = fences.Fence(number, 0, withdrawn=False, at=world.now, by=None, because="")
+    fences.write(folder.fences, older)
+    environ = {
+        "COUNTERMAND_DATA": str(folder.path),
+        "COUNTERMAND_TOKEN": "of-the-operator",
+        "DATABASE_URL": world.settings.database_url,
+    }
+
+    pause = ["pause", number, "--because", "Looks wrong."]
+    with full_disk():
+        codes = [stop_verbs.run(pause, environ)]
+        said = capsys.readouterr().err
+        codes.append(stop_verbs.run([*pause, "--json"], environ))
+        answer = json.loads(capsys.readouterr().out)
+    codes.append(stop_verbs.run(pause, environ))
+
+    assert codes == [stop_words.NOT_ON_DISK, stop_words.NOT_ON_DISK, stop_words.DONE]
+    assert "it is NOT STOPPED on this machine." in said
+    assert "The database knows it: nothing of it leaves" in said
+    assert "Make room on that disk, then give the same command again at once." in said
+    assert (answer["phase"], answer["stopped"], answer["on_disk"]) == ("paused", True, False)
+    assert fences.stands(folder.fences, dataclasses.replace(older, stopped_epoch=1))
 
 
 def test_a_spoiled_take_back_is_written_anew_and_keeps_no_other_stop_waiting(
