@@ -135,7 +135,9 @@ def people_answer(report: PeopleReport) -> dict[str, Any]:
             "changed": report.changed,
             "unchanged": report.unchanged,
             "left": report.left,
+            "missing_that_stay": report.missing_that_stay,
         },
+        "rows_of_nobody": report.rows_of_nobody,
         "languages": report.languages,
     }
 
@@ -161,4 +163,12 @@ def _show_people(console: Console, report: PeopleReport) -> None:
         )
         output.say(console, line)
     import_outcome.show_rejected(console, report.rejected)
+    if report.rows_of_nobody:
+        line = _(
+            "Nobody leaves for missing in this list: rows of which nobody can say whose they are: "
+            "{rows}. People who are missing and stay: {people}. Mend those rows where the list is "
+            "made, or take them out of it. Whoever the list itself says has left, by a day or a "
+            "status, leaves all the same."
+        )
+        output.say(console, line, rows=report.rows_of_nobody, people=report.missing_that_stay)
     import_outcome.show_state(console, report.state)

@@ -72,7 +72,8 @@ class PeopleReport:
     """What an import did or would do.
 
     `left` are those who were here. Of the new ones `came_as_left` have left already;
-    `is_of_leavers` says that this is nearly the whole list.
+    `is_of_leavers` says that this is nearly the whole list. `missing_that_stay` are people whom the
+    list does not have and who are kept, since a row that was left out names nobody.
     """
 
     state: ImportState
@@ -83,8 +84,14 @@ class PeopleReport:
     changed: int
     unchanged: int
     left: int
+    missing_that_stay: int
     languages: Mapping[str, int]
     rejected: tuple[RejectedRow, ...]
+
+    @property
+    def rows_of_nobody(self) -> int:
+        """How many rows were left out of which nobody can say whose they are."""
+        return sum(not row.device_id for row in self.rejected)
 
 
 @dataclass(eq=False)
@@ -152,6 +159,7 @@ def _report(
         changed=tally.changed,
         unchanged=tally.unchanged,
         left=tally.left,
+        missing_that_stay=tally.missing_that_stay,
         languages=tally.languages,
         rejected=rejected,
     )
@@ -173,6 +181,8 @@ def _facts(report: PeopleReport) -> dict[str, Any]:
         "left": report.left,
         "came_as_left": report.came_as_left,
         "rejected": len(report.rejected),
+        "rows_of_nobody": report.rows_of_nobody,
+        "missing_that_stay": report.missing_that_stay,
     }
 
 

@@ -104,7 +104,9 @@ _TALLY: Final = f"""
 _HERE: Final = "(person.left_on IS NULL OR person.left_on > %(today)s)"
 _LEFT: Final = f"""
     SELECT count(*), count(*) FILTER (WHERE told.left_on <= %(today)s
-        OR %(is_whole)s AND told.person_id IS NULL AND person.uid <> ALL(%(left_out)s))
+        OR %(is_whole)s AND told.person_id IS NULL AND person.uid <> ALL(%(left_out)s)),
+        count(*) FILTER (WHERE NOT %(is_whole)s AND told.person_id IS NULL
+            AND person.uid <> ALL(%(left_out)s))
     FROM people_person AS person LEFT JOIN people_next AS told ON told.person_id = person.id
     WHERE {_HERE}
 """  # noqa: S608
@@ -135,7 +137,8 @@ _LEAVE: Final = f"""
 class Tally:
     """What writing would do, in numbers of people.
 
-    `left` are those who were here; `came_as_left` are new, and have left already.
+    `left` are those who were here; `came_as_left` are new, and have left already. Those missing
+    in a list that is not whole stay: `missing_that_stay`.
     """
 
     rows: int
@@ -144,6 +147,7 @@ class Tally:
     changed: int
     here_before: int
     left: int
+    missing_that_stay: int
     languages: Mapping[str, int]
 
     @property
@@ -205,7 +209,7 @@ def compare(*, left_out: Sequence[str], is_whole: bool, today: date) -> Tally:
     """
     rows, new, came_as_left, changed = _one(_TALLY, {"today": today})
     missing = {"left_out": list(left_out), "is_whole": is_whole}
-    here, left = _one(_LEFT, {"today": today, **missing})
+    here, left, staying = _one(_LEFT, {"today": today, **missing})
     with connection.cursor() as cursor:
         cursor.execute(_LANGUAGES)
         languages = dict(cursor.fetchall())
@@ -216,6 +220,7 @@ def compare(*, left_out: Sequence[str], is_whole: bool, today: date) -> Tally:
         changed=changed,
         here_before=here,
         left=left,
+        missing_that_stay=staying,
         languages=languages,
     )
 

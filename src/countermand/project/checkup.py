@@ -28,6 +28,7 @@ from countermand.project.folder_lock import is_held
 from countermand.project.gate_checkup import examine_gates
 from countermand.project.mail_checkup import examine_returned
 from countermand.project.order_checkup import examine_orders
+from countermand.project.people_checkup import examine_people
 from countermand.stop import fence
 
 _PATIENCE_S: Final = 3.0
@@ -47,6 +48,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "database": lambda: _database(settings),
         "worker": lambda: _worker(settings),
         "inventories": lambda: _inventories(settings),
+        "people": lambda: examine_people(settings),
         "orders": lambda: examine_orders(settings, now=clock.for_data(settings.folder).now()),
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),

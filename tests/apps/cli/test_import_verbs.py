@@ -189,6 +189,34 @@ def test_nearly_everybody_is_said_of_who_has_left_and_not_of_rows_that_were_left
     assert said == sorted(said)
 
 
+def test_a_row_of_nobody_in_every_list_is_said_to_keep_everybody_here(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    rows = [f"p{n},Person {n},p{n}@example.org\n" for n in range(9)]
+    head = "person_id,name,email\n"
+    path.write_text(head + "".join(rows), encoding="utf-8")
+    run(("import", "people", str(path)))
+    path.write_text(f"{head},Nobody,no address\n" + "".join(rows[:7]), encoding="utf-8")
+    nightly = ("import", "people", str(path), "--accept-rejects")
+
+    said, for_scripts, twice = run(nightly, (*nightly, "--json"), ("doctor", "--json"))
+    _, thrice = run(nightly, ("doctor", "--json"))
+    path.write_text(head + "".join(rows[:7]), encoding="utf-8")
+    whole, after = run((*nightly, "--json", "--confirm-mass-change"), ("doctor", "--json"))
+
+    assert "Nobody leaves for missing in this list" in said.out
+    assert "People who are missing and stay: 2." in said.out
+    answer = for_scripts.json
+    assert (answer["rows_of_nobody"], answer["people"]["missing_that_stay"]) == (1, 2)
+    states = [
+        next(each["state"] for each in asked.json["checks"] if each["name"] == "people")
+        for asked in (twice, thrice, after)
+    ]
+    assert states == ["good", "bad", "good"]
+    assert (whole.json["rows_of_nobody"], whole.json["people"]["left"]) == (0, 2)
+
+
 def test_a_role_and_a_token_let_the_stop_know_who_may_stop(run: Run, tmp_path: Path) -> None:
     _, granted, token, listed = run(
         ("import", "people", str(FIXTURES / "people.csv")),

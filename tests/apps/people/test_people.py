@@ -146,6 +146,17 @@ def test_nobody_has_left_while_a_row_that_was_left_out_names_nobody() -> None:
 
     assert (report.state, report.left) == (ImportState.LOADED, 1)
     assert left() == {"p0"}  # the list says it; of p9 it may have said nothing that can be read
+    assert (report.rows_of_nobody, report.missing_that_stay) == (1, 1)
+
+
+def test_a_list_in_which_every_row_names_somebody_keeps_nobody() -> None:
+    load(*(record(n) for n in range(10)))
+    named = RejectedRow("p8", "row.too_long", (Fault("row.too_long", "no row", "mend it"),))
+
+    report = load(*(record(n) for n in range(8)), rejected=[named], accept_rejects=True)
+
+    assert (report.left, report.rows_of_nobody, report.missing_that_stay) == (1, 0, 0)
+    assert left() == {"p9"}
 
 
 def test_a_list_of_which_nearly_everybody_has_left_already_is_held() -> None:
