@@ -224,8 +224,32 @@ def test_a_place_that_an_older_version_kept_is_gone_on_from(tmp_path: Path) -> N
     assert not place.has_missed
 
 
+BEGUN = lines("/cleanup[7]: Wait1ng9: message-id=<CM-7Q4K.1.notice.0.waiting@example.org>")
+WAITS = lines("/smtp[9]: Wait1ng9: to=<b@e.org>, relay=none, dsn=4.4.1, status=deferred (no)")
+IDS = frozenset({"4Xy1Zk3jQzKb", "Wait1ng9"})
+
+
 def test_only_a_mail_of_which_no_copy_went_anywhere_was_left_in_the_queue(tmp_path: Path) -> None:
     path = tmp_path / "mail.log"
-    path.write_text(ACCEPTED + DELIVERED, encoding="utf-8")
+    path.write_text(BEGUN + ACCEPTED + DELIVERED + WAITS, encoding="utf-8")
 
-    assert log.left_for_somewhere(path, frozenset({"4Xy1Zk3jQzKb", "Another1"})) == {"4Xy1Zk3jQzKb"}
+    assert log.left_for_somewhere(path, IDS) == {"4Xy1Zk3jQzKb"}
+
+
+@pytest.mark.parametrize("name", ["mail.log.1", "mail.log-20261123", "mail.log.old"])
+def test_a_copy_that_went_before_the_log_was_moved_away_is_found(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mail.log"
+    (tmp_path / name).write_text(BEGUN + ACCEPTED + DELIVERED, encoding="utf-8")
+    path.write_text(WAITS, encoding="utf-8")
+
+    assert log.left_for_somewhere(path, IDS) == {"4Xy1Zk3jQzKb"}
+
+
+def test_a_mail_whose_beginning_no_log_holds_may_have_gone(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    assert log.left_for_somewhere(path, IDS) == IDS
+
+    path.write_text(BEGUN + WAITS, encoding="utf-8")
+    (tmp_path / "mail.log.1.gz").write_bytes(b"\x1f\x8b\x00")
+
+    assert log.left_for_somewhere(path, IDS) == {"4Xy1Zk3jQzKb"}

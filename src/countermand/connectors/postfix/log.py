@@ -31,6 +31,7 @@ from countermand.domain.findings import Finding
 
 MOST_AT_ONCE: Final = 8 * 1024 * 1024  # bytes of log in one reading
 _REMEMBERED: Final = 50_000  # queue ids whose Message-ID is kept
+_MOST_MOVED_AWAY: Final = 7  # Postfix gives a mail up after five days
 _LOOKED_BACK: Final = 512  # bytes; each line begins with its time
 _DETAIL: Final = 200
 _LINE: Final = re.compile(
@@ -204,20 +205,38 @@ def _kind(program: str, rest: str) -> tuple[EvidenceKind, str, str] | None:
 
 
 def left_for_somewhere(path: Path, queue_ids: frozenset[str]) -> frozenset[str]:
-    """Return those of `queue_ids` of which the log says that a copy went anywhere. Raises OSError.
+    """Return those of `queue_ids` of which a copy went anywhere, or may have. Raises OSError.
 
-    Reads the present file and the one before it: mails still in a queue are young.
+    That none did is known only of a mail whose beginning a log holds, too: the present one, or one
+    that was moved away, by whatever name. Mails still in a queue are young, so few are read.
     """
     gone: set[str] = set()
-    for file in (path.with_name(f"{path.name}.1"), path):
-        if not file.exists():
-            continue
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                match = _LINE.search(line)
-                if match is None or match["id"] not in queue_ids:
-                    continue
-                told = _STATUS.search(match["rest"])
-                if told is not None and told["status"] not in {"deferred", "expired"}:
-                    gone.add(match["id"])
-    return frozenset(gone)
+    begun: set[str] = set()
+    for file in (path, *_moved_away_before(path)):
+        if queue_ids <= begun:
+            break
+        with contextlib.suppress(FileNotFoundError):  # moved on meanwhile: nothing is known of it
+            _read_whole(file, queue_ids, begun=begun, gone=gone)
+    return frozenset(gone | (queue_ids - begun))
+
+
+def _moved_away_before(path: Path) -> list[Path]:
+    """Return logs that were moved away, the last one first."""
+    written: dict[Path, int] = {}
+    for each in path.parent.glob(f"{glob.escape(path.name)}?*"):
+        with contextlib.suppress(FileNotFoundError):
+            written[each] = each.stat().st_mtime_ns
+    return sorted(written, key=lambda each: written[each], reverse=True)[:_MOST_MOVED_AWAY]
+
+
+def _read_whole(file: Path, queue_ids: frozenset[str], *, begun: set[str], gone: set[str]) -> None:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            match = _LINE.search(line)
+            if match is None or match["id"] not in queue_ids:
+                continue
+            if match["program"] == "cleanup" and _MESSAGE_ID.search(match["rest"]):
+                begun.add(match["id"])
+            told = _STATUS.search(match["rest"])
+            if told is not None and told["status"] not in {"deferred", "expired"}:
+                gone.add(match["id"])
