@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from countermand.domain.heard_time import HeardStretch, heard_for
-from countermand.notices.models import HeardTime, LostLines
+from countermand.notices.models import HeardTime, LostLines, Notice
 
 # Accepted and not bounced for so long counts as proof that somebody was told.
 PROOF_AFTER: Final = timedelta(hours=24)
@@ -90,6 +90,18 @@ def note_begun(now: datetime) -> None:
 def nobody_listens() -> None:
     """Forget it all: there is no place any more where returned mails are read."""
     HeardTime.objects.all().delete()
+
+
+def forget_lost_lines(now: datetime) -> int:
+    """Forget of lost lines what concerns no mail that is kept any more; returns how many rows.
+
+    One may still be booked as accepted in a time that is over, so a day goes by first.
+    """
+    concerned = Notice.objects.filter(
+        accepted_at__gt=OuterRef("accepted_after"), accepted_at__lte=OuterRef("accepted_until")
+    )
+    over = LostLines.objects.filter(~Exists(concerned), accepted_until__lt=now - PROOF_AFTER)
+    return over.delete()[0]
 
 
 def _begin_anew(now: datetime) -> None:

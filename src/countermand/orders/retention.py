@@ -18,7 +18,7 @@ from countermand.devices import forgetting
 from countermand.devices.forgetting import Due
 from countermand.domain.lifecycle import Phase
 from countermand.domain.retention import BEGINS_AFTER, Kind, Period, Retention
-from countermand.notices import purging
+from countermand.notices import hearing, purging
 from countermand.orders.models import NamedApp, Order
 from countermand.people import queries as people
 
@@ -37,7 +37,8 @@ def hourly(keep: Retention) -> Callable[[datetime], int]:
         last[:] = [now]
         runs = _in_batches(partial(forgetting.forget_runs, now), forgetting.BATCH)
         forgotten = forget_mails(keep, now=now) + forget_findings(keep, now=now)
-        return runs + forgotten + forget_gone_devices(keep, now=now)
+        forgotten += forget_gone_devices(keep, now=now)
+        return runs + forgotten + hearing.forget_lost_lines(now)
 
     return forget
 

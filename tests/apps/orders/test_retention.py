@@ -11,7 +11,8 @@ from countermand.devices.models import Attestation, Device, DeviceAlias, Observa
 from countermand.domain.delivery import StopKind
 from countermand.domain.presence import Answer
 from countermand.domain.retention import BEGINS_AFTER, Kind, Retention
-from countermand.notices.models import Notice, PermitBatch
+from countermand.notices import hearing
+from countermand.notices.models import LostLines, Notice, PermitBatch
 from countermand.orders import retention
 from countermand.orders.models import Order
 from countermand.people.models import Person
@@ -191,3 +192,26 @@ def test_the_hourly_look_looks_once_an_hour(world: World) -> None:
     assert look(end - timedelta(minutes=30)) == 0
     assert look(end + timedelta(minutes=20)) == 0
     assert look(end + timedelta(minutes=31)) > 0
+
+
+def test_lost_lines_of_the_relays_log_are_forgotten_with_the_last_mail_they_concern(
+    world: World,
+) -> None:
+    hearing.note_missed(world.now - timedelta(days=3), is_heard_elsewhere=False)
+    corrected(world)
+    hearing.note_missed(world.now, is_heard_elsewhere=False)
+    end = world.now + BEGINS_AFTER + timedelta(days=KEPT)
+    look = retention.hourly(keep())
+
+    look(end - timedelta(days=1))
+    assert LostLines.objects.get().accepted_until == world.now  # of the first no mail is kept
+
+    look(end)
+    assert not LostLines.objects.exists()
+
+
+def test_a_mail_may_still_be_booked_as_accepted_before_lines_were_lost(world: World) -> None:
+    hearing.note_missed(world.now, is_heard_elsewhere=False)
+
+    assert hearing.forget_lost_lines(world.now + timedelta(hours=23)) == 0
+    assert hearing.forget_lost_lines(world.now + timedelta(hours=25)) == 1
