@@ -56,7 +56,7 @@ class DocumentReader(Protocol):
 
 
 @dataclass(slots=True)
-class _Listing:
+class Listing:
     """How far one list has come; `begun` is None while no page said whether it is the first."""
 
     listed: set[str] = field(default_factory=set)
@@ -66,12 +66,30 @@ class _Listing:
 
     @property
     def is_whole(self) -> bool:
+        """Whether its last page came, and as many devices as it says that there are."""
         is_begun = self.begun is not False
         return is_begun and self.ended and (self.total is None or len(self.listed) >= self.total)
 
     @property
     def tells_its_beginning(self) -> bool:
+        """Whether pages before those that came could not be missing unnoticed."""
         return self.begun is not None or self.total is not None
+
+    def took(
+        self,
+        ids: Iterable[str],
+        *,
+        is_last: bool,
+        total: int | None,
+        is_first: bool | None = None,
+    ) -> None:
+        """Count one page, in whatever order they come; one that comes twice counts once."""
+        self.listed.update(ids)
+        if is_first is not None:
+            self.begun = self.begun or is_first
+        self.ended = self.ended or is_last
+        if total is not None:  # it may change while pages are fetched; nobody is gone for that
+            self.total = max(total, self.total or 0)
 
 
 @dataclass(slots=True)
@@ -87,7 +105,7 @@ class PagedSource:
     faults: FaultList = field(default_factory=FaultList)
     rejected: list[RejectedRow] = field(default_factory=list)
     look_again: set[str] = field(default_factory=set)
-    _lists: dict[str, _Listing] = field(default_factory=dict)
+    _lists: dict[str, Listing] = field(default_factory=dict)
     _beside: set[str] = field(default_factory=set)
 
     @property
@@ -140,14 +158,13 @@ class PagedSource:
         if page.is_message:
             self.is_listing = False
             return
-        listing = self._lists.setdefault(page.list_name, _Listing())
         self._beside.update(page.beside)
-        if page.total is not None:  # a page that comes twice counts once
-            listing.listed.update(map(self._id_of, page.records))
-        if page.is_first is not None:
-            listing.begun = listing.begun or page.is_first
-        listing.ended = listing.ended or page.is_last
-        listing.total = page.total if page.total is not None else listing.total
+        self._lists.setdefault(page.list_name, Listing()).took(
+            map(self._id_of, page.records) if page.total is not None else (),
+            is_last=page.is_last,
+            total=page.total,
+            is_first=page.is_first,
+        )
 
     def _of(self, record: Record, matcher: Matcher) -> Iterator[DeviceReport]:
         try:

@@ -16,6 +16,7 @@ from countermand.domain.errors import Fault
 from countermand.domain.inventory import MatchedApp, platform_of
 from countermand.row_faults import fault_at
 from countermand.wire.json_documents import Faulty, Record, refuse_error
+from countermand.wire.paged import Listing
 
 _VIOLATIONS: Final = "restrictedAppsViolations"
 _FIELDS: Final = (
@@ -40,9 +41,7 @@ class GraphPages:
     def __init__(self, documents: Iterable[Record | Fault], *, matcher: Matcher) -> None:
         self._matcher = matcher
         self._devices: list[Record] = []
-        self._ended = False
-        self._listed: set[str] = set()
-        self._total: int | None = None
+        self._listing = Listing()
         self._tells_apps = False
         self.faults: list[Fault] = []
         self.violations: dict[str, list[MatchedApp]] = {}
@@ -58,17 +57,17 @@ class GraphPages:
     @property
     def lists_devices(self) -> bool:
         """Whether any page lists devices."""
-        return bool(self._devices) or self._ended
+        return bool(self._devices)
 
     @property
     def is_whole(self) -> bool:
         """Whether the last page of the devices is there, and as many of them as the first says."""
-        return self._ended and len(self._listed) >= (self._total or 0)
+        return self._listing.is_whole
 
     @property
     def tells_its_beginning(self) -> bool:
         """Whether pages before those that are here could not be missing unnoticed."""
-        return self._total is not None or not self.lists_devices
+        return self._listing.tells_its_beginning or not self.lists_devices
 
     @property
     def tells_apps(self) -> bool:
@@ -91,12 +90,12 @@ class GraphPages:
                 self._violation(record)
         elif context.split("?")[0].split("(")[0].endswith("deviceManagement/managedDevices"):
             self._devices.append(document)
-            self._ended = self._ended or not document.has("@odata.nextLink")
-            rows = document.records("value") or ()
-            self._listed.update(each.text("id", longest=200) for each in rows)
             total = document.value.get("@odata.count")
-            if isinstance(total, int):
-                self._total = max(total, self._total or 0)
+            self._listing.took(
+                (each.text("id", longest=200) for each in document.records("value") or ()),
+                is_last=not document.has("@odata.nextLink"),
+                total=total if isinstance(total, int) else None,
+            )
         else:
             raise Faulty(fault_at("file.not_known", document.file, source="intune"))
 
