@@ -33,7 +33,12 @@ from countermand.domain.errors import CountermandError, FaultsFound
 from countermand.orders import queries as orders
 from countermand.people.models import Person
 from countermand.project import source_hints, source_runs
-from countermand.project.side_by_side import SideBySide
+from countermand.project.side_by_side import (
+    LONGEST_PLACE_S,
+    MOST_AT_ONCE,
+    MOST_IN_ALL,
+    SideBySide,
+)
 from countermand.project.source_runs import Runner
 from countermand.testing.cloud_doubles import GraphDouble
 from countermand.testing.http_double import HttpDouble, Reply, TestAuthority
@@ -231,6 +236,30 @@ def test_a_source_that_does_not_answer_keeps_no_other_waiting(
     assert ended["fleet"].wait(30)
     assert sources.view("jamf").succeeded_at == NOW
     assert sources.view("fleet").last_error == "source.unavailable"
+
+
+def test_silent_sources_keep_places_for_no_longer_than_they_are_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    at, silence, asked = [0.0], Event(), Event()
+    places = SideBySide("sources", lambda: at[0])
+    for n in range(MOST_AT_ONCE):
+        assert places.begin(f"silent{n}", silence.wait)
+
+    at[0] = LONGEST_PLACE_S - 1
+    assert not places.begin("ninth", asked.set)
+    at[0] = LONGEST_PLACE_S
+    assert places.begin("ninth", asked.set)
+
+    assert asked.wait(30)
+    assert not places.begin("silent0", silence.wait), "it is asked still"
+    assert "sources.no_place waits=ninth held_by=silent0,silent1" in caplog.text
+    begun = 0
+    for turn in range(5):
+        at[0] += LONGEST_PLACE_S
+        begun += sum(places.begin(f"{turn}.{n}", silence.wait) for n in range(MOST_AT_ONCE + 1))
+    silence.set()
+    assert begun == MOST_IN_ALL - MOST_AT_ONCE
 
 
 def test_the_worker_asks_what_is_due_with_what_its_own_surroundings_hold(
