@@ -244,7 +244,10 @@ def test_an_activity_that_names_no_device_keeps_no_other_back(
     nameless = copy.deepcopy(told["items"][0])
     named = nameless["events"][0]["parameters"]
     named[:] = [each for each in named if each["name"] != "RESOURCE_ID"]
-    told["items"].append(nameless)
+    too_long = copy.deepcopy(told["items"][0])  # cut, it could be the name of another device
+    for each in too_long["events"][0]["parameters"]:
+        each["value"] = "d" * 201 if each["name"] == "RESOURCE_ID" else each["value"]
+    told["items"] += [nameless, too_long]
     (tmp_path / name).write_text(json.dumps(told), encoding="utf-8")
 
     source = open_files(SourceKind.WORKSPACE, [tmp_path / name], apps=[tiktok], as_of=CAPTURED)
@@ -252,7 +255,7 @@ def test_an_activity_that_names_no_device_keeps_no_other_back(
 
     assert told_of == ["present", "unknown"]
     assert not source.faults.faults
-    assert [row.why for row in source.rejected] == ["row.bad_device_id"]
+    assert [row.why for row in source.rejected] == ["row.bad_device_id"] * 2
 
 
 def test_every_sample_is_held_against_the_code_or_named_as_not_built() -> None:

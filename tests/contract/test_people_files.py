@@ -154,6 +154,22 @@ def test_a_country_with_several_zones_gives_none_away(tmp_path: Path) -> None:
     assert [(p.country, p.zone) for p in people] == [("US", "UTC"), ("IN", "Asia/Kolkata")]
 
 
+def test_two_keys_that_differ_beyond_what_there_is_room_for_are_not_one(tmp_path: Path) -> None:
+    path, long = tmp_path / "people.csv", "k" * 200
+    rows = f"{long}1,A,a@example.org,,\n{long}2,B,b@example.org,,\n{long},C,c@example.org,,\n"
+    rows += f"d,D,d@example.org,{long}1,{long}2;{long}\n"
+    path.write_text(f"person_id,name,email,manager,delegates\n{rows}", encoding="utf-8")
+    source = PeopleFiles([ByteSource.of(path)], defaults=Defaults())
+
+    people = {each.uid: each for each in source.people()}
+
+    assert set(people) == {long, "d"}
+    assert (people["d"].manager, people["d"].delegates) == ("", (long,))
+    assert [row.why for row in source.rejected] == ["person_id invalid"] * 2
+    # Under what an earlier version kept of it: nobody leaves for being refused.
+    assert {row.device_id for row in source.rejected} == {long}
+
+
 def test_two_files_are_one_list(tmp_path: Path) -> None:
     other = tmp_path / "others.csv"
     other.write_text("email,name\nasha.verma@example.org,Twice\n", encoding="utf-8")

@@ -10,6 +10,8 @@ from typing import Final
 EVERYBODY: Final = "all-staff"
 # When somebody left whose account is switched off, and of whom no day is said.
 LONG_AGO: Final = date(1970, 1, 1)
+# A longer key is refused: cut, it could be that of somebody else.
+LONGEST_KEY: Final = 200
 
 
 @dataclass(slots=True)  # not frozen: of a million people that takes as long as reading a field

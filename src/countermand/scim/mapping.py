@@ -9,7 +9,7 @@ from scim2_models import Email, GroupMembership, InvalidValueException, Meta, Re
 
 from countermand import person_facts
 from countermand.domain.address import folded_address
-from countermand.domain.directory import EVERYBODY, PersonRecord
+from countermand.domain.directory import EVERYBODY, LONGEST_KEY, PersonRecord
 from countermand.people.provisioning import Away, Entry, Told
 from countermand.people.provisioning import Group as GroupEntry
 from countermand.people.queries import NOWHERE
@@ -35,13 +35,16 @@ def told(user: User, *, language: str, zone: str) -> Told:
     login = (user.user_name or "").strip()
     if not login:
         raise InvalidValueException(detail="userName is needed.")
+    key = known_by(user.external_id)
+    if len(login) > LONGEST_KEY:
+        raise InvalidValueException(detail=f"userName: {LONGEST_KEY} characters at most.")
     enterprise = user[EnterpriseUser] or EnterpriseUser()
     mailboxes = _emails(user)
     addresses = _addresses(mailboxes, login)
     country = _country(user)
     manager = enterprise.manager.value if enterprise.manager else None
     record = PersonRecord(
-        uid=(user.external_id or login)[:200],
+        uid=key or login,
         name=_name(user, login)[:200],
         address=addresses[0],
         other_addresses=tuple(addresses[1:]),
@@ -56,8 +59,8 @@ def told(user: User, *, language: str, zone: str) -> Told:
     )
     return Told(
         record=record,
-        login=login[:320],
-        external_id=(user.external_id or "")[:200],
+        login=login,
+        external_id=key,
         said={
             name: value
             for name, value in user.model_dump(mode="json").items()
@@ -67,6 +70,17 @@ def told(user: User, *, language: str, zone: str) -> Told:
         manager_id=key_of(manager or ""),
         away=_away(user[StaffUser]),
     )
+
+
+def known_by(external_id: str | None) -> str:
+    """Return under which key a directory knows somebody, or a group; empty where it says none.
+
+    Raises InvalidValueException: cut, it could be the key of another.
+    """
+    key = external_id or ""
+    if len(key) > LONGEST_KEY:
+        raise InvalidValueException(detail=f"externalId: {LONGEST_KEY} characters at most.")
+    return key
 
 
 def key_of(text: str) -> int | None:
@@ -89,7 +103,7 @@ def _addresses(mailboxes: Sequence[str], login: str) -> list[str]:
     """Return all addresses, the one that mails go to first; nobody is left without any."""
     found = [*mailboxes, folded_address(login)]
     return list(dict.fromkeys(each for each in found if each)) or [
-        f"{login.lower().replace('@', '-')[:200]}{NOWHERE}"
+        f"{login.lower().replace('@', '-')}{NOWHERE}"
     ]
 
 

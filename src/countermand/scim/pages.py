@@ -342,7 +342,7 @@ def _put_group(group: Group, base: str, key: int | None) -> Group:
     named = (mapping.key_of(each.value or "") for each in group.members or [])
     members = {key for key in named if key is not None}
     entry = provisioning.put_group(
-        name, external_id=(group.external_id or "")[:200], members=members, key=key, now=_now()
+        name, external_id=mapping.known_by(group.external_id), members=members, key=key, now=_now()
     )
     return mapping.group_of(entry, base)
 

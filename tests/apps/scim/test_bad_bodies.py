@@ -97,10 +97,18 @@ def test_a_group_that_cannot_be_kept_is_refused(directory: Directory, word: str)
     assert not DirectoryGroup.objects.exists()
 
 
-def test_a_long_key_of_a_group_is_kept_as_far_as_there_is_room(directory: Directory) -> None:
-    sent = {"schemas": [GROUP], "displayName": "Sales", "externalId": "x" * 3_000}
+def test_a_key_for_which_there_is_no_room_is_refused_and_never_cut(directory: Directory) -> None:
+    """Two people, or two groups, may be the same as far as there is room."""
+    group = {"schemas": [GROUP], "displayName": "Sales"}
+    asha = {"schemas": [USER], "userName": "asha@example.org"}
+    for what, sent in (("Groups", group), ("Users", asha)):
+        refused(directory.ask("POST", what, {**sent, "externalId": "x" * 201}))
+    refused(directory.ask("POST", "Users", {**asha, "userName": "x" * 201}))
+    assert not DirectoryGroup.objects.exists()
+    assert not Person.objects.filter(uid__startswith="x").exists()
 
-    assert directory.ask("POST", "Groups", sent).status_code == 201
+    for what, sent in (("Groups", group), ("Users", asha)):
+        assert directory.ask("POST", what, {**sent, "externalId": "x" * 200}).status_code == 201
 
 
 @pytest.mark.parametrize("name", ["userName", "externalId", "displayName", "emails.value", "id"])

@@ -22,7 +22,7 @@ from countermand.delimited import (
     read_rows,
 )
 from countermand.domain.address import folded_address, folded_name
-from countermand.domain.directory import EVERYBODY, LONG_AGO, PersonRecord
+from countermand.domain.directory import EVERYBODY, LONG_AGO, LONGEST_KEY, PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.row_faults import row_fault, unnamed, why
@@ -71,6 +71,9 @@ class PeopleFiles:
         if address is None:
             faults.append(row_fault(row, "row.bad_person_address", "email", text=row["email"][:60]))
         uid = row["person_id"] or address or ""
+        if len(uid) > LONGEST_KEY:
+            column = "person_id" if row["person_id"] else "email"
+            faults.append(row_fault(row, "row.text_too_long", column, limit=str(LONGEST_KEY)))
         self._once(row, (uid, address), faults)
         name = _name(row)
         if not name or has_control_characters(name):
@@ -78,7 +81,7 @@ class PeopleFiles:
         country = _country(row, faults) or self._defaults.country
         others = _addresses(row["other_addresses"])
         record = PersonRecord(
-            uid=uid[:200],
+            uid=uid,
             name=name[:200],
             address=address or "",
             local_name=clean(row["local_name"])[:200],
@@ -90,14 +93,15 @@ class PeopleFiles:
             zone=_zone(row, faults) or person_facts.only_zone_of(country) or self._defaults.zone,
             groups=in_groups(row["groups"]),
             unit=clean(row["unit"])[:200],
-            manager=folded_name(row["manager"])[:200],
+            manager=_key_of_another(row["manager"]),
             delegates=_delegates(row["delegates"]),
             absent_until=_day(row, "absent_until", faults),
             knows_no_leave="absent_until" not in row,
             left_on=_day(row, "left_on", faults) or (LONG_AGO if _is_off(row) else None),
         )
         if faults:
-            self.rejected.append(RejectedRow(uid, why(faults), tuple(faults)))
+            # Earlier versions kept a long key cut: nobody leaves for being refused now.
+            self.rejected.append(RejectedRow(uid[:LONGEST_KEY], why(faults), tuple(faults)))
             return None
         return record
 
@@ -203,7 +207,13 @@ def _is_off(row: Row) -> bool:
 
 def _delegates(text: str) -> tuple[str, ...]:
     words = re.split(r"[;|,\s]+", text.strip()) if text else ()
-    return tuple(dict.fromkeys(map(folded_name, words)))
+    return tuple(dict.fromkeys(filter(None, map(_key_of_another, words))))
+
+
+def _key_of_another(text: str) -> str:
+    """Return a key as it is compared; empty where it is longer than any person's."""
+    key = folded_name(text)
+    return key if len(key) <= LONGEST_KEY else ""
 
 
 def _day(row: Row, column: str, faults: list[Fault]) -> date | None:

@@ -23,7 +23,7 @@ from ldap3.core.exceptions import LDAPException
 from countermand import person_facts
 from countermand.delimited import FaultList, clean
 from countermand.domain.address import folded_address
-from countermand.domain.directory import EVERYBODY, LONG_AGO, PersonRecord
+from countermand.domain.directory import EVERYBODY, LONG_AGO, LONGEST_KEY, PersonRecord
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
 from countermand.wire import hosts
@@ -206,7 +206,9 @@ class LdapPeople:
         """Learn under which key each entry is known: managers are named by their place."""
         wanted = (*_KEYS, "uid", "sAMAccountName")
         for name, found in self._search(connection, self._directory.people, wanted):
-            self._keys[_folded(name)] = _key(found) or name
+            key = _key(found) or name
+            if len(key) <= LONGEST_KEY:  # else nobody is known by it
+                self._keys[_folded(name)] = key
 
     def _is_leave_told(self, connection: Connection) -> bool:
         """Whether anybody's leave is in the directory: a wrong name must end nobody's."""
@@ -225,11 +227,14 @@ class LdapPeople:
         leave = _first(found, self._directory.leave_attribute) if self._tells_leave else ""
         absent_until = _date(leave)
         why = _why_not(addresses, shown, self._seen.get(first or ""))
+        if not why and len(key) > LONGEST_KEY:
+            why = gettext_noop("its key is longer than 200 characters")
         if not why and leave and absent_until is None:
             why = f"{self._directory.leave_attribute} is no date: {leave[:40]}"
         if why:
             fault = _fault_of(name, why)
-            self.rejected.append(RejectedRow(key, fault.code, (fault,)))
+            # Earlier versions kept a long key cut: nobody leaves for being refused now.
+            self.rejected.append(RejectedRow(key[:LONGEST_KEY], fault.code, (fault,)))
             return None
         for each in (key, addresses[0]):
             self._seen[each] = name
@@ -239,7 +244,7 @@ class LdapPeople:
             f"uid:{login.lower()}", set()
         )
         return PersonRecord(
-            uid=key[:200],
+            uid=key,
             name=shown[:200],
             address=addresses[0],
             other_addresses=tuple(addresses[1:]),
