@@ -1,6 +1,7 @@
 """An invented organisation in a real database, and a desk from which its orders are moved on."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -267,6 +268,11 @@ class World:
             self.sweep(31 * MINUTE)
         return number
 
+    def told_six(self) -> str:
+        """Tell six people, to the last notice; what many tests begin with."""
+        self.staff(6)
+        return self.notified()
+
     def press(self, number: str, kind: StopKind, uid: str = "operator", because: str = "") -> Any:
         """Stop an order as the command line does."""
         pressed = stopping.press(
@@ -303,3 +309,8 @@ class World:
             fence=fences.read(self.settings.folder.fences, number),
             register=lambda *coming: registers.ahead(self.settings, *coming),
         )
+
+
+# What brings a world to where a test begins; it returns the number of its order.
+Story = Callable[[World], str]
+After = Callable[[Story], tuple[World, str]]

@@ -10,8 +10,10 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django
 import psycopg
@@ -100,11 +102,11 @@ def _use(url: str) -> None:
         del connections[each.alias]
 
 
-def _copy(server: EmbeddedPostgres, name: str) -> None:
+def _copy(server: EmbeddedPostgres, name: str, of: str = TEMPLATE) -> None:
     with psycopg.connect(server.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
         admin.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(MAIN), sql.Identifier(TEMPLATE)
+                sql.Identifier(name), sql.Identifier(MAIN), sql.Identifier(of)
             )
         )
 
@@ -138,16 +140,34 @@ def django_db_setup(
         connections["default"].close()
 
 
+@contextmanager
+def _own_database(server: EmbeddedPostgres, of: str = TEMPLATE) -> Iterator[FreshDatabase]:
+    name = f"test_{next(_numbers)}"
+    _copy(server, name, of)
+    yield FreshDatabase(
+        url=server.url(database=name), sender_url=server.url(role=SENDER, database=name)
+    )
+    with psycopg.connect(server.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture
 def database(template: EmbeddedPostgres) -> Iterator[FreshDatabase]:
     """A fresh, migrated database for this test alone."""
-    name = f"test_{next(_numbers)}"
-    _copy(template, name)
-    yield FreshDatabase(
-        url=template.url(database=name), sender_url=template.url(role=SENDER, database=name)
-    )
-    with psycopg.connect(template.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with _own_database(template) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def copied_database(
+    template: EmbeddedPostgres,
+) -> Callable[[FreshDatabase | None], AbstractContextManager[FreshDatabase]]:
+    """Make a copy of a database to which nobody is connected, or of the migrated one."""
+
+    def copied(of: FreshDatabase | None) -> AbstractContextManager[FreshDatabase]:
+        return _own_database(template, urlsplit(of.url).path[1:] if of else TEMPLATE)
+
+    return copied
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def serving(server: Server) -> Iterator[Doveadm]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield Doveadm((f"http://127.0.0.1:{http.server_address[1]}",), "a-key")
         http.shutdown()
 

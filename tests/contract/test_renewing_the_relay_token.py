@@ -46,7 +46,7 @@ class _Answers(BaseHTTPRequestHandler):
 def address() -> Iterator[TokenAddress]:
     with TokenAddress(("127.0.0.1", 0), _Answers) as server:
         server.asked = []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 

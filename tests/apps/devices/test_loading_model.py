@@ -360,6 +360,7 @@ def people_acted(model: Model, run: Run) -> None:
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # runs of runs take minutes to shrink
+    max_examples=settings().max_examples // 2,  # each is up to five loads, twice
 )
 def test_sets_write_and_count_what_rows_one_by_one_would(
     source: str, told: Sequence[Run], batch: int

@@ -308,7 +308,10 @@ def splits(draw: st.DrawFn) -> tuple[list[list[int]], list[bool], list[int]]:
 
 
 @given(split=splits(), drops=st.booleans(), carried=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=settings().max_examples // 2,  # each is up to ten loads
+)
 def test_any_order_and_any_splitting_of_the_same_changes_meets_the_same_guard(
     split: tuple[list[list[int]], list[bool], list[int]], drops: bool, carried: bool
 ) -> None:

@@ -63,7 +63,7 @@ def policy_server(answer: Callable[[], Answer]) -> Iterator[tuple[str, Asked]]:
             del format, args
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/policy", asked
     finally:

@@ -13,15 +13,14 @@ from countermand.domain.check_code import Verdict
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.orders import checking
 from countermand.orders.models import StaffAnswer
-from tests.order_world import World
+from tests.order_world import After, World
 
 KEY = b"key"
 
 
 @pytest.fixture
-def told(world: World) -> tuple[World, str]:
-    world.staff(6)
-    return world, world.notified()
+def told(after: After) -> tuple[World, str]:
+    return after(World.told_six)
 
 
 def mail_of(number: str, uid: str) -> Notice:

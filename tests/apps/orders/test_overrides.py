@@ -19,7 +19,7 @@ from countermand.orders.overrides import (
     OverrideWithoutReason,
 )
 from tests.apps.orders.test_doors_and_followups import enforcing
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, After, World
 
 WHY = "The surgeon on call needs mail."
 
@@ -42,7 +42,21 @@ def is_shut(world: World, number: str, place: int = 0) -> bool:
 
 
 @pytest.fixture
-def number(world: World) -> str:
+def standing(after: After) -> tuple[World, str]:
+    return after(three_are_shut_out)
+
+
+@pytest.fixture
+def world(standing: tuple[World, str]) -> World:
+    return standing[0]
+
+
+@pytest.fixture
+def number(standing: tuple[World, str]) -> str:
+    return standing[1]
+
+
+def three_are_shut_out(world: World) -> str:
     world.staff(3)
     found = enforcing(world)
     assert is_shut(world, found, 0)

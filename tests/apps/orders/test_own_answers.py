@@ -23,7 +23,7 @@ from countermand.notices.models import Notice
 from countermand.orders import answer_lists, own_answers
 from countermand.orders.own_answers import Reaction
 from countermand.orders.planning import context_of
-from tests.order_world import HOUR, MINUTE, World
+from tests.order_world import HOUR, MINUTE, After, World
 
 KEY = b"key"
 
@@ -63,9 +63,8 @@ class Staff:
 
 
 @pytest.fixture
-def staff(world: World) -> Staff:
-    world.staff(6)
-    return Staff(world, world.notified())
+def staff(after: After) -> Staff:
+    return Staff(*after(World.told_six))
 
 
 def test_each_of_the_six_answers_is_kept_and_four_of_them_open(staff: Staff) -> None:
