@@ -86,7 +86,7 @@ def nginx_that_asks(
     with open_folder("nginx") as folder, ExitStack() as stack:
         port, hop = (stack.enter_context(held_port()) for _ in range(2))
         behind = groupware or stack.enter_context(held_port())
-        moved = {"127.0.0.1:8483": f"{HERE}:{hop}", "/var/cache/nginx": f"{folder}/cache"}
+        moved = {"127.0.0.1:8483": f"{HERE}:{hop}", "/var/lib/nginx": f"{folder}/cache"}
         moved = (moved if gate_file == FAIL_STATIC else {}) | dict(gate_changes or {})
         ship(f"nginx/{gate_file}", folder, gate_port, moved, patient=patient)
         log = {"/var/log/nginx/countermand-down.log": str(folder / DOWN_LOG)}

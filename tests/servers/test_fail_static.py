@@ -1,5 +1,7 @@
 """The variant for nginx that keeps a door refused for a minute when the gate dies."""
 
+import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -78,6 +80,18 @@ def test_a_remembered_refusal_ends_by_itself(odd: OddGate) -> None:
         odd.be(500)
 
         until("the end of the refusal", lambda: asks(nginx) == 200, limit_s=60)
+
+
+def test_its_folder_stands_where_nginx_keeps_its_own() -> None:
+    # nginx makes the last folder of a path alone: as shipped it has to start as it is.
+    built = subprocess.run(["nginx", "-V"], check=True, capture_output=True, encoding="utf-8")
+    own = re.search(r"--http-proxy-temp-path=(\S+)/proxy", built.stderr)
+    shipped = (DEPLOY / "nginx" / FAIL_STATIC).read_text(encoding="utf-8")
+    kept = re.search(r"^proxy_cache_path (\S+)/countermand ", shipped, re.MULTILINE)
+
+    assert own
+    assert kept
+    assert kept[1] == own[1]
 
 
 def test_a_slow_gate_opens_nothing_that_was_refused_and_shuts_nothing(odd: OddGate) -> None:
