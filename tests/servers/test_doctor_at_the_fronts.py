@@ -165,6 +165,22 @@ def test_a_front_that_is_not_there_is_named(settings: Settings) -> None:
     assert "does not answer" in found.sentence
 
 
+@pytest.mark.parametrize(
+    "front",
+    ["mail.example.org", "ftp://mail.example.org", "https://", "https://[::1", "https://m:44x"],
+)
+def test_what_is_no_address_is_said_to_be_none(settings: Settings, front: str) -> None:
+    found = asked(settings, front)
+
+    assert found.state is State.BAD
+    assert "no address" in found.sentence
+    assert "https://mail.example.org" in found.remedy
+
+
+def test_a_password_in_what_is_no_address_is_not_shown(settings: Settings) -> None:
+    assert "secret" not in asked(settings, "imaps://asha:secret@mail:44x").sentence
+
+
 def test_a_password_that_is_wrong_is_no_news_about_the_gate(
     gate: RealGate, settings: Settings
 ) -> None:

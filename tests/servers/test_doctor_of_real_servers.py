@@ -176,8 +176,14 @@ def test_a_dovecot_that_remembers_wrong_device_passwords_is_named(
         assert "remembers a wrong device password" in said_of_dovecot(dovecot, settings)
 
 
-def test_sessions_that_sleep_in_one_process_are_named(odd: OddGate, settings: Settings) -> None:
-    more = "imap_hibernate_timeout = 30 s\n"
+@pytest.mark.parametrize(
+    "more",
+    ["imap_hibernate_timeout = 30 s\n", "protocol imap {\n  imap_hibernate_timeout = 30 s\n}\n"],
+    ids=["everywhere", "for imap"],
+)
+def test_sessions_that_sleep_in_one_process_are_named(
+    odd: OddGate, settings: Settings, more: str
+) -> None:
     with dovecot_that_asks(odd.port, more=more, patient=False) as dovecot:
         assert imap(dovecot, ASHA.devices[PHONE]) == "OK"
         assert "none can be ended" in said_of_dovecot(dovecot, settings)

@@ -20,6 +20,7 @@ from countermand.cli.exit_codes import ExitCode
         (["order", "shwo"], "cli.no_such_verb"),
         (["synth", "--people", "many"], "cli.not_taken"),
         (["notice", "list", "CM-7Q4K", "--kind", "letter"], "cli.not_among"),
+        (["doctor", "--front", "imaps://a@b", "--password-file", "nowhere"], "cli.not_taken"),
     ],
 )
 def test_a_script_gets_one_json_value_also_when_its_command_is_not_understood(

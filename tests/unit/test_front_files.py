@@ -231,6 +231,8 @@ def test_what_is_shipped_for_a_policy_server_behind_the_gate_is_well(version: st
 
 def test_sleeping_sessions_are_named() -> None:
     assert "none can be ended" in found(f"{DOVECOT}\nimap_hibernate_timeout = 30 s\n")
+    within = "protocol imap {\n  imap_hibernate_timeout = 30 secs\n}"
+    assert "none can be ended" in found(f"{DOVECOT}\n{within}\n")
     assert found(f"{DOVECOT}\nimap_hibernate_timeout = 0\n") == ""
 
 
@@ -279,6 +281,17 @@ def test_each_fault_of_an_nginx_is_named(before: str, after: str, sentence: str)
     assert sentence in found(changed(NGINX, before, after))
 
 
+def test_an_nginx_that_asks_for_all_of_a_server_is_well_and_its_faults_are_named() -> None:
+    door = "location = /Microsoft-Server-ActiveSync { proxy_pass http://groupware; }"
+    asks = "auth_request /countermand-question;\nerror_page 500 = @active-sync;\nserver_tokens off;"
+    whole = changed(NGINX, PROTECTED, f"{asks}\n{door}")
+
+    assert found(whole) == ""
+    assert "something else listens" in found(changed(whole, "error_page 500 = @active-sync;", ""))
+    off = changed(whole, "proxy_pass http://groupware;", "auth_request off;")
+    assert "without a question" in found(off)
+
+
 def test_a_cache_of_other_things_is_none_of_our_business() -> None:
     others = "server { listen 8080; proxy_cache pictures; proxy_cache_key $uri$is_args$args; } }"
 
@@ -319,6 +332,18 @@ def test_a_second_way_to_active_sync_is_named(place: str) -> None:
 )
 def test_a_proxy_that_would_refuse_phones_is_named(text: str, before: str, after: str) -> None:
     assert "refuses phones" in found(changed(text, before, after))
+
+
+def test_each_of_the_two_files_of_traefik_is_read_alone() -> None:
+    static = (DEPLOY / "traefik/traefik.yaml").read_text(encoding="utf-8")
+    rules = (DEPLOY / "traefik/dynamic.yaml").read_text(encoding="utf-8")
+
+    assert [kind_of(static), kind_of(rules)] == [Kind.TRAEFIK, Kind.TRAEFIK]
+    assert found(static) == found(rules) == ""
+    # Traefik throws X-Forwarded-Uri away there, and asks for nothing but /auth.
+    untrusting = changed(static, 'trustedIPs: ["127.0.0.1/32"]', "insecure: false")
+    assert "nobody is refused" in found(untrusting)
+    assert "nobody is refused" in found(changed(TRAEFIK, "trustedIPs:", "others:"))
 
 
 def test_what_is_no_configuration_is_said_to_be_none() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand.cli.gate import GateNotReachable, question
+from countermand.cli.gate import GateHasOtherToken, GateNotReachable, question
 from countermand.config import load
 
 _SAID = {"paused": False, "order": None, "reason": "no_entry", "device": "none", "at": "now"}
@@ -49,3 +49,12 @@ def test_it_speaks_as_the_address_says(scheme: str, tmp_path: Path) -> None:
                 question(settings, login="asha@amber.example", device="")
 
     assert (heard[0][0] == TLS_HANDSHAKE) is (scheme == "https")
+
+
+@pytest.mark.enable_socket
+def test_a_gate_that_does_not_take_the_token_is_not_said_to_be_silent(tmp_path: Path) -> None:
+    with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, _):
+        settings = replace(load({}, data=tmp_path), gates=(f"http://127.0.0.1:{port}",))
+
+        with pytest.raises(GateHasOtherToken):
+            question(settings, login="asha@amber.example", device="")

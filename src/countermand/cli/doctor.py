@@ -55,7 +55,12 @@ def doctor(
     ] = None,
     password_file: Annotated[
         Path | None,
-        typer.Option("--password-file", help=_("The password for a question over IMAP.")),
+        typer.Option(
+            "--password-file",
+            exists=True,
+            dir_okay=False,
+            help=_("The password for a question over IMAP."),
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -65,6 +65,7 @@ _BY_CODE: Final = MappingProxyType(
         "people.role_not_known": ExitCode.NOT_FOUND,
         "devices.device_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,
+        "gate.other_token": ExitCode.NOT_ALLOWED,
         "people.token_not_known": ExitCode.NOT_ALLOWED,
         "session.not_running": ExitCode.NOT_REACHABLE,
         "session.database_not_reachable": ExitCode.NOT_REACHABLE,

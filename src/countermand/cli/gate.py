@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final
 
@@ -18,7 +19,6 @@ from countermand.domain.verdict import Reason
 from countermand.i18n import gettext as _
 
 _LONGEST_S: Final = 5.0
-_OK: Final = 200
 
 
 @dataclass(eq=False)
@@ -35,6 +35,21 @@ class GateNotReachable(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Start it with countermand up, or look at logs/gate.log.")
 
 
+@dataclass(eq=False)
+class GateHasOtherToken(CountermandError):
+    """A gate answers and does not take our token: it runs with another data folder."""
+
+    address: str
+
+    code: ClassVar[str] = "gate.other_token"
+    sentence: ClassVar[str] = gettext_noop(
+        "The mail gate at {address} does not take the token of this data folder."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Name the folder that it runs with (--data), or copy keys/gate-token from there."
+    )
+
+
 _WHY: Final[Mapping[str, str]] = MappingProxyType(
     {
         Reason.NO_ENTRY: gettext_noop("no company notice names this device"),
@@ -45,7 +60,9 @@ _WHY: Final[Mapping[str, str]] = MappingProxyType(
         Reason.NOT_OUR_DOOR: gettext_noop("this company notice does not pause mail here"),
         Reason.TAKEN_BACK: gettext_noop("the company notice was taken back"),
         Reason.STOPPED: gettext_noop("the company notice is paused"),
-        Reason.NOT_ENFORCING: gettext_noop("the deadline of the company notice is not over"),
+        Reason.NOT_ENFORCING: gettext_noop(
+            "the deadline of the company notice is not over, or the notice has ended"
+        ),
         Reason.NOT_PRESENT: gettext_noop("the app was not found on this device"),
         Reason.IDENTIFIER_UNSURE: gettext_noop("it is not certain that the app found is this one"),
         Reason.EVIDENCE_STALE: gettext_noop("it is too long ago that the app was found"),
@@ -138,7 +155,10 @@ def ask(
 
 
 def question(settings: config.Settings, *, login: str, device: str) -> dict[str, Any]:
-    """Put one question to the gate's control address. Raises GateNotReachable."""
+    """Put one question to the gate's control address.
+
+    Raises GateNotReachable, and GateHasOtherToken where it answers nobody who shows this token.
+    """
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
     from urllib.parse import urlsplit
 
@@ -152,7 +172,9 @@ def question(settings: config.Settings, *, login: str, device: str) -> dict[str,
         connection.request("POST", "/ask", body=body.encode(), headers=headers)
         answer = connection.getresponse()
         content = answer.read()
-        if answer.status != _OK:
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise GateHasOtherToken(address=address)
+        if answer.status != HTTPStatus.OK:
             raise GateNotReachable(address=address, why=f"HTTP {answer.status}")
         said: dict[str, Any] = json.loads(content)
     except (OSError, HTTPException, ValueError) as error:

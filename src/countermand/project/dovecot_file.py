@@ -33,7 +33,8 @@ def dovecot_faults(text: str, around: Around) -> Iterator[Fault]:
         )
     yield from _question(top, passes_on=around.passes_on)
     yield from _waiting(top)
-    if _is_on(top.get("imap_hibernate_timeout", "0")):
+    # Also where it stands in `protocol imap { }`, as Dovecot's own pages show it.
+    if any(_is_on(each.get("imap_hibernate_timeout", "0")) for each in (top, *top.walk())):
         yield Fault(
             _("Sessions sleep in a process that many people share, so none can be ended."),
             _("Set imap_hibernate_timeout to 0."),

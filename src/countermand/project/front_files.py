@@ -33,6 +33,7 @@ def kind_of(text: str) -> Kind:
     signs = (
         (Kind.ENVOY, "static_resources:"),
         (Kind.TRAEFIK, "forwardAuth:"),
+        (Kind.TRAEFIK, "entryPoints:\n"),
         (Kind.CADDY, "reverse_proxy"),
         (Kind.NGINX, "server {"),
         (Kind.DOVECOT, "passdb"),
@@ -68,6 +69,12 @@ _NEEDED: Final[Mapping[Kind, Sequence[str]]] = {
 
 def _proxy(kind: Kind, text: str) -> Iterator[Fault]:
     written = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    take_over = _("Take over the file of deploy/{proxy}.").format(proxy=kind.value)
+    if kind is Kind.TRAEFIK and "entryPoints:\n" in written and "trustedIPs:" not in written:
+        said = _("The gate never learns what a phone asks for, so nobody is refused ({proxy}).")
+        yield Fault(said.format(proxy=kind.value), take_over)
+    if kind is Kind.TRAEFIK and "forwardAuth:" not in written:
+        return  # the other of its two files, which says where it listens
     missing = [words for words in _NEEDED[kind] if words not in written]
     if kind is Kind.TRAEFIK and not missing and not _is_used(written):
         missing.append("middlewares")
@@ -78,7 +85,7 @@ def _proxy(kind: Kind, text: str) -> Iterator[Fault]:
             _("Without an answer of the gate {proxy} refuses phones: it lacks {words}.").format(
                 proxy=kind.value, words=", ".join(missing)
             ),
-            _("Take over the file of deploy/{proxy}.").format(proxy=kind.value),
+            take_over,
         )
 
 

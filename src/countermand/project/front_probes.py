@@ -28,6 +28,7 @@ from countermand.project.own_services import text_at
 
 _ASKED: Final = 3
 _PATIENCE_S: Final = 15.0
+_SCHEMES: Final = frozenset({"https", "http", "imaps", "imap"})
 _PATH: Final = "/Microsoft-Server-ActiveSync"
 _QUERY: Final = f"Cmd=Ping&User={PROBE.login}&DeviceId={PROBE.device}&DeviceType=doctor"
 # Each process of a gate tells once a second what it counted.
@@ -69,6 +70,14 @@ def _sum(pattern: re.Pattern[str], texts: Iterable[str]) -> int:
 
 def probe(front: str, settings: Settings, password: str) -> Finding:
     """Ask through one front, given as a URL, and say what came of it."""
+    if not _is_address(front):
+        return Finding(
+            "front",
+            State.BAD,
+            # What stands before @ may be a password.
+            _("“{text}” is no address to ask through.").format(text=front.rpartition("@")[2]),
+            _("Write it like {example}.").format(example="https://mail.example.org"),
+        )
     name = f"front {urlsplit(front).hostname}"
     try:
         before = Heard.by_gates(settings)
@@ -136,6 +145,14 @@ def _arrived(name: str, front: str, heard: Heard) -> Finding:
     )
 
 
+def _is_address(front: str) -> bool:
+    try:
+        parts = urlsplit(front)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half a bracket
+        return False
+
+
 def _logs_in(front: str) -> bool:
     return urlsplit(front).scheme in {"imap", "imaps"}
 
@@ -149,9 +166,7 @@ def _ask(front: str, password: str) -> str:
     """Ask once; return what is wrong with the answer, or nothing."""
     if _logs_in(front):
         return _ask_imap(front, password)
-    if urlsplit(front).scheme in {"http", "https"}:
-        return _ask_phone(front)
-    raise ValueError(_("a front is given as https://, http://, imaps:// or imap://"))
+    return _ask_phone(front)
 
 
 def _ask_phone(front: str) -> str:

@@ -16,6 +16,8 @@ _IN_TROUBLE: Final = ("500", "502", "504")
 _EMPTY_THERE: Final = re.compile(r"\$\{?(?:args|query_string)\b")
 _PERSON: Final = re.compile(r"\$\{?(?:remote_user|http_x_remote_user)\b")
 _REQUEST: Final = re.compile(r"\$\{?(?:request_uri|http_x_original_uri)\b")
+# What a location says of them goes before what its server says.
+_HANDED_DOWN: Final = ("auth_request", "error_page")
 _LONGEST_MEMORY_MS: Final = 60_000
 _LONGEST_USE_MS: Final = 1_000
 
@@ -32,10 +34,11 @@ def nginx_faults(text: str) -> Iterator[Fault]:
             _("Take over the files of deploy/nginx, and the lines of its README."),
         )
         return
-    yield from _doors(places, asking)
-    yield from _ways_past(blocks, asking)
     names = {place.get("auth_request") for place in asking}
     questions = [each for each in places if each.words[-1] in names]
+    # The question is asked beside a request, and never asks by itself.
+    yield from _doors(places, [each for each in asking if each not in questions])
+    yield from _ways_past(blocks, asking)
     for each in questions:
         yield from _question(each)
     for each in (*questions, *_between(questions, blocks)):
@@ -64,7 +67,17 @@ def _read(text: str) -> Block:
             words.append(word)
             continue
         words = []
+    _hand_down(top)
     return top
+
+
+def _hand_down(block: Block) -> None:
+    """Let a block inside have what it does not say by itself, as nginx does."""
+    for each in block.blocks:
+        for name in _HANDED_DOWN:
+            if not each.all(name):
+                each.settings += [(name, value) for value in block.all(name)]
+        _hand_down(each)
 
 
 def _asks(place: Block) -> bool:
