@@ -53,6 +53,7 @@ def notice(person: int) -> ClaimedNotice:
     """Return one person's row as a sender gets it."""
     return ClaimedNotice(
         notice_id=person,
+        claim=1,
         order_number=ORDER,
         epoch=1,
         kind=NoticeKind.NOTICE,

@@ -12,10 +12,12 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+
+from countermand.domain.delivery import Holding
 
 Patch = Callable[["Strike"], None]
 _DOT: Final = b"\r\n.\r\n"
@@ -53,8 +55,8 @@ def after_claim(strike: Strike) -> None:
 
     original = PostgresLine.claim
 
-    async def claim(self: PostgresLine, *, sender: str, limit: int, now: datetime) -> Any:
-        found = await original(self, sender=sender, limit=limit, now=now)
+    async def claim(self: PostgresLine, **given: Any) -> Any:
+        found = await original(self, **given)
         if found:
             strike.reached()
         return found
@@ -286,8 +288,8 @@ def _leave_out_permit() -> None:
     original = Committer.ask
     slow = PostgresLine.exchange
 
-    def ask(self: Committer, notice_id: int, known: Callable[[bool], None]) -> None:
-        original(self, notice_id, lambda granted: None)  # noqa: ARG005
+    def ask(self: Committer, holding: Holding, known: Callable[[bool], None]) -> None:
+        original(self, holding, lambda granted: None)  # noqa: ARG005
         known(True)  # noqa: FBT003 - the committer's form
 
     async def exchange(self: PostgresLine, **given: Any) -> Any:

@@ -32,7 +32,7 @@ class MemoryHouse(LedgerHouse):
     ledger: MemoryLedger
 
     def __init__(self, ledger: MemoryLedger | None = None) -> None:
-        self.ledger = ledger or MemoryLedger(tick=time.monotonic)
+        super().__init__(ledger or MemoryLedger(tick=time.monotonic))
         self.ledger.templates[1] = Template(1, "s", "t", "h")
         self.number = 0
 
@@ -58,6 +58,7 @@ class MemoryHouse(LedgerHouse):
         self.number += 1
         claimed = ClaimedNotice(
             self.number,
+            0,
             order_number,
             0,
             kind,
@@ -88,7 +89,7 @@ class PostgresHouse(LedgerHouse):
     ledger: PostgresLedger
 
     def __init__(self, url: str) -> None:
-        self.ledger = PostgresLedger(url)
+        super().__init__(PostgresLedger(url))
         self.connection = psycopg.connect(url, autocommit=True)
         self.number = 0
 

@@ -1,7 +1,8 @@
 """An invented organisation in a real database, and a desk from which its orders are moved on."""
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from countermand.config import Settings
 from countermand.devices.models import Attestation, Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.approvals import Part, Role
-from countermand.domain.delivery import Reply, ReplyKind, StopKind
+from countermand.domain.delivery import ClaimedNotice, Holding, Reply, ReplyKind, StopKind
 from countermand.orders import actions as orders
 from countermand.orders import jobs, pressing
 from countermand.orders.desk import Desk, open_desk
@@ -66,6 +67,7 @@ class World:
     ledger: PostgresLedger = field(init=False)
     run: ImportRun = field(init=False)
     people: dict[str, Person] = field(default_factory=dict)
+    claims: Counter[str] = field(default_factory=Counter)
     order_deadline: datetime = NOW
 
     def __post_init__(self) -> None:
@@ -233,12 +235,12 @@ class World:
         """Let a sender send what is due; returns the addresses, in order."""
         name = "sender-1"
         self.ledger.lease(sender=name, mode="live", host="here", pid=1, seconds=60)
-        claimed = self.ledger.claim(sender=name, limit=limit, now=self.now)
-        permits = [each.notice_id for each in claimed]
+        claimed = self.claim(limit, sender=name)
+        permits = [each.holding for each in claimed]
         answers = self.ledger.exchange(
             sender=name, permits=permits, replies=[], aborted=[], now=self.now
         )
-        allowed = {answer.notice_id for answer in answers if answer.refusal is None}
+        allowed = {answer.holding for answer in answers if answer.refusal is None}
         replies = [Reply(each, kind, after_dot=True, text="250", queue_id="q") for each in allowed]
         self.ledger.exchange(
             sender=name,
@@ -247,8 +249,20 @@ class World:
             aborted=[each for each in permits if each not in allowed],
             now=self.now,
         )
-        self.ledger.claim(sender=name, limit=0, now=self.now)  # a sender's next, as ever
-        return [each.address for each in claimed if each.notice_id in allowed]
+        self.claim(0, sender=name)  # a sender's next, as ever
+        return [each.address for each in claimed if each.holding in allowed]
+
+    def claim(self, limit: int, *, sender: str) -> Sequence[ClaimedNotice]:
+        """Claim as a sender does, under a number of its own."""
+        claim = self.claims[sender] + 1
+        heard, self.claims[sender] = self.claims[sender], claim
+        return self.ledger.claim(sender=sender, claim=claim, heard=heard, limit=limit, now=self.now)
+
+    def permit(self, claimed: Sequence[ClaimedNotice], *, sender: str) -> list[Holding]:
+        """Bring mails to where their dots may be written."""
+        holdings = [each.holding for each in claimed]
+        self.ledger.permit(sender=sender, holdings=holdings, now=self.now)
+        return holdings
 
     def sent_to_first_group(self, **changes: Any) -> str:
         number = self.released(**changes)

@@ -11,6 +11,7 @@ from typing import Protocol
 from countermand.domain.delivery import (
     ClaimedNotice,
     Evidence,
+    Holding,
     OwedCorrection,
     PermitAnswer,
     Reply,
@@ -57,22 +58,30 @@ class SenderLedger(Protocol):
         """Return approved words; the same for ever."""
         ...
 
-    def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
-        """Hand out up to `limit` due notices; a lease only, nothing about exposure changes (N1)."""
+    def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
+        """Hand out up to `limit` due notices; a lease only, nothing about exposure changes (N1).
+
+        `claim` is this claim's number, from 1, never used twice; `heard` is the newest one of this
+        sender whose answer came, or 0. What else it claimed since, no answer told it: that waits
+        again. So a sender has one claim under way at a time.
+        """
         ...
 
     def exchange(
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         """Do `acknowledge`, `abort` and `permit` in one commit, in this order, durable on return.
 
-        One answer per permit asked for, in any order.
+        One answer per permit asked for. Whoever names another claim than the newest
+        of that mail changes nothing, but for a 250, which is the truth.
         """
         ...
 
@@ -85,16 +94,16 @@ class NoticeLedger(SenderLedger, Protocol):
     """
 
     def permit(
-        self, *, sender: str, notice_ids: Sequence[int], now: datetime
+        self, *, sender: str, holdings: Sequence[Holding], now: datetime
     ) -> Sequence[PermitAnswer]:
-        """Commit the intent to send, one answer per id, durable on return (N4)."""
+        """Commit the intent to send, one answer per mail, durable on return (N4)."""
         ...
 
     def acknowledge(self, *, sender: str, replies: Sequence[Reply], now: datetime) -> None:
         """Record what the server answered to dots, and refusals before them (N3, N5, N6, N7)."""
         ...
 
-    def abort(self, *, sender: str, notice_ids: Sequence[int], now: datetime) -> None:
+    def abort(self, *, sender: str, holdings: Sequence[Holding], now: datetime) -> None:
         """Give back notices whose dot was provably not written (N2, and permitted ones too)."""
         ...
 

@@ -17,6 +17,7 @@ import pytest
 
 from countermand.domain.delivery import (
     ClaimedNotice,
+    Holding,
     LedgerUnavailable,
     NoticeKind,
     NoticeState,
@@ -130,8 +131,12 @@ class StopsAtPermit(MemoryLedger):
 class StopsAtClaim(MemoryLedger):
     """Is stopped right after it handed mails out, and no fence says so."""
 
-    def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
-        claimed = MemoryLedger.claim(self, sender=sender, limit=limit, now=now)
+    def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
+        claimed = MemoryLedger.claim(
+            self, sender=sender, claim=claim, heard=heard, limit=limit, now=now
+        )
         self.stop(StopRow(ORDER, StopKind.PAUSE, 1, NOW))
         return claimed
 
@@ -145,9 +150,9 @@ class LosesAnswers(MemoryLedger):
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         failure = self.failures.choice([None, None, "before", "after"])
@@ -161,6 +166,41 @@ class LosesAnswers(MemoryLedger):
         return answers
 
 
+class LosesClaims(MemoryLedger):
+    """Hands mails out, and the answer never comes: the first claim, and some later ones."""
+
+    failures = random.Random(7)
+    lost = 0
+
+    def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
+        claimed = MemoryLedger.claim(
+            self, sender=sender, claim=claim, heard=heard, limit=limit, now=now
+        )
+        if claimed and (not self.lost or self.failures.random() < 0.5):
+            self.lost += 1
+            raise LedgerUnavailable(why="a test")
+        return claimed
+
+
+class TakesBackWhileAsleep(MemoryLedger):
+    """Takes from its sender, once, what it has just handed out, as if that had slept."""
+
+    has_slept = False
+
+    def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
+        claimed = MemoryLedger.claim(
+            self, sender=sender, claim=claim, heard=heard, limit=limit, now=now
+        )
+        if claimed and not self.has_slept:
+            self.has_slept = True
+            self.recover(sender=sender, own=True, now=now)
+        return claimed
+
+
 class CountsDoubt(MemoryLedger):
     """Knows how many mails were in doubt at the worst: permitted, and no answer recorded."""
 
@@ -170,9 +210,9 @@ class CountsDoubt(MemoryLedger):
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         answers = MemoryLedger.exchange(
@@ -473,6 +513,24 @@ def test_lost_answers_of_the_database_double_no_mail_and_lose_none(tmp_path: Pat
 
             assert sorted(line["to"] for line in post.record) == sorted(
                 f"p{person}@example.org" for person in range(1, 9)
+            )
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("ledger", [LosesClaims, TakesBackWhileAsleep])
+def test_mails_that_a_sender_was_not_told_or_that_were_taken_from_it_reach_everybody_once(
+    tmp_path: Path, ledger: type[MemoryLedger]
+) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path) as post:
+            post.connections = 2
+            post.house = a_house(12, ledger(tick=time.monotonic))
+
+            await post.work_until(all_are(post, NoticeState.SENT))
+
+            assert sorted(line["to"] for line in post.record) == sorted(
+                f"p{person}@example.org" for person in range(1, 13)
             )
 
     asyncio.run(story())

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from countermand.domain.delivery import NoticeState, Reply, Template
+from countermand.domain.delivery import Holding, NoticeState, Reply, Template
 from countermand.domain.exposure import Exposure
 from countermand.sender.committer import Committer, Known
 from countermand.sender.compose import Mail
@@ -117,13 +117,13 @@ class PermitsWhenTold:
     known: Known | None = None
     told: list[Reply] = field(default_factory=list)
 
-    def ask(self, notice_id: int, known: Known) -> None:
+    def ask(self, holding: Holding, known: Known) -> None:
         self.known = known
 
     def tell(self, reply: Reply) -> None:
         self.told.append(reply)
 
-    def give_back(self, notice_ids: Iterable[int]) -> None:
+    def give_back(self, holdings: Iterable[Holding]) -> None:
         raise NotImplementedError
 
 
@@ -157,7 +157,7 @@ def test_a_goodbye_that_came_in_the_instant_of_the_permit_is_seen_before_the_dot
         session = Session(
             link,
             frozenset({"PIPELINING"}),
-            supply=cast("Supply", OneMail([Ready(1, "CM-7Q4K", 1, False, mail)])),
+            supply=cast("Supply", OneMail([Ready(Holding(1, 1), "CM-7Q4K", 1, False, mail)])),
             committer=cast("Committer", committer),
             fence=FenceView(tmp_path),
             window=1,

@@ -123,7 +123,7 @@ class RemembersQueueIds(MemoryLedger):
     def exchange(self, **given: Any) -> Sequence[PermitAnswer]:
         for reply in given["replies"]:
             if reply.queue_id:
-                self.queue_ids[reply.notice_id] = reply.queue_id
+                self.queue_ids[reply.holding.notice_id] = reply.queue_id
         return MemoryLedger.exchange(self, **given)
 
 

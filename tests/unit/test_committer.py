@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from countermand.domain.delivery import ClaimedNotice, PermitAnswer, Reply, Template
+from countermand.domain.delivery import ClaimedNotice, Holding, PermitAnswer, Reply, Template
 from countermand.sender.committer import Committer
 from countermand.testing.ledger_contract import NOW, SENDER
 
@@ -14,22 +14,24 @@ from countermand.testing.ledger_contract import NOW, SENDER
 class Line:
     """A ledger that gives every permit, and remembers what each commit asked for."""
 
-    asked: list[list[int]] = field(default_factory=list)
-    given_back: list[int] = field(default_factory=list)
+    asked: list[list[Holding]] = field(default_factory=list)
+    given_back: list[Holding] = field(default_factory=list)
 
     async def template(self, template_id: int) -> Template:
         raise NotImplementedError
 
-    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+    async def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
         raise NotImplementedError
 
     async def exchange(
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         await asyncio.sleep(0)
@@ -38,13 +40,17 @@ class Line:
         return [PermitAnswer(each, None) for each in permits]
 
 
+def held(*ids: int) -> list[Holding]:
+    return [Holding(each, claim=7) for each in ids]
+
+
 async def committed(line: Line, ids: range, *, given_back: Sequence[int] = ()) -> list[bool]:
     """Ask for permits, give some mails back at once, and return the answers in order."""
     committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=3)
     answers = [asyncio.get_running_loop().create_future() for _ in ids]
-    for each, answer in zip(ids, answers, strict=True):
+    for each, answer in zip(held(*ids), answers, strict=True):
         committer.ask(each, answer.set_result)
-    committer.give_back(given_back)
+    committer.give_back(held(*given_back))
     running = asyncio.create_task(committer.run())
     try:
         return list(await asyncio.gather(*answers))
@@ -59,7 +65,7 @@ def test_no_commit_carries_more_permits_than_it_may_and_none_is_forgotten() -> N
     answers = asyncio.run(committed(line, range(1, 8)))
 
     assert answers == [True] * 7
-    assert line.asked == [[1, 2, 3], [4, 5, 6], [7]]
+    assert line.asked == [held(1, 2, 3), held(4, 5, 6), held(7)]
 
 
 def test_what_is_given_back_is_not_permitted_by_a_later_commit() -> None:
@@ -68,8 +74,8 @@ def test_what_is_given_back_is_not_permitted_by_a_later_commit() -> None:
     answers = asyncio.run(committed(line, range(1, 8), given_back=[6]))
 
     assert answers == [True, True, True, True, True, False, True]
-    assert line.given_back == [6]
-    assert all(6 not in permits for permits in line.asked)
+    assert line.given_back == held(6)
+    assert all(held(6)[0] not in permits for permits in line.asked)
 
 
 def test_a_commit_with_little_in_it_waits_for_more() -> None:
@@ -79,16 +85,16 @@ def test_a_commit_with_little_in_it_waits_for_more() -> None:
         committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=4, gather_s=60)
         first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
         running = asyncio.create_task(committer.run())
-        committer.ask(1, first.set_result)
+        committer.ask(Holding(1, claim=7), first.set_result)
         for _ in range(10):
             await asyncio.sleep(0)
         assert line.asked == []
-        committer.ask(2, second.set_result)
+        committer.ask(Holding(2, claim=7), second.set_result)
         await asyncio.gather(first, second)
         running.cancel()
 
     asyncio.run(story())
-    assert line.asked == [[1, 2]]
+    assert line.asked == [held(1, 2)]
 
 
 def test_a_commit_does_not_wait_for_what_never_comes() -> None:
@@ -98,9 +104,27 @@ def test_a_commit_does_not_wait_for_what_never_comes() -> None:
         committer = Committer(line, sender=SENDER, now=lambda: NOW, most_permits=4, gather_s=0.001)
         answer = asyncio.get_running_loop().create_future()
         running = asyncio.create_task(committer.run())
-        committer.ask(1, answer.set_result)
+        committer.ask(Holding(1, claim=7), answer.set_result)
         assert await answer
         running.cancel()
 
     asyncio.run(story())
-    assert line.asked == [[1]]
+    assert line.asked == [held(1)]
+
+
+def test_two_holdings_of_one_mail_are_asked_and_answered_apart() -> None:
+    line = Line()
+
+    async def story() -> list[bool]:
+        committer = Committer(line, sender=SENDER, now=lambda: NOW)
+        older, newer = (asyncio.get_running_loop().create_future() for _ in range(2))
+        committer.ask(Holding(1, claim=7), older.set_result)
+        committer.ask(Holding(1, claim=8), newer.set_result)
+        committer.give_back([Holding(1, claim=7)])
+        running = asyncio.create_task(committer.run())
+        answers = list(await asyncio.gather(older, newer))
+        running.cancel()
+        return answers
+
+    assert asyncio.run(story()) == [False, True]
+    assert line.asked == [[Holding(1, claim=8)]]

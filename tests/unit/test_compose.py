@@ -20,6 +20,7 @@ HINDI = Template(
 def notice(address: str = "asha@example.org", **values: str | list[str]) -> ClaimedNotice:
     return ClaimedNotice(
         notice_id=7,
+        claim=1,
         order_number="CM-7Q4K",
         epoch=1,
         kind=NoticeKind.CORRECTION,

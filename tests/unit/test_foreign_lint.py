@@ -60,6 +60,7 @@ def our_own(language: str) -> bytes:
     )
     notice = ClaimedNotice(
         notice_id=1,
+        claim=1,
         order_number=NUMBER,
         epoch=1,
         kind=NoticeKind.NOTICE,

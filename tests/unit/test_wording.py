@@ -278,6 +278,7 @@ def sent_like(seen: PreviewMail) -> EmailMessage:
     facts = MailFacts(ISSUER, APPROVERS, NOW, deadline)
     claimed = ClaimedNotice(
         notice_id=1,
+        claim=1,
         order_number=NUMBER,
         epoch=1,
         kind=seen.kind,

@@ -53,10 +53,22 @@ class Template:
 EXPIRES: Final = "expires_at"  # among the values of a mail: when what it asks for is over
 
 
+class Holding(NamedTuple):
+    """A mail in a sender's hands, under the number of the claim that handed it out.
+
+    A sender that slept may hold a mail twice: once under a claim that was taken from it, and once
+    under a newer one. What it says of the older holding changes nothing, but for a 250.
+    """
+
+    notice_id: int
+    claim: int
+
+
 class ClaimedNotice(NamedTuple):
     """All that a sender needs to send one mail; `values` fill the slots of the template."""
 
     notice_id: int
+    claim: int
     order_number: str
     epoch: int
     kind: NoticeKind
@@ -68,6 +80,11 @@ class ClaimedNotice(NamedTuple):
     in_reply_to: str
     dated_at: datetime
     attempts: int
+
+    @property
+    def holding(self) -> Holding:
+        """The mail as whoever claimed it names it from now on."""
+        return Holding(self.notice_id, self.claim)
 
 
 @dataclass(eq=False)
@@ -115,7 +132,7 @@ class PermitRefusal(StrEnum):
 class PermitAnswer(NamedTuple):
     """`refusal` is None when the intent to send is durable."""
 
-    notice_id: int
+    holding: Holding
     refusal: PermitRefusal | None
 
 
@@ -131,7 +148,7 @@ class ReplyKind(StrEnum):
 class Reply(NamedTuple):
     """The server's answer for one notice; `text` is the last reply line, at most 200 characters."""
 
-    notice_id: int
+    holding: Holding
     kind: ReplyKind
     after_dot: bool
     text: str

@@ -84,6 +84,7 @@ class Notice(models.Model):
     epoch = models.BigIntegerField(default=0)
     attempts = models.SmallIntegerField(default=0)  # whose dot was, or may have been, written
     claimed_by = models.CharField(max_length=60, blank=True, default="")
+    claim = models.BigIntegerField(db_default=0)  # the newest that handed it out, by its number
     queue_id = models.CharField(max_length=60, blank=True, default="")
     last_reply = models.CharField(max_length=200, blank=True, default="")
     accepted_at = models.DateTimeField(null=True)
@@ -176,7 +177,9 @@ class ClaimBatch(models.Model):
     """Mails that one claim handed to a sender; gone once all of them have left its hands."""
 
     sender = models.CharField(max_length=60)
+    claim = models.BigIntegerField(db_default=0)  # thought of by its sender; 0: by an older version
     notice_ids = ArrayField(models.BigIntegerField())
+    heard = models.BooleanField(db_default=True)  # its sender knows of it
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["sender"], name="claim_batches_by_sender")]
@@ -193,6 +196,7 @@ class OpenBatch(models.Model):
     sender = models.CharField(max_length=60)
     at = models.DateTimeField()
     permitted = ArrayField(models.BigIntegerField())
+    claims = ArrayField(models.BigIntegerField(), db_default=[])  # one for each permitted
     accepted = ArrayField(models.BigIntegerField())
     replies = ArrayField(models.TextField())  # one for each accepted, like the next
     queue_ids = ArrayField(models.TextField())

@@ -153,6 +153,7 @@ def _bytes(mail: PreviewMail, to: str, message_id: str, settings: Settings, now:
     words = Template(0, mail.subject, mail.text, mail.html)
     row = ClaimedNotice(
         notice_id=0,
+        claim=0,
         order_number="",
         epoch=0,
         kind=NoticeKind(mail.kind),

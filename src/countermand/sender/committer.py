@@ -18,7 +18,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from countermand.domain.delivery import LedgerUnavailable, PermitAnswer, PermitRefusal, Reply
+from countermand.domain.delivery import (
+    Holding,
+    LedgerUnavailable,
+    PermitAnswer,
+    PermitRefusal,
+    Reply,
+)
 from countermand.sender.journal import note
 from countermand.sender.ledger_line import LedgerLine
 
@@ -32,15 +38,15 @@ _MANY: Final = 1000
 class _Waiting:
     """What the next commit takes along."""
 
-    permits: dict[int, Known] = field(default_factory=dict)
+    permits: dict[Holding, Known] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
-    aborted: list[int] = field(default_factory=list)
+    aborted: list[Holding] = field(default_factory=list)
 
     def taken(self, most: int) -> _Waiting:
         """Take everything but permits beyond `most`, the oldest of them."""
         permits = dict(islice(self.permits.items(), most))
-        for notice_id in permits:
-            del self.permits[notice_id]
+        for holding in permits:
+            del self.permits[holding]
         found = _Waiting(permits, self.replies, self.aborted)
         self.replies, self.aborted = [], []
         return found
@@ -80,12 +86,12 @@ class Committer:
         self._idle.set()
         self.is_in_trouble = False
 
-    def ask(self, notice_id: int, known: Known) -> None:
+    def ask(self, holding: Holding, known: Known) -> None:
         """Ask for a permit; `known` is called with True once the intent to send is durable.
 
         False means that nothing may be written; the mail has to be given back.
         """
-        self._waiting.permits[notice_id] = known
+        self._waiting.permits[holding] = known
         if len(self._waiting.permits) == self._enough_permits:
             self._is_enough.set()
         self._ring()
@@ -95,12 +101,12 @@ class Committer:
         self._waiting.replies.append(reply)
         self._ring()
 
-    def give_back(self, notice_ids: Iterable[int]) -> None:
+    def give_back(self, holdings: Iterable[Holding]) -> None:
         """Have mails recorded whose dot was provably not written."""
-        given = list(notice_ids)
+        given = list(holdings)
         if given:
-            for notice_id in given:
-                if (known := self._waiting.permits.pop(notice_id, None)) is not None:
+            for holding in given:
+                if (known := self._waiting.permits.pop(holding, None)) is not None:
                     known(False)  # noqa: FBT003 - the one thing that is said
             self._waiting.aborted += given
             self._ring()
@@ -168,7 +174,7 @@ class Committer:
     def _spread(self, taken: _Waiting, answers: Iterable[PermitAnswer]) -> None:
         refused: dict[PermitRefusal, int] = {}
         for answer in answers:
-            taken.permits[answer.notice_id](answer.refusal is None)
+            taken.permits[answer.holding](answer.refusal is None)
             if answer.refusal is not None:
                 refused[answer.refusal] = refused.get(answer.refusal, 0) + 1
         for reason, count in refused.items():

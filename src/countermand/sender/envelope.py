@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from countermand.domain.delivery import Reply, ReplyKind
+from countermand.domain.delivery import Holding, Reply, ReplyKind
 from countermand.sender.link import GOING_DOWN, ServerReply
 from countermand.sender.supply import Ready
 
@@ -37,17 +37,17 @@ class EnvelopeReplies(NamedTuple):
         codes = (self.mail.code, self.rcpt.code, self.data.code)
         return self.data.code == GO_ON or GOING_DOWN in codes
 
-    def refusal(self, notice_id: int) -> Reply:
+    def refusal(self, holding: Holding) -> Reply:
         """Return what is recorded: a mailbox is given up only for what was said about itself.
 
         What the relay has against our own address or our commands says nothing about a person,
         and is tried again.
         """
         if self.mail.code not in OK:
-            return _before_dot(notice_id, ReplyKind.DEFERRED, self.mail)
+            return _before_dot(holding, ReplyKind.DEFERRED, self.mail)
         about = self.rcpt if self.rcpt.code not in OK else self.data
         temporary = about.code in _TRY_LATER or about.code in _OUR_FAULT or about.code == GO_ON
-        return _before_dot(notice_id, ReplyKind.DEFERRED if temporary else ReplyKind.REFUSED, about)
+        return _before_dot(holding, ReplyKind.DEFERRED if temporary else ReplyKind.REFUSED, about)
 
 
 def commands(ready: Ready, extensions: frozenset[str]) -> bytes:
@@ -68,21 +68,21 @@ def _xtext(text: str) -> str:
     return "".join(f"+{ord(c):02X}" if _NOT_XCHAR.match(c) else c for c in text)
 
 
-def answer_to_dot(notice_id: int, reply: ServerReply) -> Reply:
+def answer_to_dot(holding: Holding, reply: ServerReply) -> Reply:
     """Return what is recorded of the relay's answer to a whole mail."""
     text = reply.text
     if reply.code in OK:
         queued = _QUEUE_ID.search(text)
         queue_id = queued[1] if queued else None
-        return Reply(notice_id, ReplyKind.ACCEPTED, True, text, queue_id)  # noqa: FBT003
+        return Reply(holding, ReplyKind.ACCEPTED, True, text, queue_id)  # noqa: FBT003
     kind = ReplyKind.DEFERRED if reply.code in _TRY_LATER else ReplyKind.REFUSED
-    return Reply(notice_id, kind, True, text, None)  # noqa: FBT003
+    return Reply(holding, kind, True, text, None)  # noqa: FBT003
 
 
-def before_dot(notice_id: int, kind: ReplyKind, text: str) -> Reply:
+def before_dot(holding: Holding, kind: ReplyKind, text: str) -> Reply:
     """Return what is recorded of a mail whose dot was provably not written."""
-    return Reply(notice_id, kind, False, text, None)  # noqa: FBT003
+    return Reply(holding, kind, False, text, None)  # noqa: FBT003
 
 
-def _before_dot(notice_id: int, kind: ReplyKind, reply: ServerReply) -> Reply:
-    return before_dot(notice_id, kind, reply.text)
+def _before_dot(holding: Holding, kind: ReplyKind, reply: ServerReply) -> Reply:
+    return before_dot(holding, kind, reply.text)

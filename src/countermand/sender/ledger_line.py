@@ -20,6 +20,7 @@ from psycopg.adapt import Transformer
 
 from countermand.domain.delivery import (
     ClaimedNotice,
+    Holding,
     LedgerUnavailable,
     PermitAnswer,
     Reply,
@@ -29,8 +30,8 @@ from countermand.ports import SenderLedger
 from countermand.sender.postgres_ledger import (
     claimed,
     connected,
-    numbers,
-    permit_answer,
+    holdings,
+    permit_answers,
     storable,
     texts,
 )
@@ -38,8 +39,8 @@ from countermand.sender.postgres_ledger import (
 _Answer = TypeVar("_Answer")
 _SUCCEEDED: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _STATEMENTS: Final = {
-    b"claim": b"SELECT * FROM ledger_claim($1, $2, $3)",
-    b"exchange": b"SELECT notice_id, refusal FROM ledger_exchange($1, $2, $3, $4, $5, $6, $7, $8)",
+    b"claim": b"SELECT * FROM ledger_claim($1, $2, $3, $4, $5)",
+    b"exchange": b"SELECT ledger_exchange($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     b"template": b"SELECT subject, words, html FROM ledger_template($1)",
 }
 
@@ -51,7 +52,9 @@ class LedgerLine(Protocol):
         """Return approved words; the same for ever."""
         ...
 
-    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+    async def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
         """Hand out up to `limit` due notices. Raises LedgerUnavailable."""
         ...
 
@@ -59,9 +62,9 @@ class LedgerLine(Protocol):
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         """Commit replies, what is given back, and permits. Raises LedgerUnavailable."""
@@ -80,19 +83,22 @@ class ThreadLine:
         """See LedgerLine."""
         return await self._in_thread(partial(self._ledger.template, template_id))
 
-    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+    async def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
         """See LedgerLine."""
-        return await self._in_thread(
-            partial(self._ledger.claim, sender=sender, limit=limit, now=now)
+        work = partial(
+            self._ledger.claim, sender=sender, claim=claim, heard=heard, limit=limit, now=now
         )
+        return await self._in_thread(work)
 
     async def exchange(
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         """See LedgerLine."""
@@ -129,18 +135,21 @@ class PostgresLine:
         subject, text, html = self._rows(found, tuple)[0]
         return Template(template_id, subject, text, html)
 
-    async def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+    async def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
         """See LedgerLine."""
-        found = await self._ask(b"claim", [sender.encode(), _coded(limit), _at(now)])
-        return self._rows(found, claimed)
+        values = [sender.encode(), *map(_coded, (limit, claim, heard)), _at(now)]
+        found = await self._ask(b"claim", values)
+        return self._rows(found, partial(claimed, claim))
 
     async def exchange(
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         """See LedgerLine."""
@@ -148,16 +157,16 @@ class PostgresLine:
             b"exchange",
             [
                 sender.encode(),
-                numbers(permits).encode(),
-                numbers([reply.notice_id for reply in replies]).encode(),
+                *_held(permits),
+                *_held([reply.holding for reply in replies]),
                 texts([reply.kind for reply in replies]).encode(),
                 texts([storable(reply.text) for reply in replies]).encode(),
                 texts([reply.queue_id or "" for reply in replies]).encode(),
-                numbers(aborted).encode(),
+                *_held(aborted),
                 _at(now),
             ],
         )
-        return self._rows(found, permit_answer)
+        return permit_answers(permits, self._rows(found, tuple)[0][0])
 
     def _rows(
         self, found: pq.abc.PGresult, make_row: Callable[[Sequence[Any]], _Answer]
@@ -246,6 +255,10 @@ class PostgresLine:
             loop.remove_reader(gone.pgconn.socket)
             loop.remove_writer(gone.pgconn.socket)
         gone.close()
+
+
+def _held(mails: Sequence[Holding]) -> list[bytes]:
+    return [each.encode() for each in holdings(mails)]
 
 
 def _coded(number: int) -> bytes:

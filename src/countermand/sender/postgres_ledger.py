@@ -18,6 +18,7 @@ from psycopg.rows import TupleRow
 from countermand.domain.delivery import (
     ClaimedNotice,
     Evidence,
+    Holding,
     LedgerUnavailable,
     NoticeKind,
     OrderNotStopped,
@@ -44,8 +45,9 @@ _TEXT: Final = 200
 _KINDS: Final = {kind.value: kind for kind in NoticeKind}
 
 _EXCHANGE: Final = """
-    SELECT notice_id, refusal FROM ledger_exchange(
-        %s, %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s)
+    SELECT ledger_exchange(
+        %s, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[],
+        %s::text[], %s::bigint[], %s::bigint[], %s)
 """
 _END_HOLDERS: Final = """
     SELECT pg_terminate_backend(a.pid)
@@ -109,47 +111,51 @@ class PostgresLedger:
         subject, text, html = rows[0]
         return Template(template_id, subject, text, html)
 
-    def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+    def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
         """See `ports.SenderLedger`."""
-        rows = self._call("SELECT * FROM ledger_claim(%s, %s, %s)", sender, limit, now)
-        return [claimed(row) for row in rows]
+        rows = self._call(
+            "SELECT * FROM ledger_claim(%s, %s, %s, %s, %s)", sender, limit, claim, heard, now
+        )
+        return [claimed(claim, row) for row in rows]
 
     def exchange(
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         """See `ports.SenderLedger`."""
         rows = self._call(
             _EXCHANGE,
             sender,
-            numbers(permits),
-            numbers([reply.notice_id for reply in replies]),
+            *holdings(permits),
+            *holdings([reply.holding for reply in replies]),
             texts([reply.kind for reply in replies]),
             texts([storable(reply.text) for reply in replies]),
             texts([reply.queue_id or "" for reply in replies]),
-            numbers(aborted),
+            *holdings(aborted),
             now,
         )
-        return [permit_answer(row) for row in rows]
+        return permit_answers(permits, rows[0][0])
 
     def permit(
-        self, *, sender: str, notice_ids: Sequence[int], now: datetime
+        self, *, sender: str, holdings: Sequence[Holding], now: datetime
     ) -> Sequence[PermitAnswer]:
         """See `ports.NoticeLedger`."""
-        return self.exchange(sender=sender, permits=notice_ids, replies=(), aborted=(), now=now)
+        return self.exchange(sender=sender, permits=holdings, replies=(), aborted=(), now=now)
 
     def acknowledge(self, *, sender: str, replies: Sequence[Reply], now: datetime) -> None:
         """See `ports.NoticeLedger`."""
         self.exchange(sender=sender, permits=(), replies=replies, aborted=(), now=now)
 
-    def abort(self, *, sender: str, notice_ids: Sequence[int], now: datetime) -> None:
+    def abort(self, *, sender: str, holdings: Sequence[Holding], now: datetime) -> None:
         """See `ports.NoticeLedger`."""
-        self.exchange(sender=sender, permits=(), replies=(), aborted=notice_ids, now=now)
+        self.exchange(sender=sender, permits=(), replies=(), aborted=holdings, now=now)
 
     def stop(self, stop: StopRow) -> None:
         """See `ports.NoticeLedger`. Raises OrderLocked when the lock cannot be had."""
@@ -231,6 +237,14 @@ def connected(
     )
 
 
+def holdings(written: Sequence[Holding]) -> tuple[str, str]:
+    """Write holdings as the ledger takes them: an array of mails, and one of their claims."""
+    return (
+        numbers([each.notice_id for each in written]),
+        numbers([each.claim for each in written]),
+    )
+
+
 def numbers(written: Iterable[int]) -> str:
     """Write an array as PostgreSQL reads it; quicker by far than one value at a time."""
     return "{" + ",".join(map(str, written)) + "}"
@@ -242,15 +256,19 @@ def texts(written: Iterable[str]) -> str:
     return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
 
 
-def claimed(row: Sequence[Any]) -> ClaimedNotice:
-    """Read a row of ledger_claim: its columns are the fields, in their order."""
-    return ClaimedNotice._make((*row[:3], _KINDS[row[3]], *row[4:]))
+def claimed(claim: int, row: Sequence[Any]) -> ClaimedNotice:
+    """Read a row of ledger_claim: its columns are the fields but for the claim, in their order."""
+    return ClaimedNotice._make((row[0], claim, *row[1:3], _KINDS[row[3]], *row[4:]))
 
 
-def permit_answer(row: Sequence[Any]) -> PermitAnswer:
-    """Read a row of ledger_exchange."""
-    notice_id, refusal = row
-    return PermitAnswer(notice_id, PermitRefusal(refusal) if refusal else None)
+def permit_answers(asked: Sequence[Holding], refusals: Sequence[str]) -> list[PermitAnswer]:
+    """Read what ledger_exchange returned: nothing, or why not for each of `asked`."""
+    if not refusals:
+        return [PermitAnswer(each, None) for each in asked]
+    return [
+        PermitAnswer(each, PermitRefusal(why) if why else None)
+        for each, why in zip(asked, refusals, strict=True)
+    ]
 
 
 def storable(text: str) -> str:

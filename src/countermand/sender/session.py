@@ -203,7 +203,7 @@ class Session:
 
     def _hear_about_dot(self, dotted: Ready, reply: ServerReply) -> None:
         self._dotted = None
-        answer = answer_to_dot(dotted.notice_id, reply)
+        answer = answer_to_dot(dotted.holding, reply)
         self._committer.tell(answer)
         self._supply.pace.hand_over(answer.queue_id)
         if reply.code == GOING_DOWN:
@@ -220,7 +220,7 @@ class Session:
             self._takes_body = True
             return
         self._present = None
-        self._committer.tell(answers.refusal(ready.notice_id))
+        self._committer.tell(answers.refusal(ready.holding))
         if answers.ends_session():
             raise SessionOver
         self._is_refused = True
@@ -304,7 +304,7 @@ class Session:
             if in_hand is self._present and self._takes_body:
                 self._go_on()
 
-        self._committer.ask(in_hand.ready.notice_id, known)
+        self._committer.ask(in_hand.ready.holding, known)
 
     def _fill_ahead(self, length: int) -> None:
         while len(self._ahead) < length and (ready := self._supply.take_now()) is not None:
@@ -313,10 +313,10 @@ class Session:
     def _keep(self, ready: Ready) -> None:
         """Put a mail into `_ahead`, unless it was stopped or this relay cannot take it."""
         if self._was_stopped(ready):
-            self._committer.give_back([ready.notice_id])
+            self._committer.give_back([ready.holding])
         elif ready.mail.needs_smtputf8 and "SMTPUTF8" not in self._extensions:
             text = "the relay takes no such address"
-            self._committer.tell(before_dot(ready.notice_id, ReplyKind.REFUSED, text))
+            self._committer.tell(before_dot(ready.holding, ReplyKind.REFUSED, text))
         else:
             self._ahead.append(InHand(ready))
 
@@ -332,18 +332,18 @@ class Session:
     def blame(self, why: str) -> None:
         """Blame the mail on which the link was lost, so that one mail cannot stop all others."""
         if self._dotted is None and self._present is not None:
-            notice_id = self._present.ready.notice_id
-            self._committer.tell(before_dot(notice_id, ReplyKind.DEFERRED, why))
+            holding = self._present.ready.holding
+            self._committer.tell(before_dot(holding, ReplyKind.DEFERRED, why))
             self._present = None
         self.close(why)
 
     def close(self, why: str) -> None:
         """Record a dot without a reply, and give back what was provably not ended."""
         if self._dotted is not None:
-            lost = Reply(self._dotted.notice_id, ReplyKind.LOST, True, why, None)  # noqa: FBT003
+            lost = Reply(self._dotted.holding, ReplyKind.LOST, True, why, None)  # noqa: FBT003
             self._committer.tell(lost)
             self._dotted = None
         held = [*([self._present] if self._present else []), *self._ahead]
-        self._committer.give_back(each.ready.notice_id for each in held)
+        self._committer.give_back(each.ready.holding for each in held)
         self._present = None
         self._ahead.clear()

@@ -7,6 +7,7 @@ this sender noted of them.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Final, NamedTuple
 
 from countermand.domain.delivery import (
     ClaimedNotice,
+    Holding,
     LedgerUnavailable,
     NoticeKind,
     Reply,
@@ -37,7 +39,7 @@ _AT_ONCE: Final = 16  # mails written out in a row; between other work each take
 class Ready(NamedTuple):
     """One mail that is claimed and written out."""
 
-    notice_id: int
+    holding: Holding
     order_number: str
     epoch: int
     is_correction: bool
@@ -66,6 +68,7 @@ class Supply:
         self._ahead = ahead
         self._now = now
         self.pace = pace or Pace()
+        self._heard = 0  # the newest claim whose answer came
         self._composers: dict[int, Composer] = {}
         self._claimed: deque[ClaimedNotice] = deque()
         self._ready: deque[Ready] = deque()  # written out; they go before what is only claimed
@@ -122,8 +125,8 @@ class Supply:
     async def close(self) -> None:
         """Hand out nothing more; what is ready goes back to the ledger."""
         self._closed = True
-        self._committer.give_back(each.notice_id for each in self._ready)
-        self._committer.give_back(each.notice_id for each in self._claimed)
+        self._committer.give_back(each.holding for each in self._ready)
+        self._committer.give_back(each.holding for each in self._claimed)
         self._ready.clear()
         self._claimed.clear()
         async with self._came:
@@ -158,17 +161,21 @@ class Supply:
 
     async def _add(self, found: Sequence[ClaimedNotice]) -> None:
         if self._closed:
-            self._committer.give_back(notice.notice_id for notice in found)
+            self._committer.give_back(notice.holding for notice in found)
             return
         self._claimed += found
         async with self._came:
             self._came.notify_all()
 
     async def _claim(self, limit: int) -> Sequence[ClaimedNotice]:
-        claimed = await self._ledger.claim(sender=self._sender, limit=limit, now=self._now())
+        claim = 1 + secrets.randbits(62)
+        claimed = await self._ledger.claim(
+            sender=self._sender, claim=claim, heard=self._heard, limit=limit, now=self._now()
+        )
         for template_id in {notice.template_id for notice in claimed} - self._composers.keys():
             words = await self._ledger.template(template_id)
             self._composers[template_id] = Composer(words, self._writer)
+        self._heard = claim  # only now: what could not be taken up is given back by the next claim
         return claimed
 
     def _prepared(self, notice: ClaimedNotice) -> Ready | Reply:
@@ -177,7 +184,7 @@ class Supply:
         except (SlotNotFilled, AddressNotUsable) as error:
             return _unwritable(notice, error)
         return Ready(
-            notice_id=notice.notice_id,
+            holding=notice.holding,
             order_number=notice.order_number,
             epoch=notice.epoch,
             is_correction=notice.kind is NoticeKind.CORRECTION,
@@ -187,6 +194,4 @@ class Supply:
 
 def _unwritable(notice: ClaimedNotice, error: CountermandError) -> Reply:
     note("notice.unwritable", notice=notice.notice_id, code=error.code)
-    return Reply(
-        notice.notice_id, ReplyKind.REFUSED, after_dot=False, text=error.code, queue_id=None
-    )
+    return Reply(notice.holding, ReplyKind.REFUSED, after_dot=False, text=error.code, queue_id=None)

@@ -17,6 +17,7 @@ from countermand.domain.delivery import (
     ClaimedNotice,
     Evidence,
     EvidenceKind,
+    Holding,
     NoticeKind,
     NoticeState,
     OrderNotStopped,
@@ -40,6 +41,13 @@ class LedgerHouse(ABC):
     """A ledger and what stands around it: the orders and rows that the program itself writes."""
 
     ledger: NoticeLedger
+
+    def __init__(self, ledger: NoticeLedger) -> None:
+        """Stand around `ledger`, and keep what its senders are told."""
+        self.ledger = ledger
+        self._claims = 0
+        self._heard: dict[str, int] = {}
+        self._holdings: dict[int, Holding] = {}
 
     @abstractmethod
     def mailing(
@@ -74,24 +82,65 @@ class LedgerHouse(ABC):
         """Give a sender its lease."""
         return self.ledger.lease(sender=sender, mode=mode, host="here", pid=1, seconds=seconds)
 
-    def claim(self, limit: int = 100, *, sender: str = SENDER) -> list[ClaimedNotice]:
-        """Claim at NOW."""
-        return list(self.ledger.claim(sender=sender, limit=limit, now=NOW))
+    def claim(
+        self,
+        limit: int = 100,
+        *,
+        sender: str = SENDER,
+        now: datetime = NOW,
+        is_answer_lost: bool = False,
+    ) -> list[ClaimedNotice]:
+        """Claim; of a claim whose answer is lost, the sender knows nothing afterwards."""
+        self._claims += 1
+        claimed = self.ledger.claim(
+            sender=sender,
+            claim=self._claims,
+            heard=self._heard.get(sender, 0),
+            limit=limit,
+            now=now,
+        )
+        if not is_answer_lost:
+            self._heard[sender] = self._claims
+            self._holdings |= {each.notice_id: each.holding for each in claimed}
+        return list(claimed)
+
+    def holding(self, notice_id: int) -> Holding:
+        """Return a mail as whoever claimed it last holds it."""
+        return self._holdings.get(notice_id, Holding(notice_id, 0))
 
     def permit(self, *ids: int, sender: str = SENDER) -> dict[int, PermitRefusal | None]:
         """Ask for permits at NOW."""
-        answers = self.ledger.permit(sender=sender, notice_ids=ids, now=NOW)
-        return {answer.notice_id: answer.refusal for answer in answers}
+        wanted = [self.holding(each) for each in ids]
+        answers = self.ledger.permit(sender=sender, holdings=wanted, now=NOW)
+        return {answer.holding.notice_id: answer.refusal for answer in answers}
 
-    def reply(self, notice_id: int, kind: ReplyKind, *, sender: str = SENDER) -> None:
-        """Record a reply at NOW."""
-        reply = Reply(notice_id, kind, kind is not ReplyKind.DEFERRED, "as told", None)
+    def reply(
+        self,
+        mail: int | Holding,
+        kind: ReplyKind,
+        *,
+        sender: str = SENDER,
+    ) -> None:
+        """Record a reply at NOW, about the newest holding or the one that is named."""
+        holding = mail if isinstance(mail, Holding) else self.holding(mail)
+        reply = Reply(holding, kind, kind is not ReplyKind.DEFERRED, "as told", None)
         self.ledger.acknowledge(sender=sender, replies=[reply], now=NOW)
 
     def stop(self, kind: StopKind, *, epoch: int = 1) -> None:
         """Stop the order."""
         stopped = FOR_EVER if kind is StopKind.TAKE_BACK else epoch
         self.ledger.stop(StopRow(ORDER, kind, stopped, NOW))
+
+    def slept_and_claimed_anew(self) -> tuple[Holding, Holding]:
+        """Let a sender sleep past its lease, and claim what it still holds; returns both."""
+        self.notice(1)
+        self.lease("sender-2")
+        [older] = self.claim()
+        self.lease(seconds=-1)
+        self.ledger.recover(sender="sender-2", own=False, now=NOW)
+        self.lease()
+        [newer] = self.claim()
+        return older.holding, newer.holding
 
     def permitted(self, person_id: int = 1) -> int:
         """Bring one notice to where its dot may be written."""
@@ -173,7 +222,7 @@ class NoticeLedgerContract:
     ) -> None:
         notice_id = house.permitted()
         house.reply(notice_id, ReplyKind.LOST)
-        again = house.ledger.claim(sender=SENDER, limit=9, now=LATER)
+        again = house.claim(now=LATER)
         house.permit(notice_id)
 
         house.reply(notice_id, ReplyKind.REFUSED)
@@ -185,7 +234,7 @@ class NoticeLedgerContract:
     def test_a_mail_in_doubt_is_tried_three_times_and_no_more(self, house: LedgerHouse) -> None:
         notice_id = house.notice(1)
         tries = 0
-        while house.ledger.claim(sender=SENDER, limit=9, now=LATER):
+        while house.claim(now=LATER):
             house.permit(notice_id)
             house.reply(notice_id, ReplyKind.LOST)
             tries += 1
@@ -197,20 +246,20 @@ class NoticeLedgerContract:
         self, house: LedgerHouse
     ) -> None:
         notice_id = house.notice(1)
-        while house.ledger.claim(sender=SENDER, limit=9, now=LATER):
+        while house.claim(now=LATER):
             house.permit(notice_id)
             house.reply(notice_id, ReplyKind.LOST)
 
         seen = Evidence(notice_id, EvidenceKind.RELAY_LOG_NOT_ACCEPTED, LATER)
         house.ledger.evidence(evidence=[seen])
-        again = house.ledger.claim(sender=SENDER, limit=9, now=LATER)
+        again = house.claim(now=LATER)
 
         assert [each.notice_id for each in again] == [notice_id]
 
     def test_a_dot_that_was_provably_not_written_told_nobody(self, house: LedgerHouse) -> None:
         notice_id = house.permitted()
 
-        house.ledger.abort(sender=SENDER, notice_ids=[notice_id], now=NOW)
+        house.ledger.abort(sender=SENDER, holdings=[house.holding(notice_id)], now=NOW)
 
         assert house.row(notice_id) == NoticeRow(NoticeKind.NOTICE)
 
@@ -299,7 +348,7 @@ class NoticeLedgerContract:
         house.claim()
 
         answers = house.ledger.permit(
-            sender=SENDER, notice_ids=[notice_id], now=NOW + timedelta(days=30)
+            sender=SENDER, holdings=[house.holding(notice_id)], now=NOW + timedelta(days=30)
         )
 
         assert [answer.refusal for answer in answers] == [PermitRefusal.TOO_LATE]
@@ -456,6 +505,101 @@ class NoticeLedgerContract:
         assert (before, after) == (0, 1)
         assert house.row(permitted).state is NoticeState.MAYBE
 
+    def test_whoever_gives_an_older_holding_back_unsays_no_permit_of_the_newer(
+        self, house: LedgerHouse
+    ) -> None:
+        older, newer = house.slept_and_claimed_anew()
+        house.permit(newer.notice_id)
+
+        house.ledger.abort(sender=SENDER, holdings=[older], now=NOW)
+
+        assert house.row(newer.notice_id).state is NoticeState.PERMITTED
+        assert house.row(newer.notice_id).exposure is Exposure.POSSIBLE
+
+    def test_an_older_holding_gets_no_permit_by_itself(self, house: LedgerHouse) -> None:
+        older, newer = house.slept_and_claimed_anew()
+
+        answers = house.ledger.permit(sender=SENDER, holdings=[older], now=NOW)
+
+        assert [answer.refusal for answer in answers] == [PermitRefusal.NOT_CLAIMED]
+        assert house.row(newer.notice_id).exposure is Exposure.NONE
+
+    def test_the_claim_of_one_mail_is_none_of_another(self, house: LedgerHouse) -> None:
+        first, second = house.notice(1), house.notice(2)
+        house.claim(1)
+        [newer] = house.claim(1)
+        wrong, right = Holding(first, newer.claim), Holding(second, newer.claim)
+
+        answers = house.ledger.permit(sender=SENDER, holdings=[wrong, right], now=NOW)
+
+        assert [answer.refusal for answer in answers] == [PermitRefusal.NOT_CLAIMED, None]
+        assert house.row(first).state is NoticeState.CLAIMED
+
+    def test_an_older_holding_gets_no_permit_and_the_newer_one_does(
+        self, house: LedgerHouse
+    ) -> None:
+        older, newer = house.slept_and_claimed_anew()
+
+        answers = house.ledger.permit(sender=SENDER, holdings=[older, newer], now=NOW)
+
+        assert {answer.holding: answer.refusal for answer in answers} == {
+            older: PermitRefusal.NOT_CLAIMED,
+            newer: None,
+        }
+
+    @pytest.mark.parametrize("kind", [ReplyKind.LOST, ReplyKind.DEFERRED, ReplyKind.REFUSED])
+    def test_a_late_no_about_an_older_holding_says_nothing_of_the_newer(
+        self, house: LedgerHouse, kind: ReplyKind
+    ) -> None:
+        older, newer = house.slept_and_claimed_anew()
+        house.permit(newer.notice_id)
+
+        house.reply(older, kind)
+
+        assert house.row(newer.notice_id).state is NoticeState.PERMITTED
+
+    def test_a_250_is_the_truth_for_whichever_holding_it_came(self, house: LedgerHouse) -> None:
+        older, newer = house.slept_and_claimed_anew()
+        house.permit(newer.notice_id)
+
+        house.reply(older, ReplyKind.ACCEPTED)
+        house.reply(newer, ReplyKind.REFUSED)
+
+        assert house.row(newer.notice_id).state is NoticeState.SENT
+        assert house.row(newer.notice_id).exposure is Exposure.CERTAIN
+
+    def test_what_a_lost_answer_handed_out_waits_again_from_the_next_claim_on(
+        self, house: LedgerHouse
+    ) -> None:
+        notice_id = house.notice(1)
+        house.claim(is_answer_lost=True)
+        assert house.row(notice_id).state is NoticeState.CLAIMED
+
+        nothing = house.claim()
+        again = house.claim()
+
+        assert (nothing, [each.notice_id for each in again]) == ([], [notice_id])
+
+    def test_what_was_told_stays_in_hand_through_any_later_claim(self, house: LedgerHouse) -> None:
+        notice_id = house.notice(1)
+        house.claim()
+
+        house.claim(is_answer_lost=True)
+        house.claim()
+        house.claim(sender="sender-2")
+
+        assert house.permit(notice_id) == {notice_id: None}
+
+    def test_a_permit_under_a_claim_that_is_called_lost_stays(self, house: LedgerHouse) -> None:
+        # Two processes of one name: the older one knows nothing of what the newer one claimed.
+        notice_id = house.notice(1)
+        [held] = house.claim(is_answer_lost=True)
+        house.ledger.permit(sender=SENDER, holdings=[held.holding], now=NOW)
+
+        house.claim()
+
+        assert house.row(notice_id).state is NoticeState.PERMITTED
+
     @pytest.mark.parametrize(
         ("kind", "state", "exposure"),
         [
@@ -483,7 +627,7 @@ class NoticeLedgerContract:
     ) -> None:
         notice_id = house.permitted()
         house.reply(notice_id, ReplyKind.LOST)
-        house.ledger.claim(sender=SENDER, limit=9, now=LATER)
+        house.claim(now=LATER)
         house.permit(notice_id)
         house.reply(notice_id, ReplyKind.ACCEPTED)
 

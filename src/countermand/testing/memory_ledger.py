@@ -17,6 +17,7 @@ from countermand.domain.delivery import (
     ClaimedNotice,
     Evidence,
     EvidenceKind,
+    Holding,
     MailingFacts,
     NoticeKind,
     NoticeState,
@@ -64,6 +65,10 @@ class StoredNotice:
     row: NoticeRow
     claimed_by: str = ""
 
+    def is_held(self, sender: str, holding: Holding) -> bool:
+        """Say whether this is the newest holding of the mail, and the sender's."""
+        return self.claimed_by == sender and self.claimed.claim == holding.claim
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
@@ -86,6 +91,7 @@ class MemoryLedger:
     notices: dict[int, StoredNotice] = field(default_factory=dict)
     templates: dict[int, Template] = field(default_factory=dict)
     batches: list[StoredBatch] = field(default_factory=list)
+    _newest_claims: dict[str, int] = field(default_factory=dict)
     _leases: dict[str, tuple[str, str, float]] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -115,50 +121,64 @@ class MemoryLedger:
         """See `ports.SenderLedger`."""
         return self.templates[template_id]
 
-    def claim(self, *, sender: str, limit: int, now: datetime) -> Sequence[ClaimedNotice]:
+    def claim(
+        self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
+    ) -> Sequence[ClaimedNotice]:
         """See `ports.SenderLedger`."""
         with self._lock:
+            unheard: list[int] = []
+            if (lost := self._newest_claims.get(sender)) != heard:
+                unheard = [
+                    notice_id
+                    for notice_id, stored in self.notices.items()
+                    if stored.claimed_by == sender
+                    and stored.claimed.claim == lost
+                    and stored.row.state is NoticeState.CLAIMED
+                ]
+                for notice_id in unheard:
+                    self._step(notice_id, NoticeStep.ABORT, now)
+            self._newest_claims[sender] = claim
+            if unheard:
+                return []
             mode = self._mode(sender)
             due = [i for i in self.notices if self._may_be_claimed(i, mode, now)]
             due.sort(key=self._turn)
-            return [self._claim(notice_id, sender) for notice_id in due[:limit]]
+            return [self._claim(notice_id, sender, claim) for notice_id in due[:limit]]
 
     def exchange(
         self,
         *,
         sender: str,
-        permits: Sequence[int],
+        permits: Sequence[Holding],
         replies: Sequence[Reply],
-        aborted: Sequence[int],
+        aborted: Sequence[Holding],
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         """See `ports.SenderLedger`."""
         with self._lock:
-            for reply in replies:
+            for reply in sorted(replies, key=_is_no_250):
                 self._take_reply(reply, sender, now)
-            for notice_id in aborted:
-                if self.notices[notice_id].claimed_by == sender:
-                    self._step(notice_id, NoticeStep.ABORT, now)
-            answers = [
-                PermitAnswer(notice_id, self._refusal(notice_id, sender, now))
-                for notice_id in dict.fromkeys(permits)
-            ]
-            self._permit([a.notice_id for a in answers if a.refusal is None], sender, now)
-            return answers
+            for holding in aborted:
+                if self.notices[holding.notice_id].is_held(sender, holding):
+                    self._step(holding.notice_id, NoticeStep.ABORT, now)
+            refusals = {holding: self._refusal(holding, sender, now) for holding in permits}
+            given = [holding.notice_id for holding, refusal in refusals.items() if refusal is None]
+            self._permit(given, sender, now)
+            return [PermitAnswer(holding, refusals[holding]) for holding in permits]
 
     def permit(
-        self, *, sender: str, notice_ids: Sequence[int], now: datetime
+        self, *, sender: str, holdings: Sequence[Holding], now: datetime
     ) -> Sequence[PermitAnswer]:
         """See `ports.NoticeLedger`."""
-        return self.exchange(sender=sender, permits=notice_ids, replies=(), aborted=(), now=now)
+        return self.exchange(sender=sender, permits=holdings, replies=(), aborted=(), now=now)
 
     def acknowledge(self, *, sender: str, replies: Sequence[Reply], now: datetime) -> None:
         """See `ports.NoticeLedger`."""
         self.exchange(sender=sender, permits=(), replies=replies, aborted=(), now=now)
 
-    def abort(self, *, sender: str, notice_ids: Sequence[int], now: datetime) -> None:
+    def abort(self, *, sender: str, holdings: Sequence[Holding], now: datetime) -> None:
         """See `ports.NoticeLedger`."""
-        self.exchange(sender=sender, permits=(), replies=(), aborted=notice_ids, now=now)
+        self.exchange(sender=sender, permits=(), replies=(), aborted=holdings, now=now)
 
     def stop(self, stop: StopRow) -> None:
         """See `ports.NoticeLedger`."""
@@ -284,10 +304,10 @@ class MemoryLedger:
             is None
         )
 
-    def _claim(self, notice_id: int, sender: str) -> ClaimedNotice:
+    def _claim(self, notice_id: int, sender: str, claim: int) -> ClaimedNotice:
         stored = self.notices[notice_id]
         epoch = self.mailings[stored.claimed.order_number].facts.epoch
-        claimed = stored.claimed._replace(epoch=epoch, attempts=stored.row.attempts)
+        claimed = stored.claimed._replace(claim=claim, epoch=epoch, attempts=stored.row.attempts)
         self.notices[notice_id] = dataclasses.replace(
             stored, row=move(stored.row, NoticeStep.CLAIM), claimed=claimed, claimed_by=sender
         )
@@ -295,15 +315,16 @@ class MemoryLedger:
 
     def _take_reply(self, reply: Reply, sender: str, now: datetime) -> None:
         # A 250 is the truth, whoever holds the row by now.
-        if reply.kind is ReplyKind.ACCEPTED or self.notices[reply.notice_id].claimed_by == sender:
-            self._step(reply.notice_id, _STEP_OF_REPLY[reply.kind], now)
+        stored = self.notices[reply.holding.notice_id]
+        if reply.kind is ReplyKind.ACCEPTED or stored.is_held(sender, reply.holding):
+            self._step(reply.holding.notice_id, _STEP_OF_REPLY[reply.kind], now)
 
-    def _refusal(self, notice_id: int, sender: str, now: datetime) -> PermitRefusal | None:
-        stored = self.notices.get(notice_id)
+    def _refusal(self, holding: Holding, sender: str, now: datetime) -> PermitRefusal | None:
+        stored = self.notices.get(holding.notice_id)
         if (
             stored is None
             or stored.row.state is not NoticeState.CLAIMED
-            or stored.claimed_by != sender
+            or not stored.is_held(sender, holding)
         ):
             return PermitRefusal.NOT_CLAIMED
         mailing = self.mailings[stored.claimed.order_number]
@@ -338,6 +359,10 @@ class MemoryLedger:
                     message_ids=tuple(sorted(message_ids)),
                 )
             )
+
+
+def _is_no_250(reply: Reply) -> bool:
+    return reply.kind is not ReplyKind.ACCEPTED
 
 
 def _owed(person_id: int, address: str, mails: list[StoredNotice]) -> OwedCorrection:

@@ -98,7 +98,8 @@ def test_a_stop_and_a_mode_are_never_undone(house: PostgresHouse, change: Litera
         "INSERT INTO notices_permitbatch DEFAULT VALUES",
         "INSERT INTO notices_openbatch DEFAULT VALUES",
         "SELECT ledger_fold('CM-7Q4K', NULL)",
-        "SELECT ledger_note('s', 'CM-7Q4K', '{}', '{}', '{}', '{}', '2026-01-01T00:00:00Z')",
+        "SELECT ledger_note('s', 'CM-7Q4K', '{}', '{}', '{}', '{}', '{}', '{}', now())",
+        "SELECT ledger_take_unheard_back('s', 0)",
         "SELECT ledger_stop('CM-7Q4K', 0, true)",
         "SELECT * FROM ledger_settle('CM-7Q4K', '2026-01-01T00:00:00Z')",
         "SELECT ledger_evidence(1, 'check_code', '2026-01-01T00:00:00Z', '')",
@@ -119,7 +120,7 @@ def test_a_sender_may_call_its_verbs(house: PostgresHouse, database: FreshDataba
     house.notice(1)
     with psycopg.connect(database.sender_url) as sender:
         claimed = sender.execute(
-            "SELECT order_number FROM ledger_claim('sender-1', 5, %s)", [NOW]
+            "SELECT order_number FROM ledger_claim('sender-1', 5, 1, 0, %s)", [NOW]
         ).fetchall()
 
     assert claimed == [(ORDER,)]

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from countermand.domain.delivery import (
     Evidence,
     EvidenceKind,
+    Holding,
     NoticeKind,
     OrderNotStopped,
     Reply,
@@ -39,8 +40,9 @@ MINUTES = (*[1] * 8, *[60] * 8, 60 * 24, 60 * 24 * 31)
 STOPS = (*[StopKind.PAUSE] * 5, StopKind.TAKE_BACK)
 LEASES = (*[("live", 600.0)] * 8, ("exercise", 600.0), ("live", -1.0))
 orders, senders = st.sampled_from(ORDERS), st.sampled_from(SENDERS)
-# Mostly ids that exist.
+# Mostly ids that exist, mostly under the newest claim.
 ids = st.lists(st.integers(1, 8), min_size=1, max_size=4)
+claims_ago = st.sampled_from([*[0] * 6, 1, 2])
 
 
 class Twins(RuleBasedStateMachine):
@@ -51,6 +53,8 @@ class Twins(RuleBasedStateMachine):
         self.memory = MemoryHouse()
         self.postgres.empty()
         self.now = NOW
+        self.claims = 0
+        self.heard = dict.fromkeys(SENDERS, 0)
         for house in (self.memory, self.postgres):
             for order in ORDERS:
                 house.mailing(order)
@@ -83,58 +87,78 @@ class Twins(RuleBasedStateMachine):
     def let_time_pass(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
-    @rule(sender=senders, limit=st.integers(1, 5))
-    def claim(self, sender: str, limit: int) -> None:
+    @rule(sender=senders, limit=st.integers(0, 5), is_lost=st.sampled_from([False] * 3 + [True]))
+    def claim(self, sender: str, limit: int, *, is_lost: bool) -> None:
+        self.claims += 1
         memory, postgres = (
-            [
-                (each.notice_id, each.epoch, each.kind, each.attempts, each.message_id)
-                for each in ledger.claim(sender=sender, limit=limit, now=self.now)
-            ]
-            for ledger in self.ledgers
-        )
-        assert memory == postgres
-
-    @rule(sender=senders, wanted=ids)
-    def permit(self, sender: str, wanted: list[int]) -> None:
-        memory, postgres = (
-            sorted(
-                (answer.notice_id, str(answer.refusal))
-                for answer in ledger.permit(sender=sender, notice_ids=wanted, now=self.now)
+            list(
+                ledger.claim(
+                    sender=sender,
+                    claim=self.claims,
+                    heard=self.heard[sender],
+                    limit=limit,
+                    now=self.now,
+                )
             )
             for ledger in self.ledgers
         )
         assert memory == postgres
+        if not is_lost:
+            self.heard[sender] = self.claims
 
-    @rule(sender=senders, wanted=ids, given_back=ids, kinds=st.lists(st.sampled_from(ReplyKind)))
+    @rule(sender=senders, wanted=ids, ago=claims_ago)
+    def permit(self, sender: str, wanted: list[int], ago: int) -> None:
+        self.exchange(sender, wanted, [], [], ago)
+
+    @rule(
+        sender=senders,
+        wanted=ids,
+        given_back=ids,
+        kinds=st.lists(st.sampled_from(ReplyKind)),
+        ago=claims_ago,
+    )
     def exchange(
-        self, sender: str, wanted: list[int], given_back: list[int], kinds: list[ReplyKind]
+        self,
+        sender: str,
+        wanted: list[int],
+        given_back: list[int],
+        kinds: list[ReplyKind],
+        ago: int,
     ) -> None:
         known = [i for i in dict.fromkeys(given_back) if i in self.memory.ledger.notices]
         replies = [
-            Reply(i, kind, after_dot=True, text="", queue_id=None)
+            Reply(self.held(i, ago), kind, after_dot=True, text="", queue_id=None)
             for i, kind in zip(known, kinds, strict=False)
         ]
-        aborted = known[len(replies) :]
+        # Whoever holds a mail twice may ask for both in one commit.
+        both = {0, ago} if given_back else {ago}
+        permits = [self.held(i, each) for i in wanted for each in both]
+        aborted = [self.held(i, ago) for i in known[len(replies) :]]
         memory, postgres = (
             sorted(
-                (answer.notice_id, str(answer.refusal))
+                (*answer.holding, str(answer.refusal))
                 for answer in ledger.exchange(
-                    sender=sender, permits=wanted, replies=replies, aborted=aborted, now=self.now
+                    sender=sender, permits=permits, replies=replies, aborted=aborted, now=self.now
                 )
             )
             for ledger in self.ledgers
         )
         assert memory == postgres
 
+    def held(self, notice_id: int, ago: int) -> Holding:
+        """Return a mail under its newest claim, or under a number so many before."""
+        stored = self.memory.ledger.notices.get(notice_id)
+        return Holding(notice_id, max(0, (stored.claimed.claim if stored else 0) - ago))
+
     @rule(sender=senders)
     def permit_all_in_hand(self, sender: str) -> None:
         held = self.in_hand(sender)
         if held:
-            self.permit(sender, held)
+            self.permit(sender, held, 0)
 
     @rule(sender=senders, kinds=st.lists(st.sampled_from(ReplyKind), min_size=1))
     def answer_all_in_hand(self, sender: str, kinds: list[ReplyKind]) -> None:
-        self.exchange(sender, [], self.in_hand(sender), kinds)
+        self.exchange(sender, [], self.in_hand(sender), kinds, 0)
 
     def in_hand(self, sender: str) -> list[int]:
         notices = self.memory.ledger.notices

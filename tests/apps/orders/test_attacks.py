@@ -9,7 +9,7 @@ from django.db.models import F
 
 from countermand.audit.queries import person_ref
 from countermand.domain.approvals import Role
-from countermand.domain.delivery import Reply, ReplyKind, StopKind
+from countermand.domain.delivery import Holding, Reply, ReplyKind, StopKind
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
@@ -107,13 +107,10 @@ def test_the_log_is_read_once_however_many_are_corrected(
     assert len(times) == 1
 
 
-def permitted_elsewhere(world: World) -> list[int]:
+def permitted_elsewhere(world: World) -> list[Holding]:
     """Let a sender on another machine be right before its dots; returns its mails."""
     world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=60)
-    claimed = world.ledger.claim(sender="far", limit=3, now=world.now)
-    mails = [each.notice_id for each in claimed]
-    world.ledger.permit(sender="far", notice_ids=mails, now=world.now)
-    return mails
+    return world.permit(world.claim(3, sender="far"), sender="far")
 
 
 def test_no_correction_leaves_while_a_sender_elsewhere_may_still_end_a_notice(

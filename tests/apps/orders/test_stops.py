@@ -150,9 +150,8 @@ def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
     world.send(2, kind=ReplyKind.REFUSED)
     name = "sender-2"
     world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=2, seconds=60)
-    claimed = world.ledger.claim(sender=name, limit=3, now=world.now)
-    permitted = [each.notice_id for each in claimed[:2]]
-    world.ledger.permit(sender=name, notice_ids=permitted, now=world.now)
+    claimed = world.claim(3, sender=name)
+    world.permit(claimed[:2], sender=name)
     notices.catch_up()
     may_have = set(Notice.objects.filter(exposure__gt=0).values_list("address", flat=True))
 
@@ -187,7 +186,7 @@ def test_whoever_turns_out_later_to_have_it_is_corrected_then(world: World) -> N
     number = world.sending()
     name = "sender-1"
     world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=1, seconds=60)
-    claimed = world.ledger.claim(sender=name, limit=1, now=world.now)
+    claimed = world.claim(1, sender=name)
     world.press(number, StopKind.TAKE_BACK)
     world.send()
     world.sweep(MINUTE)
@@ -663,15 +662,12 @@ def test_a_worker_finishes_a_take_back_that_only_the_database_knows(world: World
     world.staff(30)
     number = world.sending()
     world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=60)
-    [claimed] = world.ledger.claim(sender="far", limit=1, now=world.now)
-    world.ledger.permit(sender="far", notice_ids=[claimed.notice_id], now=world.now)
+    [held] = world.permit(world.claim(1, sender="far"), sender="far")
 
     with full_disk():
         assert world.press(number, StopKind.TAKE_BACK)["phase"] == "stopping"
         found = examine_orders(world.settings, now=world.now)
-        reply = Reply(
-            claimed.notice_id, ReplyKind.ACCEPTED, after_dot=True, text="250", queue_id="q"
-        )
+        reply = Reply(held, ReplyKind.ACCEPTED, after_dot=True, text="250", queue_id="q")
         world.ledger.acknowledge(sender="far", replies=[reply], now=world.now)
         pressing.complete_stops(world.desk, now=world.now)
 
@@ -687,8 +683,7 @@ def test_the_doctor_tells_of_a_take_back_that_is_not_proven_for_long(world: Worl
     world.staff(30)
     number = world.sending()
     world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=600)
-    [claimed] = world.ledger.claim(sender="far", limit=1, now=world.now)
-    world.ledger.permit(sender="far", notice_ids=[claimed.notice_id], now=world.now)
+    world.permit(world.claim(1, sender="far"), sender="far")
     world.press(number, StopKind.TAKE_BACK)
 
     assert examine_orders(world.settings, now=world.now + MINUTE).state is State.GOOD

@@ -188,12 +188,12 @@ def test_a_session_that_still_holds_the_order_is_ended_and_its_commit_counts(
     world: SenderWorld,
 ) -> None:
     world.house.lease()
-    world.house.claim(limit=3)
+    claimed = world.house.claim(limit=3)
     with psycopg.connect(world.database.sender_url, application_name="sender:frozen") as frozen:
         frozen.execute(
-            "SELECT * FROM ledger_exchange('sender-1', ARRAY(SELECT generate_series(1, 3)),"
-            " '{}', '{}', '{}', '{}', '{}', %s)",
-            [NOW],
+            "SELECT * FROM ledger_exchange('sender-1', %s, %s, '{}', '{}', '{}', '{}', '{}', '{}',"
+            " '{}', %s)",
+            [[each.notice_id for each in claimed], [each.claim for each in claimed], NOW],
         )
 
         _, settled = world.take_back()

@@ -64,7 +64,10 @@ BEGIN
           AND n.kind <> 'correction'
           AND (n.exposure > 0 OR EXISTS (
               SELECT 1 FROM notices_openbatch b
-              WHERE b.order_number = n.order_number AND n.id = ANY (b.permitted || b.accepted))))
+              WHERE b.order_number = n.order_number
+                AND (n.id = ANY (b.accepted)
+                     OR n.id = ANY (b.permitted) AND n.claim = coalesce(
+                         b.claims[array_position(b.permitted, n.id)], 0)))))
     THEN
         RAISE EXCEPTION 'nobody learns of an order through its withdrawal'
             USING ERRCODE = 'check_violation';
@@ -142,12 +145,16 @@ CREATE INDEX IF NOT EXISTS notices_permitbatch_by_order ON notices_permitbatch (
 REVOKE ALL ON FUNCTION
     ledger_lease(text, text, text, integer, double precision),
     ledger_template(bigint),
+    ledger_claim(text, integer, bigint, bigint, timestamptz),
     ledger_claim(text, integer, timestamptz),
+    ledger_exchange(text, bigint[], bigint[], bigint[], bigint[], text[], text[], text[],
+                    bigint[], bigint[], timestamptz),
     ledger_exchange(text, bigint[], bigint[], text[], text[], text[], bigint[], timestamptz),
     ledger_recover(text, boolean, timestamptz),
-    ledger_lock_shared(text[]), ledger_lock_exclusive(text), ledger_mode(text),
+    ledger_lock_shared(text[]), ledger_lock_senders(text[]), ledger_lock_exclusive(text),
+    ledger_mode(text), ledger_take_unheard_back(text, bigint),
     ledger_fold(text, text), ledger_catch_up(text),
-    ledger_note(text, text, bigint[], bigint[], text[], text[], timestamptz),
+    ledger_note(text, text, bigint[], bigint[], bigint[], bigint[], text[], text[], timestamptz),
     ledger_stop(text, bigint, boolean), ledger_settle(text, timestamptz),
     ledger_corrections(text), ledger_evidence(bigint, text, timestamptz, text)
 FROM PUBLIC;
@@ -171,7 +178,10 @@ BEGIN
         GRANT EXECUTE ON FUNCTION
             ledger_lease(text, text, text, integer, double precision),
             ledger_template(bigint),
+            ledger_claim(text, integer, bigint, bigint, timestamptz),
             ledger_claim(text, integer, timestamptz),
+            ledger_exchange(text, bigint[], bigint[], bigint[], bigint[], text[], text[], text[],
+                            bigint[], bigint[], timestamptz),
             ledger_exchange(text, bigint[], bigint[], text[], text[], text[], bigint[],
                             timestamptz),
             ledger_recover(text, boolean, timestamptz)

@@ -6,6 +6,14 @@
 -- exclusive for stop and settle. That queue is fair (row locks taken FOR SHARE starve a stop for
 -- seconds), and several statements in plpgsql see what was committed before the lock was given.
 --
+-- Whoever noted something down, or gives back what a sender holds, has that sender's own lock, too:
+-- shared to note, exclusive to give back. A note is judged without a lock on its mails, so nobody
+-- may take them from its sender before it is committed and can be seen.
+--
+-- A claim has a number that its sender thought of, and the mails know the newest claim of theirs.
+-- Whoever names another one changes nothing: it slept, or was told nothing, and they were claimed
+-- anew. The database would think of the same number twice, should it forget a claim as it dies.
+--
 -- The newest migration loads this file; a change of it needs a migration that loads it again.
 -- What a sender holds stands in its claim batches, and what it noted stands in open batches until
 -- it is folded into the mails: no index depends on the state of a mail, and what comes with every
@@ -21,6 +29,19 @@ DECLARE
 BEGIN
     FOR v_order IN SELECT DISTINCT o FROM unnest(p_orders) o ORDER BY o LOOP
         PERFORM pg_advisory_xact_lock_shared(public.ledger_lock_class(), hashtext(v_order));
+    END LOOP;
+END
+$$;
+
+-- Keep this sender's notes from being written while what it holds is given back. Taken after the
+-- locks of orders, by everybody.
+CREATE OR REPLACE FUNCTION ledger_lock_senders(p_senders text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_sender text;
+BEGIN
+    FOR v_sender IN SELECT DISTINCT s FROM unnest(p_senders) s ORDER BY s LOOP
+        PERFORM pg_advisory_xact_lock(public.ledger_lock_class() + 1, hashtext(v_sender));
     END LOOP;
 END
 $$;
@@ -86,7 +107,8 @@ $$;
 
 -- What the senders noted of an order becomes the state of its mails (N4, N5); p_sender NULL:
 -- everybody's notes. The caller holds the order's lock. Two at once: the second waits for the
--- first, and finds nothing left. Nothing is judged here: it was, when it was noted down.
+-- first, and finds nothing left. Nothing is judged here: it was, when it was noted down. A 250 is
+-- the truth for whatever became of the mail since; a permit is one for the claim that it names.
 CREATE OR REPLACE FUNCTION ledger_fold(p_order text, p_sender text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -104,9 +126,10 @@ BEGIN
         FROM gone g, unnest(g.accepted, g.replies, g.queue_ids) AS u (id, words, queue_id)
         ORDER BY u.id, g.id
     ), let AS (
-        SELECT u.id FROM gone g, unnest(g.permitted) AS u (id)
+        SELECT u.id, coalesce(u.claim, 0) AS claim
+        FROM gone g, unnest(g.permitted, g.claims) AS u (id, claim)
     ), touched AS (
-        SELECT coalesce(said.id, let.id) AS id, let.id IS NOT NULL AS was_let,
+        SELECT coalesce(said.id, let.id) AS id, let.id IS NOT NULL AS was_let, let.claim,
                said.id IS NOT NULL AS was_accepted, said.words, said.queue_id, said.at
         FROM said FULL JOIN let ON let.id = said.id
     )
@@ -119,13 +142,55 @@ BEGIN
         queue_id = CASE WHEN t.was_accepted THEN t.queue_id ELSE n.queue_id END,
         last_reply = CASE WHEN t.was_accepted THEN t.words ELSE n.last_reply END,
         claimed_by = CASE WHEN t.was_accepted THEN '' ELSE n.claimed_by END
-    FROM touched t WHERE n.id = t.id AND n.state IN ('claimed', 'permitted');
+    FROM touched t
+    WHERE n.id = t.id
+      AND CASE WHEN t.was_accepted
+               THEN n.state IN ('claimed', 'permitted', 'maybe', 'pending', 'refused', 'skipped')
+               ELSE n.state IN ('claimed', 'permitted') AND n.claim = t.claim END;
     PERFORM set_config('countermand.permits', '', true);
 END
 $$;
 
-CREATE OR REPLACE FUNCTION ledger_claim(p_sender text, p_limit integer, p_now timestamptz)
-RETURNS TABLE (
+-- Whatever this sender claimed since p_heard was never told it: a session died, or a connection.
+-- It has one claim under way at a time, so such mails wait again; none of them has a permit, or
+-- somebody had heard of it. p_heard NULL: this sender does not say.
+-- Returns how many do.
+CREATE OR REPLACE FUNCTION ledger_take_unheard_back(p_sender text, p_heard bigint)
+RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_batch record;
+    v_some integer;
+    v_count integer := 0;
+BEGIN
+    UPDATE notices_claimbatch b SET heard = true
+    WHERE b.sender = p_sender AND NOT b.heard AND b.claim = p_heard;
+    FOR v_batch IN
+        SELECT b.id, b.claim, b.notice_ids, n.order_number
+        FROM notices_claimbatch b JOIN notices_notice n ON n.id = b.notice_ids[1]
+        WHERE b.sender = p_sender AND NOT b.heard
+        ORDER BY b.id
+    LOOP
+        CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(
+            ledger_lock_class(), hashtext(v_batch.order_number));
+        PERFORM ledger_lock_senders(ARRAY[p_sender]);
+        PERFORM ledger_fold(v_batch.order_number, p_sender);
+        UPDATE notices_notice n
+        SET state = CASE WHEN n.exposure_before > 0 THEN 'maybe' ELSE 'pending' END,
+            claimed_by = ''
+        WHERE n.id = ANY (v_batch.notice_ids) AND n.claimed_by = p_sender
+          AND n.claim = v_batch.claim AND n.state = 'claimed';
+        GET DIAGNOSTICS v_some = ROW_COUNT;
+        v_count := v_count + v_some;
+        UPDATE notices_claimbatch b SET heard = true WHERE b.id = v_batch.id;
+    END LOOP;
+    RETURN v_count;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION ledger_claim(
+    p_sender text, p_limit integer, p_claim bigint, p_heard bigint, p_now timestamptz
+) RETURNS TABLE (
     notice_id bigint, order_number text, epoch bigint, kind text, address text, language text,
     template_id bigint, slots jsonb, message_id text, in_reply_to text, dated_at timestamptz,
     attempts integer
@@ -149,7 +214,8 @@ BEGIN
             PERFORM ledger_fold(v_order, p_sender);
         END IF;
     END LOOP;
-    IF v_mode IS NULL THEN
+    -- Nothing is handed out beside it: a long answer might keep that sender's lock for long.
+    IF ledger_take_unheard_back(p_sender, p_heard) > 0 OR v_mode IS NULL THEN
         RETURN;
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);
@@ -179,11 +245,13 @@ BEGIN
                 LIMIT v_left
                 FOR UPDATE OF n SKIP LOCKED);
             CONTINUE WHEN cardinality(v_ids) = 0;
-            INSERT INTO notices_claimbatch (sender, notice_ids) VALUES (p_sender, v_ids);
+            INSERT INTO notices_claimbatch (sender, claim, notice_ids, heard)
+            VALUES (p_sender, p_claim, v_ids, p_heard IS NULL);
             RETURN QUERY
             WITH taken AS (
                 UPDATE notices_notice n
-                SET state = 'claimed', claimed_by = p_sender, exposure_before = n.exposure,
+                SET state = 'claimed', claimed_by = p_sender, claim = p_claim,
+                    exposure_before = n.exposure,
                     epoch = (SELECT m.epoch FROM notices_mailing m
                              WHERE m.order_number = v_mailing.order_number)
                 WHERE n.id = ANY (v_ids)
@@ -199,15 +267,21 @@ BEGIN
 END
 $$;
 
--- Note down permits that may all be given and 250s for mails that are all in this sender's hands.
+-- Note down permits that may all be given and 250s for mails that are all in this sender's hands,
+-- each under the claim that is named.
 -- False: something else is among them, and nothing was done.
 CREATE OR REPLACE FUNCTION ledger_note(
-    p_sender text, p_order text, p_permits bigint[], p_replied bigint[], p_reply_texts text[],
-    p_queue_ids text[], p_now timestamptz
+    p_sender text, p_order text, p_permits bigint[], p_permit_claims bigint[],
+    p_replied bigint[], p_reply_claims bigint[], p_reply_texts text[], p_queue_ids text[],
+    p_now timestamptz
 ) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     v_mailing notices_mailing%ROWTYPE;
+    v_ids bigint[] := p_permits || p_replied;
+    v_claims bigint[] := p_permit_claims || p_reply_claims;
+    -- Nearly always one claim: then no mail's own is looked for.
+    v_claim bigint := CASE WHEN v_claims[1] = ALL (v_claims) THEN v_claims[1] END;
     v_count bigint;
     v_message_ids jsonb;
 BEGIN
@@ -215,16 +289,17 @@ BEGIN
     SELECT count(*), jsonb_agg(n.message_id) FILTER (WHERE n.id = ANY (p_permits))
     INTO v_count, v_message_ids
     FROM notices_notice n
-    WHERE n.id = ANY (p_permits || p_replied) AND n.claimed_by = p_sender
+    WHERE n.id = ANY (v_ids) AND n.claimed_by = p_sender
+      AND n.claim = coalesce(v_claim, v_claims[array_position(v_ids, n.id)])
       AND CASE WHEN n.id = ANY (p_replied) THEN n.state IN ('claimed', 'permitted')
                ELSE n.state = 'claimed'
                     AND ledger_refusal(n.kind, n.wave, n.epoch, v_mailing.phase, v_mailing.epoch,
                                        v_mailing.stopped_epoch, v_mailing.withdrawn,
                                        v_mailing.barrier_at, v_mailing.not_after, p_now) IS NULL
           END;
-    IF v_count <> cardinality(p_permits) + cardinality(p_replied)
+    IF v_count <> cardinality(v_ids)
        OR EXISTS (SELECT FROM notices_openbatch b WHERE b.order_number = p_order
-                  AND (b.permitted && p_permits OR b.accepted && (p_permits || p_replied)))
+                  AND (b.permitted && p_permits OR b.accepted && v_ids))
     THEN
         RETURN false;
     END IF;
@@ -237,29 +312,32 @@ BEGIN
         VALUES (p_order, v_mailing.epoch, v_mailing.digest, p_sender, p_now, v_message_ids, false);
     END IF;
     INSERT INTO notices_openbatch
-        (order_number, sender, at, permitted, accepted, replies, queue_ids)
-    VALUES (p_order, p_sender, p_now, p_permits, p_replied, p_reply_texts, p_queue_ids);
+        (order_number, sender, at, permitted, claims, accepted, replies, queue_ids)
+    VALUES (p_order, p_sender, p_now, p_permits, p_permit_claims, p_replied, p_reply_texts,
+            p_queue_ids);
     RETURN true;
 END
 $$;
 
 -- One commit of a sender: what servers answered (N3, N5 to N7), what was given back with its dot
--- provably unwritten (N2), and the intents to send (N4). One answer per permit asked for.
+-- provably unwritten (N2), and the intents to send (N4). All of them name mails under their claims,
+-- one array for each. Returns why a permit is not given, one for each that was asked for and in that
+-- order, '' where it is; an empty array when all are.
 -- What usually happens is noted down in one row and folded into the mails later; anything else
 -- first folds what was noted, and then changes the mails themselves.
 -- It asks ledger_refusal about every permit in the very statement that gives it, so the guard of a
 -- mail, which would ask once more for each row, is told to watch every other way to a permit.
 CREATE OR REPLACE FUNCTION ledger_exchange(
-    p_sender text, p_permits bigint[],
-    p_replied bigint[], p_reply_kinds text[], p_reply_texts text[], p_queue_ids text[],
-    p_aborted bigint[], p_now timestamptz
-) RETURNS TABLE (notice_id bigint, refusal text)
+    p_sender text, p_permits bigint[], p_permit_claims bigint[],
+    p_replied bigint[], p_reply_claims bigint[], p_reply_kinds text[], p_reply_texts text[],
+    p_queue_ids text[], p_aborted bigint[], p_aborted_claims bigint[], p_now timestamptz
+) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 SET plan_cache_mode = force_generic_plan AS $$
-#variable_conflict use_column
 DECLARE
     v_mode text;
     v_permitted bigint[];
+    v_permitted_claims bigint[];
     v_order text;
     -- Nearly always one order: its first and last name are found without sorting them all.
     v_orders text[] := (
@@ -269,13 +347,13 @@ DECLARE
         FROM notices_notice n WHERE n.id = ANY (p_permits || p_replied || p_aborted));
 BEGIN
     PERFORM ledger_lock_shared(v_orders);
+    PERFORM pg_advisory_xact_lock_shared(ledger_lock_class() + 1, hashtext(p_sender));
     IF cardinality(v_orders) = 1 AND cardinality(p_aborted) = 0
        AND 'accepted' = ALL (p_reply_kinds) AND NOT p_permits && p_replied
-       AND ledger_note(p_sender, v_orders[1], p_permits, p_replied, p_reply_texts, p_queue_ids,
-                       p_now)
+       AND ledger_note(p_sender, v_orders[1], p_permits, p_permit_claims, p_replied,
+                       p_reply_claims, p_reply_texts, p_queue_ids, p_now)
     THEN
-        RETURN QUERY SELECT u, NULL::text FROM unnest(p_permits) u;
-        RETURN;
+        RETURN '{}';
     END IF;
     FOREACH v_order IN ARRAY v_orders LOOP
         PERFORM ledger_fold(v_order, NULL);
@@ -299,8 +377,9 @@ BEGIN
             exposure = CASE WHEN r.kind = 'lost' THEN n.exposure ELSE n.exposure_before END,
             due_at = p_now + ledger_retry_after(n.attempts),
             last_reply = r.words, claimed_by = ''
-        FROM unnest(p_replied, p_reply_kinds, p_reply_texts) AS r (id, kind, words)
-        WHERE n.id = r.id AND n.claimed_by = p_sender
+        FROM unnest(p_replied, p_reply_claims, p_reply_kinds, p_reply_texts)
+             AS r (id, claim, kind, words)
+        WHERE n.id = r.id AND n.claimed_by = p_sender AND n.claim = r.claim
           AND ((r.kind = 'lost' AND n.state = 'permitted')
                OR (r.kind IN ('deferred', 'refused') AND n.state IN ('claimed', 'permitted')));
     END IF;
@@ -311,25 +390,27 @@ BEGIN
             exposure = n.exposure_before,
             attempts = n.attempts - CASE WHEN n.state = 'permitted' THEN 1 ELSE 0 END,
             claimed_by = ''
-        WHERE n.id = ANY (p_aborted) AND n.claimed_by = p_sender
+        FROM unnest(p_aborted, p_aborted_claims) AS a (id, claim)
+        WHERE n.id = a.id AND n.claimed_by = p_sender AND n.claim = a.claim
           AND n.state IN ('claimed', 'permitted');
     END IF;
 
     IF cardinality(p_permits) = 0 THEN
-        RETURN;
+        RETURN '{}';
     END IF;
     v_mode := ledger_mode(p_sender);
     PERFORM set_config('countermand.permits', 'judged', true);
     WITH permitted AS (
         UPDATE notices_notice n
         SET state = 'permitted', exposure = greatest(n.exposure, 1), attempts = n.attempts + 1
-        FROM notices_mailing m
-        WHERE n.id = ANY (p_permits) AND n.state = 'claimed' AND n.claimed_by = p_sender
+        FROM notices_mailing m, unnest(p_permits, p_permit_claims) AS u (id, claim)
+        WHERE n.id = u.id AND n.state = 'claimed' AND n.claimed_by = p_sender
+          AND n.claim = u.claim
           -- Joined by an expression, so that nothing but the ids is used to find the mails.
           AND m.order_number = n.order_number || '' AND m.mode = v_mode
           AND ledger_refusal(n.kind, n.wave, n.epoch, m.phase, m.epoch, m.stopped_epoch,
                              m.withdrawn, m.barrier_at, m.not_after, p_now) IS NULL
-        RETURNING n.id, n.message_id, m.order_number, m.epoch, m.digest
+        RETURNING n.id, n.claim, n.message_id, m.order_number, m.epoch, m.digest
     ), batched AS (
         INSERT INTO notices_permitbatch
             (order_number, epoch, digest, sender, at, message_ids, logged)
@@ -338,18 +419,19 @@ BEGIN
         FROM permitted p
         GROUP BY p.order_number, p.epoch, p.digest
     )
-    SELECT array_agg(p.id) INTO v_permitted FROM permitted p;
+    SELECT array_agg(p.id), array_agg(p.claim) INTO v_permitted, v_permitted_claims
+    FROM permitted p;
     PERFORM set_config('countermand.permits', '', true);
 
-    RETURN QUERY SELECT u, NULL::text FROM unnest(v_permitted) u;
-    IF v_permitted @> p_permits THEN
-        RETURN;
+    IF cardinality(v_permitted) = cardinality(p_permits) THEN
+        RETURN '{}';
     END IF;
-    -- Only now, and only for those, why not.
-    RETURN QUERY
-    SELECT a.id,
-           CASE
+    -- Only now, why not.
+    RETURN ARRAY(
+    SELECT CASE
+               WHEN let.id IS NOT NULL THEN ''
                WHEN n.id IS NULL OR n.state <> 'claimed' OR n.claimed_by <> p_sender
+                    OR n.claim <> a.claim
                    THEN 'not_claimed'
                WHEN v_mode IS NULL THEN 'lease'
                WHEN v_mode <> m.mode THEN 'mode'
@@ -357,10 +439,12 @@ BEGIN
                    ledger_refusal(n.kind, n.wave, n.epoch, m.phase, m.epoch, m.stopped_epoch,
                                   m.withdrawn, m.barrier_at, m.not_after, p_now), 'not_claimed')
            END
-    FROM (SELECT DISTINCT u AS id FROM unnest(p_permits) u
-          WHERE v_permitted IS NULL OR u <> ALL (v_permitted)) a
+    FROM unnest(p_permits, p_permit_claims) WITH ORDINALITY AS a (id, claim, place)
+    LEFT JOIN unnest(v_permitted, v_permitted_claims) AS let (id, claim)
+           ON let.id = a.id AND let.claim = a.claim
     LEFT JOIN notices_notice n ON n.id = a.id
-    LEFT JOIN notices_mailing m ON m.order_number = n.order_number;
+    LEFT JOIN notices_mailing m ON m.order_number = n.order_number
+    ORDER BY a.place);
 END
 $$;
 
@@ -372,7 +456,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 #variable_conflict use_column
 DECLARE
     v_dead text[];
-    v_ids bigint[];
+    v_batches bigint[];
     v_count integer;
 BEGIN
     -- A living sender's batches go when all their mails have left its hands.
@@ -380,7 +464,7 @@ BEGIN
     WHERE b.sender = p_sender AND NOT EXISTS (
         SELECT 1 FROM notices_notice n
         WHERE n.id = ANY (b.notice_ids) AND n.state IN ('claimed', 'permitted')
-          AND n.claimed_by = b.sender);
+          AND n.claimed_by = b.sender AND n.claim = b.claim);
     v_dead := ARRAY(
         SELECT DISTINCT b.sender FROM notices_claimbatch b
         WHERE CASE WHEN b.sender = p_sender THEN p_own ELSE NOT EXISTS (
@@ -389,11 +473,12 @@ BEGIN
     IF cardinality(v_dead) = 0 THEN
         RETURN 0;
     END IF;
-    v_ids := ARRAY(
-        SELECT u.id FROM notices_claimbatch b, unnest(b.notice_ids) AS u (id)
-        WHERE b.sender = ANY (v_dead));
+    v_batches := ARRAY(SELECT b.id FROM notices_claimbatch b WHERE b.sender = ANY (v_dead));
     PERFORM ledger_lock_shared(ARRAY(
-        SELECT DISTINCT n.order_number FROM notices_notice n WHERE n.id = ANY (v_ids)));
+        SELECT DISTINCT n.order_number
+        FROM notices_claimbatch b JOIN notices_notice n ON n.id = ANY (b.notice_ids)
+        WHERE b.id = ANY (v_batches)));
+    PERFORM ledger_lock_senders(v_dead);
     PERFORM ledger_fold(b.order_number, b.sender)
     FROM (SELECT DISTINCT o.order_number, o.sender FROM notices_openbatch o
           WHERE o.sender = ANY (v_dead)) b;
@@ -404,14 +489,41 @@ BEGIN
         due_at = CASE WHEN n.state = 'permitted'
                       THEN p_now + ledger_retry_after(n.attempts) ELSE n.due_at END,
         claimed_by = ''
-    WHERE n.id = ANY (v_ids) AND n.claimed_by = ANY (v_dead)
-      AND n.state IN ('claimed', 'permitted');
+    FROM notices_claimbatch b
+    WHERE b.id = ANY (v_batches) AND n.id = ANY (b.notice_ids)
+      AND n.claimed_by = b.sender AND n.claim = b.claim AND n.state IN ('claimed', 'permitted');
     GET DIAGNOSTICS v_count = ROW_COUNT;
     -- What was claimed since by such a name stays noted down.
-    DELETE FROM notices_claimbatch b
-    WHERE b.sender = ANY (v_dead) AND b.notice_ids <@ v_ids;
+    DELETE FROM notices_claimbatch b WHERE b.id = ANY (v_batches);
     RETURN v_count;
 END
+$$;
+
+-- What senders of the version before ask, until all are new: their claims have no numbers.
+
+CREATE OR REPLACE FUNCTION ledger_claim(p_sender text, p_limit integer, p_now timestamptz)
+RETURNS TABLE (
+    notice_id bigint, order_number text, epoch bigint, kind text, address text, language text,
+    template_id bigint, slots jsonb, message_id text, in_reply_to text, dated_at timestamptz,
+    attempts integer
+)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT * FROM ledger_claim(p_sender, p_limit, 0, NULL, p_now)
+$$;
+
+CREATE OR REPLACE FUNCTION ledger_exchange(
+    p_sender text, p_permits bigint[],
+    p_replied bigint[], p_reply_kinds text[], p_reply_texts text[], p_queue_ids text[],
+    p_aborted bigint[], p_now timestamptz
+) RETURNS TABLE (notice_id bigint, refusal text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT a.id, nullif(e.refusals[a.place], '')
+    FROM ledger_exchange(
+        p_sender, p_permits, array_fill(0::bigint, ARRAY[cardinality(p_permits)]),
+        p_replied, array_fill(0::bigint, ARRAY[cardinality(p_replied)]),
+        p_reply_kinds, p_reply_texts, p_queue_ids,
+        p_aborted, array_fill(0::bigint, ARRAY[cardinality(p_aborted)]), p_now) AS e (refusals),
+        unnest(p_permits) WITH ORDINALITY AS a (id, place)
 $$;
 
 -- The rest belongs to the program itself, not to senders.

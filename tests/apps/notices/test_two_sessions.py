@@ -1,0 +1,176 @@
+"""What two sessions do at one instant: one has begun and is not committed when the other comes."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from countermand.domain.delivery import Holding, NoticeKind, NoticeState, ReplyKind
+from countermand.domain.exposure import Exposure
+from countermand.sender.postgres_ledger import PostgresLedger
+from countermand.testing.ledger_contract import NOW, ORDER, SENDER
+from tests.fresh_database import FreshDatabase
+from tests.ledger_houses import PostgresHouse
+
+_PATIENCE_S = 60.0
+_PERMIT = """
+    SELECT ledger_exchange(%s, %s, %s, '{}', '{}', '{}', '{}', '{}', '{}', '{}', %s)
+"""
+
+
+@pytest.fixture
+def house(postgres_house: PostgresHouse) -> PostgresHouse:
+    postgres_house.mailing()
+    postgres_house.lease()
+    return postgres_house
+
+
+@contextmanager
+def begun(database: FreshDatabase) -> Iterator[psycopg.Connection[Any]]:
+    """Open a session whose statements are committed at its end."""
+    with psycopg.connect(database.url, application_name="sender:begun") as session:
+        yield session
+
+
+def permit_in(session: psycopg.Connection[Any], holding: Holding) -> None:
+    given = [SENDER, [holding.notice_id], [holding.claim], NOW]
+    assert session.execute(_PERMIT, given).fetchall() == [([],)]
+
+
+def waits_for_a_lock(house: PostgresHouse) -> bool:
+    row = house.one(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return bool(row[0])
+
+
+def let_it_wait(house: PostgresHouse, work: Future[Any]) -> None:
+    """Wait until the other session has come as far as it can, or is done."""
+    until = time.monotonic() + _PATIENCE_S
+    while not (waits_for_a_lock(house) or work.done()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_a_permit_that_is_being_noted_is_seen_by_whoever_takes_the_mail_from_its_sender(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    notice_id = house.notice(1)
+    [held] = house.claim()
+    house.lease("sender-2")
+    with ThreadPoolExecutor(1) as threads:
+        with begun(database) as session:
+            permit_in(session, held.holding)
+            house.lease(seconds=-1)
+            work = threads.submit(house.ledger.recover, sender="sender-2", own=False, now=NOW)
+            let_it_wait(house, work)
+        work.result()
+
+    # Its dot may have been written: that may never be forgotten.
+    assert house.row(notice_id).state is NoticeState.MAYBE
+    assert house.row(notice_id).exposure is Exposure.POSSIBLE
+
+
+def test_a_permit_that_is_being_noted_stays_though_its_claim_is_called_lost(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    notice_id = house.notice(1)
+    [held] = house.claim(is_answer_lost=True)
+    with ThreadPoolExecutor(1) as threads:
+        with begun(database) as session:
+            permit_in(session, held.holding)
+            work = threads.submit(house.claim)
+            let_it_wait(house, work)
+        work.result()
+
+    assert house.row(notice_id).state is NoticeState.PERMITTED
+
+
+def test_what_a_claim_takes_that_is_committed_after_a_later_one_waits_again(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    first = house.notice(1)
+    with begun(database) as session:
+        session.execute("SELECT ledger_claim(%s, 1, 999, 0, %s)", [SENDER, NOW])
+        second = house.notice(2)
+        assert [each.notice_id for each in house.claim()] == [second]
+
+    assert house.row(first).state is NoticeState.CLAIMED
+    house.claim()
+    assert [each.notice_id for each in house.claim()] == [first]
+    assert house.permit(second) == {second: None}
+
+
+def test_what_is_repeated_beside_its_first_try_lets_no_older_permit_out(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    """A session is cut off in its commit: whoever asked gives the mail back over another one."""
+    notice_id = house.notice(1)
+    [older] = house.claim()
+    with begun(database) as session:
+        permit_in(session, older.holding)
+        house.ledger.abort(sender=SENDER, holdings=[older.holding], now=NOW)
+        house.lease("sender-2")
+        with closing_ledger(database) as other:
+            [newer] = other.claim(sender="sender-2", claim=5, heard=0, limit=1, now=NOW)
+
+    # The note of the older one is written by now, and says nothing of the newer.
+    with pytest.raises(errors.CheckViolation):
+        house.notice(1, kind=NoticeKind.CORRECTION)
+    assert house.row(notice_id).state is NoticeState.CLAIMED
+    assert house.row(notice_id).exposure is Exposure.NONE
+    answers = house.ledger.permit(sender="sender-2", holdings=[newer.holding], now=NOW)
+    assert [answer.refusal for answer in answers] == [None]
+
+
+def test_a_250_that_is_being_noted_counts_though_its_mail_was_taken_meanwhile(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    notice_id = house.permitted()
+    held = house.holding(notice_id)
+    with begun(database) as session:
+        session.execute(
+            "SELECT ledger_exchange(%s, '{}', '{}', %s, %s, '{accepted}', '{250}', '{q}', '{}',"
+            " '{}', %s)",
+            [SENDER, [held.notice_id], [held.claim], NOW],
+        )
+        # The same sender, over another session, gives up waiting for that answer.
+        house.reply(notice_id, ReplyKind.LOST)
+        assert house.row(notice_id).state is NoticeState.MAYBE
+
+    assert house.row(notice_id).state is NoticeState.SENT
+    assert house.row(notice_id).exposure is Exposure.CERTAIN
+
+
+@contextmanager
+def closing_ledger(database: FreshDatabase) -> Iterator[PostgresLedger]:
+    ledger = PostgresLedger(database.url)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def test_senders_of_the_version_before_go_on_with_their_work(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    notice_id = house.notice(1)
+    with psycopg.connect(database.sender_url, autocommit=True) as old:
+        rows = old.execute("SELECT * FROM ledger_claim(%s, 5, %s)", [SENDER, NOW]).fetchall()
+        assert [(row[0], row[1]) for row in rows] == [(notice_id, ORDER)]
+        old.execute("SELECT * FROM ledger_claim(%s, 5, %s)", [SENDER, NOW])
+        answers = old.execute(
+            "SELECT notice_id, refusal FROM ledger_exchange("
+            "%s, %s, '{}', '{}', '{}', '{}', '{}', %s)",
+            [SENDER, [notice_id], NOW],
+        ).fetchall()
+
+    assert answers == [(notice_id, None)]
+    assert house.row(notice_id).state is NoticeState.PERMITTED
+    assert house.ledger.recover(sender=SENDER, own=True, now=NOW) == 1
