@@ -2,7 +2,8 @@
 
 Such a person read the correction first and the notice last, so the correction is owed once more:
 once for each mail that came late, however often that is heard, and to nobody whose last word is
-the correction already. When a mail arrived is what a report or a log says; a check code says it
+the correction already. Whoever turns out to have got an order after its end was told to all others
+is told then. When a mail arrived is what a report or a log says; a check code says it
 only where nothing better does, since an old mail can be checked as well.
 """
 
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, Q
 
 from countermand.domain.delivery import NoticeKind, NoticeState
-from countermand.notices.models import NoticeEvidence
-from countermand.notices.queries import ACCEPTED
+from countermand.notices.models import Notice, NoticeEvidence
+from countermand.notices.queries import ACCEPTED, ReachedAddress, reached
 
 # What is heard gets its number before it is committed: looked at again for a while.
 _OVERLAP: Final = 1_000
@@ -99,3 +100,20 @@ def late(order_number: str, *, after: int) -> list[LateDelivery]:
             },
         )
         return [LateDelivery(*row) for row in cursor.fetchall()]
+
+
+def not_told_of_end(order_number: str, *, after: int | None) -> list[ReachedAddress]:
+    """Return the addresses at which an order was accepted and that got no word of its end.
+
+    With `after`, out of what was heard since, as in `late`; without it, out of all mails.
+    """
+    told = Notice.objects.filter(
+        order_number=OuterRef("order_number"),
+        person_id=OuterRef("person_id"),
+        address=OuterRef("address"),
+        kind=NoticeKind.CLOSING.value,
+    )
+    if after is None:
+        return reached(order_number, ~Q(Exists(told)))
+    heard = NoticeEvidence.objects.filter(notice_id=OuterRef("pk"), pk__gt=after - _OVERLAP)
+    return reached(order_number, ~Q(Exists(told)), Q(Exists(heard)))

@@ -259,10 +259,16 @@ class ReachedAddress:
     message_id: str
 
 
-def reached(order_number: str) -> list[ReachedAddress]:
-    """Return every address at which an order was accepted, once each."""
+def reached(order_number: str, *conditions: Q) -> list[ReachedAddress]:
+    """Return every address at which an order was accepted, once each, where `conditions` hold.
+
+    What senders note at this very moment is not among them; `late_deliveries` finds it afterwards.
+    """
     rows = Notice.objects.filter(
-        order_number=order_number, kind=NoticeKind.NOTICE.value, exposure=Exposure.CERTAIN
+        *conditions,
+        order_number=order_number,
+        kind=NoticeKind.NOTICE.value,
+        exposure=Exposure.CERTAIN,
     )
     found: dict[tuple[int, str], ReachedAddress] = {}
     for row in rows.order_by("person_id", "step", "pk"):

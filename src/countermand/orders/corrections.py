@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 
 from countermand.audit import queries as log
+from countermand.domain import schedule
 from countermand.domain.address import folded_name
 from countermand.domain.delivery import NoticeKind, OwedCorrection
 from countermand.domain.exposure import Exposure
@@ -25,6 +26,7 @@ from countermand.notices import actions as notices
 from countermand.notices import late_deliveries, wording
 from countermand.notices import queries as ledger
 from countermand.notices.late_deliveries import LateDelivery
+from countermand.notices.queries import ReachedAddress
 from countermand.notices.wording import Signatory
 from countermand.orders import documents, stepping, telling, withdrawing
 from countermand.orders.documents import document_of
@@ -37,6 +39,7 @@ from countermand.ports import NoticeLedger
 
 # The first corrections leave while the rest is still being written down.
 _AT_ONCE: Final = 500
+_ANSWERS_COME_WITHIN: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +235,49 @@ def finish(number: str, *, owing: NoticeLedger, now: datetime) -> bool:
 def tell_closing(
     order: Order, document: OrderDocument, *, context: PlanContext, now: datetime
 ) -> None:
-    """Tell everybody who got an order that it has ended in its own time."""
+    """Tell everybody who got an order that it has ended in its own time.
+
+    A sender may hear or note this very instant that somebody got it: `tell_closing_late` follows.
+    """
+    _tell_closing(order, document, ledger.reached(order.number), context=context, now=now)
+
+
+@transaction.atomic(durable=True)
+def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bool:
+    """Tell those of its end who turn out after it to have got an order; False if nobody does.
+
+    For a day all mails are looked at, later those of which something was heard.
+    """
+    order = Order.objects.get(number=number)
+    heard = late_deliveries.heard_so_far()
+    is_fresh = order.ended_at is not None and now - order.ended_at < _ANSWERS_COME_WITHIN
+    if not is_fresh and heard == order.late_heard:
+        return False
+    late = late_deliveries.not_told_of_end(number, after=None if is_fresh else order.late_heard)
+    if heard != order.late_heard:
+        Order.objects.filter(pk=number).update(late_heard=heard)
+    if not late:
+        return False
+    order = stepping.locked(number)
+    document = document_of(stepping.current(order))
+    # After its last day nothing may leave.
+    if order.phase != Phase.CLOSED or now >= schedule.end_of_day(document.review_on):
+        return False
+    _tell_closing(order, document, late, context=context, now=now)
+    return True
+
+
+def _tell_closing(
+    order: Order,
+    document: OrderDocument,
+    reached: Sequence[ReachedAddress],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
     voice = telling.voice_of(order, document)
     truths = Truths.about(order, document, now=now)
-    for some in telling.sliced(ledger.reached(order.number)):
+    for some in telling.sliced(reached):
         known = people.by_ids({each.person_id for each in some})
         refs = log.person_refs(known)
         fresh = [
@@ -246,7 +288,7 @@ def tell_closing(
                 values=wording.closing_values(
                     telling.addressee(known[each.person_id]),
                     truths.for_person(each.person_id, refs[each.person_id], now=now),
-                    ended_at=now,
+                    ended_at=order.ended_at or now,
                     issued_by=voice.issued_by,
                     app_names=documents.app_names(document),
                     language=each.language,
@@ -259,5 +301,6 @@ def tell_closing(
                 language=each.language,
             )
             for each in some
+            if each.person_id in known
         ]
         notices.add_notices(fresh, ids=context.ids)

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+import psycopg
+
 from countermand.audit import queries as log
-from countermand.domain.delivery import StopKind
+from countermand.domain.delivery import Evidence, EvidenceKind, Reply, ReplyKind, StopKind
 from countermand.domain.presence import Answer
 from countermand.enforcement import queries as doors
 from countermand.enforcement.actions import Publisher
+from countermand.notices import actions as notices
 from countermand.notices.models import Notice
 from countermand.orders import actions, own_answers
 from countermand.orders.doors import closed_devices
@@ -38,8 +41,8 @@ def go_past_the_deadline(world: World) -> None:
         world.send()
 
 
-def enforcing(world: World) -> str:
-    number = world.notified()
+def enforcing(world: World, number: str | None = None) -> str:
+    number = number or world.notified()
     world.order_deadline = world.last_deadline(number)
     before = world.order_deadline - 20 * HOUR
     while world.now < before:
@@ -261,6 +264,44 @@ def test_closing_opens_every_door_and_tells_those_who_got_it(world: World) -> No
     assert len(world.send()) == Affected.objects.filter(order_id=number).count()
     world.sweep(MINUTE)
     assert doors.entries_of_order(number) == ()
+
+
+def test_whoever_is_answered_for_as_an_order_is_closed_or_later_is_told_of_its_end(
+    world: World,
+) -> None:
+    world.staff(8)
+    number = world.sending()
+    name = "sender-2"
+    world.ledger.lease(sender=name, mode="live", host="here", pid=2, seconds=3600)
+    in_hand = world.claim(3, sender=name)
+    noted, answered, doubtful = world.permit(in_hand, sender=name)
+    told = {row.address for row in in_hand[:2]}
+    enforcing(world, number)
+    got_it = set(Notice.objects.filter(exposure=2).values_list("address", flat=True)) | told
+    actor = world.actor("author")
+    with psycopg.connect(world.settings.database_url) as session:
+        # Two dots are answered at this very instant, and nobody can see it yet.
+        session.execute(
+            "SELECT ledger_exchange(%s, '{}', '{}', %s, %s, '{accepted}', '{250}', '{q}', '{}',"
+            " '{}', %s)",
+            [name, [noted.notice_id], [noted.claim], world.now],
+        )
+        actions.close(number, actor=actor, now=world.now, context=world.desk.context)
+    reply = Reply(answered, ReplyKind.ACCEPTED, after_dot=True, text="250", queue_id="q")
+    world.ledger.acknowledge(sender=name, replies=[reply], now=world.now)
+    notices.catch_up()
+    world.sweep(MINUTE)
+    of_end = world.send()
+    assert len(of_end) == len(set(of_end)) > 2
+    assert set(of_end) == got_it
+
+    seen = Evidence(doubtful.notice_id, EvidenceKind.CHECK_CODE, world.now)
+    world.sweep(timedelta(days=2))
+    world.ledger.evidence(evidence=[seen])
+    world.sweep(MINUTE)
+    assert world.send() == [in_hand[2].address]
+    world.sweep(MINUTE)
+    assert world.send() == []
 
 
 def test_the_door_follows_the_amendment_and_then_the_older_order_again(world: World) -> None:
