@@ -14,9 +14,10 @@ from playwright.sync_api import Page
 
 from countermand.domain.check_code import Verdict
 from countermand.domain.presence import Answer
-from countermand.notices.lookup import PublicNotice, PublicState, write
+from countermand.notices.lookup import write
 from countermand.notices.lookup_answers import Asked, AskedDevice, Noted, answer_page
 from countermand.notices.preview import PreviewMail, Signed, previews
+from countermand.notices.public_notice import PublicNotice, PublicState
 from countermand.notices.wording import Signatory
 from tests.browser.conftest import faults
 from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content

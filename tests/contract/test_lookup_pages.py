@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from countermand.domain.lifecycle import Phase
-from countermand.notices.lookup import PublicNotice, PublicState, public_state, write
+from countermand.notices.lookup import write
 from countermand.notices.order_words import order_of
+from countermand.notices.public_notice import PublicNotice, PublicState, public_state
 from countermand.notices.wording import Signatory
 from countermand.stop.lookup_page import show_withdrawn
 from tests.order_words_samples import HOUSE, NUMBER, content

@@ -13,8 +13,8 @@ from countermand import i18n
 from countermand.domain.delivery import NoticeKind
 from countermand.notices import lookup, moments, word_store
 from countermand.notices.copy_lint import lint_order
-from countermand.notices.lookup import PublicNotice, PublicState
 from countermand.notices.preview import PreviewMail, Signed, previews
+from countermand.notices.public_notice import PublicNotice, PublicState
 from countermand.notices.wording import Signatory
 from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
 

@@ -97,7 +97,7 @@ def brief(number: str) -> dict[str, Any]:
 def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> dict[str, Any]:
     """Return everything that `order show` says of one order."""
     from countermand.notices import queries as ledger
-    from countermand.orders import closings, doors, overrides, planning, queries
+    from countermand.orders import closings, door_outlook, doors, overrides, queries
 
     view = queries.view(number)
     reach = ledger.reach(number)
@@ -121,7 +121,7 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         ),
         "sessions": closings.standing(number),
         "let_through": overrides.standing(number, now=now),
-        "mail_reading": planning.doors_that_know(now),
+        "mail_reading": door_outlook.doors_that_know(now),
         "review_on": queries.newest_revision(number).content["order"]["review_on"],
         "held_inventories": held_inventories.held() if view.ended_at is None else [],
         "to_be_undone_elsewhere": view.undone_at is None and _was_handed_over(view),

@@ -12,7 +12,8 @@ from typing import Final
 
 from countermand.domain.check_code import Verdict
 from countermand.domain.presence import Answer
-from countermand.notices import lookup, word_store
+from countermand.notices import word_store
+from countermand.notices.lookup_templates import render
 from countermand.notices.order_words import House
 
 
@@ -99,7 +100,7 @@ def answer_page(
         _text(verdict, each, house, asked, noted, is_first=place == 0)
         for place, each in enumerate(languages)
     ]
-    return lookup.render(
+    return render(
         "answer.html",
         title=texts[0].title,
         house=house,

@@ -22,7 +22,7 @@ from countermand.people import queries as people
 
 # Everybody ever known.
 EVERYBODY: Final = people.EVERYBODY
-# As `planning.would_lose_mail`: what `domain.verdict` looks at besides notices and instants.
+# As `door_outlook.would_lose_mail`: what `domain.verdict` looks at besides notices and instants.
 _LOSES_MAIL: Final = """
     coalesce(%(doors_of_ours)s AND known.presence = 'present' AND known.may_close
         AND known.evidence_at <= %(now)s AND %(now)s < known.fresh_until

@@ -26,7 +26,7 @@ from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
 from countermand.notices import wording
 from countermand.notices.wording import MailFacts
-from countermand.orders import due_people, planning, stepping, telling
+from countermand.orders import door_outlook, due_people, stepping, telling
 from countermand.orders.cells import Cell, PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.doors import STEPS_A_NOTICE
@@ -167,8 +167,10 @@ def _concerned(
     """Return the devices for which this mail is still worth something."""
     named = [cell for cell in whole.cells if cell.device.id in each.device_ids and cell.in_scope]
     if each.kind is NoticeKind.LOCK:
-        states = planning.states_at_deadline(order.number, document.enforcement)
-        return [cell for cell in named if planning.would_lose_mail(cell, order.number, states, now)]
+        states = door_outlook.states_at_deadline(order.number, document.enforcement)
+        return [
+            cell for cell in named if door_outlook.would_lose_mail(cell, order.number, states, now)
+        ]
     return [cell for cell in named if not _is_done_with(cell)]
 
 

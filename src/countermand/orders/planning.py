@@ -15,21 +15,17 @@ from typing import Any, Final
 
 from countermand.audit import queries as log
 from countermand.config import Settings
-from countermand.domain import door_share, order_document, plan, revision, schedule, verdict
+from countermand.domain import order_document, plan, revision, schedule
 from countermand.domain.approvals import Role, needed
 from countermand.domain.errors import FaultsFound, gettext_noop
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.plain_values import plain
-from countermand.domain.verdict import LOCK_NOTICE_LEAD, OrderStateFacts
-from countermand.enforcement import door_counts
 from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
 from countermand.notices.preview import Signed
 from countermand.notices.wording import House, Signatory
-from countermand.orders import days_off, documents, plan_counts
-from countermand.orders.cells import Cell
+from countermand.orders import days_off, documents, door_outlook, plan_counts
 from countermand.orders.models import Order
 from countermand.orders.plan_counts import Listed
 from countermand.people import queries as people
@@ -38,7 +34,6 @@ from countermand.people.queries import PersonView
 # Groups whose members a plan names one by one, so that nobody is surprised.
 _NAMED_ONE_BY_ONE: Final = frozenset({"vip", "board", "executives", "management"})
 _MOST_NAMED: Final = 50
-_LATELY: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,32 +210,6 @@ def least_notice(document: OrderDocument) -> timedelta:
     return MINIMUM_NOTICE if document.emergency is None else EMERGENCY_NOTICE
 
 
-def states_at_deadline(number: str, enforcement: Enforcement) -> dict[str, OrderStateFacts]:
-    """Return the state in which doors may close, as it will be once the order is enforcing."""
-    return {
-        number: OrderStateFacts(
-            number=number,
-            phase="enforcing",
-            enforcement=enforcement.value,
-            epoch=1,
-            stopped_epoch=0,
-            withdrawn=False,
-            valid=True,
-        )
-    }
-
-
-def would_lose_mail(
-    cell: Cell, number: str, states: Mapping[str, OrderStateFacts], now: datetime
-) -> bool:
-    """Tell whether this door would shut if the deadline were now and everybody had been told."""
-    told = now - verdict.MINIMUM_NOTICE
-    entry = cell.entry(
-        number, closes_at=now, noticed_at=told, lock_accepted_at=now - LOCK_NOTICE_LEAD
-    )
-    return verdict.decide([entry], states, now).closed
-
-
 def _one_approver(document: OrderDocument, author_id: int) -> int | None:
     """Return the first of the people named to approve who is known and did not write the order."""
     known = _ids_of(document.approvers)
@@ -336,7 +305,7 @@ def _figures(
         "languages": sorted(document.languages),
         "asks_strictly": document.asks_strictly,
         "need": {"count": need.count, "outside_it": need.outside_it},
-        "mail_reading": doors_that_know(now),
+        "mail_reading": door_outlook.doors_that_know(now),
         "approvers_not_known": _approvers_not_known(document),
         "days_off": days_off.days_off(
             (each.country, each.zone, deadlines[each.person_id]) for each in on_list
@@ -345,17 +314,6 @@ def _figures(
             ((each.zone, deadlines[each.person_id]) for each in on_list), context.help_desk_hours
         ),
         "made_at": now.isoformat(),
-    }
-
-
-def doors_that_know(now: datetime) -> dict[str, Any]:
-    """Return how much mail was read lately, and how much through doors that know the device."""
-    share = door_share.share_of(door_counts.in_all(since=now - _LATELY))
-    return {
-        "days": _LATELY.days,
-        "reading": share.reading,
-        "known": share.known,
-        "per_cent": share.per_cent,
     }
 
 

@@ -13,7 +13,7 @@ from countermand.config import Settings
 from countermand.domain.lifecycle import Phase
 from countermand.enforcement.actions import Publisher
 from countermand.notices import lookup, wording
-from countermand.notices.lookup import PublicNotice, PublicState
+from countermand.notices.public_notice import PublicNotice, PublicState, public_state
 from countermand.orders import corrections, doors, telling
 from countermand.orders.documents import app_names, document_of
 from countermand.orders.models import Approval, Order, Revision
@@ -52,7 +52,7 @@ def write_lookup(settings: Settings, *, now: datetime) -> None:
 def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
     for order in Order.objects.order_by("-created_at", "number"):
         fence = standing.get(order.number)
-        state = lookup.public_state(Phase(order.phase))
+        state = public_state(Phase(order.phase))
         # The fence is heard before the database knows of it; what nobody was told has no page.
         taken_back_at = fence.at if fence is not None and fence.withdrawn else None
         if state is not None and taken_back_at is not None:

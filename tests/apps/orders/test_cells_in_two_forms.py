@@ -30,7 +30,7 @@ from countermand.domain.presence import Presence
 from countermand.enforcement.models import DevicePassword
 from countermand.orders import cell_sql, documents, plan_counts
 from countermand.orders.cells import PersonCells, cells_of
-from countermand.orders.planning import states_at_deadline, would_lose_mail
+from countermand.orders.door_outlook import states_at_deadline, would_lose_mail
 from countermand.people.models import Person
 from tests.one_by_one import cells_in_scope
 from tests.order_world import order_text

@@ -13,7 +13,7 @@ from countermand.domain.errors import FaultsFound
 from countermand.domain.lifecycle import StepNotAllowed
 from countermand.domain.verdict import LOCK_NOTICE_LEAD, MINIMUM_NOTICE, decide
 from countermand.notices.models import Mailing, Notice
-from countermand.orders import actions, planning, queries
+from countermand.orders import actions, door_outlook, queries
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Approval, Order, Revision
 from countermand.orders.refusals import ModeIsFixed, NotYours, OrderNotKnown, OutsideYourUnits
@@ -205,7 +205,7 @@ def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(world: Wor
     revision = Revision.objects.get(order_id=number)
     document = document_of(revision)
 
-    states = planning.states_at_deadline(number, document.enforcement)
+    states = door_outlook.states_at_deadline(number, document.enforcement)
     closed = [
         decide(
             [

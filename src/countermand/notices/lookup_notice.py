@@ -1,0 +1,175 @@
+"""The page of one notice: how it stands, what it asks, and why it was taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from countermand.domain.lifecycle import DOORS_OF_OURS
+from countermand.domain.order_parts import Variant
+from countermand.notices import moments, own_words, word_store
+from countermand.notices.lookup_templates import render
+from countermand.notices.order_words import (
+    House,
+    OrderWords,
+    order_of,
+    order_words,
+    what_happened,
+)
+from countermand.notices.public_notice import PublicNotice, PublicState
+from countermand.notices.wording import signed_by
+from countermand.stop.lookup_page import taken_back_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    heading: str
+    paragraphs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _NoticeText:
+    language: str
+    notice_word: str
+    level: str
+    sub: str
+    title: str
+    state: str
+    means: tuple[str, ...]
+    parts: tuple[_Part, ...]
+
+
+def page(notice: PublicNotice, house: House, now: datetime | None) -> str:
+    """Return the page; without `now` it does not say when it was written."""
+    texts = [
+        _notice_text(notice, house, language, is_first=place == 0)
+        for place, language in enumerate(word_store.languages())
+    ]
+    title = f"{texts[0].notice_word} {notice.number}: {texts[0].state}"
+    return render(
+        "notice.html",
+        title=title,
+        house=house,
+        written=now,
+        pages=texts,
+        number=notice.number,
+        state=notice.state.value,
+        newer=notice.replaced_by if notice.variant == Variant.REPLACED else "",
+    )
+
+
+def _notice_text(
+    notice: PublicNotice, house: House, language: str, *, is_first: bool
+) -> _NoticeText:
+    words = order_words(
+        notice.content,
+        number=notice.number,
+        language=language,
+        house=house,
+        app_names=notice.app_names,
+    )
+    say = word_store.page_words(language)
+    is_exercise = order_of(notice.content).get("mode") == "exercise"
+    return _NoticeText(
+        language=language,
+        notice_word=words.places["notice_word"],
+        level="h1" if is_first else "h2",
+        sub="h2" if is_first else "h3",
+        title=words.places["title"],
+        state=say[f"state.{notice.state}"],
+        means=(
+            *((say["means.exercise"],) if is_exercise else ()),
+            *_means(notice, words, say, house.zone),
+        ),
+        parts=tuple(part for part in _parts(notice, words, say, house) if any(part.paragraphs)),
+    )
+
+
+def _means(
+    notice: PublicNotice, words: OrderWords, say: Mapping[str, str], zone: str
+) -> tuple[str, ...]:
+    language = words.language
+    since = moments.moment(notice.since, zone, language) if notice.since else ""
+    changed = (
+        moments.moment(notice.changed_at, zone, language)
+        if notice.changed_at
+        else taken_back_at(zone)
+    )
+    first = say[f"means.{notice.state}"].format(since=since, changed=changed)
+    if notice.state is not PublicState.WITHDRAWN:
+        return (first,)
+    why = (_why(notice, say),) if notice.variant else ()
+    own = _happened(notice, words, changed) if notice.variant else ()
+    kept = (say["means.withdrawn_mails"], say["means.withdrawn_door"], say["means.withdrawn_app"])
+    return (first, *why, *own, *kept)
+
+
+def _why(notice: PublicNotice, say: Mapping[str, str]) -> str:
+    if notice.replaced_by and notice.variant == Variant.REPLACED:
+        return say["why.replaced_by"].format(number=notice.replaced_by)
+    return say[f"why.{notice.variant}"]
+
+
+def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> tuple[str, ...]:
+    text = what_happened(
+        notice.content, notice.number, variant=notice.variant, language=words.language
+    )
+    own = own_words.naming(text, notice.replaced_by, instead="")  # ours stands before it
+    return (own.replace("{taken_back_at}", changed),) if own else ()
+
+
+def _parts(
+    notice: PublicNotice, words: OrderWords, say: Mapping[str, str], house: House
+) -> tuple[_Part, ...]:
+    places = words.places
+    issued_by = signed_by((notice.issued_by,), words.language)
+    if notice.state in {PublicState.WITHDRAWN, PublicState.ENDED}:
+        return (_decided(notice, words, say), _Part(say["heading.help"], (house.help_desk,)))
+    return (
+        _Part(say["heading.action"], (words.fill("[[action]]"), places["other_remedy"])),
+        _Part(say["heading.deadline"], (_deadline(notice, say, words.language, house.zone),)),
+        _Part(say["heading.consequence"], _consequence(notice, places, say)),
+        _Part(
+            say["heading.reason"],
+            (places["reason"], places["evidence"], places["hearing"], places["review"]),
+        ),
+        _Part(
+            say["heading.exceptions"],
+            (words.fill("[[exceptions]]").replace("{issued_by}", issued_by),),
+        ),
+        _decided(notice, words, say),
+        _Part(say["heading.help"], (house.help_desk,)),
+    )
+
+
+def _consequence(
+    notice: PublicNotice, places: Mapping[str, str], say: Mapping[str, str]
+) -> tuple[str, ...]:
+    told = (places["consequence"], places["unobservable"])
+    is_ours = order_of(notice.content).get("enforcement") in DOORS_OF_OURS
+    if notice.state is PublicState.PAUSED and is_ours:  # what somebody else closes is not paused
+        return (say["consequence.paused"], *told)
+    return told
+
+
+def _decided(notice: PublicNotice, words: OrderWords, say: Mapping[str, str]) -> _Part:
+    key = "decided.by" if notice.approved_by else "decided.issued_only"
+    text = say[key].format(
+        issued_by=signed_by((notice.issued_by,), words.language),
+        approved_by=signed_by(notice.approved_by, words.language),
+    )
+    return _Part(say["heading.decided"], (text,))
+
+
+def _deadline(notice: PublicNotice, say: Mapping[str, str], language: str, zone: str) -> str:
+    deadline = order_of(notice.content).get("deadline")
+    if not isinstance(deadline, Mapping):
+        return ""
+    if deadline.get("at"):
+        at = datetime.fromisoformat(str(deadline["at"]))
+        return say["deadline.instant"].format(moment=moments.moment(at, zone, language))
+    day = date.fromisoformat(str(deadline["day"]))
+    hour = time.fromisoformat(str(deadline["hour"]))
+    moment = moments.clock_moment(datetime.combine(day, hour), language)
+    return say["deadline.each_person"].format(moment=moment)
