@@ -174,12 +174,10 @@ def test_an_app_that_is_like_no_other_is_answered_with_all_there_are() -> None:
 
 def test_editions_are_separate_entries() -> None:
     assert editions_named(APPS, "TikTok") == ("tiktok", "tiktok-companions", "tiktok-lite")
-    owner = APPS.owner_of(IdentifierKey(IdentifierKind.ANDROID_PACKAGE, f"{TIKTOK}.go"))
-    assert owner is not None
-    assert owner.app_id == "tiktok-lite"
+    lite = IdentifierKey(IdentifierKind.ANDROID_PACKAGE, f"{TIKTOK}.go")
+    assert lite in {identifier.key for identifier in APPS.identifiers("tiktok-lite")}
+    assert lite not in {identifier.key for identifier in APPS.identifiers("tiktok")}
 
 
-def test_an_app_has_its_name_in_hindi_where_there_is_one() -> None:
-    assert APPS.app("tiktok").name_in("hi-IN") == "टिकटॉक"
-    assert APPS.app("tiktok").name_in("en") == "TikTok"
-    assert APPS.app("douyin").name_in("hi") == "Douyin"
+def test_whoever_writes_a_hindi_name_is_told_which_app_has_it() -> None:
+    assert APPS.nearest("टिकटॉक") == "tiktok"

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def test_what_was_started_in_the_stopped_epoch_is_stopped_and_what_comes_later_i
     assert not view.stops("CM-AAAA", 1)
 
 
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_a_pause_and_a_take_back_each_stop_by_themselves(tmp_path: Path, withdrawn: bool) -> None:
+    fences.write(tmp_path, a_fence(withdrawn=withdrawn))
+
+    assert [path.suffixes for path in tmp_path.glob("CM-*.json")] == [
+        [".take-back" if withdrawn else ".pause", ".json"]
+    ]
+    assert FenceView(tmp_path).stops("CM-7Q4K", a_fence(withdrawn=withdrawn).stopped_epoch)
+
+
 def test_two_stops_within_one_tick_of_the_clock_are_both_seen(tmp_path: Path) -> None:
     view = FenceView(tmp_path)
     for epoch in range(1, 200):
@@ -61,7 +72,21 @@ def test_two_stops_within_one_tick_of_the_clock_are_both_seen(tmp_path: Path) ->
         assert view.stops("CM-7Q4K", epoch)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"number": 1}', b"\xff"])
+ITS_TIME_HAS_NO_ZONE = json.dumps(
+    {
+        "number": "CM-7Q4K",
+        "stopped_epoch": 9,
+        "withdrawn": False,
+        "at": "2026-07-07T10:05:00",
+        "by": "p-1",
+        "because": "",
+    }
+).encode()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"number": 1}', b"\xff", ITS_TIME_HAS_NO_ZONE]
+)
 def test_a_spoiled_fence_is_no_permission(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "CM-7Q4K.pause.json").write_bytes(content)
 
@@ -75,6 +100,13 @@ def test_a_spoiled_fence_does_not_keep_anybody_from_stopping(tmp_path: Path) -> 
     (tmp_path / "CM-7Q4K.take-back.json").write_bytes(b"{")
 
     assert fences.write(tmp_path, a_fence(withdrawn=True)).withdrawn
+
+
+def test_a_name_that_cannot_be_looked_at_is_not_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "CM-7Q4K.pause.json").symlink_to("CM-7Q4K.pause.json")  # ELOOP, also for root
+
+    with pytest.raises(FenceUnreadable):
+        FenceView(tmp_path).stops("CM-7Q4K", 9)
 
 
 def test_a_take_back_stands_though_a_spoiled_pause_lies_beside_it(tmp_path: Path) -> None:

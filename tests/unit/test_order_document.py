@@ -65,7 +65,6 @@ def test_an_order_that_closes_no_door_has_reminders_only() -> None:
     order = read_order(whole_order(enforcement="none"))
 
     assert {step.send for step in order.steps} == {Send.REMINDER}
-    assert not order.closes_doors
 
 
 def test_all_faults_of_a_file_are_reported_at_once() -> None:

@@ -20,7 +20,6 @@ from countermand.domain.schedule import (
     outside_quiet_hours,
     own_deadline,
     step_at,
-    wave_at,
     with_notice,
 )
 from tests.order_samples import read_order, whole_order
@@ -145,17 +144,6 @@ def test_no_reminder_comes_after_the_deadline() -> None:
     found = due_steps(steps, own=india(17, 17), zone=INDIA, told_at=india(10, 9), now=india(17, 18))
 
     assert {each.step.send for each in found} == {Send.LOCK_NOTICE, Send.CLOSE_DOOR}
-
-
-def test_waves_follow_each_other_by_the_rhythm_of_the_order() -> None:
-    rollout = read_order(whole_order(rollout={"wave_every": "60min"})).rollout
-    start = india(10, 10)
-
-    assert [wave_at(n, first_wave_at=start, rollout=rollout) - start for n in (1, 2, 5)] == [
-        0 * HOUR,
-        1 * HOUR,
-        4 * HOUR,
-    ]
 
 
 def test_a_day_is_over_when_it_is_over_everywhere() -> None:

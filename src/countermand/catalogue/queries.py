@@ -53,11 +53,6 @@ class CatalogueApp:
     network_names: str = ""
     note: str = ""
 
-    def name_in(self, language: str) -> str:
-        """Return the name as it is written in a language (BCP 47)."""
-        hindi = language.split("-", maxsplit=1)[0].lower() == "hi"
-        return self.name_hi if hindi and self.name_hi else self.name
-
 
 @dataclass(eq=False)
 class UnknownApp(CountermandError):
@@ -122,11 +117,6 @@ class Catalogue:
         """Return why an identifier must not be used, or None if nothing is held against it."""
         against = (entry for app in self.apps.values() for entry in app.do_not_use)
         return next((entry for entry in against if entry.key == key), None)
-
-    def owner_of(self, key: IdentifierKey) -> AppIdentifier | None:
-        """Return the identifier as the catalogue has it, whichever app it belongs to."""
-        every = (i for app in self.apps.values() for i in app.identifiers)
-        return next((i for i in every if i.key == key), None)
 
     def wanted(
         self, app_ids: Iterable[str], signed: Iterable[SignedIdentifier] = ()

@@ -63,10 +63,6 @@ class SealedEntry:
         """Return what the entry says."""
         return facts_of(EntryNumbers._make(_BODY.unpack(self.body)))
 
-    def is_genuine(self, key: bytes, door: bytes) -> bool:
-        """Tell whether the holder of `key` put this entry on this door."""
-        return hmac.compare_digest(seal(key, door, self.body), self.seal)
-
     def to_bytes(self) -> bytes:
         """Return the record, RECORD_BYTES long."""
         return self.body + self.seal

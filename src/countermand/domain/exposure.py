@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -12,8 +11,3 @@ class Exposure(IntEnum):
     NONE = 0
     POSSIBLE = 1
     CERTAIN = 2
-
-
-def over_attempts(attempts: Iterable[Exposure]) -> Exposure:
-    """Return the exposure of a notice: the maximum over its attempts."""
-    return max(attempts, default=Exposure.NONE)

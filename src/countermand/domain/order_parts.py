@@ -362,11 +362,6 @@ class OrderDocument:
     author_note: str
 
     @property
-    def closes_doors(self) -> bool:
-        """Whether this program itself closes a door, here or in a cloud."""
-        return self.enforcement in {Enforcement.GATE, Enforcement.CLOUD}
-
-    @property
     def asks_strictly(self) -> bool:
         """Whether devices that cannot be checked lose mail until somebody answers."""
         return self.cannot_be_checked is CannotBeChecked.REFUSE_UNTIL_ANSWERED

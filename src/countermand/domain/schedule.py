@@ -15,7 +15,6 @@ from countermand.domain.order_parts import (
     LATEST_ZONE,
     Deadline,
     EachPersonsClock,
-    Rollout,
     Send,
     TimedStep,
     zone_or_latest,
@@ -179,11 +178,6 @@ def next_step_at(
 
 def _is_stale(due: DueStep, own: datetime, told_at: datetime, now: datetime) -> bool:
     return due.step.send is Send.REMINDER and (due.at <= told_at or now >= own)
-
-
-def wave_at(wave: int, *, first_wave_at: datetime, rollout: Rollout) -> datetime:
-    """Return when a wave leaves; wave 1 at `first_wave_at`, the first small group before it."""
-    return first_wave_at + max(0, wave - 1) * rollout.wave_every
 
 
 def end_of_day(day: date) -> datetime:

@@ -141,28 +141,6 @@ class RelayNotHealthy(CountermandError):
 
 
 @dataclass(eq=False)
-class AnotherPersonNeeded(CountermandError):
-    """Whoever released does not also say go; whoever paused does not resume."""
-
-    step: str
-
-    code: ClassVar[str] = "order.another_person_needed"
-    sentence: ClassVar[str] = gettext_noop("Another person than you has to do this: {step}.")
-    remedy: ClassVar[str] = gettext_noop("Ask a colleague who has the role.")
-
-
-@dataclass(eq=False)
-class StillStopping(CountermandError):
-    """The stop has not been proven everywhere yet."""
-
-    number: str
-
-    code: ClassVar[str] = "order.still_stopping"
-    sentence: ClassVar[str] = gettext_noop("{number} is being stopped; that is not finished yet.")
-    remedy: ClassVar[str] = gettext_noop("Wait a moment and look again.")
-
-
-@dataclass(eq=False)
 class FencedMeanwhile(CountermandError):
     """Somebody stopped the order while this step was being taken; the stop wins."""
 

@@ -127,13 +127,6 @@ class RuleBook:
         """Return what applies to one person and app at `at`."""
         return rules(self.events_of(person_id, ref), app=app, person_id=person_id, at=at)
 
-    def rules_by_app(
-        self, person_id: int, ref: str, *, apps: Iterable[str], at: datetime
-    ) -> dict[str, tuple[RuleInForce, ...]]:
-        """Return what applies to one person, app by app."""
-        events = self.events_of(person_id, ref)
-        return {app: rules(events, app=app, person_id=person_id, at=at) for app in apps}
-
 
 def _instant(facts: Mapping[str, str], key: str, otherwise: datetime) -> datetime:
     text = facts.get(key)
