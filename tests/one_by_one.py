@@ -18,6 +18,7 @@ from countermand.orders import doors, telling
 from countermand.orders.cells import PersonCells, cells_of, person_facts
 from countermand.orders.models import Order, ToldDevice
 from countermand.people import queries as people
+from countermand.people.models import Person
 
 PROVEN_AFTER = timedelta(hours=24)  # accepted, and not bounced
 
@@ -58,13 +59,21 @@ def door_facts(order: Order, document: OrderDocument, *, now: datetime) -> Itera
                 override_until=excepted.get(whole.person.id),
             )
             for door in cell.device.doors:
-                yield DoorFacts(
-                    login=whole.person.address,
-                    device=door,
-                    device_id=cell.device.id,
-                    person_id=whole.person.id,
-                    entry=entry,
-                )
+                for login in (whole.person.address, *_logins(whole.person.id)):
+                    yield DoorFacts(
+                        login=login,
+                        device=door,
+                        device_id=cell.device.id,
+                        person_id=whole.person.id,
+                        entry=entry,
+                    )
+
+
+def _logins(person_id: int) -> list[str]:
+    """Return the logins of a person that nobody else has, in their order."""
+    rows = dict(Person.objects.values_list("pk", "logins"))
+    others = {name for pk, names in rows.items() if pk != person_id for name in names}
+    return sorted(set(rows[person_id]) - others)
 
 
 def _covered_by_amendments(order: Order) -> frozenset[int]:

@@ -50,6 +50,7 @@ def test_an_entra_export_is_understood(tmp_path: Path) -> None:
             ),
             # The name to log in with is no address: mail to it may be somebody else's, or nobody's.
             second_mailboxes=("asha@example.org", "av@example.org"),
+            logins=("averma@corp.example.org",),
             language="hi-IN",
             country="IN",
             zone="Asia/Kolkata",
@@ -58,6 +59,24 @@ def test_an_entra_export_is_understood(tmp_path: Path) -> None:
             knows_no_leave=True,
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "logins"),
+    [
+        ("logins", "AVerma; CORP\\averma|asha", ("averma", "corp\\averma", "asha")),
+        ("sAMAccountName", "averma", ("averma",)),
+        ("Login", "averma", ("averma",)),  # a UPN need not look like an address
+        ("User Principal Name", "Asha@Example.org", ()),
+        ("logins", "", ()),
+    ],
+)
+def test_names_to_log_in_with_stand_in_a_column_of_their_own(
+    tmp_path: Path, header: str, text: str, logins: tuple[str, ...]
+) -> None:
+    content = f"email,name,{header}\nasha@example.org,Asha,{text}\n"
+
+    assert read(tmp_path, content.encode())[0].logins == logins
 
 
 def test_a_google_export_is_understood(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ldap3 import MODIFY_REPLACE, NONE, Connection, Server
@@ -77,7 +78,7 @@ class Slapd:
         changes = {fact: [(MODIFY_REPLACE, list(values))]}
         assert self.connection.modify(name, changes)  # type: ignore[no-untyped-call]
 
-    def people(self, **more: str) -> tuple[dict[str, PersonRecord], LdapPeople]:
+    def people(self, **more: Any) -> tuple[dict[str, PersonRecord], LdapPeople]:
         given = {"bind_dn": ADMIN, "password": PASSWORD, **more}
         source = LdapPeople(Directory(url=self.url, base=BASE, **given))
         return {record.address: record for record in source.people()}, source
@@ -150,6 +151,18 @@ def test_a_person_is_read_with_language_country_unit_manager_and_assistant(slapd
     assert asha.knows_no_leave
     assert not source.faults
     assert source.rejected == []
+
+
+def test_logins_are_read_and_other_attributes_for_them_may_be_named(slapd: Slapd) -> None:
+    slapd.person("asha", mail="asha.verma@example.org", employeeNumber=["E-17", "CORP\\asha"])
+
+    usual, _ = slapd.people()
+    named, _ = slapd.people(login_attributes=("employeeNumber",))
+
+    assert usual["asha.verma@example.org"].logins == ("asha",)
+    assert sorted(named["asha.verma@example.org"].logins) == ["corp\\asha", "e-17"]
+    with pytest.raises(ValueError, match="no\\)"):
+        slapd.people(login_attributes=("no)",))
 
 
 def test_zone_and_leave_are_read_from_the_attributes_that_are_named(slapd: Slapd) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
 
 from countermand.connectors.doveadm.copies import FOLDER, DovecotCopies
-from countermand.domain.withdrawal import CopyState, MailCopy
+from countermand.domain.withdrawal import CopyAnswer, CopyState, MailCopy
 from lab import mailbox
 from lab.dovecot import ADMIN_KEY, Dovecot, dovecot_that_asks
 from lab.ground import HERE, held_port
-from lab.people import ASHA, RAVI
+from lab.people import ASHA, RAVI, Person
 
 UNREAD = "<CM-7Q4K.1.notice.0.unread@example.org>"
 READ = "<CM-7Q4K.1.notice.0.read@example.org>"
@@ -34,6 +35,13 @@ def deliver(dovecot: Dovecot, to: str, message_id: str) -> None:
     message.set_content("…")
     with smtplib.LMTP(HERE, dovecot.lmtp) as server:
         server.send_message(message)
+
+
+def append_mail(dovecot: Dovecot, person: Person, message_id: str) -> None:
+    """Lay a mail into an inbox over IMAP: LMTP knows nobody by a name in other letters."""
+    with mailbox.session(dovecot.port, person.login, person.password) as own:
+        mail = f"From: orders@example.org\r\nMessage-ID: {message_id}\r\n\r\n…\r\n"
+        assert own.append("INBOX", "", "", mail.encode())[0] == "OK"
 
 
 def remover(dovecot: Dovecot, key: str = ADMIN_KEY, port: int = 0) -> DovecotCopies:
@@ -97,3 +105,34 @@ def test_a_mailbox_is_looked_for_on_every_server(dovecot: Dovecot) -> None:
     assert [answer.state for answer in both] == [CopyState.WITHDRAWN, CopyState.NOT_FOUND]
     # Nobody can say that the silent one has nothing.
     assert [answer.state for answer in one_is_silent] == [CopyState.WITHDRAWN, CopyState.UNKNOWN]
+
+
+def test_a_mailbox_is_found_by_the_login_where_the_server_knows_no_address() -> None:
+    uid = replace(ASHA, login="averma")
+    copies = [
+        MailCopy(ASHA.login, UNREAD, ("nobody", uid.login)),
+        MailCopy("nobody@example.org", UNREAD, ("nobody",)),
+    ]
+    with (
+        held_port() as nobody,
+        dovecot_that_asks(nobody, everything=True, people=[uid]) as server,
+    ):
+        deliver(server, uid.login, UNREAD)
+        answers = remover(server).withdraw(copies)
+
+        assert [answer.copy for answer in answers] == copies
+        assert [answer.state for answer in answers] == [CopyState.WITHDRAWN, CopyState.UNKNOWN]
+        assert in_folder(server, uid.login, FOLDER) == [UNREAD]
+
+
+def test_a_mailbox_is_found_where_the_server_knows_a_domain_in_its_own_letters() -> None:
+    ram = Person("ram@कंपनी.भारत", "main-of-ram", {})
+    copy = MailCopy("ram@xn--i1b1b4ch5i.xn--h2brj9c", UNREAD)
+    letters = "auth_username_chars =\n"
+    with (
+        held_port() as nobody,
+        dovecot_that_asks(nobody, everything=True, people=[ram], more=letters) as server,
+    ):
+        append_mail(server, ram, UNREAD)
+
+        assert remover(server).withdraw([copy]) == [CopyAnswer(copy, CopyState.WITHDRAWN)]

@@ -85,3 +85,11 @@ def test_somebody_stands_where_their_furthest_group_stands(
 def test_only_the_last_stage_changes_what_the_main_password_opens() -> None:
     assert [stage for stage in Stage if stage.limits_main_password] == [Stage.MAIN_PASSWORD_LIMITED]
     assert [stage for stage in Stage if not stage.issues] == [Stage.ACTIVESYNC_ONLY]
+
+
+def test_a_mail_server_may_call_a_person_by_every_spelling_and_login() -> None:
+    found = device_password.names_in_files(
+        "ram@xn--p1b6ci4b4b3a.xn--h2brj9c", ["ram", r"corp\ram", "r a m", "ram/x", "r*", "ram"]
+    )
+
+    assert found == ("ram@xn--p1b6ci4b4b3a.xn--h2brj9c", "ram@उदाहरण.भारत", "ram", r"corp\ram")

@@ -15,6 +15,7 @@ from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
     from countermand.people.actions import PeopleReport, PeopleSource
+    from countermand.people.logins import SharedLogins
 
 
 def people(
@@ -56,6 +57,15 @@ def people(
         str,
         typer.Option(help=_("The attribute of the directory that holds the end of leave.")),
     ] = "",
+    login_attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=_(
+                "An attribute of the directory by which people log in to mail beside the address; "
+                "may be repeated. Without it: uid, sAMAccountName and userPrincipalName."
+            )
+        ),
+    ] = None,
     dry_run: DryRun = False,
     accept_rejects: AcceptRejects = False,
     confirm_mass_change: Confirm = False,
@@ -83,6 +93,7 @@ def people(
                 zone=zone,
                 zone_attribute=zone_attribute,
                 leave_attribute=leave_attribute,
+                login_attributes=login_attribute,
             )
         else:
             source = _people_files(files or [], language=language, zone=zone)
@@ -110,11 +121,12 @@ def _people_files(files: Sequence[Path], *, language: str, zone: str) -> PeopleS
     return PeopleFiles([ByteSource.of(path) for path in files], defaults=defaults)
 
 
-def _directory(**place: str) -> PeopleSource:
-    from countermand.connectors.people_ldap.source import Directory, LdapPeople
+def _directory(*, login_attributes: Sequence[str] | None, **place: str) -> PeopleSource:
+    from countermand.connectors.people_ldap.source import LOGIN_ATTRIBUTES, Directory, LdapPeople
 
+    logins = tuple(login_attributes or LOGIN_ATTRIBUTES)
     try:
-        return LdapPeople(Directory(**place))
+        return LdapPeople(Directory(login_attributes=logins, **place))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -139,6 +151,13 @@ def people_answer(report: PeopleReport) -> dict[str, Any]:
         },
         "rows_of_nobody": report.rows_of_nobody,
         "languages": report.languages,
+        "shared_logins": {
+            "count": report.shared_logins.count,
+            "first": [
+                {"login": each.login, "addresses": list(each.addresses)}
+                for each in report.shared_logins.first
+            ],
+        },
     }
 
 
@@ -162,6 +181,8 @@ def _show_people(console: Console, report: PeopleReport) -> None:
             "of this list that say who has left: a status, “enabled”, or a last day."
         )
         output.say(console, line)
+    if report.shared_logins.count:
+        _show_shared_logins(console, report.shared_logins)
     import_outcome.show_rejected(console, report.rejected)
     if report.rows_of_nobody:
         line = _(
@@ -172,3 +193,13 @@ def _show_people(console: Console, report: PeopleReport) -> None:
         )
         output.say(console, line, rows=report.rows_of_nobody, people=report.missing_that_stay)
     import_outcome.show_state(console, report.state)
+
+
+def _show_shared_logins(console: Console, shared: SharedLogins) -> None:
+    line = _(
+        "Logins of several people, or of one and at the address of another: {count}. By such a "
+        "login no door knows anybody, and an order does not hold there. Mend them in the list:"
+    )
+    output.say(console, line, count=shared.count)
+    for each in shared.first:
+        output.say(console, "  {login}: {who}", login=each.login, who=", ".join(each.addresses))

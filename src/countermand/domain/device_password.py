@@ -11,7 +11,7 @@ random bytes are an argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +26,8 @@ RANDOM_BYTES: Final = 128  # far more than are ever needed: 28 fair ones out of 
 SHARDS: Final = 4096
 _KINDS: Final = frozenset({"phone", "tablet", "laptop", "computer", "device"})
 # Dovecot takes `*` and `?` for wild cards where sessions are ended, and tabs part our lines.
-_LOGIN: Final = re.compile(r"[^\s*?/\x00-\x1f\x7f:]+@[^\s*?/\x00-\x1f\x7f:]+")
+_NAME: Final = re.compile(r"[^\s*?/\x00-\x1f\x7f:]+")
+_LOGIN: Final = re.compile(rf"{_NAME.pattern}@{_NAME.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,14 @@ def fits_mail_server(login: str) -> bool:
     return bool(_LOGIN.fullmatch(login))
 
 
-def spellings_of(login: str) -> tuple[str, ...]:
-    """Return how a mail server may call whoever logs in: a domain in ASCII, or in its letters."""
-    return tuple(dict.fromkeys((login, shown_address(login))))
+def names_in_files(address: str, logins: Iterable[str]) -> tuple[str, ...]:
+    """Return how a mail server may call whoever logs in, the address first.
+
+    A domain may be in ASCII or in its letters. Of the logins beside the address those are left out
+    that cannot be written into the files.
+    """
+    named = [address, *(login for login in logins if _NAME.fullmatch(login))]
+    return tuple(dict.fromkeys(each for name in named for each in (name, shown_address(name))))
 
 
 def shard_of(login: str) -> int:

@@ -27,10 +27,14 @@ class CopyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MailCopy:
-    """One mail in one mailbox, by the Message-ID that no other mail has."""
+    """One mail in one mailbox, by the Message-ID that no other mail has.
+
+    `logins` are names of its owner beside the address, by which a mail server may know them.
+    """
 
     address: str
     message_id: str
+    logins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,9 @@ from countermand.domain.approvals import Role
 from countermand.domain.device_stages import Stage, stage_of
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.enforcement import password_files, queries
-from countermand.enforcement.models import TWO_SPELLINGS, DevicePassword, PasswordStage
+from countermand.enforcement.models import DevicePassword, PasswordStage
 from countermand.enforcement.password_files import DeviceLine
+from countermand.people import logins
 from countermand.people import queries as people
 from countermand.people.queries import Actor, PersonView
 
@@ -129,12 +130,15 @@ def issue(
     Raises NotYourDevice, TooEarly, TooManyPasswords, LoginDoesNotFit or DeviceOfSomebodyElse.
     """
     with transaction.atomic(durable=True):
-        issued = _issue(person_id, actor=actor, now=now, device=device, label=label)
-    export(folder, shards=[device_password.shard_of(issued.login)], now=now)
+        issued, shards = _issue(person_id, actor=actor, now=now, device=device, label=label)
+    export(folder, shards=shards, now=now)
     return issued
 
 
-def _issue(person_id: int, *, actor: Actor, now: datetime, device: str, label: str) -> Issued:
+def _issue(
+    person_id: int, *, actor: Actor, now: datetime, device: str, label: str
+) -> tuple[Issued, list[int]]:
+    """Return the password, and the files into which it belongs."""
     require(actor, person_id)
     person = people.by_ids([person_id])[person_id]
     stage = stage_of(person.groups, queries.stages())
@@ -152,20 +156,21 @@ def _issue(person_id: int, *, actor: Actor, now: datetime, device: str, label: s
         raise DeviceOfSomebodyElse(device=device)
     kind = device_password.kind_of(found.platform) if found else "device"
     fresh = device_password.fresh(os.urandom(device_password.RANDOM_BYTES), kind=kind)
-    DevicePassword.objects.create(
+    row = DevicePassword(
         person_id=person_id,
-        login=person.address,
         device_id=found.id if found else None,
         device_name=fresh.device_name,
         label=label or (found.name if found else ""),
         tag=fresh.tag,
         hash=password_files.hashed(fresh.text),
-        shard=device_password.shard_of(person.address),
         issued_at=now,
         issued_by=actor.person_id,
     )
+    _name(row, person.address, logins.beside([person_id]).get(person_id, ()))
+    row.save()
     _record("device_password.issued", person_id, fresh.device_name, actor=actor, now=now)
-    return Issued(fresh.device_name, fresh.text, person.address, stage)
+    issued = Issued(fresh.device_name, fresh.text, person.address, stage)
+    return issued, [row.shard, *row.other_shards]
 
 
 def revoke(device_name: str, *, actor: Actor, folder: Path, now: datetime) -> str:
@@ -182,7 +187,7 @@ def revoke(device_name: str, *, actor: Actor, folder: Path, now: datetime) -> st
         row.revoked_at, row.revoked_by = now, actor.person_id
         row.save(update_fields=["revoked_at", "revoked_by"])
         _record("device_password.revoked", row.person_id, row.device_name, actor=actor, now=now)
-    export(folder, shards=[row.shard], now=now)
+    export(folder, shards=[row.shard, *row.other_shards], now=now)
     return row.login
 
 
@@ -209,13 +214,9 @@ def set_stage(group: str, stage: Stage, *, actor: Actor, now: datetime) -> Stage
 
 
 def export(folder: Path, *, shards: Sequence[int], now: datetime) -> int:
-    """Write the files of these shards from what is stored; returns how many changed.
-
-    So are those in which their people stand under another spelling.
-    """
-    everywhere = sorted({*shards, *queries.shards_of_other_spellings(shards)})
+    """Write the files of these shards from what is stored; returns how many changed."""
     with password_files.locked(folder):
-        changed = password_files.write_devices(folder, everywhere, _lines(everywhere, now))
+        changed = password_files.write_devices(folder, shards, _lines(shards, now))
         return changed + _follow_passwd_file(folder, now)
 
 
@@ -248,7 +249,7 @@ def follow(folder: Path, *, now: datetime) -> int:
 
 
 def _write_everything(folder: Path, wanted: dict[str, str], now: datetime) -> int:
-    _follow_addresses()
+    _follow_names()
     every = range(device_password.SHARDS)
     with password_files.locked(folder):
         changed = password_files.write_devices(folder, every, _lines(None, now))
@@ -286,18 +287,29 @@ def passwd_file(path: Path, *, now: datetime) -> int:
     return len({each.device_name for each in lines})  # a login may have two spellings
 
 
-def _follow_addresses() -> None:
-    """Move passwords along with the address of their person."""
+def _follow_names() -> None:
+    """Move passwords along with the names by which their person logs in."""
+    beside = logins.beside(queries.people_with_passwords())
     for rows in _batches(None):
         known = people.by_ids({row.person_id for row in rows})
-        moved = []
-        for row in rows:
-            person = known.get(row.person_id)
-            if person is not None and person.address != row.login:
-                row.login = person.address
-                row.shard = device_password.shard_of(person.address)
-                moved.append(row)
-        DevicePassword.objects.bulk_update(moved, ["login", "shard"])
+        moved = [
+            row
+            for row in rows
+            if (person := known.get(row.person_id)) is not None
+            and _name(row, person.address, beside.get(person.id, ()))
+        ]
+        DevicePassword.objects.bulk_update(
+            moved, ["login", "shard", "other_logins", "other_shards"]
+        )
+
+
+def _name(row: DevicePassword, address: str, beside: Sequence[str]) -> bool:
+    """Let a password be under these names; returns whether any is new or gone."""
+    before = [row.login, *row.other_logins]
+    row.login, *row.other_logins = device_password.names_in_files(address, beside)
+    row.shard = device_password.shard_of(row.login)
+    row.other_shards = [device_password.shard_of(name) for name in row.other_logins]
+    return before != [row.login, *row.other_logins]
 
 
 def _lines(shards: Sequence[int] | None, now: datetime) -> Iterator[DeviceLine]:
@@ -306,7 +318,7 @@ def _lines(shards: Sequence[int] | None, now: datetime) -> Iterator[DeviceLine]:
         for row in rows:
             if not _is_usable(row, known.get(row.person_id), now):
                 continue
-            for login in device_password.spellings_of(row.login):
+            for login in (row.login, *row.other_logins):
                 if shards is None or device_password.shard_of(login) in shards:
                     yield DeviceLine(login, row.device_name, row.hash, row.tag)
 
@@ -322,8 +334,7 @@ def _is_usable(row: DevicePassword, person: PersonView | None, now: datetime) ->
 def _batches(shards: Sequence[int] | None) -> Iterator[list[DevicePassword]]:
     rows = DevicePassword.objects.filter(revoked_at__isnull=True).order_by("shard", "login", "pk")
     if shards is not None:
-        # Whoever has a second spelling may stand in any of them.
-        rows = rows.filter(TWO_SPELLINGS | Q(shard__in=list(shards)))
+        rows = rows.filter(Q(shard__in=list(shards)) | Q(other_shards__overlap=list(shards)))
     batch: list[DevicePassword] = []
     for row in rows.iterator(chunk_size=_BATCH):
         batch.append(row)
@@ -337,10 +348,11 @@ def _limited_logins(now: datetime) -> Iterator[str]:
     stages = queries.stages()
     if not any(stage.limits_main_password for stage in stages.values()):
         return
+    beside = logins.beside(None)
     for person in people.everyone(now.date()):
         limited = stage_of(person.groups, stages).limits_main_password
         if limited and device_password.fits_mail_server(person.address):
-            yield from device_password.spellings_of(person.address)
+            yield from device_password.names_in_files(person.address, beside.get(person.id, ()))
 
 
 def require(actor: Actor, person_id: int | None) -> None:

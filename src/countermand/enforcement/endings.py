@@ -19,6 +19,7 @@ from typing import Final
 
 from django.db.models import Count, Exists, OuterRef, Q
 
+from countermand.domain.device_key import normal_login
 from countermand.domain.verdict import EntryFacts
 from countermand.enforcement.models import DevicePassword, DoorEntry, SessionEnding
 from countermand.enforcement.queries import DoorEntryRow, facts_of
@@ -190,13 +191,14 @@ def _note_revoked(now: datetime) -> None:
         [
             SessionEnding(
                 order_number=REVOKED,
-                login=row.login,
+                login=login,
                 device_key=row.device_name,
                 device_id=row.device_id or 0,
                 found_at=now,
                 look_at=now,
             )
             for row in revoked.iterator()
+            for login in sorted({*map(normal_login, (row.login, *row.other_logins))})
         ],
         ignore_conflicts=True,
     )
@@ -221,10 +223,16 @@ class Endings:
 def standing(order_number: str) -> Endings:
     """Return how many doors are done with, and how many are not; REVOKED stands for passwords."""
     lines = SessionEnding.objects.filter(order_number=order_number, opened_at__isnull=True)
-    counted = lines.aggregate(
-        ended=Count("pk", filter=Q(ended_at__isnull=False)),
-        unended=Count("pk", filter=Q(ended_at__isnull=True)),
-        shared=Count("pk", filter=Q(ended_at__isnull=True, outcome=Ended.SHARED.value)),
+    # One door has a line for every login of its person.
+    waiting = Q(ended_at__isnull=True)
+    doors = lines.values("device_key").annotate(
+        waiting=Count("pk", filter=waiting),
+        sharing=Count("pk", filter=waiting & Q(outcome=Ended.SHARED.value)),
+    )
+    counted = doors.aggregate(
+        ended=Count("device_key", filter=Q(waiting=0)),
+        unended=Count("device_key", filter=Q(waiting__gt=0)),
+        shared=Count("device_key", filter=Q(sharing__gt=0)),
     )
     return Endings(counted["ended"], counted["unended"], counted["shared"])
 

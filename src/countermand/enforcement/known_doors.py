@@ -21,6 +21,7 @@ from countermand.domain.door_record import KNOWN_DEVICE
 from countermand.enforcement import queries
 from countermand.enforcement.door_claims import IS_PLAIN, LONGEST_DEVICE, LONGEST_LOGIN
 from countermand.enforcement.entry_writes import raise_version, tell_gates
+from countermand.people import logins
 from countermand.people import queries as people
 
 _BATCH: Final = 5_000
@@ -42,7 +43,8 @@ _NAMES: Final = f"""
         JOIN ({door_names.USED_DEVICES}) used ON used.device_id = password.device_id
         WHERE password.revoked_at IS NULL
     ) AS name
-    JOIN ({people.LOGINS}) AS person USING (person_id)
+    JOIN ({logins.LOGINS}) AS person USING (person_id)
+    WHERE person.left_on IS NULL
 """  # noqa: S608  (constants of ours)
 _ODD: Final = "SELECT device_id, person_id, address, value FROM named_doors WHERE login IS NULL"
 # Where two devices show one name, either is known.

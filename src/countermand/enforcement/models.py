@@ -5,8 +5,10 @@ And what is known about doors: passwords of devices, counts by door, sessions th
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 
@@ -99,11 +101,6 @@ class Override(models.Model):
         indexes: ClassVar = [models.Index(fields=["order_number"], name="override_by_order")]
 
 
-# Logins whose domain, kept in ASCII, has letters of its own. Few have one: an index of them alone
-# keeps each change of a password from looking at all passwords.
-TWO_SPELLINGS: Final = models.Q(login__contains="xn--")
-
-
 class DevicePassword(models.Model):
     """The password of one device: only its hash is kept, in the form that Dovecot verifies.
 
@@ -113,12 +110,15 @@ class DevicePassword(models.Model):
 
     person_id = models.BigIntegerField(db_index=True)
     login = models.CharField(max_length=320)  # mail login, folded; follows the person's address
+    # By which names else its person logs in: the address in another spelling, logins beside it.
+    other_logins = ArrayField(models.CharField(max_length=320), default=list)
     device_id = models.BigIntegerField(null=True, db_index=True)  # null: in no inventory (yet)
     device_name = models.CharField(max_length=40, unique=True)
     label = models.CharField(max_length=100, blank=True, default="")
     tag = models.CharField(max_length=8)
     hash = models.CharField(max_length=200)
     shard = models.SmallIntegerField()  # which file holds it: enforcement.password_files
+    other_shards = ArrayField(models.SmallIntegerField(), default=list)  # those of other_logins
     issued_at = models.DateTimeField()
     issued_by = models.BigIntegerField()
     revoked_at = models.DateTimeField(null=True)
@@ -127,9 +127,8 @@ class DevicePassword(models.Model):
     class Meta:
         indexes: ClassVar = [
             models.Index(fields=["shard", "login"], name="password_by_shard"),
-            models.Index(
-                fields=["login"], condition=TWO_SPELLINGS, name="password_by_two_spellings"
-            ),
+            # Few names belong into one file: no change of a password looks at all passwords.
+            GinIndex(fields=["other_shards"], name="password_by_other_shard"),
             models.Index(fields=["issued_at"], name="password_by_issue"),
             models.Index(fields=["revoked_at"], name="password_by_end"),
         ]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.db.models import Max, Q
 
-from countermand.domain import device_password
 from countermand.domain.device_stages import Stage
 from countermand.domain.published_states import PublishedStates
 from countermand.domain.published_states import read as read_states
 from countermand.domain.verdict import EntryFacts
 from countermand.enforcement.door_facts import DoorEntryRow as DoorEntryRow  # noqa: PLC0414  (others take it from here)
 from countermand.enforcement.models import (
-    TWO_SPELLINGS,
     DevicePassword,
     DoorEntry,
     FeedHead,
@@ -127,19 +125,8 @@ def passwords_stamp() -> str:
 def shards_changed_since(since: datetime) -> list[int]:
     """Return the files in which a password came or went since then."""
     changed = Q(issued_at__gte=since) | Q(revoked_at__gte=since)
-    rows = DevicePassword.objects.filter(changed).order_by("shard")
-    return list(rows.values_list("shard", flat=True).distinct())
-
-
-def shards_of_other_spellings(shards: Iterable[int]) -> frozenset[int]:
-    """Return the files in which people of these files stand under another spelling, too."""
-    rows = DevicePassword.objects.filter(TWO_SPELLINGS, shard__in=list(shards))
-    logins = rows.values_list("login", flat=True).distinct()
-    return frozenset(
-        device_password.shard_of(each)
-        for login in logins
-        for each in device_password.spellings_of(login)
-    )
+    rows = DevicePassword.objects.filter(changed).values_list("shard", "other_shards")
+    return sorted({each for shard, others in rows for each in (shard, *others)})
 
 
 def people_with_passwords() -> frozenset[int]:

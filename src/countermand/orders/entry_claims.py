@@ -16,6 +16,7 @@ from countermand.enforcement.actions import Claims
 from countermand.notices import proof_sql
 from countermand.orders import cell_sql, telling
 from countermand.orders.models import Order
+from countermand.people import logins
 
 # A name of a source comes before one of a password; what is told last counts where two are one.
 _NAMES: Final = f"""
@@ -30,7 +31,7 @@ _CLAIMS: Final = """
            lock.at AS lock_accepted_at, known.attested_at, excepted.until AS override_until
     FROM orders_tolddevice AS told
     JOIN ({devices}) AS known ON known.device_id = told.device_id
-    JOIN ({everybody}) AS person ON person.person_id = known.person_id
+    JOIN ({logins}) AS person ON person.person_id = known.person_id
     JOIN ({names}) AS name ON name.device_id = known.device_id
     LEFT JOIN ({proofs}) AS proof
         ON proof.person_id = known.person_id AND proof.step = told.step
@@ -64,7 +65,7 @@ def claims(
     some_people = "" if person_ids is None else "AND known.person_id = ANY(%(some_people)s)"
     sql = _CLAIMS.format(
         devices=devices.sql,
-        everybody=cell_sql.EVERYBODY,
+        logins=logins.LOGINS,
         names=_NAMES,
         proofs=proof_sql.PROOFS,
         locks=proof_sql.ACCEPTED_LOCKS,

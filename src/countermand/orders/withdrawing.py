@@ -29,6 +29,7 @@ from countermand.domain.withdrawal import (
 )
 from countermand.notices import queries as mails
 from countermand.orders.models import Order, WithdrawnCopy
+from countermand.people import logins
 from countermand.ports import CopyRemover, NoticeLedger
 
 _A_ROUND: Final = 200
@@ -51,7 +52,10 @@ def withdraw(number: str, *, remover: CopyRemover, ledger: NoticeLedger, now: da
     asked = _about_to(number, now)
     if not asked:
         return 0
-    by_copy = {MailCopy(row.address, row.message_id): row for row in asked}
+    beside = logins.beside({row.person_id for row in asked})
+    by_copy = {
+        MailCopy(row.address, row.message_id, beside.get(row.person_id, ())): row for row in asked
+    }
     answers = remover.withdraw(list(by_copy))
     _book(number, [(by_copy[each.copy], each) for each in answers], ledger, now)
     return len(asked)

@@ -24,6 +24,7 @@ from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
 from countermand.domain.inventory import RejectedRow
 from countermand.people import loading
+from countermand.people.logins import SharedLogins
 from countermand.people.models import AccessToken, RoleGrant
 from countermand.people.queries import token_hash
 
@@ -73,7 +74,8 @@ class PeopleReport:
 
     `left` are those who were here. Of the new ones `came_as_left` have left already;
     `is_of_leavers` says that this is nearly the whole list. `missing_that_stay` are people whom the
-    list does not have and who are kept, since a row that was left out names nobody.
+    list does not have and who are kept, since a row that was left out names nobody. By
+    `shared_logins` nobody is known at a door.
     """
 
     state: ImportState
@@ -86,6 +88,7 @@ class PeopleReport:
     left: int
     missing_that_stay: int
     languages: Mapping[str, int]
+    shared_logins: SharedLogins
     rejected: tuple[RejectedRow, ...]
 
     @property
@@ -127,7 +130,7 @@ def import_people(
 
 def _import(source: PeopleSource, *, now: datetime, options: ImportOptions) -> PeopleReport | None:
     """Load what a source says; None when it is faulty."""
-    loading.lay_out(source.people())
+    loading.lay_out(source.people(), today=now.date())
     if source.faults.faults or (source.rejected and not options.accept_rejects):
         return None
     left_out = [row.device_id for row in source.rejected]
@@ -161,6 +164,7 @@ def _report(
         left=tally.left,
         missing_that_stay=tally.missing_that_stay,
         languages=tally.languages,
+        shared_logins=tally.shared_logins,
         rejected=rejected,
     )
 

@@ -18,6 +18,8 @@ from countermand import older_objects
 from countermand.copy_text import NULL, array, day, escaped, is_odd
 from countermand.domain.address import folded_name
 from countermand.domain.directory import PersonRecord
+from countermand.people import logins
+from countermand.people.logins import SharedLogins
 from countermand.people.queries import NOWHERE
 
 _LINES_AT_ONCE: Final = 500
@@ -26,9 +28,9 @@ _ROOM: Final = "SELECT set_config('work_mem', '96MB', true)"  # hashes and sorts
 _TABLE: Final = """
     CREATE TEMPORARY TABLE people_told (
         place bigint, uid text, folded_uid text, name text, local_name text, address text,
-        other_addresses text[], second_mailboxes text[], language text, country text, zone text,
-        groups text[], unit text, manager text, delegates text[], absent_until date,
-        knows_no_leave boolean, left_on date
+        other_addresses text[], second_mailboxes text[], logins text[], language text,
+        country text, zone text, groups text[], unit text, manager text, delegates text[],
+        absent_until date, knows_no_leave boolean, left_on date
     ) ON COMMIT DROP
 """
 _COPY: Final = "COPY people_told FROM STDIN"
@@ -53,7 +55,10 @@ _NEXT: Final = """
     CREATE TEMPORARY TABLE people_next ON COMMIT DROP AS
     SELECT told.place, coalesce(same.id, other.id) AS person_id, told.uid, told.name,
         told.local_name, told.address, told.other_addresses::varchar[],
-        told.second_mailboxes::varchar[], told.language, told.country, told.zone,
+        told.second_mailboxes::varchar[],
+        -- Whoever has left logs in no more, and the name may be somebody else's next.
+        CASE WHEN told.left_on <= %(today)s THEN '{}' ELSE told.logins END::varchar[] AS logins,
+        told.language, told.country, told.zone,
         told.groups::varchar[], told.unit, coalesce(manager.uid, '') AS manager_uid,
         coalesce(delegates.uids, '{}')::varchar[] AS delegate_uids, told.left_on,
         CASE WHEN told.knows_no_leave THEN coalesce(same.absent_until, other.absent_until)
@@ -82,6 +87,7 @@ _FIELDS: Final = (
     "address",
     "other_addresses",
     "second_mailboxes",
+    "logins",
     "language",
     "country",
     "zone",
@@ -127,7 +133,7 @@ _ADD: Final = f"""
     WHERE told.person_id IS NULL ORDER BY told.place
 """  # noqa: S608
 _LEAVE: Final = f"""
-    UPDATE people_person AS person SET left_on = %(today)s
+    UPDATE people_person AS person SET left_on = %(today)s, logins = '{{}}'
     WHERE {_HERE} AND person.uid <> ALL(%(left_out)s)
         AND NOT EXISTS (SELECT FROM people_next AS told WHERE told.person_id = person.id)
 """  # noqa: S608
@@ -149,6 +155,7 @@ class Tally:
     left: int
     missing_that_stay: int
     languages: Mapping[str, int]
+    shared_logins: SharedLogins
 
     @property
     def unchanged(self) -> int:
@@ -156,7 +163,7 @@ class Tally:
         return self.rows - self.new - self.changed
 
 
-def lay_out(records: Iterable[PersonRecord]) -> None:
+def lay_out(records: Iterable[PersonRecord], *, today: date) -> None:
     """Copy what a directory says into the table, and find out who is who."""
     with connection.cursor() as cursor:
         for statement in (_LOCK, _ROOM, _AWAY, _TABLE):
@@ -165,8 +172,10 @@ def lay_out(records: Iterable[PersonRecord]) -> None:
         with older_objects.at_rest(), cursor.copy(_COPY) as copy:
             while some := "".join(islice(lines, _LINES_AT_ONCE)):
                 copy.write(some)
-        for statement in (_ANALYZE, _KEYS, _NEXT, _ANALYZE_NEXT):
+        for statement in (_ANALYZE, _KEYS):
             cursor.execute(statement)
+        cursor.execute(_NEXT, {"today": today})
+        cursor.execute(_ANALYZE_NEXT)
 
 
 def _line(place: int, record: PersonRecord) -> str:
@@ -186,18 +195,19 @@ def _line(place: int, record: PersonRecord) -> str:
         texts = [escaped(text) for text in texts]
     uid, name, local_name, address, language, country, zone, unit, manager = texts
     folded = NULL if record.uid.isascii() else escaped(folded_name(record.uid))
-    others, seconds, groups, delegates = (
+    others, seconds, beside, groups, delegates = (
         array(each) if each else "{}"
         for each in (
             record.other_addresses,
             record.second_mailboxes,
+            record.logins,
             record.groups,
             record.delegates,
         )
     )
     return (
         f"{place}\t{uid}\t{folded}\t{name}\t{local_name}\t{address}\t{others}\t{seconds}\t"
-        f"{language}\t{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{day(record.absent_until)}\t"
+        f"{beside}\t{language}\t{country}\t{zone}\t{groups}\t{unit}\t{manager}\t{delegates}\t{day(record.absent_until)}\t"
         f"{record.knows_no_leave}\t{day(record.left_on)}\n"
     )
 
@@ -222,6 +232,7 @@ def compare(*, left_out: Sequence[str], is_whole: bool, today: date) -> Tally:
         left=left,
         missing_that_stay=staying,
         languages=languages,
+        shared_logins=logins.shared("people_next", key="place"),
     )
 
 

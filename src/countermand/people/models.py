@@ -22,6 +22,9 @@ class Person(models.Model):
     other_addresses = ArrayField(models.CharField(max_length=320), default=list)
     # Those of them at which mail arrives: a name to log in with is not one.
     second_mailboxes = ArrayField(models.CharField(max_length=320), default=list)
+    # Names to log in to mail with beside the address, folded as doors fold them; of whoever has
+    # left, none. Which of them are this person's alone, `logins` says.
+    logins = ArrayField(models.CharField(max_length=320), default=list)
     language = models.CharField(max_length=35, default="en")  # BCP 47
     country = models.CharField(max_length=2, default="")  # ISO 3166-1 alpha-2
     zone = models.CharField(max_length=64, default="UTC")  # IANA
@@ -38,6 +41,9 @@ class Person(models.Model):
             models.CheckConstraint(
                 condition=models.Q(address=Lower("address")), name="address_is_folded"
             )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["id"], condition=~models.Q(logins=[]), name="person_with_logins")
         ]
 
 

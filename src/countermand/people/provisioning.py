@@ -244,7 +244,8 @@ def _let_go(address: str, row: Person, now: datetime) -> None:
         raise AlreadyThere(what=address)
     holder.address = f"given-on-{holder.pk}{NOWHERE}"
     holder.left_on = holder.left_on or now.date()
-    holder.save(update_fields=["address", "left_on"])
+    holder.logins = []
+    holder.save(update_fields=["address", "left_on", "logins"])
 
 
 def _fill(row: Person, told: Told, now: datetime) -> None:
@@ -258,6 +259,7 @@ def _fill(row: Person, told: Told, now: datetime) -> None:
     row.address = record.address
     row.other_addresses = list(record.other_addresses)
     row.second_mailboxes = list(record.second_mailboxes)
+    row.logins = list(record.logins) if told.is_active else []
     row.language = record.language
     row.country = record.country
     row.zone = record.zone
@@ -285,6 +287,7 @@ def take_away_person(person_id: int, *, now: datetime) -> None:
         raise NotThere(key=str(person_id))
     gone.delete()
     Person.objects.filter(pk=person_id, left_on__isnull=True).update(left_on=now.date())
+    Person.objects.filter(pk=person_id).update(logins=[])
     _record({"left": 1}, person_id, now)
 
 

@@ -20,10 +20,6 @@ from countermand.people.models import AccessToken, DirectoryChanges, Person, Rol
 NOWHERE: Final = "@invalid"
 # The event of the log by which a directory was taken over.
 LOADED: Final = "people.loaded"
-# For rooms above, to join in the database: by which name each person logs in to mail.
-LOGINS: Final = """
-    SELECT id AS person_id, address FROM people_person WHERE left_on IS NULL
-"""
 # For rooms above: everybody ever known, with what a scope asks of a person.
 EVERYBODY: Final = """
     SELECT id AS person_id, uid, address, other_addresses, groups, country, language, zone, unit,

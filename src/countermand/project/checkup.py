@@ -26,6 +26,7 @@ from countermand.project import installation, ports, postgres_home, sweep_note
 from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
 from countermand.project.gate_checkup import examine_gates
+from countermand.project.login_checkup import examine_logins
 from countermand.project.mail_checkup import examine_returned
 from countermand.project.order_checkup import examine_orders
 from countermand.project.people_checkup import examine_people
@@ -49,6 +50,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "worker": lambda: _worker(settings),
         "inventories": lambda: _inventories(settings),
         "people": lambda: examine_people(settings),
+        "logins": lambda: examine_logins(settings),
         "orders": lambda: examine_orders(settings, now=clock.for_data(settings.folder).now()),
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),

@@ -9,7 +9,7 @@ from scim2_models import Email, GroupMembership, InvalidValueException, Meta, Re
 
 from countermand import person_facts
 from countermand.domain.address import folded_address
-from countermand.domain.directory import EVERYBODY, LONGEST_KEY, PersonRecord
+from countermand.domain.directory import EVERYBODY, LONGEST_KEY, PersonRecord, logins_beside
 from countermand.people.provisioning import Away, Entry, Told
 from countermand.people.provisioning import Group as GroupEntry
 from countermand.people.queries import NOWHERE
@@ -49,6 +49,7 @@ def told(user: User, *, language: str, zone: str) -> Told:
         address=addresses[0],
         other_addresses=tuple(addresses[1:]),
         second_mailboxes=tuple(each for each in addresses[1:] if each in mailboxes),
+        logins=logins_beside(addresses[0], (login,)),
         language=_language(user) or language,
         country=country,
         zone=person_facts.zone_name(user.timezone or "")

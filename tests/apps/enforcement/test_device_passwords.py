@@ -145,6 +145,40 @@ def test_a_mail_server_may_spell_a_domain_in_its_own_letters(asha: Person, files
         assert not [line for line in lines_of(files, login) if line[0] == login]
 
 
+def named(files: Path, login: str) -> list[str]:
+    return [name for own, name, _, _ in lines_of(files, login) if own == login]
+
+
+def limited(files: Path, login: str) -> bool:
+    path = files / "limited" / f"{shard_of(login):03x}"
+    return path.exists() and login in path.read_text(encoding="utf-8").splitlines()
+
+
+def test_a_password_stands_under_every_login_of_its_person(asha: Person, files: Path) -> None:
+    ben = person("ben", logins=["shared"])
+    Person.objects.filter(pk=asha.pk).update(logins=["averma", "shared", "a/b", "a b"])
+    first, second, bens = issue(asha, files), issue(asha, files), issue(ben, files)
+    both = [first.device_name, second.device_name]
+
+    assert named(files, asha.address) == named(files, "averma") == both
+    for nobodys in ("shared", "a/b", "a b"):  # what no line can hold, no line does
+        assert named(files, nobodys) == []
+    assert device_passwords.passwd_file(files / "once", now=NOW) == 3
+    device_passwords.revoke(first.device_name, actor=HELP_DESK, folder=files, now=NOW)
+    assert named(files, "averma") == [second.device_name]
+
+    device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+    device_passwords.follow(files, now=NOW + HOUR)
+    assert limited(files, "averma")
+    assert not limited(files, "shared")
+
+    Person.objects.filter(pk=asha.pk).update(logins=["shared"])
+    Person.objects.filter(pk=ben.pk).update(logins=["averma"])
+    device_passwords.follow(files, now=NOW + HOUR)
+    assert named(files, asha.address) == named(files, "shared") == [second.device_name]
+    assert named(files, "averma") == [bens.device_name]
+
+
 def test_everybody_acts_for_themselves_and_the_help_desk_for_all(asha: Person, files: Path) -> None:
     ravi = person("ravi")
     own = issue(asha, files, actor=actor(asha.pk))

@@ -201,3 +201,27 @@ def test_it_does_not_begin_again_before_its_share_of_time_is_over() -> None:
 
     assert followed.follow() is None
     assert followed.follow() == Published(written=1, removed=0)
+
+
+def test_a_device_is_known_by_every_login_of_its_person_and_as_long_as_it_is_theirs() -> None:
+    asha = person()
+    device(asha, "PHONE1")
+    Person.objects.filter(pk=asha.pk).update(logins=["averma", r"corp\averma", "shared"])
+    ben = person("ben@amber.example")
+    Person.objects.filter(pk=ben.pk).update(logins=["shared"])
+
+    assert known_doors.publish() == Published(written=3, removed=0)
+    assert known() == {
+        (login, "phone1") for login in ("asha@amber.example", "averma", r"corp\averma")
+    }
+
+    before = known_doors.stamp()
+    Person.objects.filter(pk=ben.pk).update(logins=["averma"])
+    assert known_doors.stamp() != before
+    assert known_doors.publish() == Published(written=1, removed=1)
+    assert known() == {
+        (login, "phone1") for login in ("asha@amber.example", "shared", r"corp\averma")
+    }
+
+    Person.objects.filter(pk=asha.pk).update(left_on=NOW.date(), logins=[])
+    assert known_doors.publish() == Published(written=0, removed=3)

@@ -291,3 +291,47 @@ def test_a_revoked_password_is_no_door_of_an_order(shut: Publisher) -> None:
 
     assert server.asked == ["phone-a"]
     assert endings.standing(ORDER).ended == 1
+
+
+class ByName(MailServer):
+    """Knows people by one login, and nobody by another."""
+
+    def __init__(self, knows: str, answer: Ended = Ended.ENDED) -> None:
+        super().__init__(answer)
+        self.knows = knows
+
+    def end(self, sessions: Sequence[OpenSession]) -> Mapping[OpenSession, Ended]:
+        super().end(sessions)
+        return {
+            each: self.answer if each.login == self.knows else Ended.NOT_OPEN for each in sessions
+        }
+
+
+@pytest.mark.parametrize("knows", [ASHA, "averma"])
+def test_a_session_ends_by_whichever_login_the_server_knows_and_counts_once(
+    publisher: Publisher, knows: str
+) -> None:
+    order()
+    password("phone-a", 1)
+    facts = [door("phone-a", login=login) for login in (ASHA, "averma")]
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+
+    sweep(ByName(knows, Ended.FAILED))
+    assert endings.standing(ORDER) == endings.Endings(ended=0, unended=1, shared=0)
+
+    sweep(ByName(knows), now() + MINUTE)
+    assert endings.standing(ORDER) == endings.Endings(ended=1, unended=0, shared=0)
+
+
+def test_what_was_opened_with_a_revoked_password_ends_by_every_login() -> None:
+    password("phone-a", 1)
+    row = DevicePassword.objects.get()
+    row.other_logins, row.revoked_at = ["averma"], now()
+    row.save()
+    server = MailServer()
+
+    endings.end_revoked(server, now=now())
+
+    lines = SessionEnding.objects.order_by("login").values_list("login", "device_key")
+    assert list(lines) == [(ASHA, "phone-a"), ("averma", "phone-a")]
+    assert endings.standing(endings.REVOKED).unended == 1  # asked once more a little later

@@ -140,6 +140,8 @@ def invent(staff: list[dict[str, Any]], devices: list[dict[str, Any]]) -> None:
             name=f"P {n}",
             address=f"p{n}@example.org",
             other_addresses=[f"p{n}@old.example.org"],
+            # Of the last one nobody can say whose it is.
+            logins=[f"login-{n}", "everybodys" if n else "of the first"],
             **facts,
         )
         for n, facts in enumerate(staff)

@@ -123,15 +123,20 @@ def test_doors_are_told_of_all_what_is_found_of_each(
             now=NOW,
             person_ids=some,
         )
-        expected = list(door_facts(order, document, now=NOW))
+        expected = sorted(door_facts(order, document, now=NOW), key=by_login)
 
         assert rows(found) == expected
         assert rows(of_some) == [each for each in expected if each.person_id in some]
         transaction.set_rollback(True)
 
 
+def by_login(claim: DoorFacts) -> tuple[int, int, str]:
+    """Leave the names of a device in their order."""
+    return claim.person_id, claim.device_id, claim.login
+
+
 def rows(claims: Any) -> list[DoorFacts]:
-    """Return the claims as the other form has them, in its order."""
+    """Return the claims as the other form has them."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT address, value, device_id, person_id, presence, evidence_at, fresh_until,"
@@ -139,7 +144,8 @@ def rows(claims: Any) -> list[DoorFacts]:
             f" FROM ({claims.sql}) AS claim ORDER BY person_id, device_id, place",
             claims.parameters,
         )
-        return [
+        found = [
             DoorFacts(login, device, device_id, person_id, EntryFacts(NUMBER, *facts))
             for login, device, device_id, person_id, *facts in cursor.fetchall()
         ]
+    return sorted(found, key=by_login)

@@ -22,7 +22,13 @@ from countermand.delimited import (
     read_rows,
 )
 from countermand.domain.address import folded_address, folded_name
-from countermand.domain.directory import EVERYBODY, LONG_AGO, LONGEST_KEY, PersonRecord
+from countermand.domain.directory import (
+    EVERYBODY,
+    LONG_AGO,
+    LONGEST_KEY,
+    PersonRecord,
+    logins_beside,
+)
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
 from countermand.row_faults import row_fault, unnamed, why
@@ -88,6 +94,7 @@ class PeopleFiles:
             other_addresses=_without((*_addresses(row["upn"]), *others), address),
             # A name to log in with is no address: mail to it may be nobody's.
             second_mailboxes=_without(others, address),
+            logins=_logins(row, address),
             language=_language(row, faults) or self._defaults.language,
             country=country,
             zone=_zone(row, faults) or person_facts.only_zone_of(country) or self._defaults.zone,
@@ -151,6 +158,14 @@ def _without(addresses: Sequence[str], main: str | None) -> tuple[str, ...]:
     if not addresses:
         return ()
     return tuple(dict.fromkeys([each for each in addresses if each != main]))
+
+
+def _logins(row: Row, address: str | None) -> tuple[str, ...]:
+    """Return the names to log in with that differ from the address."""
+    upn, others = row["upn"], row["logins"]
+    if not (upn or others):
+        return ()
+    return logins_beside(address or "", (upn.strip(), *_BETWEEN.split(others)))
 
 
 def _language(row: Row, faults: list[Fault]) -> str:

@@ -52,6 +52,19 @@ PEOPLE: Final = (
     ),
     Column("upn", ("user principal name", "userprincipalname", "sign-in name", "login")),
     Column(
+        "logins",
+        (
+            "login names",
+            "user names",
+            "usernames",
+            "username",
+            "samaccountname",
+            "sam account name",
+            "on premises sam account name",
+            "onpremisessamaccountname",
+        ),
+    ),
+    Column(
         "other_addresses",
         ("other emails", "othermails", "proxy addresses", "proxyaddresses", "aliases", "alias"),
     ),

@@ -12,9 +12,11 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import product
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from countermand.domain.address import shown_address
 from countermand.domain.withdrawal import CopyAnswer, CopyState, MailCopy
 
 FOLDER: Final = "Withdrawn"
@@ -33,12 +35,20 @@ class _Unclear(Exception):
     """The server did not answer, or not in its form."""
 
 
+class _Mailbox(NamedTuple):
+    """One mail in the mailbox of whom a server calls so."""
+
+    user: str
+    copy: MailCopy
+
+
 @dataclass(frozen=True, slots=True)
 class DovecotCopies:
     """Dovecots by the addresses of their administration; satisfies `ports.CopyRemover`.
 
     A mailbox lies on one of them, and which one is not known here: whoever finds nothing on one is
-    looked for on the next.
+    looked for on the next. Nor is it known by which name: the address in either spelling, or a
+    login.
     """
 
     urls: tuple[str, ...]
@@ -48,15 +58,22 @@ class DovecotCopies:
     def withdraw(self, copies: Sequence[MailCopy]) -> Sequence[CopyAnswer]:
         """See `ports.CopyRemover`."""
         found = [CopyAnswer(each, CopyState.UNKNOWN, _NO_MAILBOX) for each in copies]
-        for url in self.urls:
-            places = [n for n, each in enumerate(found) if each.state not in _DEFINITE]
+        names = [_names(each) for each in copies]
+        most = max(map(len, names), default=0)
+        for url, nth in product(self.urls, range(most)):
+            places = [
+                n
+                for n, each in enumerate(found)
+                if each.state not in _DEFINITE and nth < len(names[n])
+            ]
             for begin in range(0, len(places), _BATCH):
                 some = places[begin : begin + _BATCH]
-                for n, answer in zip(some, self._some(url, [copies[n] for n in some]), strict=True):
+                asked = [_Mailbox(names[n][nth], copies[n]) for n in some]
+                for n, answer in zip(some, self._some(url, asked), strict=True):
                     found[n] = max(found[n], answer, key=_says)
         return found
 
-    def _some(self, url: str, copies: Sequence[MailCopy]) -> Iterator[CopyAnswer]:
+    def _some(self, url: str, copies: Sequence[_Mailbox]) -> Iterator[CopyAnswer]:
         try:
             seen = self._ask(url, _looking(copies))
             moving = [n for n in range(len(copies)) if _may_move(seen, n)]
@@ -64,10 +81,10 @@ class DovecotCopies:
                 self._ask(url, _moving([(n, copies[n]) for n in moving]))
                 seen = {**seen, **self._ask(url, _looking(copies))}
         except _Unclear as unclear:
-            yield from (CopyAnswer(each, CopyState.UNKNOWN, str(unclear)) for each in copies)
+            yield from (CopyAnswer(each.copy, CopyState.UNKNOWN, str(unclear)) for each in copies)
             return
         for n, each in enumerate(copies):
-            yield _answer(each, seen, n)
+            yield _answer(each.copy, seen, n)
 
     def _ask(self, url: str, commands: list[Any]) -> Answers:
         """Return the answers by tag."""
@@ -101,30 +118,31 @@ def _says(answer: CopyAnswer) -> int:
     return 1 if answer.state is CopyState.NOT_FOUND else 3
 
 
-def _looking(copies: Sequence[MailCopy]) -> list[Any]:
+def _names(copy: MailCopy) -> tuple[str, ...]:
+    """Return the names by which a server may know whose mailbox it is, the likeliest first."""
+    return tuple(dict.fromkeys((copy.address, shown_address(copy.address), *copy.logins)))
+
+
+def _looking(copies: Sequence[_Mailbox]) -> list[Any]:
     commands: list[Any] = []
-    for n, each in enumerate(copies):
-        mine = ["header", "message-id", each.message_id]
+    for n, (user, copy) in enumerate(copies):
+        mine = ["header", "message-id", copy.message_id]
         folder = ["mailbox", FOLDER, *mine]
         commands += [
-            ["search", {"user": each.address, "query": ["mailbox", "*", *mine]}, f"all{n}"],
-            [
-                "search",
-                {"user": each.address, "query": ["mailbox", "*", "unseen", *mine]},
-                f"new{n}",
-            ],
-            ["search", {"user": each.address, "query": folder}, f"ours{n}"],
+            ["search", {"user": user, "query": ["mailbox", "*", *mine]}, f"all{n}"],
+            ["search", {"user": user, "query": ["mailbox", "*", "unseen", *mine]}, f"new{n}"],
+            ["search", {"user": user, "query": folder}, f"ours{n}"],
         ]
     return commands
 
 
-def _moving(copies: Sequence[tuple[int, MailCopy]]) -> list[Any]:
+def _moving(copies: Sequence[tuple[int, _Mailbox]]) -> list[Any]:
     commands: list[Any] = []
-    for n, each in copies:
-        query = ["mailbox", "*", "unseen", "header", "message-id", each.message_id]
-        move = {"user": each.address, "destinationMailbox": FOLDER, "query": query}
+    for n, (user, copy) in copies:
+        query = ["mailbox", "*", "unseen", "header", "message-id", copy.message_id]
+        move = {"user": user, "destinationMailbox": FOLDER, "query": query}
         commands += [
-            ["mailboxCreate", {"user": each.address, "mailbox": [FOLDER]}, f"made{n}"],
+            ["mailboxCreate", {"user": user, "mailbox": [FOLDER]}, f"made{n}"],
             ["move", move, f"moved{n}"],
         ]
     return commands

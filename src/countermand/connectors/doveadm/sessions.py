@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from countermand.domain.address import folded_name
+from countermand.domain.device_key import normal_login
 from countermand.ports import Ended, OpenSession
 
 DEVICE_FIELD: Final = "user_device"
@@ -77,7 +77,7 @@ class _Server:
         found = {}
         wanted = []
         for each in sessions:
-            called = names.get(folded_name(each.login), frozenset())
+            called = names.get(normal_login(each.login), frozenset())
             found[each] = Ended.SHARED if called & shared else Ended.NOT_OPEN
             wanted += [(each, _one_person(name)) for name in sorted(called - shared)]
         for each, outcome in self._kick(wanted).items():
@@ -157,7 +157,7 @@ def _spelled(names: Iterable[str]) -> Mapping[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for name in names:
         if not _WILD & set(name):
-            key = folded_name(name)
+            key = normal_login(name)
             found[key] = found.get(key, frozenset()) | {name}
     return found
 

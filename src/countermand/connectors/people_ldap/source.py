@@ -23,7 +23,13 @@ from ldap3.core.exceptions import LDAPException
 from countermand import person_facts
 from countermand.delimited import FaultList, clean
 from countermand.domain.address import folded_address
-from countermand.domain.directory import EVERYBODY, LONG_AGO, LONGEST_KEY, PersonRecord
+from countermand.domain.directory import (
+    EVERYBODY,
+    LONG_AGO,
+    LONGEST_KEY,
+    PersonRecord,
+    logins_beside,
+)
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
 from countermand.wire import hosts
@@ -54,6 +60,8 @@ _PEOPLE: Final = (
     "secretary",
     "userAccountControl",
 )
+# Names to log in with, where whoever imports names no others.
+LOGIN_ATTRIBUTES: Final = ("uid", "sAMAccountName", "userPrincipalName")
 _GROUPS: Final = ("cn", "member", "uniqueMember", "memberUid")
 _ATTRIBUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _GENERALIZED_TIME: Final = re.compile(r"\d{14}(?:[.,]\d+)?(?:Z|[+-]\d{4})")  # RFC 4517, 3.3.13
@@ -66,7 +74,8 @@ class Directory:
 
     `ca_file` holds the certificates that are trusted, empty: those that this machine trusts.
     No standard says how time zone and leave are called: `zone_attribute` (an IANA name) and
-    `leave_attribute` (a date or a generalized time) do, and empty ones are not asked for. Raises
+    `leave_attribute` (a date or a generalized time) do, and empty ones are not asked for. Names to
+    log in to mail with are in `login_attributes`. Raises
     ValueError for what can be no name of an attribute.
     """
 
@@ -81,6 +90,7 @@ class Directory:
     country: str = ""
     zone_attribute: str = ""
     leave_attribute: str = ""
+    login_attributes: tuple[str, ...] = LOGIN_ATTRIBUTES
     ca_file: str = ""
 
     def __post_init__(self) -> None:
@@ -92,7 +102,8 @@ class Directory:
     @property
     def further(self) -> tuple[str, ...]:
         """The attributes that this directory alone calls so."""
-        return tuple(name for name in (self.zone_attribute, self.leave_attribute) if name)
+        named = (self.zone_attribute, self.leave_attribute, *self.login_attributes)
+        return tuple(name for name in named if name)
 
 
 class LdapPeople:
@@ -118,7 +129,7 @@ class LdapPeople:
                 self._read_groups(connection)
                 self._read_keys(connection)
                 self._tells_leave = self._is_leave_told(connection)
-                wanted = (*_PEOPLE, *self._directory.further)
+                wanted = tuple(dict.fromkeys((*_PEOPLE, *self._directory.further)))
                 for name, found in self._search(connection, self._directory.people, wanted):
                     if _is_no_staff(found):
                         continue
@@ -249,6 +260,10 @@ class LdapPeople:
             address=addresses[0],
             other_addresses=tuple(addresses[1:]),
             second_mailboxes=tuple(addresses[1:]),
+            logins=logins_beside(
+                addresses[0],
+                [each for name in self._directory.login_attributes for each in _all(found, name)],
+            ),
             language=person_facts.language_tag(_first(found, "preferredLanguage"))
             or self._directory.language,
             country=country,
