@@ -154,10 +154,10 @@ def test_a_person_is_read_with_language_country_unit_manager_and_assistant(slapd
 
 
 def test_logins_are_read_and_other_attributes_for_them_may_be_named(slapd: Slapd) -> None:
-    slapd.person("asha", mail="asha.verma@example.org", employeeNumber=["E-17", "CORP\\asha"])
+    slapd.person("asha", mail="asha.verma@example.org", roomNumber=["E-17", "CORP\\asha"])
 
     usual, _ = slapd.people()
-    named, _ = slapd.people(login_attributes=("employeeNumber",))
+    named, _ = slapd.people(login_attributes=("roomNumber",))
 
     assert usual["asha.verma@example.org"].logins == ("asha",)
     assert sorted(named["asha.verma@example.org"].logins) == ["corp\\asha", "e-17"]
