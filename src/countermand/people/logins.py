@@ -22,9 +22,9 @@ _MEANT: Final = """
     )
     SELECT login, {key} AS id FROM {people} AS person, unnest(logins) AS login
     WHERE logins <> '{{}}' AND login IN (SELECT login FROM asked)
-    UNION SELECT address, {key} FROM {people} AS person
+    UNION ALL SELECT address, {key} FROM {people} AS person
     WHERE address IN (SELECT login FROM asked) AND {here}
-    UNION SELECT other, {key} FROM {people} AS person, unnest(other_addresses) AS other
+    UNION ALL SELECT other, {key} FROM {people} AS person, unnest(other_addresses) AS other
     WHERE other IN (SELECT login FROM asked) AND {here}
 """
 _HERE: Final = "(left_on IS NULL OR left_on >= current_date)"
@@ -38,7 +38,7 @@ def _beside(whose: str) -> str:
     return f"""
         SELECT min(id) AS person_id, login
         FROM ({_meant("people_person", key="id", whose=whose)}) AS meant
-        GROUP BY login HAVING count(*) = 1
+        GROUP BY login HAVING min(id) = max(id)
     """  # noqa: S608  (constants of ours)
 
 
@@ -55,10 +55,10 @@ _BESIDE_OF: Final = _beside("id = ANY(%s)")
 
 def _shared(people: str, *, key: str) -> str:
     return f"""
-        SELECT login, array_agg(person.address ORDER BY person.address), count(*) OVER ()
+        SELECT login, array_agg(DISTINCT person.address ORDER BY person.address), count(*) OVER ()
         FROM ({_meant(people, key=key, whose="true")}) AS meant
         JOIN {people} AS person ON person.{key} = meant.id
-        GROUP BY login HAVING count(*) > 1 ORDER BY login LIMIT %s
+        GROUP BY login HAVING min(meant.id) <> max(meant.id) ORDER BY login LIMIT %s
     """  # noqa: S608  (constants of ours)
 
 

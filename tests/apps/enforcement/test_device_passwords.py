@@ -179,6 +179,20 @@ def test_a_password_stands_under_every_login_of_its_person(asha: Person, files: 
     assert named(files, "averma") == [bens.device_name]
 
 
+def test_a_change_of_one_password_keeps_the_logins_of_others_in_the_same_file(
+    asha: Person, files: Path
+) -> None:
+    Person.objects.filter(pk=asha.pk).update(logins=["averma"])
+    of_asha = issue(asha, files)
+    near = next(n for n in range(100_000) if shard_of(f"p{n}@amber.example") == shard_of("averma"))
+    neighbour = person("neighbour", address=f"p{near}@amber.example")
+
+    of_neighbour = issue(neighbour, files)
+
+    assert named(files, "averma") == [of_asha.device_name]
+    assert named(files, neighbour.address) == [of_neighbour.device_name]
+
+
 def test_everybody_acts_for_themselves_and_the_help_desk_for_all(asha: Person, files: Path) -> None:
     ravi = person("ravi")
     own = issue(asha, files, actor=actor(asha.pk))

@@ -7,10 +7,36 @@ from countermand import wiring
 from countermand.domain.approvals import Role
 from countermand.domain.device_password import shard_of
 from countermand.domain.device_stages import Stage
+from countermand.domain.verdict import EntryFacts
 from countermand.enforcement import device_passwords, endings
+from countermand.enforcement import queries as doors
 from countermand.enforcement.models import DevicePassword, FeedMark
+from countermand.people.models import Person
 from tests.apps.orders.test_doors_and_followups import enforcing
 from tests.order_world import MINUTE, World
+
+
+def test_an_order_holds_by_a_login_from_the_next_sweep_on_and_as_long_as_it_is_theirs(
+    world: World,
+) -> None:
+    world.staff(2)
+    number = enforcing(world)
+    shut = doors.entries_of_order(number)[0]
+
+    def by_login() -> dict[str, EntryFacts]:
+        rows = doors.entries_of_order(number)
+        return {row.login: row.entry for row in rows if row.device_id == shut.device_id}
+
+    def tell(*logins: str) -> None:
+        Person.objects.filter(pk=shut.person_id).update(logins=list(logins))
+        world.sweep(MINUTE)
+
+    assert set(by_login()) == {shut.login}
+    tell("averma")
+    assert by_login() == {shut.login: shut.entry, "averma": shut.entry}
+    other = Person.objects.exclude(pk=shut.person_id).values_list("address", flat=True)[0]
+    tell(other)
+    assert by_login() == {shut.login: shut.entry}
 
 
 def test_a_sweep_follows_passwords_counts_doors_and_ends_sessions(world: World) -> None:

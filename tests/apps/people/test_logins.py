@@ -9,7 +9,9 @@ import pytest
 from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import conninfo
 
+from countermand import config
 from countermand.delimited import FaultList
 from countermand.domain.directory import PersonRecord
 from countermand.domain.inventory import RejectedRow
@@ -18,6 +20,8 @@ from countermand.people.actions import ImportOptions, ImportState, PeopleReport
 from countermand.people.logins import SharedLogin, SharedLogins
 from countermand.people.models import Person
 from countermand.people.provisioning import Told
+from countermand.project.findings import State
+from countermand.project.login_checkup import examine_logins
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -137,6 +141,27 @@ def test_an_import_names_logins_of_several_people_and_loads_all_the_same(*, dry_
 
 def test_an_import_without_such_logins_names_none() -> None:
     assert load(record("asha", "av"), record("ben", "bb")).shared_logins == SharedLogins()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_doctor_names_logins_of_several_people_as_long_as_there_are_some() -> None:
+    about = connection.settings_dict
+    names = {"host": "HOST", "port": "PORT", "dbname": "NAME", "user": "USER"}
+    url = conninfo.make_conninfo(
+        password=about["PASSWORD"], **{name: about[key] for name, key in names.items()}
+    )
+    of_doctor = config.load({"DATABASE_URL": url})
+    assert examine_logins(of_doctor).state is State.GOOD
+    Person.objects.create(uid="a", name="A", address="a@example.org", logins=["av", "own"])
+    Person.objects.create(uid="b", name="B", address="b@example.org", logins=["av"])
+
+    found = examine_logins(of_doctor)
+    Person.objects.all().delete()
+
+    assert found.state is State.NOTE
+    assert "By 1 logins" in found.sentence
+    assert "av (a@example.org, b@example.org)" in found.sentence
+    assert "own" not in found.sentence
 
 
 def test_what_an_import_changes_of_logins_is_a_change_and_what_it_repeats_is_none() -> None:

@@ -172,6 +172,22 @@ def test_a_mover_is_changed_by_paths_as_entra_writes_them(directory: Directory) 
     assert person.other_addresses == ["asha@example.org"]
 
 
+def test_a_user_name_that_is_no_mailbox_is_a_login(directory: Directory) -> None:
+    emails = [{"value": "asha@example.org", "type": "work"}]
+    same = directory.take_on("Ravi@example.org")
+    other = directory.take_on("AVerma@corp.example.org", emails=emails)
+    plain = directory.take_on("KIyer", emails=[{"value": "kavya@example.org", "type": "work"}])
+
+    assert [Person.objects.get(pk=key).logins for key in (same, other, plain)] == [
+        [],
+        ["averma@corp.example.org"],
+        ["kiyer"],
+    ]
+    change = {"op": "Replace", "path": "userName", "value": "kavya"}
+    assert directory.patch(f"Users/{plain}", change).status_code == 200
+    assert Person.objects.get(pk=plain).logins == ["kavya"]
+
+
 @pytest.mark.parametrize("path", ["manager", f"{ENTERPRISE}:manager"])
 @pytest.mark.parametrize(
     "form",
