@@ -39,7 +39,8 @@ from countermand.ports import NoticeLedger
 
 # The first corrections leave while the rest is still being written down.
 _AT_ONCE: Final = 500
-_ANSWERS_COME_WITHIN: Final = timedelta(days=1)
+_FIRST_LOOK_AFTER: Final = timedelta(seconds=10)
+_ANSWERS_COME_WITHIN: Final = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +247,18 @@ def tell_closing(
 def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bool:
     """Tell those of its end who turn out after it to have got an order; False if nobody does.
 
-    For a day all mails are looked at, later those of which something was heard.
+    All mails are looked at ten seconds after the end, and again whenever that time has doubled, for
+    two days: a look goes through a million mails. In between it is those of which a report, a log
+    or a check code told something.
     """
     order = Order.objects.get(number=number)
     heard = late_deliveries.heard_so_far()
-    is_fresh = order.ended_at is not None and now - order.ended_at < _ANSWERS_COME_WITHIN
-    if not is_fresh and heard == order.late_heard:
+    looks_at_all = is_time_to_look(order, now)
+    if not looks_at_all and heard == order.late_heard:
         return False
-    late = late_deliveries.not_told_of_end(number, after=None if is_fresh else order.late_heard)
-    if heard != order.late_heard:
-        Order.objects.filter(pk=number).update(late_heard=heard)
+    late = late_deliveries.not_told_of_end(number, after=None if looks_at_all else order.late_heard)
+    seen = {"late_heard": heard, **({"end_looked_at": now} if looks_at_all else {})}
+    Order.objects.filter(pk=number).update(**seen)
     if not late:
         return False
     order = stepping.locked(number)
@@ -265,6 +268,15 @@ def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bo
         return False
     _tell_closing(order, document, late, context=context, now=now)
     return True
+
+
+def is_time_to_look(order: Order, now: datetime) -> bool:
+    """Say whether all mails of an order that has ended are to be looked at once more."""
+    if order.ended_at is None:
+        return False
+    waited = (order.end_looked_at or order.ended_at) - order.ended_at
+    after = max(_FIRST_LOOK_AFTER, 2 * waited)
+    return after <= min(now - order.ended_at, _ANSWERS_COME_WITHIN)
 
 
 def _tell_closing(

@@ -11,9 +11,9 @@ from countermand.enforcement import queries as doors
 from countermand.enforcement.actions import Publisher
 from countermand.notices import actions as notices
 from countermand.notices.models import Notice
-from countermand.orders import actions, own_answers
+from countermand.orders import actions, corrections, own_answers
 from countermand.orders.doors import closed_devices
-from countermand.orders.models import Affected, ToldDevice
+from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.rule_log import RuleBook
 from tests.order_world import DAY, HOUR, MINUTE, World
 
@@ -302,6 +302,20 @@ def test_whoever_is_answered_for_as_an_order_is_closed_or_later_is_told_of_its_e
     assert world.send() == [in_hand[2].address]
     world.sweep(MINUTE)
     assert world.send() == []
+
+
+def test_looks_after_the_end_grow_rare_and_end(world: World) -> None:
+    ended = Order(ended_at=world.now)
+    looks = []
+    for seconds in range(0, 4 * 24 * 3600, 5):
+        now = world.now + timedelta(seconds=seconds)
+        if corrections.is_time_to_look(ended, now):
+            ended.end_looked_at = now
+            looks.append(seconds)
+
+    assert looks[:5] == [10, 20, 40, 80, 160]
+    assert 24 * 3600 < looks[-1] <= 48 * 3600
+    assert len(looks) < 20
 
 
 def test_the_door_follows_the_amendment_and_then_the_older_order_again(world: World) -> None:
