@@ -30,18 +30,12 @@ from countermand.project.children import spawn
 from countermand.project.embedded_postgres import SENDER, EmbeddedPostgres
 from countermand.project.folder_lock import FolderLock, is_held
 from countermand.project.own_services import text_at
+from countermand.project.programs import Programs
 from countermand.project.supervisor import POLL_S, Child, Supervisor
 from countermand.stop import fence
 
 _READY_PATIENCE_S: Final = 60.0
 _LOOK_AT_STOPS_EVERY_S: Final = 2.0
-# Addresses with passwords are given where they are needed; a person's token is nobody else's.
-_KEPT_FROM_CHILDREN: Final = (
-    "DATABASE_URL",
-    "COUNTERMAND_DATABASE_URL",
-    "COUNTERMAND_SENDER_DATABASE_URL",
-    "COUNTERMAND_TOKEN",
-)
 
 
 @dataclass(eq=False)
@@ -89,6 +83,7 @@ class Up:
         self._settings = config.load(data=wishes.data)
         self._database_ready = self._folder.run / "database.ready"
         self._tables_ready = self._folder.run / "tables.ready"
+        self._programs = Programs(self._folder, self._addresses, self._tables_ready)
         self._preparing: subprocess.Popen[bytes] | None = None
         self._preparing_log = self._folder.logs / "prepare.log"
 
@@ -125,12 +120,13 @@ class Up:
         self._choose_addresses()
         self._choose_database()
         # Gate and look-up page need no database to answer.
-        self._supervisor.add(self._gate())
-        self._supervisor.add(self._web_server())
+        self._supervisor.add(self._programs.gate())
+        assert self._web is not None  # noqa: S101  (chosen just now)
+        self._supervisor.add(self._programs.web(self._web))
         for ready in (self._database_ready, self._tables_ready):
             ready.unlink(missing_ok=True)
         self._begin_preparing()
-        self._supervisor.add(self._worker())
+        self._supervisor.add(self._programs.worker())
         if self._postgres is not None:
             self._postgres.start()
             self._write_up_file()
@@ -215,7 +211,7 @@ class Up:
                     *("--after", str(self._database_ready)),
                 ],
                 on_parent_death=signal.SIGKILL,
-                environment=self._environment(),
+                environment=self._programs.environment(),
                 output=output,
             )
 
@@ -228,79 +224,9 @@ class Up:
             raise PreparationFailed(log=str(self._preparing_log))
         write_json(self._tables_ready, {})
 
-    # Children
-
-    def _environment(self, *, sender: bool = False) -> dict[str, str]:
-        """Return the surroundings of a child; a sender never sees the address of the owner."""
-        given = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_KEPT_FROM_CHILDREN)
-        }
-        given |= {
-            "COUNTERMAND_DATA": str(self._folder.path),
-            "COUNTERMAND_GATES": " ".join(self._addresses.get("gates", ())),
-            "PYTHONUTF8": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-        if sender:
-            url = self._addresses["sender_database_url"]
-            return given | {"COUNTERMAND_SENDER_DATABASE_URL": url}
-        return given | {"DATABASE_URL": self._addresses["database_url"]}
-
-    def _program(self, name: str, module: str, *arguments: str, sender: bool = False) -> Child:
-        return Child(
-            name=name,
-            command=[sys.executable, "-m", module, *arguments],
-            environment=self._environment(sender=sender),
-            log=self._folder.logs / f"{name}.log",
-            # A sender holds no work that an orderly end would save: everything is durable.
-            on_parent_death=signal.SIGKILL if sender else signal.SIGTERM,
-        )
-
-    def _worker(self) -> Child:
-        """Return the worker: it gets ready while the tables are made, and touches none before."""
-        return self._program(
-            "worker", "countermand.project.worker", "--after", str(self._tables_ready)
-        )
-
-    def _gate(self) -> Child:
-        return self._program(
-            "gate",
-            "countermand.gate",
-            "--data",
-            str(self._folder.path),
-            "--port",
-            self._addresses["gate"].rpartition(":")[2],
-            "--control-port",
-            self._addresses["gate_control"].rpartition(":")[2],
-            "--ready-file",
-            str(self._folder.run / "gate.ready"),
-        )
-
-    def _web_server(self) -> Child:
-        assert self._web is not None  # noqa: S101  (chosen before)
-        number = self._web.fileno()
-        return Child(
-            name="web",
-            command=[
-                *(sys.executable, "-m", "gunicorn", "countermand.project.wsgi:application"),
-                *("--bind", f"fd://{number}", "--workers", "1", "--threads", "4"),
-                *("--worker-tmp-dir", str(self._folder.run), "--no-control-socket"),
-                *("--graceful-timeout", "5", "--log-level", "warning"),
-            ],
-            environment=self._environment(),
-            log=self._folder.logs / "web.log",
-            # The socket is ours: a web that was killed finds it again, with who waits on it.
-            pass_fds=(number,),
-        )
-
     def _start_senders(self) -> None:
         for number in range(1, (self._wishes.senders or self._settings.senders) + 1):
-            name = f"sender-{number}"
-            self._supervisor.add(
-                self._program(name, "countermand.sender", "--name", name, sender=True)
-            )
+            self._supervisor.add(self._programs.sender(f"sender-{number}"))
 
     # Waiting
 

@@ -18,7 +18,7 @@ def test_no_child_sees_a_token_and_no_sender_the_address_of_the_owner(
     up = Up(Wishes(data=tmp_path), say=lambda _: None)
     up._choose_database()
 
-    given = up._environment(sender=is_sender)
+    given = up._programs.environment(sender=is_sender)
 
     assert not any("cmt_mine" in value for value in given.values())
     assert any("owner:secret" in value for value in given.values()) is not is_sender
