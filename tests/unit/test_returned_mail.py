@@ -83,6 +83,18 @@ def test_whoever_quotes_another_mail_than_the_envelope_names_is_not_believed() -
     assert report.findings(returned(quoted="Message-ID: <CM-7Q4K.1.notice.0.ffff@e.org>\n")) == ()
 
 
+def test_an_envelope_id_that_a_relay_made_itself_names_no_other_mail() -> None:
+    (found,) = report.findings(returned(STATUS.replace(ENVELOPE, "0101018f9e-aa-000000")))
+
+    assert (found.kind, found.message_id) == (EvidenceKind.DSN_FAILED, MESSAGE_ID)
+
+
+def test_a_line_of_blanks_parts_the_fields_of_a_report_as_an_empty_one_does() -> None:
+    assert report.findings(returned(STATUS.replace("\n\n", "\n \t\n"))) == report.findings(
+        returned()
+    )
+
+
 def test_a_report_that_names_no_mail_says_nothing_about_any() -> None:
     nameless = STATUS.replace(f"Original-Envelope-Id: {ENVELOPE}\n", "")
 

@@ -383,7 +383,11 @@ def test_a_custom_word_for_notices_is_used_where_the_house_has_one() -> None:
         ({"targets": ["web"], "remedies": ["remove-app"]}, "Why:", "What you may lose"),
         ({"remedies": ["disable-app"]}, "Why:", "What you may lose"),
         ({"enforcement": "gate"}, "mail, calendar and contacts", "no such word"),
-        ({"enforcement": "none"}, "we keep only whether Clips is there", "calendar and contacts"),
+        (
+            {"enforcement": "none"},
+            "names is there, in this notice Clips: no other app",
+            "calendar and contacts",
+        ),
     ],
 )
 def test_what_may_be_lost_and_what_waits_is_said_where_it_is_so(

@@ -54,6 +54,7 @@ class Verdict(StrEnum):
 
     GENUINE = "genuine"
     NOT_GENUINE = "not_genuine"
+    NO_CODE = "no_code"  # none was typed, so nothing was compared
     TOO_OFTEN = "too_often"
     SLOWED = "slowed"  # so many are wrong just now that this try was not looked at
     REPORTED = "reported"

@@ -53,6 +53,17 @@ class MailStory:
     heard: tuple[Heard, ...]
 
 
+def as_far_as_known(row: Notice) -> Exposure:
+    """Return how sure it is that a mail was got: one that came back may have been read on its way.
+
+    Who is owed a correction stays with the ledger, which keeps that a server took the mail.
+    """
+    exposure = Exposure(row.exposure)
+    if row.state == NoticeState.BOUNCED:
+        return min(exposure, Exposure.POSSIBLE)
+    return exposure
+
+
 def of_order(order_number: str) -> Iterator[MailStory]:
     """Yield every mail of an order, person by person, a slice at a time."""
     rows = Notice.objects.filter(order_number=order_number)
@@ -67,9 +78,11 @@ def of_person(person_id: int) -> list[MailStory]:
 def unreached(order_number: str) -> tuple[int, ...]:
     """Return people to whom every mail of an order was refused or came back: somebody calls them.
 
-    Whoever was fetched back, or never sent anything, knows of nothing and is not called.
+    Whoever was fetched back, or never sent anything, knows of nothing and is not called. A mail
+    that was given up unsent has reached nobody, so it keeps nobody from being called.
     """
     rows = Notice.objects.filter(order_number=order_number)
+    rows = rows.exclude(state=NoticeState.SKIPPED.value, exposure=Exposure.NONE)
     other = rows.filter(person_id=OuterRef("person_id")).exclude(state__in=CAME_BACK)
     found = rows.filter(state__in=CAME_BACK).exclude(Exists(other))
     return tuple(found.order_by("person_id").values_list("person_id", flat=True).distinct())
@@ -111,7 +124,7 @@ def _with_evidence(rows: Iterable[Notice]) -> Iterator[MailStory]:
             address=row.address,
             language=row.language,
             state=row.state,
-            exposure=Exposure(row.exposure),
+            exposure=as_far_as_known(row),
             due_at=row.due_at,
             accepted_at=row.accepted_at,
             bounced_at=row.bounced_at,

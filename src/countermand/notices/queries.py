@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Case, Count, F, Max, Min, Q, SmallIntegerField, When
 from django.db.models.functions import Now
 
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import hearing
-from countermand.notices.mail_story import CAME_BACK, UNHEARD_CORRECTION
+from countermand.notices.mail_story import CAME_BACK, UNHEARD_CORRECTION, as_far_as_known
 from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
 # RFC 5321, 4.5.3.2.7: a server waits at least 5 minutes for the next command; Postfix just so long.
@@ -213,13 +213,21 @@ def health(order_number: str, *, kind: NoticeKind = NoticeKind.NOTICE) -> Health
     return Health(**found)
 
 
+# As `mail_story.as_far_as_known`, in the database.
+_AS_FAR_AS_KNOWN: Final = Case(
+    When(state=NoticeState.BOUNCED.value, exposure__gt=Exposure.POSSIBLE, then=Exposure.POSSIBLE),
+    default=F("exposure"),
+    output_field=SmallIntegerField(),
+)
+
+
 def reach(order_number: str) -> Reach:
     """Return how many people got an order, may have got it, or have not been sent it."""
     people = (
         Notice.objects.filter(order_number=order_number)
         .exclude(kind=NoticeKind.CORRECTION.value)
         .values("person_id")
-        .annotate(most=Max("exposure"))
+        .annotate(most=Max(_AS_FAR_AS_KNOWN))
     )
     counts = dict.fromkeys(Exposure, 0)
     for row in people:
@@ -351,7 +359,7 @@ def lines(
             language=row.language,
             wave=row.wave,
             state=row.state,
-            exposure=Exposure(row.exposure),
+            exposure=as_far_as_known(row),
             due_at=row.due_at,
             accepted_at=row.accepted_at,
             message_id=row.message_id,

@@ -37,8 +37,11 @@ def check(
     """Say whether a mail of this number and code went to this address, and note that it was read.
 
     Whatever is typed gets an answer; a wrong number or code is no error. `network` is where the
-    asker comes from, empty where that is not known.
+    asker comes from, empty where that is not known. Without a code nothing is asked and nothing
+    counted: whoever forgot to type theirs takes no mail for forged.
     """
+    if not code.strip():
+        return Verdict.NO_CODE
     known, ref, asker = known_number(number), _ref(address, key), _network_ref(network, key)
     with transaction.atomic(durable=True):
         _alone(ref)

@@ -260,3 +260,16 @@ def test_people_who_take_it_for_forged_pause_the_order_until_a_person_lets_it_go
     world.sweep()
     assert world.order(number).phase == "canary"
     assert world.order(number).known_doubts == 3
+
+
+def test_whoever_forgets_to_type_a_code_is_asked_for_it_and_counted_nowhere(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+
+    for typed in ("", "  ", "\t"):
+        verdict = checking.check(number, "p5@example.org", typed, key=KEY, now=world.now)
+        assert verdict is Verdict.NO_CODE
+
+    assert not StaffAnswer.objects.exists()
+    assert checking.doubts(number) == 0

@@ -11,8 +11,10 @@ from countermand.cli import entry, mail_story
 from countermand.domain.delivery import EvidenceKind, NoticeState, ReplyKind, StopKind
 from countermand.domain.findings import Finding
 from countermand.notices import evidence
+from countermand.notices import queries as ledger
+from countermand.notices.mail_story import unreached
 from countermand.notices.models import Notice
-from tests.order_world import HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, World
 
 
 @pytest.fixture
@@ -145,3 +147,39 @@ def test_every_state_and_every_kind_of_evidence_has_words_of_its_own() -> None:
     assert set(mail_story.MAIL_STATES) == {each.value for each in NoticeState}
     assert set(mail_story.HEARD) == {each.value for each in EvidenceKind}
     assert len(set(mail_story.MAIL_STATES.values())) == len(NoticeState)
+
+
+def test_a_mail_that_came_back_is_nowhere_said_to_have_been_got(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ledger.reach(number)
+    one = heard(world, EvidenceKind.DSN_FAILED, "5.1.1 no such mailbox")
+
+    listed = json.loads(given(capsys, "notice", "list", number, "--json"))
+    exported = json.loads(given(capsys, "notice", "export", number, "--format", "json"))
+    after = ledger.reach(number)
+
+    assert {each["reach"] for each in listed if each["address"] == one.address} == {"possible"}
+    assert {each["reach"] for each in exported if each["address"] == one.address} == {"possible"}
+    assert (after.got_it, after.may_have) == (before.got_it - 1, before.may_have + 1)
+    assert after.not_sent == before.not_sent
+    # Somebody may have read it before it came back, so the correction stays owed.
+    world.press(number, StopKind.TAKE_BACK)
+    assert Notice.objects.filter(kind="correction", person_id=one.person_id).exists()
+
+
+def test_a_mail_that_was_given_up_unsent_keeps_nobody_from_being_called(world: World) -> None:
+    world.staff(40)
+    number = world.sending()
+    world.press(number, StopKind.PAUSE)
+    world.now += 6 * DAY
+    world.resume(number)  # what waited is given up, and written anew with a later deadline
+    for _ in range(8):
+        world.sweep(31 * MINUTE)
+        refused = world.send(1, kind=ReplyKind.REFUSED)
+        if refused:
+            break
+
+    [person] = Notice.objects.filter(state="refused").values_list("person_id", flat=True)
+    assert Notice.objects.filter(person_id=person, state="skipped").exists()
+    assert unreached(number) == (person,)

@@ -2,7 +2,8 @@
 
 Anybody may send us anything, so all is bounded: bytes, parts, recipients, depth. A report counts
 only for a mail that it names by our unguessable envelope id or Message-ID; one that names two
-different mails counts for none. What is no report is not an error: people answer mails, too.
+different mails of ours counts for none. A relay that handed the mail on under an envelope id of its
+own has named none by that. What is no report is not an error: people answer mails, too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _LONGEST_FIELD: Final = 400
 _DETAIL: Final = 200
 _XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
 _UTF8_XTEXT: Final = re.compile(r"\\x\{(10[0-9A-F]{4}|[0-9A-F]{2,5})\}")
+_EMPTY_LINE: Final = re.compile(rb"^[ \t]++(?=\r?$)", re.MULTILINE)
 _PERMANENT: Final = re.compile(r"^[45]\.\d{1,3}\.\d{1,3}")
+# As `notices.actions.MessageIds` makes them: order, revision, kind, step, and what nobody guesses.
+_OURS: Final = re.compile(r"CM-[0-9A-Z]{1,16}\.\d{1,9}\.[a-z]{1,20}\.\d{1,9}\.[0-9a-f]{20}")
 # Each in the form of before and in that for addresses in other letters.
 _STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _QUOTED: Final = frozenset(
@@ -63,6 +67,8 @@ def findings(mail: bytes) -> tuple[Finding, ...]:
     message_id = _quoted_message_id(parts)
     if not envelope_id and not message_id:
         return ()
+    if message_id and not _OURS.fullmatch(envelope_id):
+        envelope_id = ""
     if envelope_id and message_id and message_id.strip("<>").partition("@")[0] != envelope_id:
         return ()
     said_at = _instant(groups[0].get("arrival-date", ""))
@@ -135,7 +141,8 @@ def _decoded(headers: email.message.Message, body: bytes) -> bytes:
 def _field_groups(status: bytes) -> list[dict[str, str]]:
     """Read the groups of fields of a delivery status: one of the mail, then one per recipient."""
     groups: list[dict[str, str]] = []
-    for block in re.split(rb"(?:\r?\n){2,}", status.strip(b"\r\n"), maxsplit=_MOST_RECIPIENTS + 1):
+    status = _EMPTY_LINE.sub(b"", status).strip(b"\r\n")
+    for block in re.split(rb"(?:\r?\n){2,}", status, maxsplit=_MOST_RECIPIENTS + 1):
         if len(groups) > _MOST_RECIPIENTS:
             break
         unfolded = re.sub(rb"\r?\n[ \t]+", b" ", block).decode("utf-8", "replace")
