@@ -157,7 +157,7 @@ def _write(
         return False
     responsible = _responsible(order, voice)
     known = people.by_ids({each.to.person_id for each in owed})
-    taken = people.owners_of({a for person in known.values() for a in person.second_mailboxes})
+    taken = _owners_of_second_mailboxes(known)
     refs = log.person_refs(known)
     fresh = []
     content = stepping.current(order).content
@@ -187,15 +187,19 @@ def _write(
                 address=address,
                 language=each.language,
             )
-            for address in ((each.address,) if one.step else _addresses(each, person, taken))
+            for address in (
+                (each.address,) if one.step else _addresses(each.address, person, taken)
+            )
         ]
     notices.add_notices(fresh, ids=context.ids)
     return True
 
 
-def _addresses(
-    each: OwedCorrection, person: PersonView, taken: Mapping[str, int]
-) -> tuple[str, ...]:
+def _owners_of_second_mailboxes(known: Mapping[int, PersonView]) -> dict[str, int]:
+    return people.owners_of({a for person in known.values() for a in person.second_mailboxes})
+
+
+def _addresses(told_at: str, person: PersonView, taken: Mapping[str, int]) -> tuple[str, ...]:
     """Whoever has two mailboxes, or changed theirs since, is told at both.
 
     A place-holder is no address, and one that was given on to somebody else is theirs. A notice may
@@ -203,7 +207,7 @@ def _addresses(
     """
     others = [a for a in person.second_mailboxes if taken.get(a, person.id) == person.id]
     as_written: dict[str, str] = {}
-    for address in (each.address, person.address, *others):
+    for address in (told_at, person.address, *others):
         as_written.setdefault(folded_name(address), address)
     return tuple(a for a in as_written.values() if not a.endswith(people.NOWHERE))
 
@@ -291,6 +295,7 @@ def _tell_closing(
     truths = Truths.about(order, document, now=now)
     for some in telling.sliced(reached):
         known = people.by_ids({each.person_id for each in some})
+        taken = _owners_of_second_mailboxes(known)
         refs = log.person_refs(known)
         fresh = [
             telling.new_notice(
@@ -309,10 +314,11 @@ def _tell_closing(
                 due=now,
                 now=now,
                 in_reply_to=each.message_id,
-                address=each.address,
+                address=address,
                 language=each.language,
             )
             for each in some
             if each.person_id in known
+            for address in _addresses(each.address, known[each.person_id], taken)
         ]
         notices.add_notices(fresh, ids=context.ids)

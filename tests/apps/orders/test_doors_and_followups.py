@@ -266,6 +266,22 @@ def test_closing_opens_every_door_and_tells_those_who_got_it(world: World) -> No
     assert doors.entries_of_order(number) == ()
 
 
+def test_whoever_changed_their_address_is_told_of_the_end_at_both(world: World) -> None:
+    world.staff(6)
+    number = enforcing(world)
+    person = next(p for p in world.people.values() if p.uid.startswith("p"))
+    before, person.address = person.address, "new@example.org"
+    person.save()
+
+    actions.close(number, actor=world.actor("author"), now=world.now, context=world.desk.context)
+
+    of_end = world.send()
+    assert {before, "new@example.org"} <= set(of_end)
+    assert len(of_end) == len(set(of_end)) == Affected.objects.filter(order_id=number).count() + 1
+    world.sweep(MINUTE)
+    assert world.send() == []
+
+
 def test_whoever_is_answered_for_as_an_order_is_closed_or_later_is_told_of_its_end(
     world: World,
 ) -> None:
