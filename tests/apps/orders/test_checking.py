@@ -239,7 +239,7 @@ def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
         assert f'<html lang="{order[0]}">' in said
     assert "Thank you" in web.post("/check", typed | {"do": "report"}).content.decode()
     wrong = web.post("/check", typed | {"code": "<script>"}).content.decode()
-    assert "There is no such mail from us" in wrong
+    assert "No such mail went from us to this address" in wrong
     assert "<script" not in wrong
 
 
@@ -273,3 +273,18 @@ def test_whoever_forgets_to_type_a_code_is_asked_for_it_and_counted_nowhere(
 
     assert not StaffAnswer.objects.exists()
     assert checking.doubts(number) == 0
+
+
+def test_whoever_was_passed_a_genuine_mail_on_is_not_told_that_there_is_none(
+    told: tuple[World, str], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, number = told
+    monkeypatch.setenv("COUNTERMAND_DATA", str(world.settings.data))
+    code = mail_of(number, "p5").values["check_code"]
+
+    typed = {"number": number, "address": "p6@example.org", "code": code, "do": "check"}
+    page = client.post("/check", typed).content.decode()
+
+    assert "no such mail from us<" not in page
+    assert "its code fits their address alone" in page
+    assert "सिर्फ़ उन्हीं के पते के साथ सही है" in page
