@@ -152,7 +152,7 @@ def test_no_mail_is_lost_or_held_twice_however_senders_die_or_sleep_and_evidence
     assert len(ended) > 50
     assert never_permitted == 0
     for name in _SENDERS:  # what no answer told them waits again
-        house.ledger.claim(sender=name, claim=10**6, heard=_ROUNDS, limit=0, now=NOW)
+        house.ledger.claim(sender=name, claim=_ROUNDS + 1, heard=0, limit=0, now=NOW)
     [(forgotten,)] = house.connection.execute(
         "SELECT count(*) FROM notices_notice n WHERE n.state = 'claimed'"
         " AND n.claimed_by = ANY (%s)",
