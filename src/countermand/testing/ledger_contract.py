@@ -524,16 +524,20 @@ class NoticeLedgerContract:
         assert [answer.refusal for answer in answers] == [PermitRefusal.NOT_CLAIMED]
         assert house.row(newer.notice_id).exposure is Exposure.NONE
 
-    def test_the_claim_of_one_mail_is_none_of_another(self, house: LedgerHouse) -> None:
-        first, second = house.notice(1), house.notice(2)
-        house.claim(1)
-        [newer] = house.claim(1)
-        wrong, right = Holding(first, newer.claim), Holding(second, newer.claim)
+    def test_the_claim_that_one_mail_is_named_under_lets_no_other_out(
+        self, house: LedgerHouse
+    ) -> None:
+        house.notice(1)
+        [older] = house.claim()
+        house.ledger.recover(sender=SENDER, own=True, now=NOW)
+        second = house.notice(2)
+        house.claim()  # both of them
 
-        answers = house.ledger.permit(sender=SENDER, holdings=[wrong, right], now=NOW)
+        wanted = [older.holding, house.holding(second)]
+        answers = house.ledger.permit(sender=SENDER, holdings=wanted, now=NOW)
 
         assert [answer.refusal for answer in answers] == [PermitRefusal.NOT_CLAIMED, None]
-        assert house.row(first).state is NoticeState.CLAIMED
+        assert house.row(older.notice_id).state is NoticeState.CLAIMED
 
     def test_an_older_holding_gets_no_permit_and_the_newer_one_does(
         self, house: LedgerHouse

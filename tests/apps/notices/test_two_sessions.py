@@ -107,6 +107,29 @@ def test_what_a_claim_takes_that_is_committed_after_a_later_one_waits_again(
     assert house.permit(second) == {second: None}
 
 
+def test_what_a_sender_claimed_anew_while_somebody_waited_stays_in_its_hands(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    notice_id = house.notice(1)
+    house.claim()
+    house.lease("sender-2")
+    house.lease(seconds=-1)
+    with ThreadPoolExecutor(1) as threads, closing_ledger(database) as other:
+        with begun(database) as session:
+            session.execute("SELECT ledger_lock_exclusive(%s)", [ORDER])
+            work = threads.submit(other.recover, sender="sender-2", own=False, now=NOW)
+            let_it_wait(house, work)
+            house.lease()
+            session.execute("UPDATE notices_notice SET state = 'pending', claimed_by = ''")
+            session.execute("SELECT ledger_claim(%s, 1, 999, 1, %s)", [SENDER, NOW])
+        assert work.result() == 0
+
+    holdings = [Holding(notice_id, 999)]
+    answers = house.ledger.permit(sender=SENDER, holdings=holdings, now=NOW)
+    assert [answer.refusal for answer in answers] == [None]
+    assert house.ledger.recover(sender=SENDER, own=True, now=NOW) == 1
+
+
 def test_what_is_repeated_beside_its_first_try_lets_no_older_permit_out(
     house: PostgresHouse, database: FreshDatabase
 ) -> None:
