@@ -164,6 +164,46 @@ def test_setting_the_clock_back_lengthens_nothing(states: OrderStates, time: Tol
     assert not shuts(states)
 
 
+@pytest.mark.parametrize("seconds", [-86_400, -61, 61, 86_400])
+def test_a_time_of_day_that_leaps_shuts_nothing_until_the_next_set(
+    states: OrderStates, time: ToldTime, seconds: int
+) -> None:
+    # By it deadlines are judged: one that lies ahead would be over at once.
+    states.receive(signed(), at_once=True)
+    time.passes(10)
+    assert shuts(states)
+
+    time.now_ms += seconds * 1000
+
+    assert not shuts(states)
+    assert states.good_for_ms == 0
+    assert states.receive(signed(2, issued_ms=time.now_ms), at_once=True) is Received.ACCEPTED
+    assert shuts(states)
+
+
+def test_a_time_of_day_that_is_set_right_by_little_changes_nothing(
+    states: OrderStates, time: ToldTime
+) -> None:
+    states.receive(signed(), at_once=True)
+
+    time.now_ms += 59_000
+
+    assert shuts(states)
+
+
+def test_a_gate_that_starts_again_after_a_leap_shuts_nothing(
+    states: OrderStates, time: ToldTime, tmp_path: Path
+) -> None:
+    states.receive(signed(), at_once=True)
+    states.remember(tmp_path / "states.json", signed())
+    time.now_ms += 86_400_000
+    again = OrderStates(keys=KEYS, instance="ours", time=time)
+
+    again.recall(tmp_path / "states.json")
+
+    assert not shuts(again)
+
+
 def take_back() -> Fence:
     return Fence(NUMBER, TAKEN_BACK_EPOCH, withdrawn=True, at=AT, by=1, because="")
 

@@ -3,6 +3,7 @@
     signed by a pinned key, of our instance, readable, newer      -> taken over, good for a while
     anything else                                                 -> left out and counted
     no state, or its time is over, or the clocks disagree         -> nothing shuts
+    the time of day was moved since it was taken over             -> nothing shuts until the next
 
 A stop beats every state at once and stays for the life of the process, whatever is signed later,
 until a state of a higher epoch says that the order was resumed. A take-back stays for ever.
@@ -72,6 +73,7 @@ class OrderStates:
         self._time = time
         self._states: PublishedStates | None = None
         self._good_until_ms = 0  # since boot
+        self._wall_ahead_ms = 0  # of the time since boot, when the states were taken over
         self._fences: dict[str, Fence] = {}
         self._unreadable: frozenset[str] = frozenset()
         self._nothing_readable = False
@@ -90,6 +92,8 @@ class OrderStates:
     @property
     def good_for_ms(self) -> int:
         """Return how long the states are still trusted, 0 when they are not."""
+        if self._clock_was_moved():
+            return 0
         return max(0, self._good_until_ms - self._time.since_boot_ms())
 
     @property
@@ -119,7 +123,14 @@ class OrderStates:
     def _is_trusted(self) -> bool:
         if self._nothing_readable or self.entries_too_old:
             return False
-        return self._time.since_boot_ms() < self._good_until_ms
+        return self._time.since_boot_ms() < self._good_until_ms and not self._clock_was_moved()
+
+    def _wall_ahead_now_ms(self) -> int:
+        return self._time.wall_ms() - self._time.since_boot_ms()
+
+    def _clock_was_moved(self) -> bool:
+        """Tell whether the time of day leapt since the states came: by it deadlines are judged."""
+        return abs(self._wall_ahead_now_ms() - self._wall_ahead_ms) > _CLOCKS_AGREE_MS
 
     def receive(self, arrived: SignedSet, *, at_once: bool) -> Received:
         """Take a set of states over if it is genuine and newer.
@@ -130,19 +141,25 @@ class OrderStates:
         return self._receive(arrived, at_once=at_once)
 
     def _receive(
-        self, arrived: SignedSet, *, at_once: bool, kept_until_ms: int | None = None
+        self, arrived: SignedSet, *, at_once: bool, kept: tuple[int, int] | None = None
     ) -> Received:
-        """Do so; `kept_until_ms` is until when it was found good on this start of the machine."""
+        """Do so; `kept` is what was found of it before, on this start of the machine.
+
+        Until when it is good, and how far the time of day was ahead of the time since boot then:
+        both in milliseconds.
+        """
         states = self._checked(arrived)
         if isinstance(states, Received):
             return states
         now_ms = self._time.since_boot_ms()
         age_ms = self._time.wall_ms() - states.issued_ms
         result, good_for_ms = _trust(states, age_ms, at_once=at_once)
-        until_ms = now_ms + good_for_ms
-        if kept_until_ms is not None:
-            until_ms = min(kept_until_ms, now_ms + states.valid_for_s * 1000)
-        return result if self._take(states, until_ms) else Received.NOT_NEWER
+        until_ms, wall_ahead_ms = now_ms + good_for_ms, self._wall_ahead_now_ms()
+        if kept is not None:
+            until_ms = min(kept[0], now_ms + states.valid_for_s * 1000)
+            wall_ahead_ms = kept[1]
+        is_taken = self._take(states, until_ms, wall_ahead_ms)
+        return result if is_taken else Received.NOT_NEWER
 
     def _checked(self, arrived: SignedSet) -> PublishedStates | Received:
         if not self._keys.is_signed(arrived.key_id, arrived.payload, arrived.signature):
@@ -155,7 +172,7 @@ class OrderStates:
             return Received.OTHER_INSTANCE
         return states
 
-    def _take(self, states: PublishedStates, good_until_ms: int) -> bool:
+    def _take(self, states: PublishedStates, good_until_ms: int, wall_ahead_ms: int) -> bool:
         """Take a set over, unless it is no newer than what is known."""
         with self._changing:
             if states.sequence <= self.sequence:
@@ -163,6 +180,7 @@ class OrderStates:
             self._states = states
             self._refresh()
             self._good_until_ms = good_until_ms
+            self._wall_ahead_ms = wall_ahead_ms
             return True
 
     def stop(self, fences: Iterable[Fence], *, unreadable: Iterable[str] = ()) -> bool:
@@ -253,6 +271,7 @@ class OrderStates:
             "key_id": arrived.key_id,
             "boot_id": self._time.boot_id(),
             "good_until_ms": self._good_until_ms,
+            "wall_ahead_ms": self._wall_ahead_ms,
         }
 
     def recall(self, path: Path) -> Received | None:
@@ -279,13 +298,13 @@ class OrderStates:
     def _recall(self, raw: Any) -> Received:
         try:
             arrived = _signed_set(raw)
-            kept_until_ms = int(raw["good_until_ms"])
+            # An older gate wrote no second number.
+            wall_ahead_ms = raw.get("wall_ahead_ms", self._wall_ahead_now_ms())
+            kept = int(raw["good_until_ms"]), int(wall_ahead_ms)
             same_start = raw["boot_id"] == self._time.boot_id() != ""
         except (KeyError, TypeError, ValueError, AttributeError, NotBase64):
             return Received.NOT_UNDERSTOOD
-        return self._receive(
-            arrived, at_once=False, kept_until_ms=kept_until_ms if same_start else None
-        )
+        return self._receive(arrived, at_once=False, kept=kept if same_start else None)
 
 
 def _signed_set(raw: Mapping[str, Any]) -> SignedSet:
