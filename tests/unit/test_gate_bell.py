@@ -161,6 +161,43 @@ def test_lines_of_a_proxy_that_met_no_gate_are_counted_also_after_the_log_is_tur
     assert counts.get("gate_down_answers") == 4
 
 
+def test_no_line_of_a_proxy_is_counted_again_by_the_next_gate(tmp_path: Path) -> None:
+    log, kept = tmp_path / "down.log", tmp_path / "down-logs.json"
+    log.write_bytes(b"one\ntwo\nhalf")
+    its_counts = Counts()
+    waiting = DownLogs([log], its_counts, kept)  # a second gate on the folder, which takes over
+    DownLogs([log], Counts(), kept).look()
+    with log.open("ab") as more:
+        more.write(b" a line\n")
+
+    again = Counts()
+    DownLogs([log], again, kept).look()
+    waiting.look()
+
+    assert again.get("gate_down_answers") == 1
+    assert its_counts.get("gate_down_answers") == 0
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b'{"LOG": 7}', b'{"LOG": ["a", 2]}', b"\xff"])
+def test_a_place_that_cannot_be_read_is_the_start(tmp_path: Path, said: bytes) -> None:
+    log, kept, counts = tmp_path / "down.log", tmp_path / "down-logs.json", Counts()
+    log.write_bytes(b"one\ntwo\n")
+    kept.write_bytes(said.replace(b"LOG", str(log).encode()))
+
+    DownLogs([log], counts, kept).look()
+
+    assert counts.get("gate_down_answers") == 2
+
+
+def test_a_disk_that_takes_nothing_keeps_no_line_from_being_counted(tmp_path: Path) -> None:
+    log, counts = tmp_path / "down.log", Counts()
+    log.write_bytes(b"one\n")
+
+    DownLogs([log], counts, tmp_path / "no-folder" / "down-logs.json").look()
+
+    assert counts.get("gate_down_answers") == 1
+
+
 def test_a_log_that_cannot_be_read_is_told_apart_from_one_that_is_not_there(tmp_path: Path) -> None:
     no_log = tmp_path / "a-folder.log"
     no_log.mkdir()

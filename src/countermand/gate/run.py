@@ -94,7 +94,9 @@ class Gate:
         self.answering = Answering(settings, time=time, bell=self.bell)
         self.counts = self.answering.counts
         self.crew = Crew(self._folder.path, self.bell, self.counts, self.answering.unknown)
-        self._down = DownLogs(map(Path, settings.gate_down_logs), self.counts)
+        self._down = DownLogs(
+            map(Path, settings.gate_down_logs), self.counts, self._folder.gate / "down-logs.json"
+        )
         self._lock = FollowerLock(self._folder.gate / "follower.lock")
         self._damage = DamageNote(self._folder.gate / "damage-met")
         self._follows = False
@@ -153,7 +155,8 @@ class Gate:
                 self._damage.tell(self.counts.get("doubts", kind="table_damaged"))
             self.answering.look_after()
             self.crew.look_after()
-            self._down.look()
+            if self._lock.is_held:  # one of the gates on a data folder, or each line counts twice
+                self._down.look()
         if self._ticks % _EVERY_HALF_MINUTE == 0:
             self.answering.doors.close_idle()
             self.control.close_idle()
