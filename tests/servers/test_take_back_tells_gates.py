@@ -132,6 +132,18 @@ def test_the_same_is_said_in_hindi_and_to_scripts(site: Site) -> None:
     assert datetime.fromisoformat(answer["open_by_at_the_latest"]).tzinfo is not None
 
 
+def test_a_gate_with_another_token_is_not_told_as_one_that_is_silent(site: Site) -> None:
+    with real_gate([], COUNTERMAND_GATE_TOKEN="another-token") as other:
+        site.gates.append(other)
+        _, said = site.take_back()
+
+    other_url, known_url = site.urls[-1], site.urls[0]
+    assert f"Not reached: {other_url}; mail is open there by" in said
+    assert f"{other_url} answers and does not take our token" in said
+    assert f"{site.dead} answers" not in said
+    assert f"{known_url} answers" not in said
+
+
 def test_a_gate_that_was_dead_opens_when_it_is_back(site: Site) -> None:
     site.gates[0].kill()
 

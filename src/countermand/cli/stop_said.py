@@ -21,6 +21,8 @@ from countermand.stop.senders import Death
 
 # How long a gate that could not be told goes on with the last word it had.
 STATE_VALID_FOR: Final = timedelta(minutes=15)
+# In `GateAnswer.why`: what a gate answers to whoever shows another token than its own.
+_STRANGER: Final = "HTTP 403"
 
 
 @dataclass(slots=True)
@@ -84,6 +86,9 @@ def _say_gates(stop: Stop, pressed: Pressed) -> None:
     for gate in pressed.gates:
         if not gate.acknowledged:
             _say_not_reached(gate, stop, pressed)
+            if gate.why == _STRANGER:
+                line = _("{url} answers and does not take our token: compare its keys/gate-token.")
+                tell(line.format(url=gate.url))
 
 
 def _say_not_reached(gate: GateAnswer, stop: Stop, pressed: Pressed) -> None:
