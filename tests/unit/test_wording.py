@@ -149,11 +149,6 @@ def test_where_we_pause_nothing_there_are_no_mails_about_pausing(enforcement: En
     assert not kinds & {NoticeKind.LOCK, NoticeKind.RESTORED}
 
 
-def test_refusing_what_cannot_be_checked_is_told_loudly() -> None:
-    assert "company mail pauses as well" in notice(cannot_be_checked="refuse-until-answered")
-    assert "company mail pauses as well" not in notice()
-
-
 def test_the_lock_notice_says_that_the_password_is_right() -> None:
     assert "your password is right: do not type it again" in template(NoticeKind.LOCK).text
     assert "आपका पासवर्ड सही है: उसे दोबारा न लिखें" in template(NoticeKind.LOCK, "hi").text

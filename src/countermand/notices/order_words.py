@@ -140,7 +140,7 @@ def order_words(
         "exceptions": say["exceptions.ask"],
         **_exercise(content, say),
         **_what_to_do(content, say, language),
-        **_consequence(content, say, enforcement),
+        **_consequence(say, enforcement),
         **_lost(content, say),
         "looked_at": say["looked_at.app"],
         **_grounds(content, reader, say),
@@ -264,17 +264,12 @@ def _platform_names(platforms: object) -> tuple[str, ...]:
     return tuple(_PLATFORM_NAMES[name] for name in platforms if name in _PLATFORM_NAMES)
 
 
-def _consequence(
-    content: Mapping[str, Any], say: Mapping[str, str], enforcement: Enforcement
-) -> dict[str, str]:
+def _consequence(say: Mapping[str, str], enforcement: Enforcement) -> dict[str, str]:
     name = enforcement.value.replace("-", "_")
     closes = enforcement in DOORS_OF_OURS
-    strict = content.get("cannot_be_checked") == "refuse-until-answered"
     return {
         "consequence": say[f"consequence.{name}"],
-        "unobservable": say["unobservable.refuse" if strict else "unobservable.ask"]
-        if closes
-        else "",
+        "unobservable": say["unobservable.ask"] if closes else "",
         "with_it": say[f"with_it.{name}"] if closes else "",
         "comes_back": say[f"comes_back.{name}"] if closes else "",
         "restored": say[f"restored.{name}"] if closes else "",

@@ -17,7 +17,8 @@ from countermand.audit import queries as log
 from countermand.config import Settings
 from countermand.domain import order_document, plan, revision, schedule
 from countermand.domain.approvals import Role, needed
-from countermand.domain.errors import FaultsFound, gettext_noop
+from countermand.domain.errors import Fault, FaultsFound, gettext_noop
+from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.plain_values import plain
@@ -34,6 +35,16 @@ from countermand.people.queries import PersonView
 # Groups whose members a plan names one by one, so that nobody is surprised.
 _NAMED_ONE_BY_ONE: Final = frozenset({"vip", "board", "executives", "management"})
 _MOST_NAMED: Final = 50
+# Doors shut on positive evidence alone (`domain.verdict`), so no order may announce anything else.
+_NO_DOOR_SHUTS_ON_SILENCE: Final = Fault(
+    code="order.no_door_shuts_on_silence",
+    sentence=gettext_noop(
+        "No door shuts where the app cannot be checked, so “refuse-until-answered” would announce"
+        " what does not happen."
+    ),
+    remedy=gettext_noop("Write “ask”: whoever cannot be checked is reminded, and keeps mail."),
+    key="cannot_be_checked",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +169,7 @@ def _check_copy(
     context: PlanContext,
     now: datetime,
 ) -> None:
-    """Refuse an order whose mails would look forged. Raises FaultsFound."""
+    """Refuse an order whose mails would look forged, or untrue. Raises FaultsFound."""
     author = people.by_ids([order.author_id]).get(order.author_id)
     issued_by = Signatory(author.name, author.local_name, author.unit) if author else Signatory("-")
     faults = copy_lint.lint_order(
@@ -169,6 +180,8 @@ def _check_copy(
         signed=Signed(issued_by=issued_by),
         now=now,
     )
+    if document.enforcement in DOORS_OF_OURS and document.asks_strictly:
+        faults = (*faults, _NO_DOOR_SHUTS_ON_SILENCE)
     if faults:
         raise FaultsFound.of(gettext_noop("This order"), faults)
 

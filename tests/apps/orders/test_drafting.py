@@ -58,6 +58,22 @@ def test_an_author_orders_people_of_their_own_units_alone(world: World) -> None:
     assert world.plan()
 
 
+@pytest.mark.parametrize("enforcement", ["gate", "cloud"])
+def test_an_order_announces_no_pause_that_no_door_would_carry_out(
+    world: World, enforcement: str
+) -> None:
+    strict = {"cannot_be_checked": "refuse-until-answered", "enforcement": enforcement}
+    approvers = ["legal@example.org", "council@example.org", "operator@example.org"]
+    world.staff(3, presence="unobservable")
+
+    with pytest.raises(FaultsFound) as refused:
+        world.plan(**strict, approvers=approvers)
+
+    assert [fault.code for fault in refused.value.faults] == ["order.no_door_shuts_on_silence"]
+    assert Order.objects.count() == 0
+    assert world.plan(**strict | {"enforcement": "none", "steps": None}, approvers=approvers)
+
+
 def test_a_language_without_text_and_without_a_fallback_is_refused(world: World) -> None:
     world.person("kana", language="ja")
     world.device("kana")
