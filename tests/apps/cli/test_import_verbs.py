@@ -175,6 +175,27 @@ def test_a_first_list_whose_status_is_inactive_throughout_is_held_and_says_what_
     assert (confirmed.code, confirmed.json["people"]["new"]) == (0, 9)
 
 
+def test_logins_of_several_people_are_named_and_everybody_is_loaded(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.csv"
+    rows = ["Asha,asha@example.org,averma; av", "Ravi,ravi@example.org,av"]
+    path.write_text("\n".join(["name,email,logins", *rows]), encoding="utf-8")
+
+    said, told = run(
+        ("import", "people", str(path), "--dry-run"), ("import", "people", str(path), "--json")
+    )
+
+    assert (said.code, told.code) == (0, 0)
+    assert "or of one and at the address of another: 1." in said.out
+    assert "  av: asha@example.org, ravi@example.org\n" in said.out
+    assert told.json["people"]["new"] == 2
+    assert told.json["shared_logins"] == {
+        "count": 1,
+        "first": [{"login": "av", "addresses": ["asha@example.org", "ravi@example.org"]}],
+    }
+
+
 def test_nearly_everybody_is_said_of_who_has_left_and_not_of_rows_that_were_left_out(
     run: Run, tmp_path: Path
 ) -> None:
