@@ -1,11 +1,13 @@
 """Logins beside the address: each one person's alone, or nobody's, and gone with its person."""
 
+import importlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.apps import apps
 from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from countermand.domain.inventory import RejectedRow
 from countermand.people import actions, logins, provisioning
 from countermand.people.actions import ImportOptions, ImportState, PeopleReport
 from countermand.people.logins import SharedLogin, SharedLogins
-from countermand.people.models import Person
+from countermand.people.models import DirectoryEntry, Person
 from countermand.people.provisioning import Told
 from countermand.project.findings import State
 from countermand.project.login_checkup import examine_logins
@@ -116,6 +118,23 @@ def test_a_directory_that_writes_people_one_by_one_says_logins_and_lets_them_go(
     provisioning.put_person(told(record("asha", "av")), person_id=asha, now=NOW)
     provisioning.take_away_person(asha, now=NOW)
     assert Person.objects.get().logins == []
+
+
+def test_people_whom_a_directory_wrote_before_get_the_logins_that_it_said() -> None:
+    step = importlib.import_module("countermand.people.migrations.0007_logins_of_directories")
+    logins_said = {"asha": "AVerma@corp.example.org", "ben": "Ben@example.org", "eva": "ev"}
+    for uid, login in logins_said.items():
+        person = Person.objects.create(uid=uid, name=uid, address=f"{uid}@example.org")
+        DirectoryEntry.objects.create(person=person, login=login, created_at=NOW, changed_at=NOW)
+    Person.objects.filter(uid="eva").update(left_on=LONG_AGO)
+
+    step.take_over(apps, None)
+
+    assert dict(Person.objects.values_list("uid", "logins")) == {
+        "asha": ["averma@corp.example.org"],
+        "ben": [],
+        "eva": [],
+    }
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
