@@ -23,6 +23,7 @@ from countermand.enforcement.actions import Publisher
 from countermand.orders import cells, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Order
+from countermand.orders.refusals import not_known
 from countermand.orders.stepping import current, locked, note
 from countermand.people import queries as people
 from countermand.people.queries import Actor
@@ -218,7 +219,12 @@ class Standing:
 
 
 def standing(number: str, *, now: datetime) -> list[Standing]:
-    """Return the overrides of an order that hold at `now`, the longest last."""
+    """Return the overrides of an order that hold at `now`, the longest last.
+
+    Raises OrderNotKnown.
+    """
+    if not Order.objects.filter(number=number).exists():
+        raise not_known(number, Order.objects.values_list("number", flat=True))
     found = []
     for each in enforced.overrides(number, now=now):
         device = sightings.one(each.device_id, ())

@@ -18,6 +18,7 @@ from countermand.orders.overrides import (
     OverrideTooLong,
     OverrideWithoutReason,
 )
+from countermand.orders.refusals import OrderNotKnown
 from tests.apps.orders.test_doors_and_followups import enforcing
 from tests.order_world import DAY, HOUR, MINUTE, After, World
 
@@ -136,3 +137,8 @@ def test_it_is_logged_without_a_name(world: World, number: str) -> None:
     assert len(written) == 1
     assert "surgeon" not in written[0]
     assert "Desk" not in written[0]
+
+
+def test_an_order_that_nobody_knows_is_no_order_without_overrides(world: World) -> None:
+    with pytest.raises(OrderNotKnown):
+        overrides.standing("CM-8R56", now=world.now)
