@@ -165,6 +165,25 @@ def test_a_front_that_is_not_there_is_named(settings: Settings) -> None:
     assert "does not answer" in found.sentence
 
 
+def test_a_front_whose_gate_is_not_there_is_not_said_to_be_silent(settings: Settings) -> None:
+    with held_port() as nobody, nginx_that_asks(nobody) as nginx:
+        dead = load({"COUNTERMAND_GATES": f"http://{HERE}:{nobody}"}, data=settings.folder.path)
+        unknown = load({}, data=settings.folder.path)
+        found = [asked(each, address(nginx)) for each in (dead, unknown)]
+
+    for each in found:
+        assert each.state is State.BAD
+        assert "lets people in; whether its questions come to the gate" in each.sentence
+
+
+def test_what_a_phone_gets_is_said_without_a_gate_too(settings: Settings) -> None:
+    with odd_gate() as front:
+        front.be(502)
+        found = asked(load({}, data=settings.folder.path), f"http://{HERE}:{front.port}")
+
+    assert "A phone gets 502" in found.sentence
+
+
 @pytest.mark.parametrize(
     "front",
     ["mail.example.org", "ftp://mail.example.org", "https://", "https://[::1", "https://m:44x"],

@@ -80,10 +80,10 @@ def probe(front: str, settings: Settings, password: str) -> Finding:
         )
     name = f"front {urlsplit(front).hostname}"
     try:
-        before = Heard.by_gates(settings)
+        before = _counted(settings)
         # One wrong password is enough: more would slow down everybody who comes from here.
         bad = next((said for _each in range(_ASKED) if (said := _ask(front, password))), "")
-        heard = _heard_since(before, settings, front)
+        heard = None if bad or before is None else _heard_since(before, settings, front)
     except (OSError, ValueError, http.client.HTTPException, imaplib.IMAP4.error) as error:
         return Finding(
             name,
@@ -97,14 +97,40 @@ def probe(front: str, settings: Settings, password: str) -> Finding:
         return Finding(
             name, State.BAD, bad, _("Compare its configuration with the file of deploy/.")
         )
+    if heard is None:
+        return Finding(
+            name,
+            State.BAD,
+            _(
+                "{front} lets people in; whether its questions come to the gate cannot be told:"
+                " no gate is known here, or one does not answer."
+            ).format(front=_shown(front)),
+            _("Start the gate, or name it in COUNTERMAND_GATES; then ask again."),
+        )
     return _arrived(name, front, heard)
 
 
-def _heard_since(before: Heard, settings: Settings, front: str) -> Heard:
-    """Return what was counted since then, once all of it is told or a while is over."""
+def _counted(settings: Settings) -> Heard | None:
+    """Return what all gates counted; None where there are none, or one does not answer."""
+    if not settings.gates:
+        return None
+    try:
+        return Heard.by_gates(settings)
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def _heard_since(before: Heard, settings: Settings, front: str) -> Heard | None:
+    """Return what was counted since then, once all of it is told or a while is over.
+
+    None where a gate does not answer any more.
+    """
     until_s = time.monotonic() + _UNTIL_TOLD_S
     while True:
-        heard = Heard.by_gates(settings).since(before)
+        now = _counted(settings)
+        if now is None:
+            return None
+        heard = now.since(before)
         came = heard.answers if _logs_in(front) else heard.probes
         if came >= _ASKED or heard.strangers >= _ASKED or time.monotonic() > until_s:
             return heard
