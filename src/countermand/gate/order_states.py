@@ -92,9 +92,8 @@ class OrderStates:
     @property
     def good_for_ms(self) -> int:
         """Return how long the states are still trusted, 0 when they are not."""
-        if self._clock_was_moved():
-            return 0
-        return max(0, self._good_until_ms - self._time.since_boot_ms())
+        now_ms = self._time.since_boot_ms()
+        return 0 if self._clock_was_moved(now_ms) else max(0, self._good_until_ms - now_ms)
 
     @property
     def longest_ms(self) -> int:
@@ -123,14 +122,16 @@ class OrderStates:
     def _is_trusted(self) -> bool:
         if self._nothing_readable or self.entries_too_old:
             return False
-        return self._time.since_boot_ms() < self._good_until_ms and not self._clock_was_moved()
+        now_ms = self._time.since_boot_ms()  # once: every turn of a gate asks here
+        return now_ms < self._good_until_ms and not self._clock_was_moved(now_ms)
 
     def _wall_ahead_now_ms(self) -> int:
         return self._time.wall_ms() - self._time.since_boot_ms()
 
-    def _clock_was_moved(self) -> bool:
+    def _clock_was_moved(self, now_ms: int) -> bool:
         """Tell whether the time of day leapt since the states came: by it deadlines are judged."""
-        return abs(self._wall_ahead_now_ms() - self._wall_ahead_ms) > _CLOCKS_AGREE_MS
+        ahead_ms = self._time.wall_ms() - now_ms
+        return not -_CLOCKS_AGREE_MS <= ahead_ms - self._wall_ahead_ms <= _CLOCKS_AGREE_MS
 
     def receive(self, arrived: SignedSet, *, at_once: bool) -> Received:
         """Take a set of states over if it is genuine and newer.
