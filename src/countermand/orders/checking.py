@@ -76,7 +76,8 @@ def doubts(number: str) -> int:
     """Count the people who took this notice for forged, or typed a code that no mail carries.
 
     Whoever has since found theirs to be genuine is not counted, and neither is an address that is
-    nobody's: from outside nobody can bring a notice to a stop.
+    nobody's. Nobody proves here who they are: whoever knows the addresses of enough people can
+    have a notice paused, which takes nothing back, and a person lets it go on.
     """
     asked = (
         StaffAnswer.objects.filter(order_number=number, person_id__isnull=False)
