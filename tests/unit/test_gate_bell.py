@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from countermand import config
+from countermand.data_folder import DataFolder, write_json
+from countermand.gate import keys
+from countermand.gate.answering import Answering
 from countermand.gate.bell import MOST_STATES, Bell, Heard
 from countermand.gate.counts import Counts
 from countermand.gate.crew import Crew, Worker, add_report, report
 from countermand.gate.down_logs import DownLogs
+from countermand.gate.machine_time import ThisMachine
 from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop.fence import Fence
 
@@ -107,7 +112,35 @@ def test_a_list_that_is_too_long_is_left_to_the_disk() -> None:
     bell.ring(states=b"x" * (MOST_STATES + 1))
 
     assert other.has_rung()
-    assert other.heard() == Heard((), look=False)
+    assert other.heard() == Heard((), look=False, on_disk=True)
+    bell.ring([FENCE])
+    assert other.heard() == Heard((FENCE,), look=False)
+
+
+def test_only_a_list_that_is_on_the_disk_alone_is_read_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = DataFolder(tmp_path)
+    for each in folder.folders:
+        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(folder.instance, {"instance_id": "of-a-test", "kind": "production"})
+    keys.make(folder.keys)
+    bell, read = Bell(), list[Path]()
+    further = Answering(
+        config.load(data=tmp_path), time=ThisMachine(), bell=Bell(os.dup(bell.file))
+    )
+    further.snapshot.write_bytes(b"{}")
+    monkeypatch.setattr(further.states, "recall", read.append)
+
+    bell.ring([FENCE], look=True, states=b"a list")
+    further.hear()
+    assert further.states.fences() == (FENCE,)
+    assert not read
+
+    bell.ring(states=b"x" * (MOST_STATES + 1))
+    further.hear()
+    assert read == [further.snapshot]
+    further.table.close()
 
 
 def test_what_a_process_counted_is_added_once() -> None:

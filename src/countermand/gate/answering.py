@@ -97,7 +97,8 @@ class Answering:
             self.look()
         if heard.states:
             self.states.hear(heard.states)
-        self.recall_if_changed()
+        if heard.on_disk:  # to check a list's signature takes longer than all the rest of a stop
+            self.recall_if_changed()
 
     def look(self) -> bool:
         """Look at the folder of stops; returns whether it says something new."""

@@ -41,12 +41,14 @@ _LIST_LENGTH: Final = 5
 class Heard:
     """Stops that were told since the last time; `look` says that the folder may hold more.
 
-    `states` is the newest list of orders, empty where there is no newer one.
+    `states` is the newest list of orders, empty where there is no newer one; `on_disk` says that
+    there is, and that it is too long for this memory.
     """
 
     stops: tuple[Fence, ...]
     look: bool
     states: bytes = b""
+    on_disk: bool = False
 
 
 class Bell:
@@ -79,9 +81,10 @@ class Bell:
             self._memory[_HEAD + begin : _HEAD + begin + len(told)] = told
             words[_LENGTH] = begin + len(told)
             words[_LOOK] += look
-            if 0 < len(states) <= MOST_STATES:
-                self._memory[_STOPS_END : _STOPS_END + len(states)] = states
-                words[_LIST_LENGTH] = len(states)
+            if states:
+                kept = states if len(states) <= MOST_STATES else b""
+                self._memory[_STOPS_END : _STOPS_END + len(kept)] = kept
+                words[_LIST_LENGTH] = len(kept)
                 words[_LISTS] += 1
             words[_RUNG] += 1
 
@@ -95,20 +98,18 @@ class Bell:
 
     def heard(self) -> Heard:
         """Return what was told since this was last asked; what is torn is looked up instead."""
-        filled, length, looked = self._words[_FILLED], self._words[_LENGTH], self._words[_LOOK]
+        filled, end, looked = self._words[_FILLED], self._words[_LENGTH], self._words[_LOOK]
         look = filled != self._filled or looked != self._looked
         begin = self._read if filled == self._filled else 0
-        self._filled, self._read, self._looked = filled, length, looked
-        told = self._memory[_HEAD + begin : _HEAD + length]
-        states = self._newest_states()
-        try:
-            return Heard(tuple(Fence.from_json(each) for each in told.splitlines()), look, states)
-        except ValueError:
-            return Heard((), look=True, states=states)
-
-    def _newest_states(self) -> bytes:
+        self._filled, self._read, self._looked = filled, end, looked
+        told = self._memory[_HEAD + begin : _HEAD + end]
         lists = self._words[_LISTS]
-        if lists == self._lists:
-            return b""
-        self._lists = lists
-        return self._memory[_STOPS_END : _STOPS_END + self._words[_LIST_LENGTH]]
+        is_newer, self._lists = lists != self._lists, lists
+        length = self._words[_LIST_LENGTH] if is_newer else 0
+        states = self._memory[_STOPS_END : _STOPS_END + length]
+        on_disk = is_newer and not length
+        try:
+            stops = tuple(Fence.from_json(each) for each in told.splitlines())
+        except ValueError:
+            stops, look = (), True
+        return Heard(stops, look, states, on_disk)

@@ -238,6 +238,8 @@ async def serve(gate: Gate, settings: config.Settings, wishes: Wishes) -> None:
     control_server = await _listen(gate.control, control_at)
     gate.crew.start(further, _port(doors_server))
     _say_ready(wishes.ready_file, doors_server, control_server)
+    # The first stop, the one that most gates ever hear of, does not wait for a thread to be made.
+    await asyncio.get_running_loop().run_in_executor(None, int)
     gate.follow()
     try:
         while not ended.is_set():
