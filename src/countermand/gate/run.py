@@ -238,8 +238,7 @@ async def serve(gate: Gate, settings: config.Settings, wishes: Wishes) -> None:
     control_server = await _listen(gate.control, control_at)
     gate.crew.start(further, _port(doors_server))
     _say_ready(wishes.ready_file, doors_server, control_server)
-    # The first stop, the one that most gates ever hear of, does not wait for a thread to be made.
-    await asyncio.get_running_loop().run_in_executor(None, int)
+    await make_thread_of_stops()
     gate.follow()
     try:
         while not ended.is_set():
@@ -279,6 +278,12 @@ async def serve_too(answering: Answering, settings: config.Settings, wishes: Wis
         answering.stop_answering()
         _report(answering)
         answering.table.close()
+
+
+async def make_thread_of_stops() -> None:
+    """Make the thread that writes stops: most gates hear of one, and it need not wait for that."""
+    with contextlib.suppress(RuntimeError):  # none is to be had just now: the stop tries again
+        await asyncio.get_running_loop().run_in_executor(None, int)
 
 
 def _report(answering: Answering) -> None:
