@@ -61,6 +61,8 @@ def give_columns_their_defaults(house: psycopg.Connection[Any]) -> None:
                 default = field.get_default()
                 if field.null or field.primary_key or field.generated or default is None:
                     continue
+                if field.has_db_default():
+                    continue
                 value = Jsonb(default) if isinstance(default, dict) else default
                 house.execute(
                     sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
