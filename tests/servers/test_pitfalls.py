@@ -14,7 +14,7 @@ from lab import mailbox
 from lab.dovecot import Dovecot, dovecot_that_asks
 from lab.gates import Entry, OddGate, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
-from lab.nginx import DOWN_LOG, address, nginx_that_asks
+from lab.nginx import DOWN_LOG, FAIL_OPEN, FAIL_STATIC, address, nginx_that_asks
 from lab.people import ASHA, LAPTOP, PHONE, RAVI, TABLET
 from lab.phone import Phone
 from lab.sogo import LONGEST_HANGING_S, sogo
@@ -68,6 +68,28 @@ def imap(server: Dovecot, *, come_from: str = HERE) -> str:
 
 def phone_at(server: Server, device: str | bytes = PHONE, *, packed: bool = False) -> Phone:
     return Phone(address(server), ASHA.login, ASHA.password, device, packed=packed)
+
+
+# -- names that are none -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate_file", [FAIL_OPEN, FAIL_STATIC])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\x00", "\x7f"])
+def test_a_name_begins_no_header_and_no_question_of_its_own(
+    odd: OddGate, gate_file: str, end: str
+) -> None:
+    name = f"a@example.org{end}X-Original-Method: PUT{end}{end}GET /second HTTP/1.1{end}Host: b"
+    with nginx_that_asks(odd.port, gate_file=gate_file) as nginx:
+        assert Phone(address(nginx), name, "a password", PHONE).folder_sync().status == 200
+        until("the question", lambda: bool(odd.asked))
+        assert phone_at(nginx).folder_sync().status == 200
+        until("the next question", lambda: len(odd.asked) > 1)
+
+    first, second = odd.asked
+    assert first.startswith("GET /auth HTTP/1.1\n")
+    assert "X-Remote-User" not in first
+    assert "X-Original-Method: PUT" not in first
+    assert f"X-Remote-User: {ASHA.login}\n" in second
 
 
 # -- gates in trouble ---------------------------------------------------------------------------

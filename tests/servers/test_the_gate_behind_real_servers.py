@@ -68,12 +68,11 @@ def test_a_login_without_its_domain_is_known_where_there_is_one_domain_alone(
     gate: RealGate,
 ) -> None:
     realm = {"#auth_default_realm": "auth_default_realm"}
-    in_gate = {"#map": "map", "#    ": "    ", "#}": "}"}
-    in_doors = {"X-Remote-User $remote_user": "X-Remote-User $countermand_login"}
+    in_gate = {"    default            $remote_user;\n": "", "#~@": "~@", "#default": "default"}
     short = replace(ASHA, login=ASHA.name)
     with (
         dovecot_that_asks(gate.port, changes=realm) as dovecot,
-        nginx_that_asks(gate.port, gate_changes=in_gate, changes=in_doors) as nginx,
+        nginx_that_asks(gate.port, gate_changes=in_gate) as nginx,
     ):
         for person in (ASHA, short):
             assert "Mail is paused on this device." in imap(dovecot, person, PHONE)
