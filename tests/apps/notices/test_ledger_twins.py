@@ -55,6 +55,7 @@ class Twins(RuleBasedStateMachine):
         self.now = NOW
         self.claims = 0
         self.heard = dict.fromkeys(SENDERS, 0)
+        self.given: dict[int, list[int]] = {}
         for house in (self.memory, self.postgres):
             for order in ORDERS:
                 house.mailing(order)
@@ -103,6 +104,8 @@ class Twins(RuleBasedStateMachine):
             for ledger in self.ledgers
         )
         assert memory == postgres
+        for each in memory:
+            self.given.setdefault(each.notice_id, []).append(each.claim)
         if not is_lost:
             self.heard[sender] = self.claims
 
@@ -147,8 +150,8 @@ class Twins(RuleBasedStateMachine):
 
     def held(self, notice_id: int, ago: int) -> Holding:
         """Return a mail under its newest claim, or under a number so many before."""
-        stored = self.memory.ledger.notices.get(notice_id)
-        return Holding(notice_id, max(0, (stored.claimed.claim if stored else 0) - ago))
+        given = [0, 0, 0, *self.given.get(notice_id, [])]
+        return Holding(notice_id, given[-1 - ago])
 
     @rule(sender=senders)
     def permit_all_in_hand(self, sender: str) -> None:
@@ -156,9 +159,20 @@ class Twins(RuleBasedStateMachine):
         if held:
             self.permit(sender, held, 0)
 
-    @rule(sender=senders, kinds=st.lists(st.sampled_from(ReplyKind), min_size=1))
-    def answer_all_in_hand(self, sender: str, kinds: list[ReplyKind]) -> None:
-        self.exchange(sender, [], self.in_hand(sender), kinds, 0)
+    @rule(sender=senders, kinds=st.lists(st.sampled_from(ReplyKind)), ago=claims_ago)
+    def answer_all_in_hand(self, sender: str, kinds: list[ReplyKind], ago: int) -> None:
+        self.exchange(sender, [], self.in_hand(sender), kinds, ago)
+
+    @rule(sender=senders, kinds=st.lists(st.sampled_from(ReplyKind), max_size=2))
+    def sleep_and_speak_of_what_was_held(self, sender: str, kinds: list[ReplyKind]) -> None:
+        self.lease(sender, ("live", 600.0))
+        self.claim(sender, 5, is_lost=False)
+        self.recover(sender, own=True)
+        self.claim(sender, 5, is_lost=False)
+        held = self.in_hand(sender)
+        self.exchange(sender, held[:1], [], [], 1)
+        self.permit_all_in_hand(sender)
+        self.exchange(sender, [], held, kinds, 1)
 
     def in_hand(self, sender: str) -> list[int]:
         notices = self.memory.ledger.notices
