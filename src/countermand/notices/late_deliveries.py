@@ -9,6 +9,7 @@ only where nothing better does, since an old mail can be checked as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ from django.db import connection
 from django.db.models import Exists, Max, OuterRef, Q
 
 from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.domain.exposure import Exposure
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.notices.queries import ACCEPTED, ReachedAddress, reached
 
@@ -102,11 +104,22 @@ def late(order_number: str, *, after: int) -> list[LateDelivery]:
         return [LateDelivery(*row) for row in cursor.fetchall()]
 
 
-def not_told_of_end(order_number: str, *, after: int | None) -> list[ReachedAddress]:
+def not_told_of_end(
+    order_number: str, *conditions: Q, nor_reached_by: Sequence[str] = (), after: int | None
+) -> list[ReachedAddress]:
     """Return the addresses at which an order was accepted and that got no word of its end.
 
-    With `after`, out of what was heard since, as in `late`; without it, out of all mails.
+    Whoever may have got a notice of an order in `nor_reached_by` is left out, and whoever does not
+    meet `conditions`. With `after`, out of what was heard since, as in `late`; without it, out of
+    all mails.
     """
+    reached_since = Notice.objects.filter(
+        order_number__in=nor_reached_by,
+        person_id=OuterRef("person_id"),
+        kind=NoticeKind.NOTICE.value,
+        exposure__gt=Exposure.NONE,
+    )
+    conditions = (*conditions, ~Q(Exists(reached_since))) if nor_reached_by else conditions
     told = Notice.objects.filter(
         order_number=OuterRef("order_number"),
         person_id=OuterRef("person_id"),
@@ -114,6 +127,6 @@ def not_told_of_end(order_number: str, *, after: int | None) -> list[ReachedAddr
         kind=NoticeKind.CLOSING.value,
     )
     if after is None:
-        return reached(order_number, ~Q(Exists(told)))
+        return reached(order_number, ~Q(Exists(told)), *conditions)
     heard = NoticeEvidence.objects.filter(notice_id=OuterRef("pk"), pk__gt=after - _OVERLAP)
-    return reached(order_number, ~Q(Exists(told)), Q(Exists(heard)))
+    return reached(order_number, ~Q(Exists(told)), Q(Exists(heard)), *conditions)

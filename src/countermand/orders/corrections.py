@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
 from countermand.audit import queries as log
 from countermand.domain import schedule
@@ -249,18 +250,30 @@ def tell_closing(
 
 @transaction.atomic(durable=True)
 def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bool:
-    """Tell those of its end who turn out after it to have got an order; False if nobody does.
+    """Tell those of its end who got an order and were not told yet; False if there is nobody.
 
-    All mails are looked at ten seconds after the end, and again whenever that time has doubled, for
-    two days: a look goes through a million mails. In between it is those of which a report, a log
-    or a check code told something.
+    They turned out after it to have got it, or another order took its place: that one tells all who
+    are on its list. Whom it does not name, or did not reach before it ended itself, is told here.
+
+    All mails are looked at ten seconds after the last of these ends, and again whenever that time
+    has doubled, for two days: a look goes through a million mails. In between it is those of which
+    a report, a log or a check code told something.
     """
     order = Order.objects.get(number=number)
+    if order.ended_at is None:
+        return False
+    newer = list(Order.objects.filter(replaces=number, mode=order.mode, in_force_at__isnull=False))
+    last_end = max([order.ended_at, *(each.ended_at for each in newer if each.ended_at)])
     heard = late_deliveries.heard_so_far()
-    looks_at_all = is_time_to_look(order, now)
+    looks_at_all = is_time_to_look(last_end, looked_at=order.end_looked_at, now=now)
     if not looks_at_all and heard == order.late_heard:
         return False
-    late = late_deliveries.not_told_of_end(number, after=None if looks_at_all else order.late_heard)
+    late = late_deliveries.not_told_of_end(
+        number,
+        *(_not_on_list(each) for each in newer if each.ended_at is None),
+        nor_reached_by=[each.number for each in newer],
+        after=None if looks_at_all else order.late_heard,
+    )
     seen = {"late_heard": heard, **({"end_looked_at": now} if looks_at_all else {})}
     Order.objects.filter(pk=number).update(**seen)
     if not late:
@@ -274,13 +287,18 @@ def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bo
     return True
 
 
-def is_time_to_look(order: Order, now: datetime) -> bool:
+def is_time_to_look(ended_at: datetime, *, looked_at: datetime | None, now: datetime) -> bool:
     """Say whether all mails of an order that has ended are to be looked at once more."""
-    if order.ended_at is None:
-        return False
-    waited = (order.end_looked_at or order.ended_at) - order.ended_at
+    waited = max(looked_at or ended_at, ended_at) - ended_at
     after = max(_FIRST_LOOK_AFTER, 2 * waited)
-    return after <= min(now - order.ended_at, _ANSWERS_COME_WITHIN)
+    return after <= min(now - ended_at, _ANSWERS_COME_WITHIN)
+
+
+def _not_on_list(order: Order) -> Q:
+    listed = Affected.objects.filter(
+        order=order, revision_number=order.revision_number, person_id=OuterRef("person_id")
+    )
+    return ~Q(Exists(listed))
 
 
 def _tell_closing(

@@ -207,13 +207,6 @@ def _write_owed(turn: _Turn) -> int:
     )
 
 
-def _tell_closing_late(turn: _Turn) -> bool:
-    """Let nobody miss the end; where another order stands in place of this one, that one tells."""
-    if running.replacement_in_force(turn.number) is not None:
-        return False
-    return corrections.tell_closing_late(turn.number, context=turn.context, now=turn.now)
-
-
 # In this order: what ends an order before what lets it go on, doors after what they follow from.
 _STEPS: Final = (
     _Step(
@@ -284,7 +277,7 @@ _STEPS: Final = (
     _Step(
         "tell_closing_late",
         frozenset({Phase.CLOSED}),
-        _tell_closing_late,
+        lambda turn: corrections.tell_closing_late(turn.number, context=turn.context, now=turn.now),
     ),
     _Step("write_owed", frozenset({Phase.CORRECTING, Phase.CORRECTED}), _write_owed),
     _Step(

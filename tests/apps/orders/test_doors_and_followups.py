@@ -13,7 +13,7 @@ from countermand.notices import actions as notices
 from countermand.notices.models import Notice
 from countermand.orders import actions, corrections, own_answers
 from countermand.orders.doors import closed_devices
-from countermand.orders.models import Affected, Order, ToldDevice
+from countermand.orders.models import Affected, ToldDevice
 from countermand.orders.rule_log import RuleBook
 from tests.order_world import DAY, HOUR, MINUTE, World
 
@@ -321,17 +321,75 @@ def test_whoever_is_answered_for_as_an_order_is_closed_or_later_is_told_of_its_e
 
 
 def test_looks_after_the_end_grow_rare_and_end(world: World) -> None:
-    ended = Order(ended_at=world.now)
-    looks = []
+    ended_at, looked_at, looks = world.now, None, []
     for seconds in range(0, 4 * 24 * 3600, 5):
         now = world.now + timedelta(seconds=seconds)
-        if corrections.is_time_to_look(ended, now):
-            ended.end_looked_at = now
+        if corrections.is_time_to_look(ended_at, looked_at=looked_at, now=now):
+            looked_at = now
             looks.append(seconds)
 
     assert looks[:5] == [10, 20, 40, 80, 160]
     assert 24 * 3600 < looks[-1] <= 48 * 3600
     assert len(looks) < 20
+
+
+LATER = {"deadline": {"at": "2020-07-30T17:00", "clock": "each-person"}}
+
+
+def who_got(number: str, *kinds: str) -> set[int]:
+    got = Notice.objects.filter(order_number=number, kind__in=kinds, exposure__gt=0)
+    return set(got.values_list("person_id", flat=True))
+
+
+def live(world: World, *, hours: int) -> None:
+    for _ in range(hours):
+        world.sweep(HOUR)
+        world.send()
+
+
+def test_whom_a_successor_does_not_name_is_told_of_the_end_of_what_it_replaces(
+    world: World,
+) -> None:
+    world.staff(30)
+    older = enforcing(world)
+    german = {
+        "people": {"groups": ["all-staff"], "countries": ["DE"]},
+        "devices": {"ownership": ["corporate", "personal", "unknown"]},
+    }
+    newer = world.released(replaces=older, scope=german, **LATER)
+    live(world, hours=3)
+
+    listed = set(Affected.objects.filter(order__number=newer).values_list("person_id", flat=True))
+    assert listed
+    assert who_got(older, "closing") == who_got(older, "notice") - listed != set()
+    live(world, hours=3)
+    assert kinds(older)["closing"] == len(who_got(older, "closing"))
+
+
+def test_whom_a_successor_did_not_reach_before_it_was_taken_back_is_told_of_the_end(
+    world: World,
+) -> None:
+    world.staff(30)
+    older = enforcing(world)
+    rollout = {
+        "hold": "10min",
+        "first_group": "1%",
+        "soak": "30min",
+        "wave_size": "25%",
+        "wave_every": "30min",
+        "go": "by-person",
+    }
+    newer = world.released(replaces=older, rollout=rollout, **LATER)
+    live(world, hours=60)  # longer than anybody looks for what came late
+    assert who_got(older, "closing") == set()
+    first_group = who_got(newer, "notice")
+    world.press(newer, StopKind.TAKE_BACK)
+    live(world, hours=3)
+
+    everybody = who_got(older, "notice")
+    assert set() < who_got(newer, "notice") < everybody
+    assert first_group <= who_got(newer, "correction")
+    assert who_got(older, "closing") == everybody - who_got(newer, "notice")
 
 
 def test_the_door_follows_the_amendment_and_then_the_older_order_again(world: World) -> None:
