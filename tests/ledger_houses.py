@@ -25,7 +25,7 @@ NOT_AFTER = NOW + timedelta(days=30)
 
 
 def message_id(number: int) -> str:
-    return f"<{number}@example.org>"
+    return f"<CM-7Q4K.1.notice.0.{number:020x}@example.org>"  # of the form that we write
 
 
 class MemoryHouse(LedgerHouse):
