@@ -6,7 +6,7 @@ of them.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from demo.stage import Stage, opened
+from demo.stage import Answer, Stage, opened
 from demo.story import HELP_DESK, OPERATOR
 from lab import mailbox
 from lab.dovecot import ADMIN_KEY, ASKS_GATE, PASSWORDS, Dovecot, dovecot_that_asks
@@ -24,6 +24,15 @@ from tests.office import BEGIN, EXAMPLES, Office, staff
 
 UIDS: Final = {name: f"u-{name}" for name in staff()}
 PAUSED: Final = "[ALERT] Mail is paused on this device."
+
+
+class _OwnProcesses(Stage):
+    """Another test of this group keeps one process, and its database, for all of its commands."""
+
+    def countermand(
+        self, *arguments: str, actor: str | None = None, expect: Sequence[int] = (0,)
+    ) -> Answer:
+        return self.shell(*arguments, actor=actor, expect=expect)
 
 
 @dataclass
@@ -67,7 +76,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.setenv("COUNTERMAND_DOVEADM", f"http://{HERE}:{dovecot.admin}")
         monkeypatch.setenv("COUNTERMAND_DOVEADM_KEY", ADMIN_KEY)
         monkeypatch.setenv("COUNTERMAND_DEVICE_PASSWORDS", str(dovecot.folder / PASSWORDS))
-        stage = Stage(folder / "stage", "en")
+        stage = _OwnProcesses(folder / "stage", "en")
         stack.enter_context(opened(stage, BEGIN))
         gate_port = stage.running()["gate"].rpartition(":")[2]
         token = (stage.data / "keys" / "gate-token").read_text(encoding="ascii").strip()

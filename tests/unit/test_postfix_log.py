@@ -245,6 +245,14 @@ def test_a_copy_that_went_before_the_log_was_moved_away_is_found(tmp_path: Path,
     assert log.left_for_somewhere(path, IDS) == {"4Xy1Zk3jQzKb"}
 
 
+def test_what_cannot_be_read_beside_the_log_spoils_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mail.log"
+    path.write_text(WAITS, encoding="utf-8")
+    (tmp_path / "mail.log.d").mkdir()
+
+    assert log.left_for_somewhere(path, IDS) == IDS
+
+
 def test_a_mail_whose_beginning_no_log_holds_may_have_gone(tmp_path: Path) -> None:
     path = tmp_path / "mail.log"
     assert log.left_for_somewhere(path, IDS) == IDS

@@ -109,7 +109,7 @@ def not_told_of_end(
 ) -> list[ReachedAddress]:
     """Return the addresses at which an order was accepted and that got no word of its end.
 
-    Whoever may have got a notice of an order in `nor_reached_by` is left out, and whoever does not
+    Whoever got a notice of an order in `nor_reached_by` is left out, and whoever does not
     meet `conditions`. With `after`, out of what was heard since, as in `late`; without it, out of
     all mails.
     """
@@ -117,7 +117,7 @@ def not_told_of_end(
         order_number__in=nor_reached_by,
         person_id=OuterRef("person_id"),
         kind=NoticeKind.NOTICE.value,
-        exposure__gt=Exposure.NONE,
+        exposure=Exposure.CERTAIN,  # whoever only may have got it may be told of no end by it
     )
     conditions = (*conditions, ~Q(Exists(reached_since))) if nor_reached_by else conditions
     told = Notice.objects.filter(

@@ -40,6 +40,8 @@ from countermand.ports import NoticeLedger
 
 # The first corrections leave while the rest is still being written down.
 _AT_ONCE: Final = 500
+# One transaction within a sweep: no take-back waits for more.
+_MOST_TOLD_AT_ONCE: Final = 20_000
 _FIRST_LOOK_AFTER: Final = timedelta(seconds=10)
 _ANSWERS_COME_WITHIN: Final = timedelta(days=2)
 
@@ -275,7 +277,8 @@ def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bo
         after=None if looks_at_all else order.late_heard,
     )
     seen = {"late_heard": heard, **({"end_looked_at": now} if looks_at_all else {})}
-    Order.objects.filter(pk=number).update(**seen)
+    if len(late) <= _MOST_TOLD_AT_ONCE:  # else the next sweep looks again, and finds the rest
+        Order.objects.filter(pk=number).update(**seen)
     if not late:
         return False
     order = stepping.locked(number)
@@ -283,7 +286,7 @@ def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bo
     # After its last day nothing may leave.
     if order.phase != Phase.CLOSED or now >= schedule.end_of_day(document.review_on):
         return False
-    _tell_closing(order, document, late, context=context, now=now)
+    _tell_closing(order, document, late[:_MOST_TOLD_AT_ONCE], context=context, now=now)
     return True
 
 

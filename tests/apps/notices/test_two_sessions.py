@@ -193,7 +193,14 @@ def test_senders_of_the_version_before_go_on_with_their_work(
             "%s, %s, '{}', '{}', '{}', '{}', '{}', %s)",
             [SENDER, [notice_id], NOW],
         ).fetchall()
+        assert answers == [(notice_id, None)]
+        assert house.row(notice_id).state is NoticeState.PERMITTED
+        told = old.execute(
+            "SELECT notice_id, refusal FROM ledger_exchange("
+            "%s, '{}', %s, '{accepted}', '{250}', '{q}', '{}', %s)",
+            [SENDER, [notice_id], NOW],
+        ).fetchall()
 
-    assert answers == [(notice_id, None)]
-    assert house.row(notice_id).state is NoticeState.PERMITTED
-    assert house.ledger.recover(sender=SENDER, own=True, now=NOW) == 1
+    assert told == []
+    assert house.ledger.recover(sender=SENDER, own=True, now=NOW) == 0
+    assert house.row(notice_id).state is NoticeState.SENT

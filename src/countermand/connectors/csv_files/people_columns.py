@@ -55,9 +55,6 @@ PEOPLE: Final = (
         "logins",
         (
             "login names",
-            "user names",
-            "usernames",
-            "username",
             "samaccountname",
             "sam account name",
             "on premises sam account name",

@@ -215,7 +215,8 @@ def left_for_somewhere(path: Path, queue_ids: frozenset[str]) -> frozenset[str]:
     for file in (path, *_moved_away_before(path)):
         if queue_ids <= begun:
             break
-        with contextlib.suppress(FileNotFoundError):  # moved on meanwhile: nothing is known of it
+        # Moved on meanwhile, or nothing that can be read: nothing is known of it.
+        with contextlib.suppress(FileNotFoundError if file == path else OSError):
             _read_whole(file, queue_ids, begun=begun, gone=gone)
     return frozenset(gone | (queue_ids - begun))
 

@@ -173,15 +173,20 @@ BEGIN
     LOOP
         CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(
             ledger_lock_class(), hashtext(v_batch.order_number));
-        PERFORM ledger_lock_senders(ARRAY[p_sender]);
-        PERFORM ledger_fold(v_batch.order_number, p_sender);
-        UPDATE notices_notice n
-        SET state = CASE WHEN n.exposure_before > 0 THEN 'maybe' ELSE 'pending' END,
-            claimed_by = ''
-        WHERE n.id = ANY (v_batch.notice_ids) AND n.claimed_by = p_sender
-          AND n.claim = v_batch.claim AND n.state = 'claimed';
-        GET DIAGNOSTICS v_some = ROW_COUNT;
-        v_count := v_count + v_some;
+        -- The lock is not taken for nothing: somebody else may have given all of them back.
+        IF EXISTS (SELECT FROM notices_notice n
+                   WHERE n.id = ANY (v_batch.notice_ids) AND n.claimed_by = p_sender
+                     AND n.claim = v_batch.claim AND n.state = 'claimed') THEN
+            PERFORM ledger_lock_senders(ARRAY[p_sender]);
+            PERFORM ledger_fold(v_batch.order_number, p_sender);
+            UPDATE notices_notice n
+            SET state = CASE WHEN n.exposure_before > 0 THEN 'maybe' ELSE 'pending' END,
+                claimed_by = ''
+            WHERE n.id = ANY (v_batch.notice_ids) AND n.claimed_by = p_sender
+              AND n.claim = v_batch.claim AND n.state = 'claimed';
+            GET DIAGNOSTICS v_some = ROW_COUNT;
+            v_count := v_count + v_some;
+        END IF;
         UPDATE notices_claimbatch b SET heard = true WHERE b.id = v_batch.id;
     END LOOP;
     RETURN v_count;
@@ -208,14 +213,18 @@ DECLARE
     v_ids bigint[];
     v_order text;
 BEGIN
+    -- Before mails are locked: whoever waits for those may hold this sender's lock already.
+    -- Nothing is handed out beside it: a long answer might keep that lock for long.
+    IF ledger_take_unheard_back(p_sender, p_heard) > 0 THEN
+        RETURN;
+    END IF;
     FOR v_order IN SELECT DISTINCT b.order_number FROM notices_openbatch b
                    WHERE b.sender = p_sender LOOP
         IF pg_try_advisory_xact_lock_shared(ledger_lock_class(), hashtext(v_order)) THEN
             PERFORM ledger_fold(v_order, p_sender);
         END IF;
     END LOOP;
-    -- Nothing is handed out beside it: a long answer might keep that sender's lock for long.
-    IF ledger_take_unheard_back(p_sender, p_heard) > 0 OR v_mode IS NULL THEN
+    IF v_mode IS NULL THEN
         RETURN;
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);
@@ -517,13 +526,14 @@ CREATE OR REPLACE FUNCTION ledger_exchange(
     p_aborted bigint[], p_now timestamptz
 ) RETURNS TABLE (notice_id bigint, refusal text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT a.id, nullif(e.refusals[a.place], '')
+    SELECT a.id, nullif(a.refusal, '')
     FROM ledger_exchange(
         p_sender, p_permits, array_fill(0::bigint, ARRAY[cardinality(p_permits)]),
         p_replied, array_fill(0::bigint, ARRAY[cardinality(p_replied)]),
         p_reply_kinds, p_reply_texts, p_queue_ids,
         p_aborted, array_fill(0::bigint, ARRAY[cardinality(p_aborted)]), p_now) AS e (refusals),
-        unnest(p_permits) WITH ORDINALITY AS a (id, place)
+        -- Made of what it answers, so that it is asked also where no permit is.
+        unnest(p_permits, e.refusals) AS a (id, refusal)
 $$;
 
 -- The rest belongs to the program itself, not to senders.
