@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from countermand.config import Settings
 from countermand.devices.models import Attestation, Device, DeviceAlias, ImportRun, Observation
@@ -30,18 +30,21 @@ MINUTE = timedelta(minutes=1)
 _APP = "tiktok"
 
 
+ROLLOUT: Final = {
+    "hold": "10min",
+    "first_group": "1%",
+    "soak": "30min",
+    "wave_size": "25%",
+    "wave_every": "30min",
+    "go": "automatic",
+}
+
+
 def order_text(**changes: Any) -> str:
     """Return the file of an order: JSON is YAML, too."""
     given = {
         "number": None,
-        "rollout": {
-            "hold": "10min",
-            "first_group": "1%",
-            "soak": "30min",
-            "wave_size": "25%",
-            "wave_every": "30min",
-            "go": "automatic",
-        },
+        "rollout": ROLLOUT,
         "steps": [
             {"at": "-72h", "send": "reminder"},
             {"at": "-24h", "send": "reminder"},

@@ -125,13 +125,10 @@ class OrderStates:
         now_ms = self._time.since_boot_ms()  # once: every turn of a gate asks here
         return now_ms < self._good_until_ms and not self._clock_was_moved(now_ms)
 
-    def _wall_ahead_now_ms(self) -> int:
-        return self._time.wall_ms() - self._time.since_boot_ms()
-
     def _clock_was_moved(self, now_ms: int) -> bool:
         """Tell whether the time of day leapt since the states came: by it deadlines are judged."""
-        ahead_ms = self._time.wall_ms() - now_ms
-        return not -_CLOCKS_AGREE_MS <= ahead_ms - self._wall_ahead_ms <= _CLOCKS_AGREE_MS
+        moved_ms = self._time.wall_ms() - now_ms - self._wall_ahead_ms
+        return not -_CLOCKS_AGREE_MS <= moved_ms <= _CLOCKS_AGREE_MS
 
     def receive(self, arrived: SignedSet, *, at_once: bool) -> Received:
         """Take a set of states over if it is genuine and newer.
@@ -152,10 +149,9 @@ class OrderStates:
         states = self._checked(arrived)
         if isinstance(states, Received):
             return states
-        now_ms = self._time.since_boot_ms()
-        age_ms = self._time.wall_ms() - states.issued_ms
-        result, good_for_ms = _trust(states, age_ms, at_once=at_once)
-        until_ms, wall_ahead_ms = now_ms + good_for_ms, self._wall_ahead_now_ms()
+        now_ms, wall_ms = self._time.since_boot_ms(), self._time.wall_ms()
+        result, good_for_ms = _trust(states, wall_ms - states.issued_ms, at_once=at_once)
+        until_ms, wall_ahead_ms = now_ms + good_for_ms, wall_ms - now_ms
         if kept is not None:
             until_ms = min(kept[0], now_ms + states.valid_for_s * 1000)
             wall_ahead_ms = kept[1]
@@ -300,8 +296,8 @@ class OrderStates:
         try:
             arrived = _signed_set(raw)
             # An older gate wrote no second number.
-            wall_ahead_ms = raw.get("wall_ahead_ms", self._wall_ahead_now_ms())
-            kept = int(raw["good_until_ms"]), int(wall_ahead_ms)
+            ahead_now_ms = self._time.wall_ms() - self._time.since_boot_ms()
+            kept = int(raw["good_until_ms"]), int(raw.get("wall_ahead_ms", ahead_now_ms))
             same_start = raw["boot_id"] == self._time.boot_id() != ""
         except (KeyError, TypeError, ValueError, AttributeError, NotBase64):
             return Received.NOT_UNDERSTOOD

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from countermand.audit import queries as log
 from countermand.domain import schedule
@@ -83,14 +83,18 @@ class Truths:
         return correct(self.order, rules)
 
 
-def replacement_of(order: Order) -> str | None:
-    """Return the order that stands in place of this one, as every word about it names it.
+def successors(number: str) -> QuerySet[Order]:
+    """Return the orders that were put in force in place of this one, those that ended among them.
 
-    An exercise stands in place of nothing that is real.
+    An exercise takes the place of nothing that is real.
     """
-    standing = Order.objects.filter(
-        replaces=order.number, mode=order.mode, in_force_at__isnull=False, ended_at__isnull=True
-    )
+    mode = Order.objects.filter(number=number).values("mode")
+    return Order.objects.filter(replaces=number, mode__in=mode, in_force_at__isnull=False)
+
+
+def replacement_of(order: Order) -> str | None:
+    """Return the order that stands in place of this one, as every word about it names it."""
+    standing = successors(order.number).filter(ended_at__isnull=True)
     return standing.values_list("number", flat=True).first()
 
 
@@ -264,27 +268,28 @@ def tell_closing_late(number: str, *, context: PlanContext, now: datetime) -> bo
     order = Order.objects.get(number=number)
     if order.ended_at is None:
         return False
-    newer = list(Order.objects.filter(replaces=number, mode=order.mode, in_force_at__isnull=False))
+    newer = list(successors(number))
     last_end = max([order.ended_at, *(each.ended_at for each in newer if each.ended_at)])
     heard = late_deliveries.heard_so_far()
     looks_at_all = is_time_to_look(last_end, looked_at=order.end_looked_at, now=now)
     if not looks_at_all and heard == order.late_heard:
         return False
-    late = late_deliveries.not_told_of_end(
-        number,
-        *(_not_on_list(each) for each in newer if each.ended_at is None),
-        nor_reached_by=[each.number for each in newer],
-        after=None if looks_at_all else order.late_heard,
-    )
+    document = document_of(stepping.current(order))
+    late: list[ReachedAddress] = []
+    if now < schedule.end_of_day(document.review_on):  # after its last day nothing may leave
+        late = late_deliveries.not_told_of_end(
+            number,
+            *(_not_on_list(each) for each in newer if each.ended_at is None),
+            nor_reached_by=[each.number for each in newer],
+            after=None if looks_at_all else order.late_heard,
+        )
     seen = {"late_heard": heard, **({"end_looked_at": now} if looks_at_all else {})}
     if len(late) <= _MOST_TOLD_AT_ONCE:  # else the next sweep looks again, and finds the rest
         Order.objects.filter(pk=number).update(**seen)
     if not late:
         return False
     order = stepping.locked(number)
-    document = document_of(stepping.current(order))
-    # After its last day nothing may leave.
-    if order.phase != Phase.CLOSED or now >= schedule.end_of_day(document.review_on):
+    if order.phase != Phase.CLOSED:
         return False
     _tell_closing(order, document, late[:_MOST_TOLD_AT_ONCE], context=context, now=now)
     return True

@@ -211,9 +211,8 @@ def start_first_group(
 
 def replacement_in_force(number: str) -> str | None:
     """Return the order that was put in force in place of this one, None if there is none."""
-    mode = Order.objects.filter(number=number).values("mode")
-    newer = Order.objects.filter(replaces=number, mode__in=mode, in_force_at__isnull=False)
-    return newer.order_by("in_force_at").values_list("number", flat=True).first()
+    newer = corrections.successors(number).order_by("in_force_at")
+    return newer.values_list("number", flat=True).first()
 
 
 @transaction.atomic(durable=True)

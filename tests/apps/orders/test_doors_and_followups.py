@@ -1,8 +1,10 @@
 """Each person's own instant: reminders, the last word, the door, late joiners, amendments."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import psycopg
+import pytest
 
 from countermand.audit import queries as log
 from countermand.domain.delivery import Evidence, EvidenceKind, Reply, ReplyKind, StopKind
@@ -15,7 +17,7 @@ from countermand.orders import actions, corrections, own_answers
 from countermand.orders.doors import closed_devices
 from countermand.orders.models import Affected, ToldDevice
 from countermand.orders.rule_log import RuleBook
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, World
 
 
 def kinds(number: str) -> dict[str, int]:
@@ -347,16 +349,18 @@ def live(world: World, *, hours: int) -> None:
         world.send()
 
 
+GERMAN = {
+    "people": {"groups": ["all-staff"], "countries": ["DE"]},
+    "devices": {"ownership": ["corporate", "personal", "unknown"]},
+}
+
+
 def test_whom_a_successor_does_not_name_is_told_of_the_end_of_what_it_replaces(
     world: World,
 ) -> None:
     world.staff(30)
     older = enforcing(world)
-    german = {
-        "people": {"groups": ["all-staff"], "countries": ["DE"]},
-        "devices": {"ownership": ["corporate", "personal", "unknown"]},
-    }
-    newer = world.released(replaces=older, scope=german, **LATER)
+    newer = world.released(replaces=older, scope=GERMAN, **LATER)
     live(world, hours=3)
 
     listed = set(Affected.objects.filter(order__number=newer).values_list("person_id", flat=True))
@@ -366,20 +370,33 @@ def test_whom_a_successor_does_not_name_is_told_of_the_end_of_what_it_replaces(
     assert kinds(older)["closing"] == len(who_got(older, "closing"))
 
 
+def test_an_end_is_told_to_some_of_many_with_every_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corrections, "_MOST_TOLD_AT_ONCE", 5)
+    world.staff(30)
+    older = enforcing(world)
+    newer = world.released(replaces=older, scope=GERMAN, **LATER)
+    world.sweep(11 * MINUTE)
+    told = []
+    for _ in range(7):
+        world.sweep(MINUTE)
+        world.send()
+        told.append(len(who_got(older, "closing")))
+
+    listed = set(Affected.objects.filter(order__number=newer).values_list("person_id", flat=True))
+    everybody = len(who_got(older, "notice") - listed)
+    assert everybody > 20
+    assert max(after - before for before, after in pairwise([0, *told])) == 5
+    assert told[-1] == everybody
+
+
 def test_whom_a_successor_did_not_reach_before_it_was_taken_back_is_told_of_the_end(
     world: World,
 ) -> None:
     world.staff(30)
     older = enforcing(world)
-    rollout = {
-        "hold": "10min",
-        "first_group": "1%",
-        "soak": "30min",
-        "wave_size": "25%",
-        "wave_every": "30min",
-        "go": "by-person",
-    }
-    newer = world.released(replaces=older, rollout=rollout, **LATER)
+    newer = world.released(replaces=older, rollout={**ROLLOUT, "go": "by-person"}, **LATER)
     live(world, hours=60)  # longer than anybody looks for what came late
     assert who_got(older, "closing") == set()
     first_group = who_got(newer, "notice")

@@ -16,7 +16,7 @@ from countermand.orders.refusals import (
 )
 from countermand.project import register
 from countermand.stop import register as registers
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, World
 
 
 def test_release_needs_the_look_up_page_and_the_relay(world: World) -> None:
@@ -124,15 +124,7 @@ def test_nothing_leaves_during_the_hold_and_a_withdrawal_is_never_noticed(world:
 
 def test_a_go_by_person_takes_another_hand_than_the_release(world: World) -> None:
     world.staff(30)
-    rollout = {
-        "hold": "10min",
-        "first_group": "1%",
-        "soak": "30min",
-        "wave_size": "25%",
-        "wave_every": "30min",
-        "go": "by-person",
-    }
-    number = world.sent_to_first_group(rollout=rollout)
+    number = world.sent_to_first_group(rollout={**ROLLOUT, "go": "by-person"})
     world.sweep(31 * MINUTE)
     assert world.order(number).phase == "canary"
 

@@ -32,7 +32,7 @@ from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import LONGEST_PAUSE, LONGEST_PROOF, examine_orders
 from countermand.stop import fence as fences
 from countermand.stop import register
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, World
 
 
 def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -> None:
@@ -417,15 +417,7 @@ def test_a_wave_is_of_one_country_and_the_smallest_goes_first(world: World) -> N
     for n in range(8):
         world.person(f"abroad{n}", country="IE", zone="Europe/Dublin")
         world.device(f"abroad{n}")
-    rollout = {
-        "hold": "10min",
-        "first_group": "1%",
-        "soak": "30min",
-        "go": "automatic",
-        "wave_size": "50%",
-        "wave_every": "30min",
-        "waves_by": "country",
-    }
+    rollout = {**ROLLOUT, "wave_size": "50%", "waves_by": "country"}
     number = world.sending(rollout=rollout)
 
     country = {person.pk: person.country for person in world.people.values()}
@@ -443,15 +435,7 @@ def test_no_relay_and_no_domain_gets_more_a_minute_than_it_may(world: World) -> 
         world.person(f"slow{n}", address=f"slow{n}@slow.example")
         world.device(f"slow{n}")
 
-    rollout = {
-        "hold": "10min",
-        "first_group": "1%",
-        "soak": "30min",
-        "go": "automatic",
-        "wave_size": "100%",
-        "wave_every": "30min",
-    }
-    number = world.sent_to_first_group(rollout=rollout)
+    number = world.sent_to_first_group(rollout={**ROLLOUT, "wave_size": "100%"})
     world.now += 5 * MINUTE
     world.send()
     world.sweep(31 * MINUTE)
