@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.phases import Enforcement
 from countermand.orders import documents, plan_counts
 from countermand.orders.plan_counts import DeviceCounts
 

@@ -14,8 +14,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from countermand.data_folder import DataFolder, write_json
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.phases import Enforcement
 from countermand.enforcement.actions import Compiled, Publisher
 from countermand.gate import keys
 from countermand.orders import documents, doors

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from countermand.audit.leaves import leaf, leaf_bytes
 from countermand.audit.signed_note import Head, Signer
 from countermand.audit.verifying import VERSION, line_of
-from countermand.domain.lifecycle import Enforcement, Phase, Step, move
+from countermand.domain.lifecycle import move
 from countermand.domain.merkle_log import Range, leaf_hash
+from countermand.domain.phases import Enforcement, Phase, Step
 
 SIGNER = Signer("countermand-of-tests", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 BEGIN = datetime(2026, 12, 4, 9, 0, tzinfo=UTC)

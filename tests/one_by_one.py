@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from countermand.domain import scope
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import PAUSABLE, Phase
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.phases import PAUSABLE, Phase
 from countermand.enforcement.door_facts import DoorFacts
 from countermand.notices.models import Notice
 from countermand.notices.queries import ACCEPTED

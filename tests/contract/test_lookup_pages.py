@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.notices.lookup import write
 from countermand.notices.order_words import order_of
 from countermand.notices.public_notice import PublicNotice, PublicState, public_state

@@ -15,8 +15,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import Variant
+from countermand.domain.phases import Enforcement
 from countermand.domain.rules_in_force import (
     CameUnder,
     PutInForce,

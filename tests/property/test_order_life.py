@@ -27,20 +27,15 @@ from countermand.domain.approvals import (
     check_met,
     needed,
 )
-from countermand.domain.errors import CountermandError
-from countermand.domain.lifecycle import (
-    FINAL,
-    PAUSABLE,
+from countermand.domain.effects import (
     CorrectEveryoneReached,
-    Enforcement,
-    Phase,
     RaiseFence,
     ReleaseStatement,
-    Step,
     VoidApprovals,
-    allowed_steps,
-    move,
 )
+from countermand.domain.errors import CountermandError
+from countermand.domain.lifecycle import allowed_steps, move
+from countermand.domain.phases import FINAL, PAUSABLE, Enforcement, Phase, Step
 
 AUTHOR, PEOPLE = 0, range(8)
 NOTICE = timedelta(days=5)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.phases import Enforcement
 from countermand.domain.rules_in_force import (
     CameUnder,
     Ended,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.phases import Enforcement
 from countermand.notices.copy_lint import example_of, lint, lint_order
 from countermand.notices.preview import PreviewMail, Signed, preview
 from countermand.notices.wording import Signatory

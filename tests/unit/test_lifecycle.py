@@ -5,34 +5,38 @@ from contextlib import suppress
 import pytest
 
 from countermand.domain.approvals import Role
-from countermand.domain.lifecycle import (
-    FINAL,
-    OF_ITSELF,
-    PAUSABLE,
-    PHASE_WORDS,
-    STEP_WORDS,
-    TOLD,
+from countermand.domain.effects import (
     AskForUndo,
     BeginCollecting,
     BeginEnforcing,
     Effect,
-    Enforcement,
     HandOver,
     HoldQueue,
     KillSenders,
-    NotUndoneYet,
     OpenDoor,
-    Phase,
     RaiseFence,
     SettleLedger,
-    Step,
-    StepNotAllowed,
     UpdateLookup,
     VoidApprovals,
     WriteLog,
+)
+from countermand.domain.lifecycle import (
+    OF_ITSELF,
+    NotUndoneYet,
+    StepNotAllowed,
     allowed_steps,
     may,
     move,
+)
+from countermand.domain.phases import (
+    FINAL,
+    PAUSABLE,
+    PHASE_WORDS,
+    STEP_WORDS,
+    TOLD,
+    Enforcement,
+    Phase,
+    Step,
 )
 
 # Written by hand from the specification, not out of the code: phase, and what may follow.

@@ -6,7 +6,7 @@ import pytest
 
 from countermand.audit.signed_note import Signer
 from countermand.audit.verifying import VerifyReport, verify
-from countermand.domain.lifecycle import Step
+from countermand.domain.phases import Step
 from tests.log_samples import SIGNER, Story, approved, lines_of, taken_back
 
 

@@ -9,7 +9,6 @@ import pytest
 from countermand.domain.app_id import TargetKind
 from countermand.domain.canonical_json import digest
 from countermand.domain.errors import Fault, FaultsFound
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_document import content
 from countermand.domain.order_parts import (
     EachPersonsClock,
@@ -20,6 +19,7 @@ from countermand.domain.order_parts import (
     Share,
     Variant,
 )
+from countermand.domain.phases import Enforcement
 from countermand.domain.plain_values import plain
 from tests.order_samples import NOW, read_order, whole_order
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.phases import Enforcement
 from countermand.domain.rules_in_force import (
     CameUnder,
     Ended,

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 import pytest
 
 from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.phases import Enforcement
 from countermand.domain.presence import Presence
 from countermand.notices import word_store
 from countermand.notices.order_words import TextMissing

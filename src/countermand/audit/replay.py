@@ -15,8 +15,10 @@ from typing import Any, Final
 
 from countermand.domain.approvals import EVERY_PART, USUAL_POLICY
 from countermand.domain.delivery import NoticeKind
+from countermand.domain.effects import VoidApprovals
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.domain.lifecycle import Enforcement, Move, Phase, Step, VoidApprovals, move
+from countermand.domain.lifecycle import Move, move
+from countermand.domain.phases import Enforcement, Phase, Step
 
 PERMITS: Final = "permit.batch"
 OPENED: Final = "order.opened"

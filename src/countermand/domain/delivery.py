@@ -199,7 +199,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class MailingFacts:
-    """An order as its mails depend on it. `phase` is the text of `lifecycle.Phase`."""
+    """An order as its mails depend on it. `phase` is the text of `phases.Phase`."""
 
     phase: str
     epoch: int

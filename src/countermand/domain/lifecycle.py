@@ -69,62 +69,13 @@ from countermand.domain.effects import (
 )
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.phases import (
-    DOORS_OF_OURS,
-    FINAL,
     PAUSABLE,
     PHASE_WORDS,
     STEP_WORDS,
-    TOLD,
-    TOLD_BEYOND_FIRST_GROUP,
     Enforcement,
     Phase,
     Step,
 )
-
-# Phases, steps and effects are part of what a life means, so they can be had from here, too.
-__all__ = [
-    "DOORS_OF_OURS",
-    "FINAL",
-    "OF_ITSELF",
-    "PAUSABLE",
-    "PHASE_WORDS",
-    "STEP_WORDS",
-    "TOLD",
-    "TOLD_BEYOND_FIRST_GROUP",
-    "AskForReview",
-    "AskForUndo",
-    "BeginCollecting",
-    "BeginEnforcing",
-    "CorrectEveryoneReached",
-    "Effect",
-    "Enforcement",
-    "FreezeAffected",
-    "HandOver",
-    "HoldQueue",
-    "KillSenders",
-    "Move",
-    "NotUndoneYet",
-    "OpenDoor",
-    "PageOnCall",
-    "Phase",
-    "Purge",
-    "RaiseFence",
-    "ReleaseStatement",
-    "ResumeWaves",
-    "SettleLedger",
-    "StartFirstGroup",
-    "StartHold",
-    "StartWaves",
-    "Step",
-    "StepNotAllowed",
-    "TellClosing",
-    "UpdateLookup",
-    "VoidApprovals",
-    "WriteLog",
-    "allowed_steps",
-    "may",
-    "move",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from countermand.domain.app_id import TargetKind
 from countermand.domain.approvals import USUAL_POLICY
 from countermand.domain.catalogue_view import CatalogueView
 from countermand.domain.errors import FaultsFound, gettext_noop
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_checks import (
     CORRECTION_SLOTS,
     NO_SLOTS,
@@ -56,6 +55,7 @@ from countermand.domain.order_sections import (
     read_signed,
     read_steps,
 )
+from countermand.domain.phases import Enforcement
 from countermand.domain.plain_values import plain
 
 FORM: Final = "order/v1"

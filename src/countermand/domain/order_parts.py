@@ -13,8 +13,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from countermand.domain.app_id import Grade, IdentifierKey, Platform, TargetKind
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_number import OrderNumber
+from countermand.domain.phases import Enforcement
 
 # The last place on earth where a day ends, and the first where it begins.
 LATEST_ZONE: Final = timezone(timedelta(hours=-12))

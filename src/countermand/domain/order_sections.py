@@ -15,7 +15,6 @@ from typing import Final
 from countermand.domain.app_id import BARE_NAMES, IdentifierKey, IdentifierNotUnderstood, Platform
 from countermand.domain.approvals import USUAL_POLICY
 from countermand.domain.errors import gettext_noop
-from countermand.domain.lifecycle import DOORS_OF_OURS, Enforcement
 from countermand.domain.order_fields import LONGEST_TEXT, Fields
 from countermand.domain.order_parts import (
     Deadline,
@@ -40,6 +39,7 @@ from countermand.domain.order_parts import (
     TimedStep,
     WavesBy,
 )
+from countermand.domain.phases import DOORS_OF_OURS, Enforcement
 
 MINIMUM_NOTICE: Final = USUAL_POLICY.short_notice
 EMERGENCY_NOTICE: Final = timedelta(hours=2)

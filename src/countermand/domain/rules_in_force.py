@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.phases import Enforcement
 
 
 @dataclass(frozen=True, slots=True)

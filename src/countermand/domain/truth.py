@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import Variant
+from countermand.domain.phases import Enforcement
 from countermand.domain.rules_in_force import RuleInForce
 
 

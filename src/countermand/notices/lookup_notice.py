@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
-from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import Variant
+from countermand.domain.phases import DOORS_OF_OURS
 from countermand.notices import moments, own_words, word_store
 from countermand.notices.lookup_templates import render
 from countermand.notices.order_words import (

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.domain.lifecycle import DOORS_OF_OURS, Enforcement
+from countermand.domain.phases import DOORS_OF_OURS, Enforcement
 from countermand.notices import moments, word_store
 
 _PLACE: Final = re.compile(r"\[\[([a-z_]+)\]\]")

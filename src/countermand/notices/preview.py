@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final
 
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import EachPersonsClock, OneInstant, Variant
+from countermand.domain.phases import Enforcement
 from countermand.domain.presence import Presence
 from countermand.domain.rules_in_force import RuleInForce
 from countermand.domain.truth import Correction, PersonRules, TakenBackOrder, correct

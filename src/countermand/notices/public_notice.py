@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.notices.wording import Signatory
 
 

@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from countermand.domain.delivery import EXPIRES, NoticeKind
-from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import Variant
+from countermand.domain.phases import DOORS_OF_OURS
 from countermand.domain.presence import Presence
 from countermand.domain.truth import Correction, Headline, Says, Sentence, TakenBackOrder
 from countermand.notices import mail_markup, moments, own_words, word_store

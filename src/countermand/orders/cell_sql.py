@@ -13,8 +13,8 @@ from typing import Any, Final
 from countermand.devices import door_names, sighting_sql
 from countermand.devices.sighting_sql import Statement
 from countermand.domain.app_id import Platform
-from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import OrderDocument, Ownership
+from countermand.domain.phases import DOORS_OF_OURS
 from countermand.domain.scope import EVERYTHING, names_meant
 from countermand.enforcement import queries as enforced
 from countermand.orders.cells import signed_by_name

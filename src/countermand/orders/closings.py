@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from countermand.domain.lifecycle import Enforcement, Phase
+from countermand.domain.phases import Enforcement, Phase
 from countermand.domain.verdict import decide
 from countermand.enforcement import endings
 from countermand.enforcement.endings import Endings

@@ -19,8 +19,8 @@ from countermand.domain import schedule
 from countermand.domain.address import folded_name
 from countermand.domain.delivery import NoticeKind, OwedCorrection
 from countermand.domain.exposure import Exposure
-from countermand.domain.lifecycle import Enforcement, Phase, Step
 from countermand.domain.order_parts import OrderDocument, Variant
+from countermand.domain.phases import Enforcement, Phase, Step
 from countermand.domain.rules_in_force import rules_before, rules_for_apps
 from countermand.domain.truth import Correction, PersonRules, TakenBackOrder, correct
 from countermand.notices import actions as notices

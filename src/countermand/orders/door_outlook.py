@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from countermand.domain import door_share, verdict
-from countermand.domain.lifecycle import Enforcement
+from countermand.domain.phases import Enforcement
 from countermand.domain.verdict import LOCK_NOTICE_LEAD, OrderStateFacts
 from countermand.enforcement import door_counts
 from countermand.orders.cells import Cell

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from countermand.domain.lifecycle import DOORS_OF_OURS, PAUSABLE, Phase
 from countermand.domain.order_parts import OrderDocument, SendingWhilePaused
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
+from countermand.domain.phases import DOORS_OF_OURS, PAUSABLE, Phase
 from countermand.domain.presence import Presence
 from countermand.domain.published_states import PublishedOrder
 from countermand.domain.verdict import OrderStateFacts, decide

@@ -12,9 +12,9 @@ from django.db import connection, transaction
 
 from countermand.domain import approvals as policy
 from countermand.domain.approvals import GivenApproval, Part, Role
-from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_number import LONGEST, SHORTEST, generate
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.phases import Phase, Step
 from countermand.domain.plan import AffectedBy
 from countermand.orders import documents, stepping
 from countermand.orders.models import Affected, Approval, NamedApp, Opening, Order, Revision

@@ -18,8 +18,8 @@ from django.db.models import Count, Max
 
 from countermand.domain import schedule
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.order_parts import OrderDocument, Send
+from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.presence import Presence
 from countermand.domain.schedule import DueStep
 from countermand.notices import actions as notices

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from countermand.domain import causes, check_code
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.notices import queries as ledger
 from countermand.orders import checking
 from countermand.orders.models import Order

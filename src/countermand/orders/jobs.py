@@ -15,7 +15,7 @@ from typing import Final
 
 from countermand.devices import sightings
 from countermand.domain import causes
-from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP, Phase
+from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP, Phase
 from countermand.enforcement import queries as enforced
 from countermand.notices import queries as ledger
 from countermand.orders import (

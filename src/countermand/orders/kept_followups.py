@@ -13,8 +13,8 @@ from typing import Final
 from django.db import transaction
 
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.order_parts import OrderDocument, Send
+from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.schedule import DueStep
 from countermand.domain.verdict import LOCK_NOTICE_LEAD
 from countermand.notices import actions as notices

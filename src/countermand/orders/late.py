@@ -16,8 +16,8 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from countermand.domain import plan
-from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.order_parts import OrderDocument
+from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.plan import AffectedBy
 from countermand.domain.presence import Presence
 from countermand.orders import cell_sql, rule_log, stepping, telling

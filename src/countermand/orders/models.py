@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 
 
 class Order(models.Model):
@@ -14,7 +14,7 @@ class Order(models.Model):
 
     number = models.CharField(max_length=12, primary_key=True)
     mode = models.CharField(max_length=10)  # live | exercise, fixed for ever
-    enforcement = models.CharField(max_length=12, default="none")  # domain.lifecycle.Enforcement
+    enforcement = models.CharField(max_length=12, default="none")  # domain.phases.Enforcement
     revision_number = models.IntegerField(default=0)  # the newest; frozen by release
     phase = models.CharField(max_length=20)
     paused_from = models.CharField(max_length=20, blank=True, default="")

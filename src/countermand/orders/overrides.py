@@ -16,7 +16,7 @@ from django.db import transaction
 from countermand.devices import sightings
 from countermand.domain.approvals import Role
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.enforcement import actions as enforcement
 from countermand.enforcement import queries as enforced
 from countermand.enforcement.actions import Publisher

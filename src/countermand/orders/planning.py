@@ -18,9 +18,9 @@ from countermand.config import Settings
 from countermand.domain import order_document, plan, revision, schedule
 from countermand.domain.approvals import Role, needed
 from countermand.domain.errors import Fault, FaultsFound, gettext_noop
-from countermand.domain.lifecycle import DOORS_OF_OURS
 from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
+from countermand.domain.phases import DOORS_OF_OURS
 from countermand.domain.plain_values import plain
 from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds

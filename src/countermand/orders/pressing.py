@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from countermand.domain.delivery import StopKind
-from countermand.domain.lifecycle import PAUSABLE, Phase
+from countermand.domain.phases import PAUSABLE, Phase
 from countermand.notices import queries as ledger
 from countermand.orders import corrections, publishing, relay_queue, running, stops
 from countermand.orders.desk import Desk

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from countermand.config import Settings
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.enforcement.actions import Publisher
 from countermand.notices import lookup, wording
 from countermand.notices.public_notice import PublicNotice, PublicState, public_state

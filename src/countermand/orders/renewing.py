@@ -14,9 +14,9 @@ from typing import Final
 from django.db import transaction
 
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP, Phase
 from countermand.domain.order_parts import OrderDocument
 from countermand.domain.order_sections import MINIMUM_NOTICE
+from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP, Phase
 from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
 from countermand.notices.queries import Waiting

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from countermand.domain.delivery import NoticeKind
-from countermand.domain.lifecycle import TOLD_BEYOND_FIRST_GROUP
+from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP
 from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
 from countermand.notices import wording

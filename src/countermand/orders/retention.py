@@ -16,7 +16,7 @@ from django.db.models import Q
 
 from countermand.devices import forgetting
 from countermand.devices.forgetting import Due
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.domain.retention import BEGINS_AFTER, Kind, Period, Retention
 from countermand.notices import hearing, purging
 from countermand.orders.models import NamedApp, Order

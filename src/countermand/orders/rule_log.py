@@ -14,7 +14,7 @@ from typing import Final
 
 from countermand.audit import actions as audit
 from countermand.audit import queries as log
-from countermand.domain.lifecycle import Enforcement, Step
+from countermand.domain.phases import Enforcement, Step
 from countermand.domain.rules_in_force import (
     CameUnder,
     Ended,

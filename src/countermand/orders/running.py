@@ -17,9 +17,9 @@ from django.db import transaction
 
 from countermand.domain import approvals as policy
 from countermand.domain import plan
-from countermand.domain.lifecycle import Phase, Step
 from countermand.domain.order_parts import Go, OrderDocument
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
+from countermand.domain.phases import Phase, Step
 from countermand.orders import corrections, drafting, health, renewing, rule_log, stepping, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, Revision

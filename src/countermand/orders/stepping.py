@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from countermand.audit import actions as audit
-from countermand.domain import lifecycle
+from countermand.domain import effects, lifecycle
 from countermand.domain.approvals import Role
-from countermand.domain.lifecycle import Enforcement, Move, Phase, Step
+from countermand.domain.lifecycle import Move
+from countermand.domain.phases import Enforcement, Phase, Step
 from countermand.notices import actions as notices
 from countermand.orders.models import Approval, Order, Revision, Timeline
 from countermand.orders.refusals import NotYours, not_known
@@ -111,37 +112,37 @@ def _digest(order: Order) -> str:
     return next((row.digest for row in revision), "")
 
 
-def _carry_out(order: Order, effect: lifecycle.Effect, now: datetime) -> None:
+def _carry_out(order: Order, effect: effects.Effect, now: datetime) -> None:
     match effect:
-        case lifecycle.VoidApprovals(keep_same_digest=keep):
+        case effects.VoidApprovals(keep_same_digest=keep):
             live = Approval.objects.filter(revision__order=order, void_at__isnull=True)
             (live.exclude(digest=_digest(order)) if keep else live).update(void_at=now)
-        case lifecycle.ReleaseStatement():
+        case effects.ReleaseStatement():
             Order.objects.filter(pk=order.pk).update(statement_at=now)
             order.statement_at = now
-        case lifecycle.RaiseFence() | lifecycle.KillSenders() | lifecycle.HoldQueue():
+        case effects.RaiseFence() | effects.KillSenders() | effects.HoldQueue():
             pass  # done by the stop path, before any row was touched
-        case lifecycle.SettleLedger() | lifecycle.CorrectEveryoneReached():
+        case effects.SettleLedger() | effects.CorrectEveryoneReached():
             pass  # a transaction of the ledger's own, after the proof that senders are dead
-        case lifecycle.OpenDoor() | lifecycle.UpdateLookup() | lifecycle.WriteLog():
+        case effects.OpenDoor() | effects.UpdateLookup() | effects.WriteLog():
             pass  # the state that gates and pages read is the row itself; `note` writes the log
         case (
-            lifecycle.FreezeAffected()
-            | lifecycle.StartHold()
-            | lifecycle.StartFirstGroup()
-            | lifecycle.StartWaves()
-            | lifecycle.ResumeWaves()
-            | lifecycle.TellClosing()
+            effects.FreezeAffected()
+            | effects.StartHold()
+            | effects.StartFirstGroup()
+            | effects.StartWaves()
+            | effects.ResumeWaves()
+            | effects.TellClosing()
         ):
             pass  # the action that takes the step does it in the same transaction
         case (
-            lifecycle.BeginEnforcing()
-            | lifecycle.BeginCollecting()
-            | lifecycle.HandOver()
-            | lifecycle.AskForUndo()
-            | lifecycle.AskForReview()
-            | lifecycle.PageOnCall()
-            | lifecycle.Purge()
+            effects.BeginEnforcing()
+            | effects.BeginCollecting()
+            | effects.HandOver()
+            | effects.AskForUndo()
+            | effects.AskForReview()
+            | effects.PageOnCall()
+            | effects.Purge()
         ):
             pass  # derived from the phase and from stored times by the sweep and the lists
         case _:

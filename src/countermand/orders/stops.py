@@ -18,10 +18,9 @@ from pathlib import Path
 
 from django.db import transaction
 
-from countermand.domain import lifecycle
 from countermand.domain.delivery import Settled, StopKind
-from countermand.domain.lifecycle import PAUSABLE, Phase, Step
 from countermand.domain.order_parts import Variant
+from countermand.domain.phases import PAUSABLE, TOLD, Phase, Step
 from countermand.notices import queries as mails
 from countermand.orders import relay_queue, stepping
 from countermand.orders.models import Order
@@ -29,7 +28,7 @@ from countermand.orders.relay_queue import FetchedBack
 from countermand.ports import NoticeLedger, RelayQueue, StopRow
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
-_CAN_STILL_BE_TAKEN_BACK = lifecycle.TOLD | {Phase.HOLD}
+_CAN_STILL_BE_TAKEN_BACK = TOLD | {Phase.HOLD}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from countermand.audit import actions as audit
 from countermand.domain.delivery import Evidence, EvidenceKind
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.domain.withdrawal import (
     ASKED_AGAIN_AFTER,
     CopyAnswer,

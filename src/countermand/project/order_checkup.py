@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 
 from countermand.config import Settings
-from countermand.domain.lifecycle import Phase
+from countermand.domain.phases import Phase
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
 from countermand.stop import fence as fences

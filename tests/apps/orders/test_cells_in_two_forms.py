@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from countermand.devices.models import Attestation, Device, DeviceAlias, ImportRun, Observation
 from countermand.domain.app_id import IdentifierKey, IdentifierKind, Platform
-from countermand.domain.lifecycle import Enforcement
 from countermand.domain.order_parts import (
     DeviceScope,
     OrderDocument,
@@ -26,6 +25,7 @@ from countermand.domain.order_parts import (
     PeopleScope,
     SignedByName,
 )
+from countermand.domain.phases import Enforcement
 from countermand.domain.presence import Presence
 from countermand.enforcement.models import DevicePassword
 from countermand.orders import cell_sql, documents, plan_counts
