@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from countermand import config
+from countermand import environment
 from countermand.orders import document_file
 from countermand.testing.judge_grammar import GRAMMARS
 from countermand.testing.sentence_judge import World, untrue_sentences
@@ -221,6 +221,6 @@ def own_texts() -> frozenset[str]:
 
 def _texts_of(file: Path) -> frozenset[str]:
     mapping, _ = document_file.load(file)
-    settings = config.load({})
+    settings = environment.load({})
     why = mapping["corrections"]["mistake"].values()
     return frozenset({*why, settings.help_desk, "Imran Qureshi (Mail)", "इमरान क़ुरैशी (Mail)"})

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pytest_socket import enable_socket
 
-from countermand import config, wiring
+from countermand import environment, wiring
 from countermand.connectors.graph_mail.copies import GraphCopies
 from countermand.domain.withdrawal import CopyState, MailCopy
 from countermand.testing.cloud_doubles import GraphDouble
@@ -125,7 +125,7 @@ def test_every_sweep_of_a_process_uses_the_same_tokens(tmp_path: Path) -> None:
     }
     found = []
     for _ in range(2):
-        with wiring.copy_remover(config.load(environ, data=tmp_path)) as remover:
+        with wiring.copy_remover(environment.load(environ, data=tmp_path)) as remover:
             assert isinstance(remover, GraphCopies)
             found.append(remover.token)
 

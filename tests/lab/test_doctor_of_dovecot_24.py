@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand.config import load
+from countermand.environment import load
 from countermand.project.findings import State
 from countermand.project.front_checkup import Fronts, examine_fronts
 from lab import mailbox

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from countermand.config import Settings, load
+from countermand.config import Settings
+from countermand.environment import load
 from countermand.gate.doors import PROBE
 from countermand.project.findings import Finding, State
 from countermand.project.front_checkup import Fronts, examine_fronts

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from countermand.config import Settings, load
+from countermand.config import Settings
+from countermand.environment import load
 from countermand.project import front_checkup
 from countermand.project.findings import Finding, State
 from countermand.project.front_checkup import Fronts, examine_fronts

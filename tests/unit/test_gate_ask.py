@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from countermand.cli.gate import GateHasOtherToken, GateNotReachable, question
-from countermand.config import load
+from countermand.environment import load
 
 _SAID = {"paused": False, "order": None, "reason": "no_entry", "device": "none", "at": "now"}
 TLS_HANDSHAKE = 22

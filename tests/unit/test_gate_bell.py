@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand import config
+from countermand import environment
 from countermand.data_folder import DataFolder, write_json
 from countermand.gate import keys
 from countermand.gate.answering import Answering
@@ -127,7 +127,7 @@ def test_only_a_list_that_is_on_the_disk_alone_is_read_from_there(
     keys.make(folder.keys)
     bell, read = Bell(), list[Path]()
     further = Answering(
-        config.load(data=tmp_path), time=ThisMachine(), bell=Bell(os.dup(bell.file))
+        environment.load(data=tmp_path), time=ThisMachine(), bell=Bell(os.dup(bell.file))
     )
     further.snapshot.write_bytes(b"{}")
     monkeypatch.setattr(further.states, "recall", read.append)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from countermand import config
+from countermand import environment
 from countermand.cli import output
 from countermand.i18n import gettext as _
 
@@ -23,7 +23,7 @@ def migrate() -> None:
     """Apply what is missing."""
     from countermand.cli.session import session
 
-    with session(config.load()):
+    with session(environment.load()):
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0, interactive=False)

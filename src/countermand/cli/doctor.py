@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from countermand import config
+from countermand import environment
 from countermand.cli import doctor_mail, output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
@@ -71,7 +71,7 @@ def doctor(
     from countermand.project.findings import State
     from countermand.project.front_checkup import Fronts, examine_fronts
 
-    settings = config.load(data=data)
+    settings = environment.load(data=data)
     password = password_file.read_text(encoding="utf-8").strip() if password_file else ""
     fronts = Fronts(addresses=front or (), files=front_config or (), password=password)
     found = [*examine(settings, os.environ), *examine_fronts(fronts, settings)]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 import typer
 from rich.console import Console
 
-from countermand import config
+from countermand import config, environment
 from countermand.cli import output
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.verdict import Reason
@@ -127,7 +127,7 @@ def ask(
     as_json: output.JsonFlag = False,
 ) -> None:
     """Ask and say it in words; the exit code says only whether the gate answered."""
-    settings = config.load()
+    settings = environment.load()
     said = question(settings, login=login, device=device)
     paused, reason = bool(said["paused"]), str(said["reason"])
     why = _WITHOUT_DEVICE if said["device"] == "none" else _WHY.get(reason, reason)

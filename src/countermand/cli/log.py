@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from countermand import config, i18n
+from countermand import environment, i18n
 from countermand.cli import output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
@@ -112,7 +112,7 @@ def _key(path: Path | None) -> Verifier | None:
 
     if path is not None:
         return Verifier.parse(path.read_text(encoding="utf-8"))
-    folder = config.load().folder
+    folder = environment.load().folder
     return installation.log_verifier(folder) if folder.secret(installation.LOG_PUBLIC_KEY) else None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from countermand import config
+from countermand import environment
 from countermand.cli import output
 from countermand.i18n import gettext as _
 
@@ -30,7 +30,7 @@ def web(
     ] = None,
 ) -> None:
     """Become gunicorn."""
-    settings = config.load()
+    settings = environment.load()
     os.environ["COUNTERMAND_DATA"] = str(settings.data)
     command = [
         *(sys.executable, "-m", "gunicorn", "countermand.project.wsgi:application"),
@@ -45,6 +45,6 @@ def worker() -> None:
     from countermand.cli import session
     from countermand.project.worker import Worker
 
-    settings = config.load()
+    settings = environment.load()
     session.prepare(settings)
     Worker(settings, steps=wiring.sweep_steps(settings)).run()

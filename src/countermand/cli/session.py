@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from countermand import clock, config, older_objects
+from countermand import clock, config, environment, older_objects
 from countermand.cli import shown_time
 from countermand.domain.errors import CountermandError, gettext_noop
 
@@ -114,7 +114,7 @@ def session(settings: config.Settings | None = None) -> Iterator[Session]:
 
     Raises NotRunning or DatabaseNotReachable.
     """
-    settings = settings or config.load()
+    settings = settings or environment.load()
     shown_time.use(settings.zone)
     prepare(settings)
     from django.db import InterfaceError, OperationalError, connections

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 import typer
 from rich.console import Console
 
-from countermand import config
+from countermand import environment
 from countermand.cli import afterwards, output
 from countermand.cli.session import Session, session
 from countermand.domain.address import shown_address
@@ -218,7 +218,7 @@ def _print(console: Console, text: str) -> None:
 @contextmanager
 def _as_owner() -> Iterator[Session]:
     """Open the installation for whoever owns its data folder; tell the stop afterwards."""
-    settings = config.load()
+    settings = environment.load()
     with session(settings) as opened:
         if settings.data.exists() and os.geteuid() not in {0, settings.data.stat().st_uid}:
             raise NotTheOwner(data=str(settings.data))

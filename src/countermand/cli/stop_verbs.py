@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from countermand import clock, config, i18n
+from countermand import clock, config, environment, i18n
 from countermand.cli import shown_time
 from countermand.cli.stop_refusals import (
     CodeNotRight,
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
 
 
 def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    settings = config.load(environ, data=given.data)
+    settings = environment.load(environ, data=given.data)
     shown_time.use(settings.zone)
     folder = settings.folder
     kind = StopKind.PAUSE if given.verb == "pause" else StopKind.TAKE_BACK

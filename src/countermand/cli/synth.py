@@ -101,9 +101,9 @@ def synth(
 
 
 def _now() -> datetime:
-    from countermand import clock, config
+    from countermand import clock, environment
 
-    return clock.for_data(config.load().folder).now().replace(microsecond=0)
+    return clock.for_data(environment.load().folder).now().replace(microsecond=0)
 
 
 def _show(console: Console, summary: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from countermand import config
+from countermand import environment
 from countermand.cli import output
 from countermand.cli.output import JsonFlag
 from countermand.i18n import gettext as _
@@ -47,7 +47,7 @@ def up(
 
     console = output.stderr()
     wishes = Wishes(
-        data=config.load(data=data).data,
+        data=environment.load(data=data).data,
         port=port,
         ready_file=ready_file.absolute() if ready_file else None,
         senders=senders,
@@ -69,7 +69,7 @@ def init(
     """Make the folder, or add what is missing."""
     from countermand.project import installation
 
-    folder = config.load(data=data).folder
+    folder = environment.load(data=data).folder
     kind = installation.Kind.DEMONSTRATION if demonstration else None
     is_new = installation.make(folder, kind)
     answer = {

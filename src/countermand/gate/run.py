@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import lmdb
 import uvloop
 
-from countermand import config
+from countermand import config, environment
 from countermand.data_folder import write_json
 from countermand.gate import beginning, control, crew, log_lines, open_files
 from countermand.gate.answering import Answering
@@ -352,7 +352,7 @@ def run(data: Path | None, wishes: Wishes) -> None:
     """Run one process of a gate to its end. Raises KeyMissing when `init` has not been run."""
 
     def read_settings() -> config.Settings:
-        return config.load(data=data)
+        return environment.load(data=data)
 
     settings = read_settings()
     sys.setswitchinterval(_LONGEST_HOLD_S)

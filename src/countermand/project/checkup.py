@@ -16,7 +16,7 @@ from typing import Final
 
 import psycopg
 
-from countermand import clock, config
+from countermand import clock, environment
 from countermand.config import Settings
 from countermand.domain.errors import CountermandError
 from countermand.gate import keys as gate_keys
@@ -121,7 +121,7 @@ def _keys(settings: Settings) -> Finding:
 
 
 def _names(environ: Mapping[str, str]) -> Finding:
-    if unknown := config.unknown_names(environ):
+    if unknown := environment.unknown_names(environ):
         return Finding(
             "settings",
             State.BAD,

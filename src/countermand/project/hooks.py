@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from countermand import clock, config
+from countermand import clock, environment
 from countermand.connectors.names import SourceKind
 from countermand.domain.errors import CountermandError, FaultsFound
 
@@ -32,7 +32,7 @@ def take(request: HttpRequest, name: str) -> HttpResponse:
     from countermand.project import source_runs  # noqa: PLC0415
     from countermand.wire.http import AnswerNotUnderstood, SourceUnavailable  # noqa: PLC0415
 
-    runner = source_runs.Runner(config.load(os.environ), os.environ)
+    runner = source_runs.Runner(environment.load(os.environ), os.environ)
     try:
         _take(runner, request, name)
     except FaultsFound as faulty:

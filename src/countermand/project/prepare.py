@@ -14,7 +14,7 @@ from typing import Final
 import django
 from django.core.management import call_command
 
-from countermand import config, older_objects, wiring
+from countermand import environment, older_objects, wiring
 from countermand.domain.errors import CountermandError
 from countermand.project import turn
 
@@ -35,7 +35,7 @@ def main() -> None:
         django.setup()
         for name in _TAKE_A_WHILE:
             importlib.import_module(name)
-    settings = config.load()
+    settings = environment.load()
     turn.await_it(database)
     call_command("migrate", verbosity=0, interactive=False)
     now = wiring.clock(settings).now()

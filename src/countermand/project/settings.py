@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from psycopg.conninfo import conninfo_to_dict
 
-from countermand import config
+from countermand import environment
 
-_SETTINGS: Final = config.load()
+_SETTINGS: Final = environment.load()
 
 # The names that Django takes apart from the rest; everything else is an option of the connection.
 _DJANGO_NAMES: Final = {

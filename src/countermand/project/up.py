@@ -20,7 +20,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from countermand import clock, config
+from countermand import clock, environment
 from countermand.data_folder import DataFolder, read_json, write_json
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
@@ -80,7 +80,7 @@ class Up:
         self._stops_said = ""
         self._look_at_stops_at = 0.0
         self._supervisor = Supervisor(say=say, changed=self._write_up_file)
-        self._settings = config.load(data=wishes.data)
+        self._settings = environment.load(data=wishes.data)
         self._database_ready = self._folder.run / "database.ready"
         self._tables_ready = self._folder.run / "tables.ready"
         self._programs = Programs(self._folder, self._addresses, self._tables_ready)
@@ -100,7 +100,7 @@ class Up:
         lock = FolderLock.take(self._folder.lock, now=now)
         try:
             self._folder.up_file.unlink(missing_ok=True)
-            self._settings = config.load(data=self._wishes.data)
+            self._settings = environment.load(data=self._wishes.data)
             self._settings.check_relay()
             self._start()
             self._keep()

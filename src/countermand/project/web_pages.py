@@ -19,7 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from countermand import clock, config
+from countermand import clock, environment
 from countermand.config import Settings
 from countermand.domain.check_code import Verdict
 from countermand.domain.errors import CountermandError
@@ -80,7 +80,7 @@ def lookup(_request: HttpRequest, path: str = "") -> HttpResponse:
     People type a number as it comes: in small letters too, with or without its hyphen, with a
     blank at its end.
     """
-    folder = config.load().folder.lookup
+    folder = environment.load().folder.lookup
     name = path.strip()
     typed_number = _TYPED_NUMBER.fullmatch(name) is not None
     status = 200
@@ -127,7 +127,7 @@ def check(request: HttpRequest) -> HttpResponse:
 
     Whoever has a genuine one is asked about their devices on the same page.
     """
-    settings = config.load()
+    settings = environment.load()
     number, address = (request.POST.get(name, "") for name in ("number", "address"))
     key = settings.folder.secret("message-id-key").encode()
     now = clock.for_data(settings.folder).now()
@@ -150,7 +150,7 @@ def check(request: HttpRequest) -> HttpResponse:
 @require_POST
 def answer(request: HttpRequest) -> HttpResponse:
     """Keep what somebody says of one of their devices, or let it be looked at; say what became."""
-    settings = config.load()
+    settings = environment.load()
     number, proof, device, said = (
         request.POST.get(name, "") for name in ("number", "proof", "device", "said")
     )

@@ -19,7 +19,7 @@ from types import FrameType
 import django
 from django.db import close_old_connections
 
-from countermand import config, older_objects, wiring
+from countermand import config, environment, older_objects, wiring
 from countermand.data_folder import write_json
 from countermand.domain.errors import CountermandError
 from countermand.project import sweep_note, turn
@@ -117,7 +117,7 @@ def main() -> None:
     with older_objects.loading():
         django.setup()
         importlib.import_module("countermand.orders.jobs")  # takes a while, and needs no tables
-        settings = config.load()
+        settings = environment.load()
         steps = wiring.sweep_steps(settings)
     turn.await_it(tables)
     with older_objects.at_rest():

@@ -31,7 +31,7 @@ from scim2_models import (
     UniquenessException,
 )
 
-from countermand import clock, config
+from countermand import clock, environment
 from countermand.people import provisioning
 from countermand.people.provisioning import AlreadyThere, DirectoryTokenNotKnown, NotThere
 from countermand.scim import mapping, sought
@@ -260,14 +260,14 @@ def _user(request: HttpRequest, person_id: int) -> HttpResponse:
 
 
 def _put(user: User, request: HttpRequest, person_id: int | None) -> User:
-    settings = config.load()
+    settings = environment.load()
     told = mapping.told(user, language=settings.default_language, zone=settings.zone)
     entry = provisioning.put_person(told, person_id=person_id, now=_now())
     return mapping.user_of(entry, _base(request))
 
 
 def _now() -> datetime:
-    return clock.for_data(config.load().folder).now()
+    return clock.for_data(environment.load().folder).now()
 
 
 def _patch(model: type[ResourceT], known: ResourceT, request: HttpRequest) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import uvloop
 
-from countermand import clock, config
+from countermand import clock, config, environment
 from countermand.connectors.postfix.queue import PostfixQueue
 from countermand.domain.errors import CountermandError
 from countermand.sender.compose import Writer
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="the data folder")
     arguments = parser.parse_args(argv)
     try:
-        settings = config.load(data=arguments.data)
+        settings = environment.load(data=arguments.data)
         settings.check_relay()
         service = _service(settings, name=arguments.name, mode=arguments.mode)
         _tune()

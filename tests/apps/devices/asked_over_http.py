@@ -29,7 +29,7 @@ def main(folder: Path, log: Path) -> None:
     logging.basicConfig(level=logging.DEBUG, filename=log)
     django.setup()
 
-    from countermand import config
+    from countermand import environment
     from countermand.catalogue.queries import catalogue
     from countermand.devices import sources
     from countermand.devices.models import Device, Observation
@@ -39,7 +39,7 @@ def main(folder: Path, log: Path) -> None:
     from countermand.testing.mdm_doubles import AppleDevice, JamfDouble, NanoMdmDouble
 
     source_runs.wanted_apps = lambda: catalogue().wanted(["tiktok"])
-    settings = config.load({"COUNTERMAND_DATA": str(folder)})
+    settings = environment.load({"COUNTERMAND_DATA": str(folder)})
     settings.folder.stop.mkdir(parents=True, exist_ok=True)
     (folder / "authority").mkdir()
     authority = TestAuthority(folder / "authority")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand import config
+from countermand import environment
 from countermand.catalogue.queries import catalogue
 from countermand.orders import queries as orders
 from countermand.project import source_runs
@@ -35,7 +35,7 @@ def one_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Runner:
-    settings = config.load({"COUNTERMAND_DATA": str(tmp_path / "data")})
+    settings = environment.load({"COUNTERMAND_DATA": str(tmp_path / "data")})
     settings.folder.stop.mkdir(parents=True)
     waiting = Waiting(sleep=lambda _s: None, jitter=lambda: 0.0)
     return Runner(settings, SECRETS, waiting)

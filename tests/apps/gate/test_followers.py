@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import countermand.gate
-from countermand import config
+from countermand import config, environment
 from countermand.gate import log_lines
 from countermand.gate.counts import Counts
 from countermand.gate.feed import Source
@@ -71,7 +71,7 @@ def test_a_follower_that_could_not_be_begun_is_begun_later_and_keeps_no_lock_unt
     folder = make_folder(tmp_path / "data")
 
     def read_settings() -> config.Settings:
-        return config.load({"DATABASE_URL": database_url()}, data=folder.path)
+        return environment.load({"DATABASE_URL": database_url()}, data=folder.path)
 
     written = ""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from countermand import config
+from countermand import environment
 from countermand.audit.models import Entry
 from countermand.devices.models import Attestation, Device, DeviceAlias, Observation
 from countermand.domain.delivery import StopKind
@@ -26,7 +26,7 @@ def keep(**chosen: Any) -> Retention:
     told = {
         f"COUNTERMAND_{name.upper()}": str(value) for name, value in (settings | chosen).items()
     }
-    return config.load(told).retention
+    return environment.load(told).retention
 
 
 def corrected(world: World) -> str:
@@ -66,8 +66,8 @@ def test_mails_of_an_order_that_goes_on_are_never_forgotten(world: World) -> Non
 
 @pytest.mark.parametrize("days", ["29", "1826", "soon"])
 def test_nobody_keeps_mails_for_a_day_or_for_ever(days: str) -> None:
-    with pytest.raises(config.SettingNotUnderstood):
-        config.load({"COUNTERMAND_KEEP_MAILS_DAYS": days})
+    with pytest.raises(environment.SettingNotUnderstood):
+        environment.load({"COUNTERMAND_KEEP_MAILS_DAYS": days})
 
 
 def test_a_country_draws_its_own_bounds_and_both_periods_are_kept_to(world: World) -> None:
@@ -132,8 +132,8 @@ def test_a_floor_of_a_country_keeps_longer_than_was_chosen() -> None:
     ],
 )
 def test_bounds_that_contradict_those_of_the_house_are_refused(told: str) -> None:
-    with pytest.raises(config.SettingNotUnderstood):
-        config.load({"COUNTERMAND_KEEP_IN_COUNTRIES": told})
+    with pytest.raises(environment.SettingNotUnderstood):
+        environment.load({"COUNTERMAND_KEEP_IN_COUNTRIES": told})
 
 
 def answered(world: World) -> str:

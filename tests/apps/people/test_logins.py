@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import conninfo
 
-from countermand import config
+from countermand import environment
 from countermand.delimited import FaultList
 from countermand.domain.directory import PersonRecord
 from countermand.domain.inventory import RejectedRow
@@ -169,7 +169,7 @@ def test_the_doctor_names_logins_of_several_people_as_long_as_there_are_some() -
     url = conninfo.make_conninfo(
         password=about["PASSWORD"], **{name: about[key] for name, key in names.items()}
     )
-    of_doctor = config.load({"DATABASE_URL": url})
+    of_doctor = environment.load({"DATABASE_URL": url})
     assert examine_logins(of_doctor).state is State.GOOD
     Person.objects.create(uid="a", name="A", address="a@example.org", logins=["av", "own"])
     Person.objects.create(uid="b", name="B", address="b@example.org", logins=["av"])

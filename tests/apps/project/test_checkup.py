@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand import config
+from countermand import environment
 from countermand.data_folder import DataFolder
 from countermand.project import installation, sweep_note
 from countermand.project.checkup import examine
@@ -21,7 +21,7 @@ from countermand.project.findings import Finding, State
 def bad(data: Path, **environ: str) -> dict[str, str]:
     """Everything that is bad, by name; the relay is nobody's business here."""
     environ = {"COUNTERMAND_DATA": str(data), "COUNTERMAND_RELAY": "127.0.0.1:1", **environ}
-    found = examine(config.load(environ), environ)
+    found = examine(environment.load(environ), environ)
     return {each.name: each.sentence for each in found if each.state is State.BAD}
 
 
@@ -108,7 +108,7 @@ def gate_that_says(ready: object, metrics: str = "") -> Iterator[str]:
 
 def said_of_gates(folder: DataFolder, *gates: str) -> Finding:
     environ = {"COUNTERMAND_DATA": str(folder.path), "COUNTERMAND_GATES": ",".join(gates)}
-    [found] = [each for each in examine(config.load(environ), environ) if each.name == "gates"]
+    [found] = [each for each in examine(environment.load(environ), environ) if each.name == "gates"]
     return found
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from countermand import config
-from countermand.config import RelayNotLoopback, SettingFileMissing, SettingNotUnderstood
+from countermand import config, environment
+from countermand.config import RelayNotLoopback
 from countermand.data_folder import DataFolder, FileDamaged, write_json
+from countermand.environment import SettingFileMissing, SettingNotUnderstood
 
 
 def load(folder: Path, **environ: str) -> config.Settings:
-    return config.load({"COUNTERMAND_DATA": str(folder), **environ})
+    return environment.load({"COUNTERMAND_DATA": str(folder), **environ})
 
 
 def test_without_a_word_every_setting_has_its_default(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_a_damaged_file_is_said_and_never_guessed_at(tmp_path: Path, content: st
 def test_misspelt_settings_are_named() -> None:
     environ = {"COUNTERMAND_REALY": "x", "COUNTERMAND_RELAY_FILE": "y", "COUNTERMAND_TOKEN": "z"}
 
-    assert config.unknown_names(environ) == ("COUNTERMAND_REALY",)
+    assert environment.unknown_names(environ) == ("COUNTERMAND_REALY",)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from countermand import config
+from countermand import environment
 from countermand.domain.errors import CountermandError
 from countermand.project import doorbells, source_hints
 from countermand.project.source_runs import Runner
@@ -41,7 +41,7 @@ def test_one_step_s_fault_keeps_no_other_from_its_work(
         SweepStep("second", break_down),
         SweepStep("third", done.append),
     ]
-    settings = config.load({"COUNTERMAND_DATA": str(tmp_path)})
+    settings = environment.load({"COUNTERMAND_DATA": str(tmp_path)})
 
     Worker(settings, steps=steps).sweep()
 
@@ -62,7 +62,7 @@ def test_no_look_at_one_device_waits_for_a_report_of_all(
     monkeypatch.setattr(
         source_hints, "begin_due", lambda _, begin, now: begin("intune", looked.set)
     )
-    worker = Worker(config.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
+    worker = Worker(environment.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
 
     worker.ask_sources()
 
@@ -81,7 +81,7 @@ def test_what_keeps_runs_from_beginning_keeps_no_look_from_it(
 
     monkeypatch.setattr(Runner, "begin_due", break_down)
     monkeypatch.setattr(source_hints, "begin_due", lambda *_, now: looked.set())
-    worker = Worker(config.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
+    worker = Worker(environment.load({"COUNTERMAND_DATA": str(tmp_path)}), steps=())
 
     worker.ask_sources()
 
