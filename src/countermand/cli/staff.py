@@ -172,15 +172,15 @@ def directory_token(
     """Let a directory write people here, or no longer."""
     answer: dict[str, object] = {"label": label}
     with _as_owner() as opened:
-        from countermand.people import provisioning
+        from countermand.people import directory_tokens
 
         now = opened.now()
         if revoke_all:
-            count = provisioning.revoke_directory_tokens(label, actor_id=None, now=now)
+            count = directory_tokens.revoke(label, actor_id=None, now=now)
             answer |= {"revoked": count}
             shown = _("Void now: {count} tokens of {name}.").format(count=count, name=label)
         else:
-            shown = provisioning.issue_directory_token(label, actor_id=None, now=now)
+            shown = directory_tokens.issue(label, actor_id=None, now=now)
             answer |= {"token": shown}
     output.emit(answer, as_json=as_json, render=lambda console: _print(console, shown))
     if not as_json and not revoke_all:

@@ -6,36 +6,22 @@ same record. Each change is one transaction and stands in the log.
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from django.contrib.postgres.fields import ArrayField
-from django.db import connection, models, transaction
-from django.db.models import F, Func, Q, QuerySet, Value
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
 from countermand.audit import actions as audit
 from countermand.audit.queries import person_ref
 from countermand.domain.address import folded_name
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.people.models import DirectoryEntry, DirectoryGroup, DirectoryToken, Person
-from countermand.people.queries import LOADED, NOWHERE, token_hash
-
-_TOKEN_BYTES = 20
-
-
-@dataclass(eq=False)
-class DirectoryTokenNotKnown(CountermandError):
-    """A token that lets nobody write people here."""
-
-    code: ClassVar[str] = "people.directory_token_not_known"
-    sentence: ClassVar[str] = gettext_noop("This directory's token is not known, or was revoked.")
-    remedy: ClassVar[str] = gettext_noop("Make a new one: countermand staff directory-token NAME.")
+from countermand.people.models import DirectoryEntry, DirectoryGroup, Person
+from countermand.people.queries import LOADED, NOWHERE
 
 
 @dataclass(eq=False)
@@ -75,49 +61,17 @@ class Entry:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """One group with the keys of its members."""
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let nobody else write people until the end, which is one transaction.
 
-    key: int
-    name: str
-    external_id: str
-    members: tuple[int, ...]
-    created_at: datetime
-    changed_at: datetime
-
-
-# -- who may write ----------------------------------------------------------------------------
-
-
-@transaction.atomic
-def issue_directory_token(label: str, *, actor_id: int | None, now: datetime) -> str:
-    """Make a token for a directory and return its text: the only moment it can be read."""
-    token = "cmd_" + base64.b32encode(secrets.token_bytes(_TOKEN_BYTES)).decode().rstrip("=")
-    DirectoryToken.objects.create(label=label[:100], sha256=token_hash(token), created_at=now)
-    audit.record("directory.token_issued", actor_id=actor_id, facts={"label": label[:100]}, now=now)
-    return token
-
-
-@transaction.atomic
-def revoke_directory_tokens(label: str, *, actor_id: int | None, now: datetime) -> int:
-    """Make all tokens of this name void; return how many there were."""
-    live = DirectoryToken.objects.filter(label=label[:100], revoked_at__isnull=True)
-    count = live.update(revoked_at=now)
-    if count:
-        facts = {"label": label[:100], "count": count}
-        audit.record("directory.tokens_revoked", actor_id=actor_id, facts=facts, now=now)
-    return count
-
-
-def check_directory_token(token: str) -> None:
-    """Raise DirectoryTokenNotKnown unless this token lets a directory write here."""
-    live = DirectoryToken.objects.filter(sha256=token_hash(token), revoked_at__isnull=True)
-    if not live.exists():
-        raise DirectoryTokenNotKnown
-
-
-# -- people -----------------------------------------------------------------------------------
+    Writers of people come one after the other, imports of files among them. Whoever changes what
+    they have just read needs it: else what came between is written over.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import:people'))")
+        yield
 
 
 def entry(person_id: int) -> Entry:
@@ -194,14 +148,13 @@ class Told:
     away: Away | None = None
 
 
-@transaction.atomic
+@alone()
 def put_person(told: Told, *, person_id: int | None, now: datetime) -> Entry:
     """Write one person: a new one, or the one with this key.
 
     Somebody who came by a file is taken on under the same record when key, or address and name, are
     the same. Raises AlreadyThere when another person has the login, NotThere for a wrong key.
     """
-    _alone()
     others = DirectoryEntry.objects.filter(login__iexact=told.login)
     if person_id is not None:
         others = others.exclude(person_id=person_id)
@@ -224,7 +177,7 @@ def put_person(told: Told, *, person_id: int | None, now: datetime) -> Entry:
         defaults={**values, "changed_at": now},
         create_defaults={**values, "changed_at": now, "created_at": now},
     )
-    _record({"new": int(is_new), "changed": int(not is_new)}, row.pk, now)
+    record_change({"new": int(is_new), "changed": int(not is_new)}, row.pk, now)
     return entry(row.pk)
 
 
@@ -278,130 +231,19 @@ def _uids(keys: Collection[int]) -> list[str]:
     return list(known.values_list("uid", flat=True))
 
 
-@transaction.atomic
+@alone()
 def take_away_person(person_id: int, *, now: datetime) -> None:
     """Let a person leave, and forget what the directory said of them. Raises NotThere."""
-    _alone()
     gone = DirectoryEntry.objects.filter(person_id=person_id)
     if not gone.exists():
         raise NotThere(key=str(person_id))
     gone.delete()
     Person.objects.filter(pk=person_id, left_on__isnull=True).update(left_on=now.date())
     Person.objects.filter(pk=person_id).update(logins=[])
-    _record({"left": 1}, person_id, now)
+    record_change({"left": 1}, person_id, now)
 
 
-# -- groups -----------------------------------------------------------------------------------
-
-
-def group(key: int) -> Group:
-    """Return one group. Raises NotThere."""
-    found = read_groups(DirectoryGroup.objects.filter(pk=key))
-    if not found:
-        raise NotThere(key=str(key))
-    return found[0]
-
-
-def groups(*, name: str | None = None, external_id: str | None = None) -> QuerySet[DirectoryGroup]:
-    """Return groups by name or key, as an unread query."""
-    rows = DirectoryGroup.objects.order_by("pk")
-    if name is not None:
-        rows = rows.filter(name__iexact=name)
-    if external_id is not None:
-        rows = rows.filter(external_id=external_id)
-    return rows
-
-
-def read_groups(rows: QuerySet[DirectoryGroup]) -> list[Group]:
-    """Read groups with their members."""
-    return [
-        Group(
-            key=row.pk,
-            name=row.name,
-            external_id=row.external_id,
-            members=tuple(
-                Person.objects.filter(groups__contains=[row.name], entry__isnull=False)
-                .order_by("pk")
-                .values_list("pk", flat=True)
-            ),
-            created_at=row.created_at,
-            changed_at=row.changed_at,
-        )
-        for row in rows
-    ]
-
-
-@transaction.atomic
-def put_group(
-    name: str, *, external_id: str, members: Collection[int], key: int | None, now: datetime
-) -> Group:
-    """Write one group with exactly these members; keys that nobody has are left out.
-
-    Raises AlreadyThere when another group has the name, NotThere for a wrong key.
-    """
-    _alone()
-    others = DirectoryGroup.objects.filter(name__iexact=name)
-    if (others if key is None else others.exclude(pk=key)).exists():
-        raise AlreadyThere(what=name)
-    row = DirectoryGroup(created_at=now) if key is None else _group_row(key)
-    before, row.name, row.external_id, row.changed_at = row.name, name, external_id, now
-    row.save()
-    if before and before != name:
-        _without(before, Person.objects.filter(groups__contains=[before]))
-    belong = Q(pk__in=list(members), entry__isnull=False)
-    _without(name, Person.objects.filter(groups__contains=[name]).exclude(belong))
-    joining = Person.objects.filter(belong).exclude(groups__contains=[name])
-    joining.update(groups=Func(F("groups"), Value(name), function="array_append"))
-    _record({"group": row.pk}, None, now)
-    return group(row.pk)
-
-
-@transaction.atomic
-def take_away_group(key: int, *, now: datetime) -> None:
-    """Take a group away, also from its members. Raises NotThere."""
-    _alone()
-    row = _group_row(key)
-    _without(row.name, Person.objects.filter(groups__contains=[row.name]))
-    row.delete()
-    _record({"group": key}, None, now)
-
-
-def _group_row(key: int) -> DirectoryGroup:
-    row = DirectoryGroup.objects.filter(pk=key).first()
-    if row is None:
-        raise NotThere(key=str(key))
-    return row
-
-
-def _without(name: str, rows: QuerySet[Person]) -> None:
-    rows.update(
-        groups=Func(
-            F("groups"),
-            Value(name),
-            function="array_remove",
-            output_field=ArrayField(models.CharField(max_length=100)),
-        )
-    )
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Let nobody else write people until the end, which is one transaction.
-
-    Whoever changes what they have just read needs it: else what came between is written over.
-    """
-    with transaction.atomic():
-        _alone()
-        yield
-
-
-def _alone() -> None:
-    """Let writers of people come one after the other, imports of files among them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import:people'))")
-
-
-def _record(facts: Mapping[str, int], person_id: int | None, now: datetime) -> None:
+def record_change(facts: Mapping[str, int], person_id: int | None, now: datetime) -> None:
     """Enter the change as a directory's load: whoever keeps a plan sees that it is stale."""
     about = {"person": person_ref(person_id)} if person_id is not None else {}
     audit.record(LOADED, actor_id=None, facts={**facts, **about, "by": "scim"}, now=now)

@@ -10,8 +10,8 @@ from scim2_models import Email, GroupMembership, InvalidValueException, Meta, Re
 from countermand import person_facts
 from countermand.domain.address import folded_address
 from countermand.domain.directory import EVERYBODY, LONGEST_KEY, PersonRecord, logins_beside
+from countermand.people.directory_groups import Group as GroupEntry
 from countermand.people.provisioning import Away, Entry, Told
-from countermand.people.provisioning import Group as GroupEntry
 from countermand.people.queries import NOWHERE
 from countermand.scim.service import (
     PERSON,

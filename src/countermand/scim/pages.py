@@ -32,8 +32,9 @@ from scim2_models import (
 )
 
 from countermand import clock, environment
-from countermand.people import provisioning
-from countermand.people.provisioning import AlreadyThere, DirectoryTokenNotKnown, NotThere
+from countermand.people import directory_groups, directory_tokens, provisioning
+from countermand.people.directory_tokens import DirectoryTokenNotKnown
+from countermand.people.provisioning import AlreadyThere, NotThere
 from countermand.scim import mapping, sought
 from countermand.scim.bodies import body_of, changes_of
 from countermand.scim.service import CONFIG, PERSON, PROVIDER, Group, User
@@ -71,7 +72,7 @@ def _service(answer: Answer) -> Answer:
 def _check_token(request: HttpRequest) -> None:
     given = _BEARER.fullmatch(request.headers.get("Authorization", "").strip())
     try:
-        provisioning.check_directory_token(given[1] if given else "")
+        directory_tokens.check(given[1] if given else "")
     except DirectoryTokenNotKnown as error:
         raise UnauthorizedException(detail=str(error)) from error
 
@@ -301,7 +302,7 @@ def search_groups(request: HttpRequest) -> HttpResponse:
 
 def _listed_groups(query: Mapping[str, Any], base: str) -> HttpResponse:
     rows = sought.groups(query)
-    every = (mapping.group_of(each, base) for each in provisioning.read_groups(rows))
+    every = (mapping.group_of(each, base) for each in directory_groups.read_groups(rows))
     return _matching(query, Group, every)
 
 
@@ -316,7 +317,7 @@ def group(request: HttpRequest, key: str) -> HttpResponse:
 
 def _group(request: HttpRequest, number: int) -> HttpResponse:
     base = _base(request)
-    known = mapping.group_of(provisioning.group(number), base)
+    known = mapping.group_of(directory_groups.group(number), base)
     match request.method:
         case "PUT":
             context = Context.RESOURCE_REPLACEMENT_REQUEST
@@ -329,7 +330,7 @@ def _group(request: HttpRequest, number: int) -> HttpResponse:
             changed = _put_group(known, base, number)
             return _said(changed, request, Context.RESOURCE_PATCH_RESPONSE)
         case "DELETE":
-            provisioning.take_away_group(number, now=_now())
+            directory_groups.take_away_group(number, now=_now())
             return HttpResponse(status=HTTPStatus.NO_CONTENT)
         case _:
             return _said(known, request, Context.RESOURCE_QUERY_RESPONSE)
@@ -341,7 +342,7 @@ def _put_group(group: Group, base: str, key: int | None) -> Group:
         raise MutabilityException(detail="displayName is needed, of at most 100 characters.")
     named = (mapping.key_of(each.value or "") for each in group.members or [])
     members = {key for key in named if key is not None}
-    entry = provisioning.put_group(
+    entry = directory_groups.put_group(
         name, external_id=mapping.known_by(group.external_id), members=members, key=key, now=_now()
     )
     return mapping.group_of(entry, base)
@@ -354,7 +355,7 @@ def search(request: HttpRequest) -> HttpResponse:
     query, base = body_of(request), _base(request)
     rows, _ = sought.people(query)
     people = [mapping.user_of(each, base) for each in provisioning.read(rows)]
-    named = provisioning.read_groups(sought.groups(query))
+    named = directory_groups.read_groups(sought.groups(query))
     every: list[Any] = [*people, *(mapping.group_of(each, base) for each in named)]
     return _matching(query, PERSON | Group, every)
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from django.db.models import QuerySet
 from scim2_models import InvalidFilterException, InvalidSyntaxException, Resource, ScimFilter
 
-from countermand.people import provisioning
+from countermand.people import directory_groups, provisioning
 from countermand.scim.bodies import checked_text
 from countermand.scim.service import MOST_RESULTS
 
@@ -48,10 +48,10 @@ def people(query: Mapping[str, Any]) -> tuple[QuerySet[Any], bool]:
 def groups(query: Mapping[str, Any]) -> QuerySet[Any]:
     by_key = _BY_KEY.fullmatch(_filter(query))
     if by_key is not None and by_key["name"].lower() == "displayname":
-        return provisioning.groups(name=by_key["value"])
+        return directory_groups.groups(name=by_key["value"])
     if by_key is not None and by_key["name"].lower() == "externalid":
-        return provisioning.groups(external_id=by_key["value"])
-    return provisioning.groups()
+        return directory_groups.groups(external_id=by_key["value"])
+    return directory_groups.groups()
 
 
 def matching(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 
-from countermand.people import provisioning
+from countermand.people import directory_groups, provisioning
 from tests.apps.scim import test_directories
 from tests.apps.scim.test_directories import GROUP, Directory
 
@@ -30,7 +30,7 @@ def test_two_members_who_are_added_at_once_are_both_in_the_group(directory: Dire
 
     second = threading.Thread(target=add_ben)
     with provisioning.alone():
-        provisioning.put_group(
+        directory_groups.put_group(
             "Sales", external_id="", members={int(asha)}, key=int(key[1:]), now=NOW
         )
         second.start()
@@ -38,7 +38,7 @@ def test_two_members_who_are_added_at_once_are_both_in_the_group(directory: Dire
     second.join()
 
     assert answers == [200]
-    assert set(provisioning.group(int(key[1:])).members) == {int(asha), int(ben)}
+    assert set(directory_groups.group(int(key[1:])).members) == {int(asha), int(ben)}
 
 
 def _until_somebody_waits() -> None:

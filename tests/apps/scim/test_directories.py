@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from countermand.audit.models import Entry
-from countermand.people import provisioning, queries
+from countermand.people import directory_tokens, queries
 from countermand.people.models import DirectoryToken, Person
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ class Directory:
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Directory:
     monkeypatch.setenv("COUNTERMAND_DATA", str(tmp_path))
-    return Directory(provisioning.issue_directory_token("entra", actor_id=None, now=NOW))
+    return Directory(directory_tokens.issue("entra", actor_id=None, now=NOW))
 
 
 def listed(answer: Any) -> list[str]:
@@ -436,7 +436,7 @@ def test_without_a_live_token_nothing_is_answered(directory: Directory, given: s
 
 
 def test_a_revoked_token_lets_nobody_in(directory: Directory) -> None:
-    provisioning.revoke_directory_tokens("entra", actor_id=None, now=NOW)
+    directory_tokens.revoke("entra", actor_id=None, now=NOW)
 
     assert directory.ask("GET", "Users").status_code == 401
     assert not DirectoryToken.objects.filter(sha256__startswith="cmd_").exists()

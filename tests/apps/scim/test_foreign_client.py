@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from scim2_client.engines.wsgi import WSGISCIMClient
 from scim2_tester import Status, check_server, filling
 
-from countermand.people import provisioning
+from countermand.people import directory_tokens
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -43,7 +43,7 @@ def knows_dates(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def client(one_connection: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WSGISCIMClient:
     monkeypatch.setenv("COUNTERMAND_DATA", str(tmp_path))
-    token = provisioning.issue_directory_token("tester", actor_id=None, now=NOW)
+    token = directory_tokens.issue("tester", actor_id=None, now=NOW)
     return WSGISCIMClient(
         WSGIHandler(),
         base_url="http://localhost/scim/v2",
