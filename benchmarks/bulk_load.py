@@ -136,10 +136,10 @@ def _copies(devices: list[list[str]], count: int, width: int) -> Iterator[tuple[
 
 def _loaded(folder: Path) -> float:
     """Return how long the files take through our own front, as the command line loads them."""
+    from countermand.byte_source import ByteSource  # noqa: PLC0415
     from countermand.catalogue.queries import catalogue  # noqa: PLC0415
     from countermand.connectors.csv_files.people import Defaults, PeopleFiles  # noqa: PLC0415
     from countermand.connectors.csv_files.source import CsvFiles  # noqa: PLC0415
-    from countermand.delimited import ByteSource  # noqa: PLC0415
     from countermand.devices import actions as devices  # noqa: PLC0415
     from countermand.people import actions as people  # noqa: PLC0415
     from countermand.people import queries  # noqa: PLC0415

@@ -24,9 +24,11 @@ _AS_OF: Final = datetime(2026, 11, 23, tzinfo=UTC)
 
 def ours(path: str) -> int:
     """Read as `countermand import devices --source intune` does, up to the rows that match."""
+    from countermand.byte_source import ByteSource  # noqa: PLC0415
     from countermand.connectors.intune_export.source import APPS  # noqa: PLC0415
-    from countermand.delimited import ByteSource, FaultList, Wanted, read_rows  # noqa: PLC0415
+    from countermand.delimited import Wanted, read_rows  # noqa: PLC0415
     from countermand.domain.app_id import Matcher, WantedApp  # noqa: PLC0415
+    from countermand.fault_list import FaultList  # noqa: PLC0415
 
     matcher = Matcher((WantedApp("tiktok", names=NAMES),))
     wanted = Wanted("name", lambda name: matcher.mentions("", name))

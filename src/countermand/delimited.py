@@ -7,45 +7,31 @@ never a guess. Rows are streamed; nothing is kept.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from countermand import delimited_scan
+from countermand.byte_source import (
+    LONGEST_LINE,
+    UNREADABLE,
+    ByteSource,
+    as_text,
+    first_line_that_is_no_text,
+)
 from countermand.delimited_scan import LineTooLong
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.nearest import nearest_word
+from countermand.fault_list import FaultList
 
 LONGEST_FIELD: Final = 4_000
-LONGEST_LINE: Final = 1_000_000
-MOST_FAULTS: Final = 1_000
 _DELIMITERS: Final = ",;\t|"
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]").search  # the category Cc
-_SNIFFED_BYTES: Final = 4_096
-_BUFFER_BYTES: Final = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class ByteSource:
-    """A file by the name that faults show, and a way to open it from its beginning."""
-
-    name: str
-    open: Callable[[], BinaryIO]
-
-    @classmethod
-    def of(cls, path: Path) -> ByteSource:
-        """Name a file of this machine."""
-        return cls(name=str(path), open=lambda: path.open("rb", buffering=_BUFFER_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +64,11 @@ class Row(dict[str, str]):
         return ""
 
 
-@dataclass(slots=True)
-class FaultList:
-    """Collects the faults of one load; the first thousand are enough for anybody."""
-
-    faults: list[Fault] = field(default_factory=list)
-    left_out: int = 0
-
-    def add(self, fault: Fault) -> None:
-        """Keep a fault, or count it when there are too many already."""
-        if len(self.faults) < MOST_FAULTS:
-            self.faults.append(fault)
-        else:
-            self.left_out += 1
-
-    def extend(self, faults: Iterable[Fault]) -> None:
-        """Keep several faults."""
-        for fault in faults:
-            self.add(fault)
-
-    def of_whole_files(self) -> Iterator[Fault]:
-        """Yield the faults that are of no single row."""
-        return (fault for fault in self.faults if fault.code.startswith("file."))
-
-    def of_rows(self) -> Iterator[Fault]:
-        """Yield the faults of rows of which nothing could be read."""
-        return (fault for fault in self.faults if not fault.code.startswith("file."))
-
-    def __bool__(self) -> bool:
-        return bool(self.faults)
+def header_key(header: str) -> str:
+    """Reduce a header to what people mean by it: `E-Mail Address [Required]` is `emailaddress`."""
+    text = re.sub(r"\[[^\]]*\]|\([^)]*\)", "", header)
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in folded if c.isalnum() or unicodedata.category(c).startswith("M"))
 
 
 class _FaultyFile(Exception):
@@ -115,41 +77,6 @@ class _FaultyFile(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.code)
         self.fault = fault
-
-
-def header_key(header: str) -> str:
-    """Reduce a header to what people mean by it: `E-Mail Address [Required]` is `emailaddress`."""
-    text = re.sub(r"\[[^\]]*\]|\([^)]*\)", "", header)
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if c.isalnum() or unicodedata.category(c).startswith("M"))
-
-
-def clean(text: str) -> str:
-    """Return a field as one line: runs of white space become single blanks."""
-    return " ".join(text.split())
-
-
-def has_control_characters(text: str) -> bool:
-    """Whether a text holds characters that belong into no name and no address."""
-    return _CONTROL(text) is not None
-
-
-def instant(text: str, *, zone_if_none: tzinfo | None = None) -> datetime | None:
-    """Read an instant in ISO 8601, in UTC; None if it is none, or has no zone and none is given."""
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if read.tzinfo is None:
-        if zone_if_none is None:
-            return None
-        read = read.replace(tzinfo=zone_if_none)
-    if read.tzinfo is UTC:
-        return read
-    try:
-        return read.astimezone(UTC)
-    except OverflowError:  # the years 1 and 9999
-        return None
 
 
 def read_headers(source: ByteSource) -> frozenset[str]:
@@ -294,7 +221,7 @@ _READING_FAILS: Final = (csv.Error, UnicodeDecodeError, LineTooLong, OSError)
 def _faulty_file(source: ByteSource, error: Exception, line: int | None) -> _FaultyFile:
     """Turn what went wrong while a file was read into the fault that ends the reading."""
     if isinstance(error, UnicodeDecodeError):
-        return _FaultyFile(_encoding_fault(source))
+        return _FaultyFile(_fault(source, "file.encoding", first_line_that_is_no_text(source)))
     if isinstance(error, OSError):
         return _FaultyFile(_fault(source, "file.unreadable", line, why=str(error)))
     if isinstance(error, LineTooLong):
@@ -312,9 +239,7 @@ def _header(
         told = first.strip().lower().removeprefix("\ufeff")
         skip = 1 if told.startswith("sep=") else 0
         delimiter = told[4:5] if skip else _delimiter(first)
-    except UnicodeDecodeError as error:
-        raise _FaultyFile(_encoding_fault(source)) from error
-    except (OSError, LineTooLong) as error:
+    except _READING_FAILS as error:
         raise _faulty_file(source, error, 1) from error
     # A long first line was cut: what is left of it comes next.
     rest: Iterable[str] = _bounded(lines) if lines.encoding.startswith("utf-16") else lines
@@ -331,6 +256,14 @@ def _bounded(lines: io.TextIOWrapper) -> Iterator[str]:
         if len(line) >= LONGEST_LINE:
             raise LineTooLong(0)
         yield line
+
+
+def _opened(source: ByteSource) -> io.TextIOWrapper:
+    try:
+        return as_text(source)
+    except OSError as error:
+        why = error.strerror or str(error) or type(error).__name__
+        raise _FaultyFile(_fault(source, "file.unreadable", None, why=why)) from error
 
 
 def _delimiter(header: str) -> str:
@@ -357,75 +290,6 @@ def _places(source: ByteSource, header: Sequence[str], columns: Sequence[Column]
     return places
 
 
-def _opened(source: ByteSource) -> io.TextIOWrapper:
-    """Open a file as text in the encoding that its first bytes show. A lone BOM is no text."""
-    try:
-        with_start = io.BufferedReader(_Raw(source.open()), buffer_size=_BUFFER_BYTES)
-        encoding = _encoding(with_start.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES])
-    except OSError as error:
-        why = error.strerror or str(error) or type(error).__name__
-        raise _FaultyFile(_fault(source, "file.unreadable", None, why=why)) from error
-    return io.TextIOWrapper(with_start, encoding=encoding, newline="")
-
-
-class _Raw(io.RawIOBase):
-    """Any stream of bytes in the form that a buffered reader wants, up to a line without end.
-
-    Bytes are counted, and a character of UTF-16 may hold one that looks like a line's end: of such
-    a file lines are bounded when they are read.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
-        self._stream = stream
-        self._since_line = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        chunk = self._stream.read(len(buffer))
-        behind = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
-        self._since_line = len(chunk) - behind + (0 if behind else self._since_line)
-        if self._since_line > LONGEST_LINE:
-            raise LineTooLong(0)
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-def _encoding(start: bytes) -> str:
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    # UTF-16 without a mark: every other byte of a Latin header is zero.
-    if len(start) > 1 and start[1:2] == b"\0":
-        return "utf-16-le"
-    return "utf-16-be" if start[:1] == b"\0" else "utf-8"
-
-
-def _encoding_fault(source: ByteSource) -> Fault:
-    """Find the line of the first bytes that are no text, by reading the file once more."""
-    faulty = 1
-    with suppress(OSError), source.open() as stream:
-        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                faulty = number
-                break
-    return _fault(source, "file.encoding", faulty)
-
-
-# Said of a file of whatever kind.
-UNREADABLE: Final = (
-    gettext_noop("The file cannot be opened: {why}."),
-    gettext_noop("Check the name and who may read it."),
-)
 _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     "file.unreadable": UNREADABLE,
     "file.empty": (

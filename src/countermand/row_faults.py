@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from countermand.delimited import UNREADABLE, Row
+from countermand.byte_source import UNREADABLE
+from countermand.delimited import Row
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from countermand.byte_source import ByteSource
 from countermand.catalogue.queries import catalogue
 from countermand.connectors.csv_files.people import Defaults, PeopleFiles
 from countermand.connectors.kinds import open_files
 from countermand.connectors.names import SourceKind
-from countermand.delimited import ByteSource
 from countermand.domain.errors import Fault, FaultsFound
 from countermand.domain.inventory import RejectedRow
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from countermand.byte_source import ByteSource
 from countermand.catalogue.queries import catalogue
 from countermand.connectors.csv_files.source import CsvFiles
 from countermand.connectors.intune_export import report_zip
 from countermand.connectors.intune_export.source import IntuneExport
-from countermand.delimited import ByteSource
 from countermand.domain.app_id import (
     IdentifierKey,
     IdentifierKind,

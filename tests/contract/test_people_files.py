@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from countermand.byte_source import ByteSource
 from countermand.connectors.csv_files.people import Defaults, PeopleFiles
-from countermand.delimited import ByteSource
 from countermand.domain.directory import PersonRecord
 
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "inventory"

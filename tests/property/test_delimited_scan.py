@@ -9,8 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from countermand import delimited_scan
-from countermand.delimited import ByteSource, Column, FaultList, Wanted, read_rows
+from countermand.byte_source import ByteSource
+from countermand.delimited import Column, Wanted, read_rows
 from countermand.delimited_scan import Key, LineTooLong, wanted_records
+from countermand.fault_list import FaultList
 
 WANTED = frozenset({"TikTok", "a,b", 'say "x"', "two\nlines", ""})
 CELLS = st.sampled_from(

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from countermand.byte_source import ByteSource
 from countermand.catalogue.queries import catalogue
 from countermand.connectors import webhooks
 from countermand.connectors.csv_files.people import Defaults, PeopleFiles
@@ -30,7 +31,6 @@ from countermand.connectors.postfix import log as postfix_log
 from countermand.connectors.returned_mail import report as returned_mail
 from countermand.connectors.webhooks import Post, PostRefused
 from countermand.copy_text import escaped
-from countermand.delimited import ByteSource
 from countermand.domain import order_document
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import CountermandError, Fault, FaultsFound

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
 
-from countermand.delimited import instant
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_number import OrderNumber
+from countermand.field_texts import instant
 
 _UNITS: Final = {
     "s": timedelta(seconds=1),

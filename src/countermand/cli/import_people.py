@@ -114,8 +114,8 @@ def people(
 
 
 def _people_files(files: Sequence[Path], *, language: str, zone: str) -> PeopleSource:
+    from countermand.byte_source import ByteSource
     from countermand.connectors.csv_files.people import Defaults, PeopleFiles
-    from countermand.delimited import ByteSource
 
     defaults = Defaults(language=language, zone=zone)
     return PeopleFiles([ByteSource.of(path) for path in files], defaults=defaults)

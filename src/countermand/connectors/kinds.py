@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from countermand.byte_source import ByteSource
 from countermand.connectors.android_management.source import AndroidManagementReader
 from countermand.connectors.csv_files.source import CsvFiles
 from countermand.connectors.fleet.source import FleetReader
@@ -16,7 +17,6 @@ from countermand.connectors.jamf.source import JamfReader
 from countermand.connectors.names import SourceKind
 from countermand.connectors.nanomdm.source import NanoMdmReader
 from countermand.connectors.workspace.source import WorkspaceReader
-from countermand.delimited import ByteSource
 from countermand.domain.app_id import WantedApp
 from countermand.domain.errors import Fault, FaultsFound
 from countermand.ports import InventorySource

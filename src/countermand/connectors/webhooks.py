@@ -22,9 +22,9 @@ from countermand.connectors.fleet.source import FleetReader
 from countermand.connectors.jamf.source import JamfReader
 from countermand.connectors.names import SourceKind
 from countermand.connectors.workspace import source as workspace
-from countermand.delimited import instant
 from countermand.domain.app_id import Matcher, WantedApp
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.field_texts import instant
 from countermand.wire.json_documents import Record, document
 from countermand.wire.paged import DocumentReader
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from countermand.delimited import ByteSource, instant
+from countermand.byte_source import ByteSource
 from countermand.domain.errors import Fault, gettext_noop
+from countermand.field_texts import instant
 from countermand.row_faults import fault_at
 
 MOST_BYTES: Final = 64 * 1024**2

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from countermand.delimited import FaultList
 from countermand.domain.app_id import Matcher, Platform, WantedApp
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import DeviceReport, MatchedApp, RejectedRow
+from countermand.fault_list import FaultList
 from countermand.row_faults import unnamed, why
 from countermand.wire.json_documents import Faulty, Record
 

@@ -10,7 +10,6 @@ from django.test.utils import CaptureQueriesContext
 
 from countermand.audit.models import Entry
 from countermand.catalogue.queries import catalogue
-from countermand.delimited import FaultList
 from countermand.devices import actions, evidence, given_answers, queries, sightings
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.models import Device, DeviceAlias, ImportRun, Observation
@@ -24,6 +23,7 @@ from countermand.domain.inventory import (
     RejectedRow,
 )
 from countermand.domain.presence import Answer, Coverage, Presence
+from countermand.fault_list import FaultList
 from countermand.people.models import Person
 
 pytestmark = pytest.mark.django_db

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from countermand.audit.models import Entry
 from countermand.catalogue.queries import catalogue
-from countermand.delimited import FaultList
 from countermand.devices import actions, forgetting, given_answers, turnover
 from countermand.devices.actions import LoadOptions, LoadReport, LoadState
 from countermand.devices.models import Device, HeldDevice, ImportRun, Observation, Turnover
 from countermand.domain.app_id import AppMatch, IdentifierKey, IdentifierKind, Platform
 from countermand.domain.inventory import DeviceReport, MatchedApp, RejectedRow
 from countermand.domain.presence import Answer, Coverage
+from countermand.fault_list import FaultList
 
 pytestmark = pytest.mark.django_db
 

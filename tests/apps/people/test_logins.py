@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from psycopg import conninfo
 
 from countermand import environment
-from countermand.delimited import FaultList
 from countermand.domain.directory import PersonRecord
 from countermand.domain.inventory import RejectedRow
+from countermand.fault_list import FaultList
 from countermand.people import actions, logins, provisioning
 from countermand.people.actions import ImportOptions, ImportState, PeopleReport
 from countermand.people.logins import SharedLogin, SharedLogins

@@ -11,12 +11,12 @@ from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from countermand.audit.models import Entry
-from countermand.delimited import FaultList
 from countermand.domain.address import folded_name
 from countermand.domain.approvals import Role
 from countermand.domain.directory import LONG_AGO, PersonRecord
 from countermand.domain.errors import Fault, FaultsFound
 from countermand.domain.inventory import RejectedRow
+from countermand.fault_list import FaultList
 from countermand.people import actions, queries
 from countermand.people.actions import ImportOptions, ImportState, PeopleReport
 from countermand.people.models import AccessToken, Person

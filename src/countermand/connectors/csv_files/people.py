@@ -10,17 +10,9 @@ from functools import lru_cache
 from typing import Final
 
 from countermand import person_facts
+from countermand.byte_source import ByteSource
 from countermand.connectors.csv_files.people_columns import PEOPLE
-from countermand.delimited import (
-    ByteSource,
-    FaultList,
-    Row,
-    clean,
-    has_control_characters,
-    header_key,
-    read_headers,
-    read_rows,
-)
+from countermand.delimited import Row, header_key, read_headers, read_rows
 from countermand.domain.address import folded_address, folded_name
 from countermand.domain.directory import (
     EVERYBODY,
@@ -31,6 +23,8 @@ from countermand.domain.directory import (
 )
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
+from countermand.fault_list import FaultList
+from countermand.field_texts import clean, has_control_characters
 from countermand.row_faults import row_fault, unnamed, why
 
 _BETWEEN: Final = re.compile(r"[;|,\s]+")

@@ -13,18 +13,9 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
+from countermand.byte_source import ByteSource
 from countermand.connectors.csv_files.columns import APPS, DEVICES, lists_apps, names_identifiers
-from countermand.delimited import (
-    ByteSource,
-    FaultList,
-    Row,
-    Wanted,
-    clean,
-    has_control_characters,
-    instant,
-    read_headers,
-    read_rows,
-)
+from countermand.delimited import Row, Wanted, read_headers, read_rows
 from countermand.domain.address import folded_address
 from countermand.domain.app_id import AppMatch, Matcher, Platform, WantedApp
 from countermand.domain.errors import Fault
@@ -41,6 +32,8 @@ from countermand.domain.inventory import (
 )
 from countermand.domain.nearest import nearest_word
 from countermand.domain.presence import Coverage
+from countermand.fault_list import FaultList
+from countermand.field_texts import clean, has_control_characters, instant
 from countermand.row_faults import file_fault, row_fault, unnamed, why, without_device
 
 _COVERAGES: Final = MappingProxyType({coverage.value: coverage for coverage in Coverage})

@@ -15,10 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from countermand.byte_source import ByteSource
 from countermand.connectors.intune_export import report_zip
-from countermand.delimited import ByteSource, Column, FaultList, read_rows
+from countermand.delimited import Column, read_rows
 from countermand.domain.app_id import IdentifierKind, Matcher, WantedApp
 from countermand.domain.errors import Fault, gettext_noop
+from countermand.fault_list import FaultList
 from countermand.wire.http import (
     AnswerNotUnderstood,
     Http,

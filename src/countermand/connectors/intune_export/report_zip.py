@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
-from countermand.delimited import ByteSource
+from countermand.byte_source import ByteSource
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.row_faults import file_fault
 

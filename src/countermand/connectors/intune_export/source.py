@@ -13,19 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from countermand.byte_source import ByteSource
 from countermand.connectors.intune_export.managed_devices import GraphPages
-from countermand.delimited import (
-    ByteSource,
-    Column,
-    FaultList,
-    Row,
-    Wanted,
-    clean,
-    header_key,
-    instant,
-    read_headers,
-    read_rows,
-)
+from countermand.delimited import Column, Row, Wanted, header_key, read_headers, read_rows
 from countermand.domain.address import folded_address
 from countermand.domain.app_id import IdentifierKind, Matcher, Platform, WantedApp
 from countermand.domain.errors import Fault
@@ -40,6 +30,8 @@ from countermand.domain.inventory import (
     platform_of,
 )
 from countermand.domain.presence import Coverage, rhythm_of
+from countermand.fault_list import FaultList
+from countermand.field_texts import clean, instant
 from countermand.row_faults import file_fault, row_fault, unnamed, why, without_device
 from countermand.wire.json_documents import Faulty, Record
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from countermand.delimited import instant
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.field_texts import instant
 from countermand.wire import json_documents
 from countermand.wire.json_documents import Faulty, Record
 

@@ -21,7 +21,6 @@ from ldap3 import NONE, SUBTREE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 
 from countermand import person_facts
-from countermand.delimited import FaultList, clean
 from countermand.domain.address import folded_address
 from countermand.domain.directory import (
     EVERYBODY,
@@ -32,6 +31,8 @@ from countermand.domain.directory import (
 )
 from countermand.domain.errors import Fault, gettext_noop
 from countermand.domain.inventory import RejectedRow
+from countermand.fault_list import FaultList
+from countermand.field_texts import clean
 from countermand.wire import hosts
 
 PAGE: Final = 500
