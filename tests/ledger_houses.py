@@ -18,7 +18,7 @@ from countermand.domain.delivery import (
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import NoticeRow
 from countermand.sender.postgres_ledger import PostgresLedger
-from countermand.testing.ledger_contract import NOW, ORDER, LedgerHouse
+from countermand.testing.ledger_house import NOW, ORDER, LedgerHouse
 from countermand.testing.memory_ledger import MailingRow, MemoryLedger, StoredNotice
 
 NOT_AFTER = NOW + timedelta(days=30)

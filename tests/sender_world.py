@@ -19,7 +19,7 @@ from countermand.domain.delivery import NoticeKind, Settled, StopKind
 from countermand.ports import StopRow
 from countermand.sender.postgres_ledger import PostgresLedger
 from countermand.stop.press import Pressed, press
-from countermand.testing.ledger_contract import NOW, ORDER
+from countermand.testing.ledger_house import NOW, ORDER
 from countermand.testing.mail_record import MailServerProcess
 from tests.fresh_database import FreshDatabase
 from tests.ledger_houses import PostgresHouse

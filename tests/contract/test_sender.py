@@ -38,7 +38,7 @@ from countermand.sender.session import PERMIT_HOLDS_S
 from countermand.sender.supply import Supply
 from countermand.stop import fence as fences
 from countermand.stop.fence import Fence, FenceUnreadable, FenceView
-from countermand.testing.ledger_contract import NOW, ORDER, SENDER
+from countermand.testing.ledger_house import NOW, ORDER, SENDER
 from countermand.testing.mail_server import MailServer
 from countermand.testing.mail_session import EXTENSIONS, Record
 from countermand.testing.memory_ledger import MemoryLedger

@@ -30,7 +30,7 @@ from countermand.sender.ledger_line import ThreadLine
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Supply
 from countermand.stop.fence import FenceView
-from countermand.testing.ledger_contract import NOW, SENDER
+from countermand.testing.ledger_house import NOW, SENDER
 from countermand.testing.memory_ledger import MemoryLedger
 from countermand.wire.imap_login import ImapLogin
 from lab.ground import HERE, answers, held_port, need, open_folder, running, until

@@ -21,7 +21,7 @@ from countermand.sender.relay import Login, Relay, RelayTls
 from countermand.sender.supply import Supply
 from countermand.stop.fence import FenceView
 from countermand.testing.certificates import CertificateFiles, for_loopback
-from countermand.testing.ledger_contract import NOW, SENDER
+from countermand.testing.ledger_house import NOW, SENDER
 from countermand.testing.private_postfix import PrivatePostfix, private_postfix
 from lab.ground import need, open_folder
 from tests.ledger_houses import MemoryHouse

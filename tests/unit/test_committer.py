@@ -7,7 +7,7 @@ from datetime import datetime
 
 from countermand.domain.delivery import ClaimedNotice, Holding, PermitAnswer, Reply, Template
 from countermand.sender.committer import Committer
-from countermand.testing.ledger_contract import NOW, SENDER
+from countermand.testing.ledger_house import NOW, SENDER
 
 
 @dataclass

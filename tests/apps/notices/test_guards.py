@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 
 from countermand.domain.delivery import NoticeKind, ReplyKind, StopKind
-from countermand.testing.ledger_contract import NOW, ORDER
+from countermand.testing.ledger_house import NOW, ORDER
 from tests.fresh_database import FreshDatabase
 from tests.ledger_houses import PostgresHouse
 

@@ -16,7 +16,7 @@ from countermand.domain.delivery import (
     ReplyKind,
 )
 from countermand.sender.postgres_ledger import PostgresLedger
-from countermand.testing.ledger_contract import NOW
+from countermand.testing.ledger_house import NOW
 from tests.fresh_database import FreshDatabase
 from tests.ledger_houses import PostgresHouse
 

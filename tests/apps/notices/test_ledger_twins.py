@@ -19,7 +19,7 @@ from countermand.domain.delivery import (
     StopKind,
 )
 from countermand.ports import NoticeLedger, StopRow
-from countermand.testing.ledger_contract import NOW
+from countermand.testing.ledger_house import NOW
 from tests.ledger_houses import MemoryHouse, PostgresHouse
 
 ORDERS = ("CM-7Q4K", "CM-AAAA")

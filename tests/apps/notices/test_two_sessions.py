@@ -13,7 +13,7 @@ from psycopg import errors
 from countermand.domain.delivery import Holding, NoticeKind, NoticeState, ReplyKind
 from countermand.domain.exposure import Exposure
 from countermand.sender.postgres_ledger import PostgresLedger
-from countermand.testing.ledger_contract import NOW, ORDER, SENDER
+from countermand.testing.ledger_house import NOW, ORDER, SENDER
 from tests.fresh_database import FreshDatabase
 from tests.ledger_houses import PostgresHouse
 

@@ -13,7 +13,7 @@ import pytest
 
 from countermand.domain.delivery import NoticeKind, StopKind
 from countermand.stop.senders import Death
-from countermand.testing.ledger_contract import NOW, ORDER
+from countermand.testing.ledger_house import NOW, ORDER
 from tests.sender_world import CONNECTIONS, Judged, SenderWorld, wait_for
 
 PEOPLE = 80
