@@ -6,7 +6,8 @@ Counted over people and addresses:
 - stray: corrected, although no notice was accepted and no permit was ever committed;
 - precautionary: corrected, permitted, not accepted (published, at most two a connection and kill);
 - after_correction: a notice accepted after the correction for the same person;
-- untrue: a sentence of a correction that an independent reader finds untrue for its person;
+- untrue: a sentence of a correction that an independent reader finds untrue for its person, an
+  answer of the look-up page that is wrong for who asked, a reading noted that nobody did;
 - unpermitted: accepted without a committed permit; denied: accepted, and the ledger says "not";
 - unlike: copies of one mail that differ; after_stop: accepted after the stop was on the disk,
   beyond one for each open connection.
@@ -15,13 +16,14 @@ Counted over people and addresses:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from countermand.testing.sentence_judge import World, untrue_sentences
+from simulation.campaign_people import Check
 from simulation.campaign_stage import CONNECTIONS, Stage
 
 MUST_BE_ZERO: Final = (
@@ -74,7 +76,9 @@ class _Person:
     zone: str
 
 
-def judge(stage: Stage, number: str, *, stop_seen_at: float, senders: int) -> Verdict:
+def judge(
+    stage: Stage, number: str, *, stop_seen_at: float, senders: int, checks: Sequence[Check]
+) -> Verdict:
     """Judge one round, after everything has ended. `stop_seen_at` is real time, in seconds."""
     mails = stage.record()
     verdict = Verdict()
@@ -91,6 +95,7 @@ def judge(stage: Stage, number: str, *, stop_seen_at: float, senders: int) -> Ve
     late = sum(mail["real_at"] > stop_seen_at for mail in told)
     verdict.after_stop = max(0, late - CONNECTIONS * senders)
     _look_at_words(stage, verdict, corrections, people, number)
+    _look_at_checks(stage, verdict, checks, people)
     return verdict
 
 
@@ -186,6 +191,32 @@ def _look_at_words(
         bad = untrue_sentences(mail["body_text"], mail["language"], world)
         verdict.untrue += len(bad)
         verdict.why += [f"untrue: {sentence}" for sentence in bad]
+
+
+def _look_at_checks(
+    stage: Stage, verdict: Verdict, checks: Sequence[Check], people: Mapping[str, _Person]
+) -> None:
+    """A code is right for the person whom its mail went to, and says of that mail that it was read.
+
+    Whoever had the mail from somebody else proves nothing about themselves.
+    """
+    read = set()
+    for each in checks:
+        is_theirs = people[each.typed].person_id == people[each.mail["to"]].person_id
+        if each.is_genuine is not is_theirs:
+            verdict.untrue += 1
+            verdict.why.append(f"answered {each.is_genuine} to {each.typed}: {each.mail['to']}")
+        if is_theirs:
+            read.add(each.mail["message_id"])
+    noted = {
+        message_id
+        for (message_id,) in stage.ask(
+            "SELECT message_id FROM notices_notice AS mail JOIN notices_noticeevidence AS heard"
+            " ON heard.notice_id = mail.id WHERE heard.kind = 'check_code'"
+        )
+    }
+    verdict.untrue += len(noted ^ read)
+    verdict.why += [f"read, or noted as read: {message_id}" for message_id in sorted(noted ^ read)]
 
 
 def _people(stage: Stage) -> dict[str, _Person]:

@@ -22,15 +22,14 @@ from pathlib import Path
 from typing import Final
 
 from countermand import clock
-from countermand.domain.delivery import Evidence, EvidenceKind
 from simulation import campaign_faults as faults
 from simulation.campaign_faults import Patch, Strike
 from simulation.campaign_judge import Verdict, judge
+from simulation.campaign_people import Staff
 from simulation.campaign_stage import Kid, Stage, Stuck
 
 _STRIKE_WAIT_S: Final = 1.5
 _SETTLE_WAIT_S: Final = 240.0  # a machine that does other things first is no fault of ours
-_FIVE_HOURS: Final = timedelta(hours=5)
 _PRESS_TRIES: Final = 6
 _WHAT_STRIKES_A_PRESS: Final = ("", *faults.PRESS_POINTS, *faults.PRESS_POINTS, "F17", "F20")
 _ALONE_S: Final = 0.15
@@ -68,6 +67,7 @@ class Round:
         self._working = 1
         self._first_press = ""
         self._frozen: list[Kid] = []
+        self._staff = Staff(stage, number, self._chance)
 
     def play(self) -> Outcome:
         """Play it from the beginning to the judgement."""
@@ -82,10 +82,13 @@ class Round:
                 self._send_undisturbed()
             else:
                 self._send_under_fire()
+                self._pass_something_on(0.5)
             if self._stage.disk is not None:
                 self._lose_power()
             self._stop()
+            self._pass_something_on(0.3)
             self._correct()
+            self._staff.look_at_the_end()
         except Stuck as stuck:
             self._outcome.verdict.stuck = 1
             self._outcome.verdict.why.append(str(stuck))
@@ -97,6 +100,7 @@ class Round:
                 self._number,
                 stop_seen_at=self._stop_seen_at(),
                 senders=max(1, self._working),
+                checks=self._staff.checks,
             )
         return self._outcome
 
@@ -237,26 +241,13 @@ class Round:
         kid.end()
 
     def _five_hours_later(self) -> None:
-        """Some read it, some bounced, one left, one has a new address, one an alias."""
-        from countermand.people.models import Person
-        from countermand.sender.postgres_ledger import PostgresLedger
+        self._staff.five_hours_later()
+        for name in ("F26", "five_hours_later", "passed_on"):
+            self._outcome.struck(name, kill=False)
 
-        self._stage.hurry(_FIVE_HOURS)
-        now = clock.for_data(self._stage.data).now()
-        rows = self._stage.ask("SELECT id, address FROM notices_notice WHERE kind = 'notice'")
-        ids = {address: pk for pk, address in rows}
-        ledger = PostgresLedger(self._stage.settings.database_url)
-        read = [Evidence(ids[f"p{n}@example.org"], EvidenceKind.CHECK_CODE, now) for n in (8, 9)]
-        came_back = [
-            Evidence(ids[f"p{n}@example.org"], EvidenceKind.DSN_FAILED, now) for n in (10,)
-        ]
-        ledger.evidence(evidence=[*read, *came_back])
-        ledger.close()
-        Person.objects.filter(uid="p11").update(left_on=now.date() - timedelta(days=1))
-        Person.objects.filter(uid="p12").update(address="p12.new@example.org")
-        Person.objects.filter(uid="p13").update(second_mailboxes=["p13.alias@example.org"])
-        self._outcome.struck("F26", kill=False)
-        self._outcome.struck("five_hours_later", kill=False)
+    def _pass_something_on(self, how_often: float) -> None:
+        if self._chance.random() < how_often and self._staff.pass_something_on():
+            self._outcome.struck("passed_on", kill=False)
 
     # -- the power -----------------------------------------------------------------------------
 
@@ -351,7 +342,7 @@ class Round:
         self._sender(None)
         begun = time.monotonic()
         last_jump = begun
-        while self._phase() != "corrected":
+        while self._phase() != "corrected" or self._stage.returned.is_unheard():
             if time.monotonic() - begun > _SETTLE_WAIT_S:
                 raise Stuck("corrections never ended")
             if time.monotonic() - last_jump > 0.1:
@@ -465,10 +456,12 @@ def run_worker(stage: Stage, point: tuple[Patch, Strike] | None, without: str) -
     if point is not None:
         point[0](point[1])
     told = clock.for_data(stage.data)
-    steps = wiring.moving_orders(stage.settings)
+    stops, orders = wiring.moving_orders(stage.settings)
     while True:
-        for step in steps:
-            step.run(told.now())
+        stops.run(told.now())
+        if stage.returned.is_unheard():
+            wiring.take_evidence(stage.settings, told.now())
+        orders.run(told.now())
         time.sleep(0.03)
 
 

@@ -41,10 +41,12 @@ from countermand.project.embedded_postgres import (
 )
 from countermand.testing.mail_record import MailServerProcess
 from simulation.power import PowerDisk
+from simulation.returned import Returned
 
 ORDER: Final = "CM-7Q4K"
 CONNECTIONS: Final = 4
 STAFF: Final = 24
+COLLEAGUE: Final = "colleague@example.org"  # works here, and no order is about them
 _PATIENCE_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.002
 _KEPT: Final = "kept"
@@ -54,7 +56,9 @@ _LEFT_ALONE: Final = ("django_migrations",)
 _LOADED_BEFOREHAND: Final = (
     "countermand.cli.session",
     "countermand.cli.stop_verbs",
+    "countermand.notices.evidence",
     "countermand.orders.jobs",
+    "countermand.project.web_pages",
     "countermand.sender.__main__",
     "countermand.wiring",
     "http.client",
@@ -97,11 +101,12 @@ class Stage:
     cluster: Path
     server: EmbeddedPostgres
     double: MailServerProcess
+    returned: Returned
     settings: Settings
     told: datetime
     kids: list[Kid] = field(default_factory=list)
     record_from: int = 0
-    deadline: datetime | None = None
+    _pages: dict[Path, bytes] = field(default_factory=dict)
     _admin: psycopg.Connection[Any] | None = None
 
     @property
@@ -197,6 +202,8 @@ class Stage:
             f"CREATE FUNCTION {_KEPT}.put_back() RETURNS void LANGUAGE plpgsql"
             f" SET session_replication_role = replica AS $$ BEGIN {body}; END $$"
         )
+        pages = [path for path in self.data.lookup.rglob("*") if path.is_file()]
+        self._pages = {path: path.read_bytes() for path in pages}
 
     def _columns(self, table: str) -> str:
         """Return the columns that can be written: not those that the database derives."""
@@ -224,6 +231,9 @@ class Stage:
             for path in place.iterdir():
                 path.unlink()
         self.data.stop_register.unlink(missing_ok=True)
+        for path, content in self._pages.items():
+            path.write_bytes(content)
+        self.returned.empty()
         self.tell(timedelta(0))
         from countermand.project import register
 
@@ -300,6 +310,7 @@ def build(*, with_power: bool) -> Stage:
     server.start()
     double = MailServerProcess(folder)
     double.__enter__()
+    returned = Returned(folder / "returned")
     _set_environment(data, server, double)
     os.environ["DJANGO_SETTINGS_MODULE"] = "countermand.project.settings"
     django.setup()
@@ -309,10 +320,12 @@ def build(*, with_power: bool) -> Stage:
         cluster=home.cluster,
         server=server,
         double=double,
+        returned=returned,
         settings=Settings(
             data=data.path,
             database_url=server.url(),
             relay=f"127.0.0.1:{double.port}",
+            returned_mail=returned.place,
         ),
         told=_beginning(),
     )
@@ -360,6 +373,7 @@ def _prepare_order(stage: Stage) -> None:
     call_command("migrate", verbosity=0)
     world = World(stage.settings)
     world.staff(STAFF)
+    world.person(COLLEAGUE.partition("@")[0], groups=["visitors"])
     number = world.sent_to_first_group()
     for _ in range(6):
         world.sweep(31 * MINUTE)

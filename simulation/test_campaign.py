@@ -25,4 +25,5 @@ def test_whoever_is_killed_whenever_nobody_is_missed_and_nobody_told_who_did_not
     found = json.loads(ended.stdout.splitlines()[-1])
     assert found["kills"] >= KILLS
     assert found["accepted"] > KILLS
+    assert {"five_hours_later", "passed_on"} <= set(found["points"])
     assert {name: found[name] for name in MUST_BE_ZERO} == dict.fromkeys(MUST_BE_ZERO, 0)
