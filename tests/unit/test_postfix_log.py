@@ -59,6 +59,21 @@ def test_the_next_server_is_no_mailbox_and_a_put_off_delivery_is_nothing() -> No
     assert kinds(lines(put_off)) == []
 
 
+def test_a_mail_that_its_mailbox_hands_on_is_in_none_yet() -> None:
+    handed_on = lines(
+        "/local[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=local, dsn=2.0.0,"
+        " status=sent (forwarded as 5Xy1Zk3jQzKb)",
+        f"/cleanup[7]: 5Xy1Zk3jQzKb: message-id={ONE}",
+        "/smtp[9]: 5Xy1Zk3jQzKb: to=<at-home@elsewhere.org>, orig_to=<a@e.org>, relay=mx2,"
+        " dsn=5.1.1, status=bounced (no)",
+    )
+    found = log.findings(ACCEPTED + handed_on, LogPlace())
+
+    accepted, failed = EvidenceKind.RELAY_LOG_ACCEPTED, EvidenceKind.DSN_FAILED
+    assert [each.kind for each in found] == [accepted, accepted, failed]
+    assert {each.message_id for each in found} == {ONE}
+
+
 def test_what_came_back_or_grew_too_old_has_failed() -> None:
     bounced = "/smtp[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=mx2, dsn=5.1.1, status=bounced (no)"
     old = "/qmgr[8]: 4Xy1Zk3jQzKb: from=<o@e.org>, status=expired, returned to sender"

@@ -3,6 +3,7 @@
     cleanup: QID: message-id=<…>                   whose queue id it is; also of what was never sent
     qmgr:    QID: from=<…>, … (queue active)       accepted: it is in the queue
     lmtp|local|virtual|pipe: QID: … status=sent    in a mailbox
+    local:   QID: … status=sent (forwarded as …)   handed on, as a mail that may still be returned
     smtp:    QID: … status=sent                    with the next server, which may still return it
     any:     QID: … status=bounced | expired       returned
 
@@ -48,6 +49,7 @@ _KIND_OF: Final = {
     "bounced": EvidenceKind.DSN_FAILED,
 }
 _INTO_A_MAILBOX: Final = frozenset({"lmtp", "local", "virtual", "pipe"})
+_HANDED_ON: Final = "forwarded as "
 
 
 @dataclass(slots=True)
@@ -198,10 +200,11 @@ def _kind(program: str, rest: str) -> tuple[EvidenceKind, str, str] | None:
     told = _STATUS.search(rest)
     if told is None:
         return None
-    kind = _KIND_OF.get(told["status"])
-    if told["status"] == "sent" and program not in _INTO_A_MAILBOX:
+    kind, why = _KIND_OF.get(told["status"]), told["why"] or ""
+    is_there = program in _INTO_A_MAILBOX and not why.startswith(_HANDED_ON)
+    if told["status"] == "sent" and not is_there:
         kind = EvidenceKind.RELAY_LOG_ACCEPTED
-    return None if kind is None else (kind, told["to"].lower(), told["why"] or "")
+    return None if kind is None else (kind, told["to"].lower(), why)
 
 
 def left_for_somewhere(path: Path, queue_ids: frozenset[str]) -> frozenset[str]:
