@@ -48,8 +48,9 @@ class Answering:
         self._snapshot_shown: tuple[int, ...] = ()
         self.look()
         table = folder.gate / "table"
-        if table_trial.set_aside_if_unreadable(table):
-            self.counts.add("doubts", kind="table_unreadable")
+        doubt = table_trial.set_aside_if_unreadable(table)
+        if doubt is not None:
+            self.counts.add("doubts", kind=doubt)
         self.table = Table(table)
         result = self.states.recall(self.snapshot)
         if result is not None:

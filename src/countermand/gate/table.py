@@ -3,6 +3,9 @@
 It lies on disk, so a gate that starts again answers rightly at once, with the database down too.
 What is known of one door lies under its key, one record behind the other, one per order. A file
 that cannot be read is thrown away: an empty table refuses nobody.
+
+Its parts are named by their form, so what another version wrote is never read askew, not even
+where gates of two versions have one file: to each of them the other's parts are not there.
 """
 
 from __future__ import annotations
@@ -31,6 +34,11 @@ from countermand.stop.durable import sync_folder
 _MAP_BYTES: Final = 1 << 34
 _MAX_READERS: Final = 510
 _PLACE: Final = b"place"
+# Whoever changes a door's key, a record, or a place raises it; a test holds them.
+FORM: Final = 1
+_DOORS: Final = b"doors.%d" % FORM
+_ABOUT: Final = b"about.%d" % FORM
+PARTS: Final = (_DOORS, _ABOUT)
 _TALLIED_BYTES: Final = 8
 _AT_ONCE: Final = 512
 _door: Final = itemgetter(0)
@@ -250,12 +258,12 @@ def _opened(folder: Path) -> _File:
     env = lmdb.open(
         str(folder),
         map_size=_MAP_BYTES,
-        max_dbs=2,
+        max_dbs=len(PARTS),
         max_readers=_MAX_READERS,
         mode=0o600,
     )
     env.reader_check()  # slots of readers that were killed
-    return _File(env, env.open_db(b"doors"), env.open_db(b"about"), _inode(folder))
+    return _File(env, env.open_db(_DOORS), env.open_db(_ABOUT), _inode(folder))
 
 
 def _inode(folder: Path) -> int | None:

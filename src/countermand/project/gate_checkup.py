@@ -51,6 +51,7 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "stop_unreadable": gettext_noop("what says that an order is stopped could not be read"),
         "entries_too_old": gettext_noop("what it knew of devices was too far behind"),
         "table_unreadable": gettext_noop("what it had kept of doors could not be read"),
+        "table_other_form": gettext_noop("what it had kept of doors was of another version"),
         "table_damaged": gettext_noop("what it had kept of doors was damaged"),
         "seal_broken": gettext_noop("somebody else had changed what is known of a door"),
         "entry_not_understood": gettext_noop("the database holds an entry that nobody understands"),

@@ -1,9 +1,14 @@
-"""Pages that the disk spoilt open doors, are counted, and are healed while the gate answers."""
+"""Pages that the disk spoilt open doors, are counted, and are healed while the gate answers.
+
+So it is with a table that another version of the gate wrote in another form.
+"""
 
 import re
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from countermand.data_folder import DataFolder
@@ -20,6 +25,7 @@ from tests.gate_world import (
     publisher,
     running_gate,
 )
+from tests.table_forms import OTHER_FORMS, write_in_another_form
 
 PAGE = 4096
 BRANCH, LEAF = 1, 2
@@ -158,3 +164,47 @@ def test_a_damaged_table_whose_file_is_gone_is_filled_anew(folder: DataFolder, g
         gate.until("shut again", lambda: gate.active_sync(PHONE) == 403)
 
         assert (table / "data.mdb").exists()
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_a_table_of_another_form_shuts_nothing_is_counted_and_is_filled_anew(
+    folder: DataFolder, form: str
+) -> None:
+    write_in_another_form(folder.gate / "table", form)
+
+    with running_gate(folder, workers=2) as cut_off, a_line_to_each(cut_off, 2) as lines:
+        assert {status(each) for each in lines} == {204}
+        shown = cut_off.ask("GET", "/metrics", control=True)[1].decode()
+        assert 'doubts_total{kind="table_other_form"} 1' in shown
+        assert cut_off.control("GET", "/ready")[1]["entries"] == 0
+    assert "table.other_form" in cut_off.log.read_text()
+    with running_gate(folder, database_url=database_url()) as gate:
+        gate.until("shut", lambda: gate.active_sync(PHONE) == 403)
+        assert gate.control("GET", "/ready")[1]["entries"] == 301
+
+
+def test_a_table_of_another_form_that_is_put_in_place_of_ours_shuts_nothing(
+    folder: DataFolder,
+) -> None:
+    table = folder.gate / "table"
+    with running_gate(folder) as cut_off:
+        assert cut_off.active_sync(PHONE) == 403
+        write_in_another_form(table, "later")
+        cut_off.until("open", lambda: cut_off.active_sync(PHONE) == 204)
+
+
+def test_whoever_follows_fills_a_table_of_another_form_that_is_put_in_place_of_ours(
+    folder: DataFolder,
+) -> None:
+    table = folder.gate / "table"
+    with running_gate(folder, database_url=database_url()) as gate:
+        gate.until("follows", lambda: gate.control("GET", "/ready")[1]["follows_entries"])
+        write_in_another_form(table, "later")
+        gate.until("filled", lambda: parts_of(table) > set(OTHER_FORMS["later"]))
+        gate.until("shut again", lambda: gate.active_sync(PHONE) == 403)
+        gate.until("whole", lambda: gate.control("GET", "/ready")[1]["entries"] == 301)
+
+
+def parts_of(table: Path) -> set[bytes]:
+    with closing(lmdb.open(str(table), max_dbs=4, readonly=True)) as file, file.begin() as reading:
+        return {bytes(name) for name, _ in reading.cursor()}
