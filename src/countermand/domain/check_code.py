@@ -7,9 +7,9 @@ about the mail of somebody else; and so few tries are heard that guessing is hop
 Wrong tries are counted by address, by the network that asks, and by order, over a quarter of an
 hour. The first bound stops one guesser; the others only slow down, so that nobody keeps all from
 checking: beyond them one try is heard now and then, and of those networks alone that made hardly
-a mistake. Of one person's code at most 15 wrong tries are heard in a quarter of an hour (1,440 a
-day: one chance in 69,000), of all codes of an order 1,000 (96,000 a day: one in a thousand that
-any is found), from however many networks.
+a mistake. Of one person's code at most 15 wrong tries are heard in a quarter of an hour for each
+address of theirs (1,440 a day: one chance in 69,000), of all codes of an order 1,000 (96,000 a day:
+one in a thousand that any is found), from however many networks.
 """
 
 from __future__ import annotations

@@ -1,15 +1,21 @@
 """Staff ask whether a mail is genuine: answered from the record of mails, and counted.
 
-Right or wrong, known address or not, the same is asked of the database and the same compared. Few
-wrong tries are heard, so that nobody finds a code by guessing; and whoever guesses slows others
+Whatever is wrong, known address or not, the same is asked of the database and the same compared.
+Few wrong tries are heard, so that nobody finds a code by guessing; and whoever guesses slows others
 down at most (`domain.check_code`). What was typed is not kept: of the address, and of the network
 that asked, a keyed hash; of the code nothing.
+
+A mail is checked at the address that its person has now, and at the one that it went to. One that
+is somebody else's by now is theirs alone: whoever had it before could put the code of their own
+mail into a forged one for them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -22,40 +28,50 @@ from countermand.domain.check_code import Said, Verdict
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
 from countermand.notices import codes
+from countermand.notices.codes import CodedMail
 from countermand.orders.models import StaffAnswer
 from countermand.people import queries as people
 
 _LOCK_CLASS: Final = 0x434D_5341  # of this room alone
 _NOBODY: Final = 0
-_NO_CODE: Final = "no code has letters"
+_NO_MAIL: Final = CodedMail(_NOBODY, _NOBODY, "no code has letters")
 _LONGEST_ADDRESS: Final = 320
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of a try; `person_id` is whose mail it is, and only of a genuine one."""
+
+    verdict: Verdict
+    person_id: int | None = None
 
 
 def check(
     number: str, address: str, code: str, *, key: bytes, now: datetime, network: str = ""
-) -> Verdict:
-    """Say whether a mail of this number and code went to this address, and note that it was read.
+) -> Checked:
+    """Say whether a mail of this number and code is of this address, and note that it was read.
 
     Whatever is typed gets an answer; a wrong number or code is no error. `network` is where the
     asker comes from, empty where that is not known. Without a code nothing is asked and nothing
     counted: whoever forgot to type theirs takes no mail for forged.
     """
     if not code.strip():
-        return Verdict.NO_CODE
+        return Checked(Verdict.NO_CODE)
     known, ref, asker = known_number(number), _ref(address, key), _network_ref(network, key)
     with transaction.atomic(durable=True):
         _alone(ref)
         wrong = StaffAnswer.objects.filter(kind=Said.NOT_GENUINE, at__gt=now - check_code.WITHIN)
         if _tried_too_often(wrong.filter(address_ref=ref), asker):
-            return Verdict.TOO_OFTEN
+            return Checked(Verdict.TOO_OFTEN)
         if not _is_heard(wrong, known, asker, now):
-            return Verdict.SLOWED
-        person_id = people.id_at_address(address[:_LONGEST_ADDRESS])
-        seen = _matching(known, person_id, check_code.typed(code))
-        said = Said.GENUINE if seen else Said.NOT_GENUINE
-        codes.record_seen(seen, now=now)
-        _keep(known, said, person_id, ref, now, asker=asker)
-    return Verdict.GENUINE if seen else Verdict.NOT_GENUINE
+            return Checked(Verdict.SLOWED)
+        whose = _whose(known, address, check_code.typed(code))
+        said = Said.GENUINE if whose.seen else Said.NOT_GENUINE
+        codes.record_seen(whose.seen, now=now)
+        _keep(known, said, whose.person_id, ref, now, asker=asker)
+    if whose.seen:
+        return Checked(Verdict.GENUINE, whose.person_id)
+    return Checked(Verdict.NOT_GENUINE)
 
 
 def report(number: str, address: str, *, key: bytes, now: datetime) -> Verdict:
@@ -67,8 +83,7 @@ def report(number: str, address: str, *, key: bytes, now: datetime) -> Verdict:
             order_number=known, kind=Said.REPORT, address_ref=ref, at__gt=now - check_code.WITHIN
         )
         if not before.exists():
-            person_id = people.id_at_address(address[:_LONGEST_ADDRESS])
-            _keep(known, Said.REPORT, person_id, ref, now)
+            _keep(known, Said.REPORT, _whose(known, address, "").person_id, ref, now)
     return Verdict.REPORTED
 
 
@@ -155,14 +170,42 @@ def _friends(asker: str, now: datetime) -> int:
     return right.values("person_id").distinct().count()
 
 
-def _matching(number: str, person_id: int | None, code: str) -> list[int]:
-    """Compare with every mail of the person, and with one that never fits; never stop early."""
-    sent = codes.sent_to(number, person_id or _NOBODY)
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """Whose an address is for an order, None: nobody's; and which mails carry the code."""
+
+    person_id: int | None
+    seen: list[int]
+
+
+def _whose(number: str, address: str, code: str) -> _Whose:
+    """Find whose an address is, or was when a mail went there, and what carries the code.
+
+    A right code of somebody's own address is found at once. Everybody else is asked all of it,
+    whatever is found: how long it takes tells nothing of an address.
+    """
+    typed = address[:_LONGEST_ADDRESS]
+    owner = people.owner_of(typed)
+    if seen := _matching(codes.sent_to(number, owner or _NOBODY), code):
+        return _Whose(owner, [mail.notice_id for mail in seen])
+    second = people.also_known_at(typed)
+    holder = owner or second
+    theirs = codes.sent_to(number, holder or _NOBODY)
+    there = codes.sent_to_address(number, folded_name(typed))
+    mails, went_there = _matching(theirs, code), _matching(there, code)
+    if holder is None:
+        mails = went_there
+        holder = next((mail.person_id for mail in [*went_there, *there]), None)
+    return _Whose(holder, [mail.notice_id for mail in mails if mail.person_id == holder])
+
+
+def _matching(mails: Sequence[CodedMail], code: str) -> list[CodedMail]:
+    """Compare with every mail, and with one that never fits; never stop early."""
     compared = [
-        (pk, hmac.compare_digest(mine.encode(), code.encode()))
-        for pk, mine in [*sent, (_NOBODY, _NO_CODE)]
+        (mail, hmac.compare_digest(mail.code.encode(), code.encode()))
+        for mail in [*mails, _NO_MAIL]
     ]
-    return [pk for pk, fits in compared if fits and code]
+    return [mail for mail, fits in compared if fits and code]
 
 
 def _keep(

@@ -28,7 +28,6 @@ from countermand.notices.lookup_answers import Asked, AskedDevice, Noted
 from countermand.orders import answers, checking
 from countermand.orders.models import NamedApp, Order, ToldDevice
 from countermand.orders.planning import PlanContext
-from countermand.people import queries as people
 
 _LOCK_CLASS: Final = 0x434D_4F41  # of this room alone
 _LARGEST_KEY: Final = 2**31
@@ -44,14 +43,12 @@ class Reaction:
     asked: Asked | None = None
 
 
-def asked_at(number: str, address: str, *, key: bytes, now: datetime) -> Asked | None:
-    """Return what the owner of an address is asked about a notice; None: nothing, or nobody.
+def asked_of(person_id: int, number: str, *, key: bytes, now: datetime) -> Asked | None:
+    """Return what somebody is asked about a notice; None: nothing.
 
-    To be called only after `checking.check` found their code right.
+    To be called only for whom `checking.check` found their code right.
     """
-    person_id = people.id_at_address(address)
-    known = checking.known_number(number)
-    return None if person_id is None else _asked(known, person_id, key=key, now=now)
+    return _asked(checking.known_number(number), person_id, key=key, now=now)
 
 
 def give(

@@ -193,14 +193,20 @@ def person(who: str) -> PersonView:
     return _view(row)
 
 
-def id_at_address(address: str) -> int | None:
-    """Return whose address this is, main or other; None if it is nobody's."""
-    text = folded_name(address)
-    found = Person.objects.filter(address=text).values_list("pk", flat=True).first()
-    if found is None:
-        others = Person.objects.filter(other_addresses__contains=[text])
-        found = others.order_by("pk").values_list("pk", flat=True).first()
-    return found
+def owner_of(address: str) -> int | None:
+    """Return whose own address this is now; None if it is nobody's."""
+    rows = Person.objects.filter(address=folded_name(address))
+    return rows.values_list("pk", flat=True).first()
+
+
+def also_known_at(address: str) -> int | None:
+    """Return who has this beside their own address; of several the first; None if it is nobody's.
+
+    Goes through all people, whether somebody has it or not: an own address, which `owner_of` finds
+    at once, comes first.
+    """
+    rows = Person.objects.filter(other_addresses__contains=[folded_name(address)])
+    return min(rows.values_list("pk", flat=True), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,9 +138,10 @@ def check(request: HttpRequest) -> HttpResponse:
         else:
             code = request.POST.get("code", "")
             network = network_of(request, settings.own_proxies)
-            verdict = checking.check(number, address, code, key=key, now=now, network=network)
-            if verdict is Verdict.GENUINE:
-                asked = own_answers.asked_at(number, address, key=key, now=now)
+            checked = checking.check(number, address, code, key=key, now=now, network=network)
+            verdict = checked.verdict
+            if checked.person_id is not None:
+                asked = own_answers.asked_of(checked.person_id, number, key=key, now=now)
     except DatabaseError:
         verdict = Verdict.CANNOT_SAY
     return _answered(settings, request, Reaction(verdict, asked=asked))

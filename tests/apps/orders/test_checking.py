@@ -6,13 +6,17 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from countermand.domain import causes, check_code
 from countermand.domain.check_code import Verdict
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.orders import checking
+from countermand.orders.checking import Checked
 from countermand.orders.models import StaffAnswer
+from countermand.people.models import Person
 from tests.order_world import After, World
 
 KEY = b"key"
@@ -36,7 +40,7 @@ def test_the_code_of_ones_own_mail_is_genuine_and_notes_that_it_was_read(
     for typed in (number, number.replace("-", "").lower()):
         verdict = checking.check(
             typed, "P5@Example.org ", mine.values["check_code"], key=KEY, now=world.now
-        )
+        ).verdict
         assert verdict is Verdict.GENUINE
 
     mine.refresh_from_db()
@@ -49,10 +53,91 @@ def test_the_code_of_somebody_elses_mail_proves_nothing(told: tuple[World, str])
     mine = mail_of(number, "p5")
 
     for address in ("p6@example.org", "nobody@example.org", "", "x" * 5000):
-        verdict = checking.check(number, address, mine.values["check_code"], key=KEY, now=world.now)
+        verdict = checking.check(
+            number, address, mine.values["check_code"], key=KEY, now=world.now
+        ).verdict
         assert verdict is Verdict.NOT_GENUINE
 
     assert not NoticeEvidence.objects.exists()
+
+
+def moves(world: World, uid: str, address: str) -> None:
+    person = world.people[uid]
+    person.address = address
+    person.save()
+
+
+def test_whoever_changed_address_checks_at_the_old_one_and_at_the_new_one(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+    mine, others = mail_of(number, "p5"), mail_of(number, "p6")
+    moves(world, "p5", "married@example.org")
+
+    for address in ("P5@Example.org ", "married@example.org"):
+        right = checking.check(number, address, mine.values["check_code"], key=KEY, now=world.now)
+        wrong = checking.check(number, address, others.values["check_code"], key=KEY, now=world.now)
+
+        assert right == Checked(Verdict.GENUINE, world.people["p5"].pk)
+        assert wrong == Checked(Verdict.NOT_GENUINE)
+
+    mine.refresh_from_db()
+    assert mine.proven_at == world.now
+    assert checking.doubts(number) == 0
+
+
+def test_an_address_that_is_somebody_elses_by_now_is_theirs_alone(told: tuple[World, str]) -> None:
+    world, number = told
+    one, other = mail_of(number, "p5"), mail_of(number, "p6")
+    moves(world, "p5", "between@example.org")
+    moves(world, "p6", "p5@example.org")
+    moves(world, "p5", "p6@example.org")
+
+    def ask(address: str, mail: Notice) -> Verdict:
+        code = mail.values["check_code"]
+        return checking.check(number, address, code, key=KEY, now=world.now).verdict
+
+    assert (ask("p6@example.org", one), ask("p5@example.org", other)) == (Verdict.GENUINE,) * 2
+    assert (ask("p5@example.org", one), ask("p6@example.org", other)) == (Verdict.NOT_GENUINE,) * 2
+
+
+def test_a_report_at_the_address_that_the_mail_went_to_is_the_doubt_of_its_person(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+    moves(world, "p5", "married@example.org")
+
+    for address in ("p5@example.org", "married@example.org"):
+        checking.report(number, address, key=KEY, now=world.now)
+
+    assert checking.doubts(number) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["p6@example.org", "p7@example.org", "old@example.org", "stranger@elsewhere.example", ""],
+)
+def test_of_every_address_the_same_is_asked_where_the_code_is_wrong(
+    told: tuple[World, str], address: str
+) -> None:
+    world, number = told
+    Person.objects.filter(uid="p6").update(other_addresses=["old@example.org"])
+    moves(world, "p7", "married@example.org")  # so that a mail went to nobody's address
+
+    with CaptureQueriesContext(connection) as wrong:
+        checking.check(number, address, "0000 0000", key=KEY, now=world.now)
+    with CaptureQueriesContext(connection) as reported:
+        checking.report(number, address, key=KEY, now=world.now)
+
+    for asked in (wrong, reported):
+        rooms = [
+            table
+            for query in asked.captured_queries
+            for table in ("people_person", "notices_notice")
+            if f'FROM "{table}"' in query["sql"]
+        ]
+        people, mails = "people_person", "notices_notice"
+        assert rooms == [people, mails, people, mails, mails]
 
 
 def test_a_code_is_not_found_by_guessing(told: tuple[World, str]) -> None:
@@ -60,7 +145,7 @@ def test_a_code_is_not_found_by_guessing(told: tuple[World, str]) -> None:
     right = mail_of(number, "p5").values["check_code"]
 
     def ask(code: str) -> Verdict:
-        return checking.check(number, "p5@example.org", code, key=KEY, now=world.now)
+        return checking.check(number, "p5@example.org", code, key=KEY, now=world.now).verdict
 
     for n in range(check_code.WRONG_FOR_ONE_ADDRESS):
         assert ask(f"{n:08d}") is Verdict.NOT_GENUINE
@@ -78,7 +163,7 @@ def test_a_stranger_who_guesses_at_a_code_does_not_keep_its_person_from_checking
     def ask(code: str, network: str) -> Verdict:
         return checking.check(
             number, "p5@example.org", code, key=KEY, now=world.now, network=network
-        )
+        ).verdict
 
     for n in range(check_code.WRONG_FOR_ONE_ADDRESS):
         assert ask(f"{n:08d}", "203.0.113.0/24") is Verdict.NOT_GENUINE
@@ -94,7 +179,7 @@ def test_of_one_code_few_guesses_are_heard_from_however_many_networks(
     heard = [
         checking.check(
             number, "p5@example.org", f"{n:08d}", key=KEY, now=world.now, network=f"10.0.{n}.0/24"
-        )
+        ).verdict
         for n in range(40)
     ]
 
@@ -126,7 +211,7 @@ def test_a_thousand_wrong_codes_keep_nobody_from_checking(told: tuple[World, str
         address = f"{uid}@example.org"
         verdict = checking.check(
             number, address, right, key=KEY, now=world.now, network="192.0.2.0/24"
-        )
+        ).verdict
         assert verdict is Verdict.GENUINE
 
 
@@ -140,7 +225,7 @@ def test_under_a_flood_of_guesses_from_everywhere_few_are_heard(told: tuple[Worl
         world.now += timedelta(milliseconds=250)
         verdict = checking.check(
             number, f"x{n}@example.org", "0000 0000", key=KEY, now=world.now, network=f"net {n}"
-        )
+        ).verdict
         assert verdict in {Verdict.NOT_GENUINE, Verdict.SLOWED}
         heard += verdict is Verdict.NOT_GENUINE
 
@@ -158,7 +243,9 @@ def test_while_an_order_is_slowed_a_network_that_errs_is_not_heard_but_an_office
     def ask(uid: str, code: str, network: str) -> Verdict:
         world.now += timedelta(seconds=2)
         address = f"{uid}@example.org"
-        return checking.check(number, address, code, key=KEY, now=world.now, network=network)
+        return checking.check(
+            number, address, code, key=KEY, now=world.now, network=network
+        ).verdict
 
     for uid in ("p5", "p6"):
         mine = mail_of(number, uid).values["check_code"]
@@ -183,7 +270,7 @@ def test_one_network_is_slowed_and_the_others_are_not(told: tuple[World, str]) -
         right = mail_of(number, "p5").values["check_code"]
         return checking.check(
             number, "p5@example.org", right, key=KEY, now=world.now, network=network
-        )
+        ).verdict
 
     assert ask("mad") is Verdict.SLOWED
     assert ask("another") is Verdict.GENUINE
@@ -239,7 +326,7 @@ def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
         assert f'<html lang="{order[0]}">' in said
     assert "Thank you" in web.post("/check", typed | {"do": "report"}).content.decode()
     wrong = web.post("/check", typed | {"code": "<script>"}).content.decode()
-    assert "No such mail went from us to this address" in wrong
+    assert "No such mail went from us to whoever has this address" in wrong
     assert "<script" not in wrong
 
 
@@ -268,7 +355,7 @@ def test_whoever_forgets_to_type_a_code_is_asked_for_it_and_counted_nowhere(
     world, number = told
 
     for typed in ("", "  ", "\t"):
-        verdict = checking.check(number, "p5@example.org", typed, key=KEY, now=world.now)
+        verdict = checking.check(number, "p5@example.org", typed, key=KEY, now=world.now).verdict
         assert verdict is Verdict.NO_CODE
 
     assert not StaffAnswer.objects.exists()

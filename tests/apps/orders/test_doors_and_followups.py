@@ -100,7 +100,7 @@ def test_one_tap_on_the_look_up_page_opens_at_once_and_no_answer_closes_again(
     world.staff(2)
     number = enforcing(world)
     mine, other = world.devices()
-    asked = own_answers.asked_at(number, "p5@example.org", key=b"key", now=world.now)
+    asked = own_answers.asked_of(world.people["p5"].pk, number, key=b"key", now=world.now)
     assert asked is not None
     assert closed_devices(number, now=world.now) == {mine.pk, other.pk}
 
