@@ -24,7 +24,7 @@ from countermand.domain.device_key import door_key, normal_device, plain_door_ke
 from countermand.domain.door_record import body_of, seal
 from countermand.domain.published_states import PublishedOrder, payload
 from countermand.domain.verdict import EntryFacts
-from countermand.gate import keys
+from countermand.gate import keys, table
 from countermand.gate.machine_time import ThisMachine
 from countermand.gate.order_states import OrderStates, SignedSet
 from countermand.gate.table import FeedRow, Table
@@ -115,7 +115,7 @@ def order_of(phone: Phone) -> str:
 def furnish(place: Path, devices: int) -> DataFolder:
     """Return a data folder with so many devices; one made by an earlier run is used again."""
     folder = DataFolder(place)
-    done = place / f"done-{FORM}-{devices}"
+    done = place / f"done-{table.FORM}.{FORM}-{devices}"
     if not done.exists():
         shutil.rmtree(place, ignore_errors=True)
         for each in folder.folders:
@@ -123,9 +123,9 @@ def furnish(place: Path, devices: int) -> DataFolder:
         write_json(folder.instance, {"instance_id": secrets.token_hex(8), "kind": "production"})
         write_private(folder.keys / "gate-token", TOKEN.encode())
         keys.make(folder.keys)
-        table = Table(folder.gate / "table")
-        table.replace_all(_rows(folder, devices), version=1, row_id=1)
-        table.close()
+        filled = Table(folder.gate / "table")
+        filled.replace_all(_rows(folder, devices), version=1, row_id=1)
+        filled.close()
         done.touch()
     shutil.rmtree(folder.fences)
     folder.fences.mkdir(mode=0o700)
