@@ -250,7 +250,7 @@ class Settings:
         ("127.0.0.0/8", "::1/128"),
         gettext_noop(
             "The networks of your own proxies before the web: what they say in X-Forwarded-For "
-            "counts as the address of whoever checks a code."
+            "counts as the address of whoever checks a code or reports a mail."
         ),
         setting_values.read_networks,
     )

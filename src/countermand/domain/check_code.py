@@ -10,6 +10,9 @@ checking: beyond them one try is heard now and then, and of those networks alone
 a mistake. Of one person's code at most 15 wrong tries are heard in a quarter of an hour for each
 address of theirs (1,440 a day: one chance in 69,000), of all codes of an order 1,000 (96,000 a day:
 one in a thousand that any is found), from however many networks.
+
+Reports are counted by network in the same way, and apart from wrong tries: an office in which
+everybody reports the same forged mail goes on checking.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ WRONG_FOR_ONE_ADDRESS_IN_ALL: Final = 15
 # Beyond these, as many more are heard within the same time, one by one.
 WRONG_FROM_ONE_NETWORK: Final = 100
 WRONG_FOR_ONE_ORDER: Final = 500
+REPORTS_FROM_ONE_NETWORK: Final = WRONG_FROM_ONE_NETWORK
 # While an order is slowed, a network that was wrong oftener than this is not heard; for each of
 # its people who found theirs to be genuine it may be wrong once more.
 WRONG_OF_A_NEWCOMER: Final = 3
@@ -58,6 +62,7 @@ class Verdict(StrEnum):
     TOO_OFTEN = "too_often"
     SLOWED = "slowed"  # so many are wrong just now that this try was not looked at
     REPORTED = "reported"
+    REPORTS_SLOWED = "reports_slowed"  # so many come from this network that this one was not noted
     CANNOT_SAY = "cannot_say"  # the record of mails does not answer
     NOTED = "noted"  # an answer that opens
     NOTED_HELP = "noted_help"  # an answer that asks for help

@@ -72,6 +72,7 @@ _LOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.TOO_OFTEN: "",
     Verdict.SLOWED: "",
     Verdict.REPORTED: "",
+    Verdict.REPORTS_SLOWED: "",
     Verdict.CANNOT_SAY: "",
     Verdict.NOTED: "in_force",
     Verdict.NOTED_HELP: "in_force",

@@ -74,16 +74,25 @@ def check(
     return Checked(Verdict.NOT_GENUINE)
 
 
-def report(number: str, address: str, *, key: bytes, now: datetime) -> Verdict:
-    """Note that somebody takes a mail for forged; once an hour and address is enough."""
-    known, ref = known_number(number), _ref(address, key)
+def report(number: str, address: str, *, key: bytes, now: datetime, network: str = "") -> Verdict:
+    """Note that somebody takes a mail for forged; once for an address and network is enough.
+
+    Of one network as many are noted as may be wrong with a code, and then now and then one more.
+    """
+    known, ref, asker = known_number(number), _ref(address, key), _network_ref(network, key)
     with transaction.atomic(durable=True):
         _alone(ref)
-        before = StaffAnswer.objects.filter(
-            order_number=known, kind=Said.REPORT, address_ref=ref, at__gt=now - check_code.WITHIN
+        reports = StaffAnswer.objects.filter(
+            kind=Said.REPORT, network_ref=asker, at__gt=now - check_code.WITHIN
         )
-        if not before.exists():
-            _keep(known, Said.REPORT, _whose(known, address, "").person_id, ref, now)
+        if reports.filter(order_number=known, address_ref=ref).exists():
+            return Verdict.REPORTED
+        if asker:
+            _alone(asker)
+            if not _has_turn(reports, check_code.REPORTS_FROM_ONE_NETWORK, now):
+                return Verdict.REPORTS_SLOWED
+        person_id = _whose(known, address, "").person_id
+        _keep(known, Said.REPORT, person_id, ref, now, asker=asker)
     return Verdict.REPORTED
 
 
@@ -156,10 +165,10 @@ def _is_heard(wrong: QuerySet[StaffAnswer], number: str, asker: str, now: dateti
     return is_newcomer and _has_turn(of_order, check_code.WRONG_FOR_ONE_ORDER, now)
 
 
-def _has_turn(wrong: QuerySet[StaffAnswer], most: int, now: datetime) -> bool:
-    """Whether fewer than `most` were wrong, or none within the last moment."""
-    just_now = wrong.filter(at__gt=now - check_code.WITHIN / most)
-    return wrong.count() < most or not just_now.exists()
+def _has_turn(told: QuerySet[StaffAnswer], most: int, now: datetime) -> bool:
+    """Whether there are fewer than `most` of these, or none within the last moment."""
+    just_now = told.filter(at__gt=now - check_code.WITHIN / most)
+    return told.count() < most or not just_now.exists()
 
 
 def _friends(asker: str, now: datetime) -> int:

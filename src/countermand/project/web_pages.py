@@ -113,6 +113,7 @@ _STATUS: Final = MappingProxyType(
     {
         Verdict.TOO_OFTEN: 429,
         Verdict.SLOWED: 429,
+        Verdict.REPORTS_SLOWED: 429,
         Verdict.LOOK_WAITS: 429,
         Verdict.CANNOT_SAY: 503,
         Verdict.PROVE_AGAIN: 403,
@@ -131,13 +132,13 @@ def check(request: HttpRequest) -> HttpResponse:
     number, address = (request.POST.get(name, "") for name in ("number", "address"))
     key = settings.folder.secret("message-id-key").encode()
     now = clock.for_data(settings.folder).now()
+    network = network_of(request, settings.own_proxies)
     asked = None
     try:
         if request.POST.get("do") == "report":
-            verdict = checking.report(number, address, key=key, now=now)
+            verdict = checking.report(number, address, key=key, now=now, network=network)
         else:
             code = request.POST.get("code", "")
-            network = network_of(request, settings.own_proxies)
             checked = checking.check(number, address, code, key=key, now=now, network=network)
             verdict = checked.verdict
             if checked.person_id is not None:

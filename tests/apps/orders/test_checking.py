@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from countermand import clock
 from countermand.domain import causes, check_code
 from countermand.domain.check_code import Verdict
 from countermand.notices.models import Notice, NoticeEvidence
@@ -298,6 +299,57 @@ def test_only_people_of_the_house_count_as_doubting(told: tuple[World, str]) -> 
     right = mail_of(number, "p6").values["check_code"]
     checking.check(number, "p6@example.org", right, key=KEY, now=world.now)
     assert checking.doubts(number) == 1
+
+
+def test_reports_of_one_network_are_slowed_and_those_of_others_are_not(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+
+    def reports(address: str, network: str) -> Verdict:
+        return checking.report(number, address, key=KEY, now=world.now, network=network)
+
+    for n in range(check_code.REPORTS_FROM_ONE_NETWORK):
+        assert reports(f"x{n}@example.org", "mad") is Verdict.REPORTED
+    assert reports("p5@example.org", "mad") is Verdict.REPORTS_SLOWED
+    assert checking.doubts(number) == 0
+    assert reports("p5@example.org", "another") is Verdict.REPORTED
+    assert checking.doubts(number) == 1
+    world.now += timedelta(seconds=10)
+    assert reports("p6@example.org", "mad") is Verdict.REPORTED
+    assert reports("p6@example.org", "mad") is Verdict.REPORTED  # noted a moment ago
+    assert reports("p7@example.org", "mad") is Verdict.REPORTS_SLOWED
+    assert checking.doubts(number) == 2
+    right = mail_of(number, "p7").values["check_code"]
+    looked = checking.check(number, "p7@example.org", right, key=KEY, now=world.now, network="mad")
+    assert looked.verdict is Verdict.GENUINE  # an office that reports a lot goes on checking
+
+
+def test_whose_report_is_not_noted_is_told_so_and_how_to_go_on(
+    told: tuple[World, str], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, number = told
+    monkeypatch.setenv("COUNTERMAND_DATA", str(world.settings.data))
+    monkeypatch.setenv("COUNTERMAND_OWN_PROXIES", "127.0.0.0/8")
+    key = world.settings.folder.secret("message-id-key").encode()
+    for n in range(check_code.REPORTS_FROM_ONE_NETWORK):
+        checking.report(
+            number,
+            f"x{n}@example.org",
+            key=key,
+            now=clock.SystemClock().now(),
+            network="203.0.113.0/24",
+        )
+
+    typed = {"number": number, "address": "p5@example.org", "do": "report"}
+    answer = client.post("/check", typed, headers={"x-forwarded-for": "203.0.113.9"})
+    elsewhere = client.post("/check", typed, headers={"x-forwarded-for": "198.51.100.9"})
+
+    page = answer.content.decode()
+    assert (answer.status_code, elsewhere.status_code) == (429, 200)
+    assert "Try again in a minute, or tell a person" in page
+    assert "एक मिनट बाद फिर कोशिश करें, या किसी व्यक्ति को बताएँ" in page
+    assert "Thank you for telling us" in elsewhere.content.decode()
 
 
 def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
