@@ -2,7 +2,8 @@
 
 Counted over people and addresses:
 
-- missed: a notice was accepted for an address, its correction was not, and nobody is to call;
+- missed: a notice was accepted for an address, no correction was accepted there or at another
+  mailbox that its person has by now, and nobody is to call;
 - stray: corrected, although no notice was accepted and no permit was ever committed;
 - precautionary: corrected, permitted, not accepted (published, at most two a connection and kill);
 - after_correction: a notice accepted after the correction for the same person;
@@ -116,8 +117,8 @@ def _look_at_corrections(
     }
     reached = {mail["to"] for mail in told}
     reached_people = {people[address].person_id for address in reached if address in people}
-    seconds = {row[3] for row in _second_addresses(stage) if row[0] in reached_people}
-    missed = (reached | seconds) - corrected - called
+    theirs = {row[3] for row in _present_addresses(stage) if row[0] in reached_people}
+    missed = (reached | theirs) - corrected - called
     verdict.missed = len(missed)
     ids = _permitted_ids(stage)
     rows = stage.ask("SELECT message_id, address FROM notices_notice WHERE kind <> 'correction'")
@@ -127,7 +128,7 @@ def _look_at_corrections(
     for address in corrected - reached:
         person = people.get(address)
         if person is not None and person.person_id in own:
-            continue  # a second address of somebody who was reached
+            continue  # another address of somebody who was reached
         if person is not None and person.person_id in meant:
             verdict.precautionary += 1
         else:
@@ -221,20 +222,18 @@ def _look_at_checks(
 
 def _people(stage: Stage) -> dict[str, _Person]:
     """Return who is meant by an address, whenever it was theirs."""
-    found = {
-        address: _Person(pk, name, zone)
-        for pk, name, zone, address in stage.ask(
-            "SELECT id, name, zone, address FROM people_person"
-        )
-    }
     before = stage.ask("SELECT id, name, zone, address FROM kept.people_person")
-    for pk, name, zone, address in [*before, *_second_addresses(stage)]:
-        found.setdefault(address, _Person(pk, name, zone))
-    return found
+    return {
+        address: _Person(pk, name, zone)
+        for pk, name, zone, address in [*before, *_present_addresses(stage)]
+    }
 
 
-def _second_addresses(stage: Stage) -> list[Any]:
-    return stage.ask("SELECT id, name, zone, unnest(second_mailboxes) FROM people_person")
+def _present_addresses(stage: Stage) -> list[Any]:
+    """Return every mailbox that somebody has now, whatever they had when they were told."""
+    return stage.ask(
+        "SELECT id, name, zone, unnest(second_mailboxes || address) FROM people_person"
+    )
 
 
 def _kind(mail: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ ELSEWHERE: Final = "at-home@elsewhere.example"
 _FIVE_HOURS: Final = timedelta(hours=5)
 _CODE: Final = re.compile(r"\b\d{4} \d{4}\b")
 _GENUINE: Final = "This mail is genuine"
-_NOT_GENUINE: Final = "No such mail went from us to this address"
+_NOT_GENUINE: Final = "No such mail went from us"
 _TAKEN_BACK: Final = '<div class="state withdrawn">'
 _REPORT: Final = """From: MAILER-DAEMON@relay.example
 Content-Type: multipart/report; report-type=delivery-status; boundary="=b"
@@ -94,8 +94,8 @@ class Staff:
     # -- what they do ------------------------------------------------------------------------------
 
     def read(self, mail: dict[str, Any]) -> None:
-        """Let its person read a mail and check it, at the address that the directory knows now."""
-        self._check(mail, self._address_now(mail["to"]))
+        """Let its person read a mail and check it, as it went to them or as they are called now."""
+        self._check(mail, self.chance.choice((mail["to"], self._address_now(mail["to"]))))
 
     def pass_on(self, mail: dict[str, Any], whom: str) -> None:
         """Let somebody else check a mail: as their own, then as that of the person who had it."""
