@@ -14,6 +14,7 @@ from countermand.domain.door_record import (
     body_of,
     numbers_in,
 )
+from countermand.domain.phases import Enforcement
 from countermand.domain.verdict import EntryFacts, OrderStateFacts, decide
 
 NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
@@ -153,6 +154,17 @@ def test_exercises_never_shut(world: World) -> None:
     exercises = {number: replace(state, exercise=True) for number, state in orders.items()}
 
     assert not decide(facts, exercises, NOW).closed
+
+
+@given(worlds, st.data())
+def test_no_order_whose_doors_are_not_our_gates_shuts_it(world: World, data: st.DataObject) -> None:
+    facts, orders = world
+    elsewhere = st.sampled_from([*sorted({*Enforcement} - {Enforcement.GATE}), ""])
+    others = {n: replace(s, enforcement=data.draw(elsewhere)) for n, s in orders.items()}
+
+    verdict = decide(facts, orders, NOW)
+    assert not decide(facts, others, NOW).closed
+    assert not verdict.closed or orders[str(verdict.order_number)].enforcement == "gate"
 
 
 @given(worlds)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from countermand.domain.phases import Enforcement
 from countermand.domain.verdict import (
     EntryFacts,
     OrderStateFacts,
@@ -77,7 +78,7 @@ STATE_AXES: dict[str, tuple[list[Any], list[Any]]] = {
             "correcting", "corrected", "abandoned", "", "a word of a later version",
         ],
     ),
-    "enforcement": (["gate", "cloud"], ["none", "handed-over", ""]),
+    "enforcement": (["gate"], ["cloud", "none", "handed-over", "", "a word of a later version"]),
     "epoch": ([2], [1, 0]),
     "withdrawn": ([False], [True]),
     "valid": ([True], [False]),
@@ -149,6 +150,16 @@ def test_every_combination_of_good_values_shuts() -> None:
         state = replace(SHUTTING_STATE, **{axis: chosen[axis] for axis in STATE_AXES})
 
         assert verdict_of(entry, state).closed, chosen
+
+
+@pytest.mark.parametrize("enforcement", Enforcement)
+def test_of_all_that_an_order_may_say_only_gate_shuts_our_gate(enforcement: Enforcement) -> None:
+    state = replace(SHUTTING_STATE, enforcement=enforcement.value)
+
+    verdict = verdict_of(SHUTTING_ENTRY, state)
+
+    assert verdict.closed is (enforcement is Enforcement.GATE)
+    assert verdict.closed or verdict.reason is Reason.NOT_OUR_DOOR
 
 
 def test_a_device_without_entry_is_open() -> None:

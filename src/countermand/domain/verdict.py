@@ -7,6 +7,9 @@ person's own page call the same function.
     no fact missing, none stale, none doubtful, nobody excused  ->  shut
     everything else                                             ->  open, with the first reason
 
+The door is our own gate's. An order whose doors are a cloud's, somebody else's or nobody's shuts
+none of them here.
+
 The rule itself reads whole numbers, microseconds since 1970, as they lie in a gate's table: a gate
 asks it for every request, and a number costs a tenth of what an instant costs.
 
@@ -27,7 +30,7 @@ LOCK_NOTICE_LEAD: Final = timedelta(minutes=30)
 # Plain words, not enumerations: they come out of a signed message, and a word that this version
 # does not know must fall to the open side instead of being an error.
 _ENFORCING: Final = "enforcing"
-_DOORS_OF_OURS: Final = frozenset({"gate", "cloud"})
+_OUR_GATE: Final = "gate"
 # By their number in a record. A presence that is none of these is unknown, which never shuts.
 _PRESENCES: Final = ("unknown", "present", "absent", "unobservable")
 _PRESENT: Final = 1
@@ -262,7 +265,7 @@ def _from_order(state: OrderStateFacts) -> Reason | None:
     checks = (
         (not state.valid, Reason.STATE_NOT_VALID),
         (state.exercise, Reason.EXERCISE),
-        (state.enforcement not in _DOORS_OF_OURS, Reason.NOT_OUR_DOOR),
+        (state.enforcement != _OUR_GATE, Reason.NOT_OUR_DOOR),
         (state.withdrawn, Reason.TAKEN_BACK),
         (state.epoch <= state.stopped_epoch, Reason.STOPPED),
         (state.phase != _ENFORCING, Reason.NOT_ENFORCING),

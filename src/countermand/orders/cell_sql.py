@@ -14,7 +14,7 @@ from countermand.devices import door_names, sighting_sql
 from countermand.devices.sighting_sql import Statement
 from countermand.domain.app_id import Platform
 from countermand.domain.order_parts import OrderDocument, Ownership
-from countermand.domain.phases import DOORS_OF_OURS
+from countermand.domain.phases import Enforcement
 from countermand.domain.scope import EVERYTHING, names_meant
 from countermand.enforcement import queries as enforced
 from countermand.orders.cells import signed_by_name
@@ -24,7 +24,7 @@ from countermand.people import queries as people
 EVERYBODY: Final = people.EVERYBODY
 # As `door_outlook.would_lose_mail`: what `domain.verdict` looks at besides notices and instants.
 _LOSES_MAIL: Final = """
-    coalesce(%(doors_of_ours)s AND known.presence = 'present' AND known.may_close
+    coalesce(%(our_gate_closes)s AND known.presence = 'present' AND known.may_close
         AND known.evidence_at <= %(now)s AND %(now)s < known.fresh_until
         AND NOT coalesce(known.attested_at >= known.evidence_at, false), false)
 """
@@ -130,5 +130,5 @@ def _parameters(document: OrderDocument, now: datetime) -> dict[str, Any]:
         "no_ownerships": sorted(each.value for each in set(Ownership) - devices.ownership),
         "platforms": sorted(each.value for each in devices.platforms),
         "no_platforms": sorted(each.value for each in set(Platform) - devices.platforms),
-        "doors_of_ours": document.enforcement in DOORS_OF_OURS,
+        "our_gate_closes": document.enforcement is Enforcement.GATE,
     }

@@ -309,6 +309,7 @@ def _figures(
         "by_country": counts.by_country,
         "by_language": dict(Counter(each.language for each in on_list)),
         "would_lose_mail": {"people": counts.losing_people, "devices": counts.losing_devices},
+        "enforcement": document.enforcement.value,
         "present_without_door_name": plan_counts.present_without_door_name(document, now=now),
         "deadlines": _by_zone(on_list, deadlines),
         "absent": _absent(on_list, deadlines),

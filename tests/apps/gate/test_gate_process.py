@@ -146,6 +146,15 @@ def test_a_pause_opens_and_a_resume_in_a_higher_epoch_shuts_again(
     gate.until("shut", lambda: gate.is_paused("phone-7f3a"))
 
 
+def test_an_order_whose_doors_are_a_clouds_leaves_our_gate_open(
+    gate: RunningGate, folder: DataFolder
+) -> None:
+    publish_states([order_state(enforcement="cloud")], publisher=publisher(folder))
+
+    gate.until("open", lambda: not gate.is_paused("phone-7f3a"))
+    gate.until("open", lambda: gate.active_sync(PHONE) == 204)
+
+
 def test_what_a_gate_knew_it_knows_after_a_kill_without_any_database(
     gate: RunningGate, folder: DataFolder
 ) -> None:

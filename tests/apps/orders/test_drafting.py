@@ -210,14 +210,17 @@ def test_an_unknown_number_offers_the_nearest(world: World) -> None:
     assert number in str(refused.value)
 
 
-def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(world: World) -> None:
+@pytest.mark.parametrize(("enforcement", "losing"), [("gate", 7), ("cloud", 0)])
+def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(
+    world: World, enforcement: str, losing: int
+) -> None:
     world.staff(7)
     world.staff(3, "absent")
     world.staff(2, "unobservable")
     stale = world.device("p7")
     world.observe(stale, "present")
     stale.observations.update(may_close=False)
-    number = world.plan()
+    number = world.plan(enforcement=enforcement)
     revision = Revision.objects.get(order_id=number)
     document = document_of(revision)
 
@@ -240,7 +243,7 @@ def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(world: Wor
         if cell.in_scope
     ]
 
-    assert revision.plan["would_lose_mail"]["devices"] == sum(closed) == 7
+    assert revision.plan["would_lose_mail"]["devices"] == sum(closed) == losing
 
 
 def test_the_author_and_one_approver_get_what_everybody_gets(world: World) -> None:
