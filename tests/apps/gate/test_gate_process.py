@@ -5,10 +5,12 @@ import hashlib
 import json
 import resource
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from tests.gate_world import (
     ASHA,
     ORDER,
+    TOKEN,
     RunningGate,
     door,
     make_folder,
@@ -418,3 +421,27 @@ def test_a_database_that_was_never_reached_is_written_down_once(folder: DataFold
 
     assert len(told) == 2  # of orders, and of entries
     assert "Connection refused" in told[0] or "connection failed" in told[0]
+
+
+def test_a_gate_that_is_told_to_end_answers_what_was_asked_and_ends_in_order(
+    folder: DataFolder,
+) -> None:
+    with running_gate(folder) as gate, ExitStack() as stack:
+        token = {"Authorization": f"Bearer {TOKEN}"}
+        lines = [HTTPConnection("127.0.0.1", gate.port, timeout=60) for _ in range(8)]
+        for line in lines:
+            stack.callback(line.close)
+            line.connect()
+        gate.until("all heard", lambda: gate.control("GET", "/ready")[1]["connections"] == 8)
+        gate.process.send_signal(signal.SIGSTOP)  # so that all of it comes at one instant
+        for line in lines:
+            line.request("POST", "/policy?command=allow", body=b"{}", headers=token)
+        gate.process.send_signal(signal.SIGTERM)
+        gate.process.send_signal(signal.SIGCONT)
+
+        answers = [line.getresponse() for line in lines]
+        assert [(each.status, json.loads(each.read())["status"]) for each in answers] == [
+            (200, 0)
+        ] * 8
+        assert gate.process.wait(60) == 0
+        assert "Traceback" not in gate.log.read_text(encoding="utf-8")
