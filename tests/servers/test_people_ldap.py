@@ -35,12 +35,12 @@ objectclass ( 1.3.6.1.4.1.4203.666.11.99 NAME 'contact' SUP inetOrgPerson STRUCT
 pidfile {folder}/slapd.pid
 modulepath /usr/lib/ldap
 moduleload back_mdb
-sizelimit {limit}
 database mdb
 suffix "{base}"
 rootdn "{admin}"
 rootpw {password}
 directory {folder}/db
+{more}
 access to * by users read by * none
 """
 CERTIFICATES = """\
@@ -86,11 +86,11 @@ class Slapd:
 
 @pytest.fixture
 def slapd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Slapd]:
-    limit = getattr(request, "param", "unlimited")
+    more = getattr(request, "param", "")
     (tmp_path / "db").mkdir()
     config = tmp_path / "slapd.conf"
     config.write_text(
-        CONFIG.format(folder=tmp_path, base=BASE, admin=ADMIN, password=PASSWORD, limit=limit)
+        CONFIG.format(folder=tmp_path, base=BASE, admin=ADMIN, password=PASSWORD, more=more)
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -255,7 +255,23 @@ def test_whoever_gets_another_address_and_name_keeps_the_key(slapd: Slapd) -> No
     assert slapd.people()[0]["asha.rao@example.org"].uid == before.uid
 
 
-@pytest.mark.parametrize("slapd", ["5"], indirect=True)
+@pytest.mark.parametrize("slapd", ["lastmod off"], indirect=True)  # the uid is the key
+def test_a_key_that_is_too_long_is_refused_and_never_cut(slapd: Slapd) -> None:
+    slapd.person("a" * 200, mail="asha@example.org")
+    boss = slapd.person("b" * 201, mail="ben@example.org")
+    slapd.person("chris", manager=boss)
+
+    found, source = slapd.people()
+
+    assert set(found) == {"asha@example.org", "chris@example.org"}
+    assert found["asha@example.org"].uid == "a" * 200
+    assert found["chris@example.org"].manager == ""  # nobody is known by that key
+    [rejected] = source.rejected
+    assert rejected.device_id == "b" * 200  # nobody leaves who was kept under it
+    assert dict(rejected.faults[0].facts)["why"] == "its key is longer than 200 characters"
+
+
+@pytest.mark.parametrize("slapd", ["sizelimit 5"], indirect=True)
 def test_a_directory_that_breaks_off_is_a_fault_and_no_short_list(slapd: Slapd) -> None:
     for number in range(9):
         slapd.person(f"p{number}")
