@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from countermand.domain.app_id import AppMatch, Platform, WantedApp
 from countermand.domain.errors import Fault
 from countermand.domain.presence import Coverage, Evidence, Presence, judge, rhythm_of
+
+# A longer key of a device is refused: cut, it could be that of another one.
+LONGEST_DEVICE_KEY: Final = 200
 
 
 class Ownership(StrEnum):

@@ -18,6 +18,7 @@ from countermand.domain.address import folded_address
 from countermand.domain.app_id import Matcher, Platform
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import (
+    LONGEST_DEVICE_KEY,
     AliasKind,
     DeviceReport,
     Ownership,
@@ -70,7 +71,7 @@ class AndroidManagementReader:
 
     def device_id(self, record: Record) -> str:
         """Return the resource name of a device."""
-        name = record.text("name", longest=200)
+        name = record.text("name", longest=LONGEST_DEVICE_KEY)
         if not name.startswith("enterprises/") or "/devices/" not in name:
             raise record.faulty("row.bad_device_id", "name")
         return name

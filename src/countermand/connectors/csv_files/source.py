@@ -20,6 +20,7 @@ from countermand.domain.address import folded_address
 from countermand.domain.app_id import AppMatch, Matcher, Platform, WantedApp
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import (
+    LONGEST_DEVICE_KEY,
     AliasKind,
     DeviceReport,
     MatchedApp,
@@ -154,7 +155,7 @@ class CsvFiles:
     def _device(self, row: Row) -> DeviceReport | None:
         device = row["device_id"]
         faults: list[Fault] = []
-        if not device or has_control_characters(device) or len(device) > 200:  # noqa: PLR2004
+        if not device or has_control_characters(device) or len(device) > LONGEST_DEVICE_KEY:
             faults.append(row_fault(row, "row.bad_device_id", "device_id"))
         elif device in self._lines:
             file, line = self._lines[device]

@@ -13,7 +13,7 @@ from typing import Final
 from countermand.delimited import Row
 from countermand.domain.app_id import Matcher, Platform
 from countermand.domain.errors import Fault
-from countermand.domain.inventory import MatchedApp, platform_of
+from countermand.domain.inventory import LONGEST_DEVICE_KEY, MatchedApp, platform_of
 from countermand.row_faults import fault_at
 from countermand.wire.json_documents import Faulty, Record, refuse_error
 from countermand.wire.paged import Listing
@@ -92,7 +92,10 @@ class GraphPages:
             self._devices.append(document)
             total = document.value.get("@odata.count")
             self._listing.took(
-                (each.text("id", longest=200) for each in document.records("value") or ()),
+                (
+                    each.text("id", longest=LONGEST_DEVICE_KEY)
+                    for each in document.records("value") or ()
+                ),
                 is_last=not document.has("@odata.nextLink"),
                 total=total if isinstance(total, int) else None,
             )
@@ -101,7 +104,7 @@ class GraphPages:
 
     def _violation(self, record: Record) -> None:
         """Keep the ordered apps that a device is reported for; the others leave no trace."""
-        device = record.text("managedDeviceId", longest=200).lower()
+        device = record.text("managedDeviceId", longest=LONGEST_DEVICE_KEY).lower()
         platform = _platform(record.text("platformType"))
         for app in record.records("restrictedApps") or ():
             identifier = app.value.get("appId")

@@ -20,6 +20,7 @@ from countermand.domain.address import folded_address
 from countermand.domain.app_id import IdentifierKind, Matcher, Platform, WantedApp
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import (
+    LONGEST_DEVICE_KEY,
     AliasKind,
     DeviceReport,
     MatchedApp,
@@ -171,7 +172,7 @@ class IntuneExport:
     def _device(self, row: Row) -> DeviceReport | None:
         device = row["device_id"].lower()
         faults: list[Fault] = []
-        if not device or len(device) > 200:  # noqa: PLR2004
+        if not device or len(device) > LONGEST_DEVICE_KEY:
             faults.append(row_fault(row, "row.bad_device_id", "device_id"))
         elif device in self._lines:
             first = self._lines[device]

@@ -15,6 +15,7 @@ from typing import Any, Final
 from countermand.domain.address import folded_address
 from countermand.domain.app_id import Matcher, Platform
 from countermand.domain.inventory import (
+    LONGEST_DEVICE_KEY,
     AliasKind,
     DeviceReport,
     Fact,
@@ -144,8 +145,9 @@ def hints(activity: Record, matcher: Matcher) -> tuple[str, ...]:
 
 def _device_of(record: Record) -> str:
     """Return the resource id; Google promises none in an activity."""
-    found = record.text("resourceId", longest=200) or _parameters(record).get("RESOURCE_ID", "")
-    return found if len(found) <= 200 else ""  # noqa: PLR2004  (as of every device: never cut)
+    found = record.text("resourceId", longest=LONGEST_DEVICE_KEY)
+    found = found or _parameters(record).get("RESOURCE_ID", "")
+    return found if len(found) <= LONGEST_DEVICE_KEY else ""
 
 
 def _is_about_an_app(record: Record) -> bool:
