@@ -109,9 +109,16 @@ def test_what_is_unknown_or_slightly_wrong_counts_as_untrue(sentence: str) -> No
 def test_hours_are_read_in_hindi(hour: int, said: str) -> None:
     world = replace(FREE, zone="UTC", taken_back_at=BACK_AT.replace(hour=hour))
 
-    sentence = f"शुक्रवार, 10 जुलाई 2020, {said}:30 बजे (समन्वित वैश्विक समय) से यह लागू नहीं है।"
+    moment = f"शुक्रवार, 10 जुलाई 2020, {said}:30 बजे (समन्वित वैश्विक समय)"
+    sentence = (
+        "Asha Verma जी, कंपनी सूचना CM-7Q4K अब लागू नहीं है: "
+        f"उसे ग़लती से भेजा गया था, और {moment} को वापस ले लिया गया।"
+    )
 
     assert untrue_sentences(sentence, "hi", world) == []
+    assert untrue_sentences(sentence.replace(":30", ":31"), "hi", world) == [
+        sentence.replace(":30", ":31")
+    ]
 
 
 @pytest.mark.parametrize("module", [sentence_judge, judge_grammar])

@@ -146,7 +146,10 @@ def _opening(variant: str) -> Callable[[_Judge, re.Match[str]], bool]:
     def holds(judge: _Judge, match: re.Match[str]) -> bool:
         world = judge.world
         called = match["name"].removesuffix(judge.grammar.honorific)
-        return (called, match["number"], world.variant) == (world.name, world.number, variant)
+        told = match.groupdict().get("moment")
+        was_then = told is None or judge.says_moment(told, world.taken_back_at)
+        said = (called, match["number"], world.variant)
+        return was_then and said == (world.name, world.number, variant)
 
     return holds
 
