@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from countermand.domain.delivery import Holding, NoticeState, Reply, Template
+from countermand.domain.delivery import NoticeState, Template
 from countermand.domain.exposure import Exposure
-from countermand.sender.committer import Committer, Known
-from countermand.sender.compose import Mail
-from countermand.sender.link import Link, LinkLost
-from countermand.sender.pace import Pace
-from countermand.sender.session import Session
-from countermand.sender.supply import Ready, Supply
-from countermand.stop.fence import FenceView
 from tests.contract.test_sender import Post, a_post, raise_fence
 from tests.framed_relay import FramedRelay
 
@@ -106,80 +97,6 @@ def test_the_end_of_a_body_that_left_in_parts_waits_for_a_look_of_its_own(
             assert b"\r\n.\r\n" not in relay.heard
             assert post.states() == [NoticeState.PENDING]
             assert post.house.row(1).exposure is Exposure.NONE
-
-    asyncio.run(story())
-
-
-@dataclass
-class PermitsWhenTold:
-    """A committer whose one permit is given when the test says so."""
-
-    known: Known | None = None
-    told: list[Reply] = field(default_factory=list)
-
-    def ask(self, holding: Holding, known: Known) -> None:
-        self.known = known
-
-    def tell(self, reply: Reply) -> None:
-        self.told.append(reply)
-
-    def give_back(self, holdings: Iterable[Holding]) -> None:
-        raise NotImplementedError
-
-
-@dataclass
-class OneMail:
-    """A supply of one mail."""
-
-    left: list[Ready]
-    pace: Pace = field(default_factory=Pace)
-
-    async def take(self) -> Ready | None:
-        return self.take_now()
-
-    def take_now(self) -> Ready | None:
-        return self.left.pop() if self.left else None
-
-
-def test_a_goodbye_that_came_in_the_instant_of_the_permit_is_seen_before_the_dot(
-    tmp_path: Path,
-) -> None:
-    """It waits in the kernel, and the loop has had no turn to hear it."""
-
-    async def story() -> None:
-        loop = asyncio.get_running_loop()
-        ours, relay = socket.socketpair()
-        for end in (ours, relay):
-            end.setblocking(False)
-        mail = Mail("orders@example.org", "p1@example.org", b"Subject: x\r\n\r\nx\r\n", False, "e")
-        committer = PermitsWhenTold()
-        link = Link(ours)
-        session = Session(
-            link,
-            frozenset({"PIPELINING"}),
-            supply=cast("Supply", OneMail([Ready(Holding(1, 1), "CM-7Q4K", 1, False, mail)])),
-            committer=cast("Committer", committer),
-            fence=FenceView(tmp_path),
-            window=1,
-            permit_holds_s=60,
-        )
-        running = asyncio.create_task(session.run())
-        heard = await loop.sock_recv(relay, 4096)
-        assert heard.endswith(b"DATA\r\n")
-        await loop.sock_sendall(relay, b"250 ok\r\n250 ok\r\n354 go on\r\n")
-        await asyncio.sleep(0.05)
-        assert committer.known is not None
-
-        relay.send(b"421 going down\r\n")
-        committer.known(True)
-
-        with pytest.raises(LinkLost):
-            await running
-        with pytest.raises(BlockingIOError):
-            relay.recv(4096)
-        assert committer.told == []
-        link.abort()
-        relay.close()
 
     asyncio.run(story())
 
