@@ -6,7 +6,8 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
 from rich.console import Console
@@ -34,6 +35,11 @@ Kind = Annotated[
     NoticeKind | None,
     typer.Option("--kind", help=_("notice, reminder, lock, restored, closing or correction")),
 ]
+
+# Of a mail to be called about: it alone was written down, and its address is somebody else's.
+_WHY: Final = MappingProxyType(
+    {"skipped": gettext_noop("never sent: this person has no address of their own any more")}
+)
 
 
 @dataclass(eq=False)
@@ -130,7 +136,8 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
                 each["name"],
                 shown_address(each["address"]),
                 _(order_words.KINDS[each["kind"]]),
-                f"{_(mail_story.MAIL_STATES[each['state']])} {each['detail']}".strip(),
+                f"{_(_WHY.get(each['state'], mail_story.MAIL_STATES[each['state']]))} "
+                f"{each['detail']}".strip(),
             )
             for each in answer
         ]

@@ -68,6 +68,7 @@ class NewNotice:
     in_reply_to: str
     dated_at: datetime
     due_at: datetime
+    never_leaves: bool = False  # written down for the record alone: its address is another's now
 
 
 def start_mailing(
@@ -137,10 +138,13 @@ _ADD: Final = """
 
 def add_notices(rows: Iterable[NewNotice], *, ids: MessageIds) -> int:
     """Write down mails; one that is there already stays as it is. Returns how many were given."""
-    fresh = [_row(row, ids) for row in rows]
+    written = list(rows)
+    fresh = [_row(row, ids) for row in written]
     with connection.cursor() as cursor:
         for begin in range(0, len(fresh), _SLICE):
             cursor.execute(_ADD, [json.dumps(fresh[begin : begin + _SLICE])])
+    if never := [ids.of(row) for row in written if row.never_leaves]:
+        give_up(list(Notice.objects.filter(message_id__in=never).values_list("pk", flat=True)))
     return len(fresh)
 
 

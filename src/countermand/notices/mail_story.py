@@ -15,9 +15,17 @@ from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices.models import Notice, NoticeEvidence
 
 CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
+_LEAVES_FOR_THEM: Final = Notice.objects.filter(
+    order_number=OuterRef("order_number"),
+    person_id=OuterRef("person_id"),
+    kind=NoticeKind.CORRECTION.value,
+).exclude(state=NoticeState.SKIPPED.value)
 # A correction that a server puts off again and again is tried on for ever; nobody waits for that.
+# One that never leaves, since its address is somebody else's by now, matters if there is no other.
 UNHEARD_CORRECTION: Final = Q(kind=NoticeKind.CORRECTION.value) & (
-    Q(state__in=CAME_BACK) | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
+    Q(state__in=CAME_BACK)
+    | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
+    | Q(state=NoticeState.SKIPPED.value) & ~Exists(_LEAVES_FOR_THEM)
 )
 _SLICE: Final = 2000
 

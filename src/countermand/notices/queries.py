@@ -242,8 +242,9 @@ def reach(order_number: str) -> Reach:
 def corrections(order_number: str) -> Corrections:
     """Return how far the corrections have come.
 
-    Whoever was refused or bounced by their server is to be called by a person, and so is whom a
-    server puts off again and again: the mail is tried on, and nobody waits for it to be told.
+    Whoever was refused or bounced by their server is to be called by a person, and so is whose only
+    address is somebody else's by now, and whom a server puts off again and again: the mail is tried
+    on, and nobody waits for it to be told.
     """
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.CORRECTION.value)
     sent = rows.filter(state__in=ACCEPTED)
@@ -252,7 +253,7 @@ def corrections(order_number: str) -> Corrections:
     return Corrections(
         people=rows.values("person_id").distinct().count(),
         sent=sent.values("person_id").distinct().count(),
-        waiting=rows.exclude(state__in=[*ACCEPTED, *CAME_BACK]).count(),
+        waiting=rows.exclude(state__in=[*ACCEPTED, *CAME_BACK, NoticeState.SKIPPED.value]).count(),
         to_call=tuple(sorted(to_call)),
     )
 

@@ -16,7 +16,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from countermand.audit import queries as log
 from countermand.domain import schedule
-from countermand.domain.address import folded_name
 from countermand.domain.delivery import NoticeKind, OwedCorrection
 from countermand.domain.exposure import Exposure
 from countermand.domain.order_parts import OrderDocument, Variant
@@ -34,8 +33,8 @@ from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order
 from countermand.orders.planning import PlanContext
 from countermand.orders.rule_log import RuleBook
+from countermand.orders.whose_mailbox import Mailbox, Mailboxes
 from countermand.people import queries as people
-from countermand.people.queries import PersonView
 from countermand.ports import NoticeLedger
 
 # The first corrections leave while the rest is still being written down.
@@ -164,7 +163,7 @@ def _write(
         return False
     responsible = _responsible(order, voice)
     known = people.by_ids({each.to.person_id for each in owed})
-    taken = _owners_of_second_mailboxes(known)
+    mailboxes = Mailboxes.of((each.to.address, known[each.to.person_id]) for each in owed)
     refs = log.person_refs(known)
     fresh = []
     content = stepping.current(order).content
@@ -191,32 +190,19 @@ def _write(
                 now=now,
                 variant=order.variant,
                 in_reply_to=each.notice_message_id,
-                address=address,
+                address=mailbox.address,
+                never_leaves=not mailbox.is_theirs,
                 language=each.language,
             )
-            for address in (
-                (each.address,) if one.step else _addresses(each.address, person, taken)
-            )
+            for mailbox in _told_at(one, mailboxes.of_person(each.address, person))
         ]
     notices.add_notices(fresh, ids=context.ids)
     return True
 
 
-def _owners_of_second_mailboxes(known: Mapping[int, PersonView]) -> dict[str, int]:
-    return people.owners_of({a for person in known.values() for a in person.second_mailboxes})
-
-
-def _addresses(told_at: str, person: PersonView, taken: Mapping[str, int]) -> tuple[str, ...]:
-    """Whoever has two mailboxes, or changed theirs since, is told at both.
-
-    A place-holder is no address, and one that was given on to somebody else is theirs. A notice may
-    have gone to the other spelling of a domain: that is no second mailbox.
-    """
-    others = [a for a in person.second_mailboxes if taken.get(a, person.id) == person.id]
-    as_written: dict[str, str] = {}
-    for address in (told_at, person.address, *others):
-        as_written.setdefault(folded_name(address), address)
-    return tuple(a for a in as_written.values() if not a.endswith(people.NOWHERE))
+def _told_at(one: _Owed, mailboxes: Sequence[Mailbox]) -> Sequence[Mailbox]:
+    """Whoever is corrected once more is so where the late mail came, while that is theirs."""
+    return mailboxes[:1] if one.step and mailboxes[0].is_theirs else mailboxes
 
 
 def _responsible(order: Order, voice: telling.Voice) -> Signatory:
@@ -321,7 +307,8 @@ def _tell_closing(
     truths = Truths.about(order, document, now=now)
     for some in telling.sliced(reached):
         known = people.by_ids({each.person_id for each in some})
-        taken = _owners_of_second_mailboxes(known)
+        here = [each for each in some if each.person_id in known]
+        mailboxes = Mailboxes.of((each.address, known[each.person_id]) for each in here)
         refs = log.person_refs(known)
         fresh = [
             telling.new_notice(
@@ -340,11 +327,11 @@ def _tell_closing(
                 due=now,
                 now=now,
                 in_reply_to=each.message_id,
-                address=address,
+                address=mailbox.address,
+                never_leaves=not mailbox.is_theirs,
                 language=each.language,
             )
-            for each in some
-            if each.person_id in known
-            for address in _addresses(each.address, known[each.person_id], taken)
+            for each in here
+            for mailbox in mailboxes.of_person(each.address, known[each.person_id])
         ]
         notices.add_notices(fresh, ids=context.ids)

@@ -314,6 +314,7 @@ def new_notice(
     in_reply_to: str = "",
     address: str | None = None,
     language: str | None = None,
+    never_leaves: bool = False,
 ) -> notices.NewNotice:
     """Return one row of the ledger, complete."""
     language = language or voice.language(person)
@@ -331,6 +332,7 @@ def new_notice(
         in_reply_to=in_reply_to,
         dated_at=max(due, now),
         due_at=due,
+        never_leaves=never_leaves,
     )
 
 

@@ -13,6 +13,7 @@ from countermand.domain.delivery import Holding, Reply, ReplyKind, StopKind
 from countermand.domain.directory import PersonRecord
 from countermand.domain.errors import Fault
 from countermand.domain.inventory import RejectedRow
+from countermand.notices import queries as ledger
 from countermand.notices.models import SenderLease
 from countermand.orders import actions as orders
 from countermand.orders import corrections, doors, stepping
@@ -259,7 +260,7 @@ def test_nobody_resumes_what_is_taken_back_even_before_the_database_knows(world:
     assert (world.order(number).phase, world.send()) == ("paused", [])
 
 
-def test_somebody_whose_address_was_given_on_is_corrected_where_the_notice_went(
+def test_somebody_whose_address_was_given_on_is_called_and_their_successor_not_told(
     world: World,
 ) -> None:
     world.staff(10)
@@ -274,8 +275,9 @@ def test_somebody_whose_address_was_given_on_is_corrected_where_the_notice_went(
     world.press(number, StopKind.TAKE_BACK)
 
     corrected = world.send()
-    assert gone.address in corrected
+    assert gone.address not in corrected
     assert not [address for address in corrected if address.endswith("@invalid")]
+    assert ledger.corrections(number).to_call == (Person.objects.get(uid=gone.uid).pk,)
 
 
 def test_a_successor_at_an_address_inherits_neither_role_nor_token(world: World) -> None:
