@@ -19,6 +19,7 @@ _HELP: Final[Mapping[str, str]] = {
     "feed": "Looks at the database, by what came of them.",
     "probes": "Questions of the doctor that came through a front.",
     "gate_down_answers": "Questions that were let through because no gate answered, by log file.",
+    "gate_down_missed": "Times that such lines were gone before they were counted, by log file.",
 }
 Labels = tuple[tuple[str, str], ...]
 

@@ -33,6 +33,7 @@ _NOT_TAKEN: Final = re.compile(
     re.MULTILINE,
 )
 _LOST: Final = re.compile(_COUNTED.format("feed", 'follower="states",outcome="lost"'), re.MULTILINE)
+_MISSED: Final = re.compile(_COUNTED.format("gate_down_missed", 'log="[^"]*"'), re.MULTILINE)
 _UPSTREAM: Final = re.compile(
     r'^countermand_gate_upstream_total\{outcome="(\w+)"\} ([1-9]\d*)$', re.MULTILINE
 )
@@ -87,6 +88,7 @@ def _examine(url: str) -> Iterator[Finding]:
         )
         return
     yield from _other_server(url, metrics)
+    yield from _down_logs(url, ready, metrics)
     doubts = [
         f"{_(_WORDS[kind]) if kind in _WORDS else kind} ({count})"
         for kind, count in _DOUBTS.findall(metrics)
@@ -152,6 +154,30 @@ def _situation(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Fin
         )
 
 
+def _down_logs(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Finding]:
+    """Yield what keeps a gate from counting the lines of questions that no gate answered."""
+    if ready.get("down_logs_unreadable"):
+        yield Finding(
+            _NAME,
+            State.NOTE,
+            _("The mail gate at {url} cannot read a log of COUNTERMAND_GATE_DOWN_LOGS.").format(
+                url=url
+            ),
+            _("Let it read the log, also the one that is begun after a log is turned over."),
+        )
+    if _MISSED.search(metrics):
+        sentence = _(
+            "A log of COUNTERMAND_GATE_DOWN_LOGS was emptied or packed before the mail gate at"
+            " {url} had counted it: more people may have been let in than it says."
+        )
+        yield Finding(
+            _NAME,
+            State.NOTE,
+            sentence.format(url=url),
+            _("Let a log be moved away and packed a turn later (delaycompress, no copytruncate)."),
+        )
+
+
 def _without_orders(url: str, ready: Mapping[str, Any], metrics: str) -> Finding:
     """Tell one that has just begun from one that will never refuse anybody."""
     if _NOT_TAKEN.search(metrics):
@@ -192,15 +218,6 @@ def _what_it_learns(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
                 url=url
             ),
             _("Look at its disk, and at the rights of its data folder."),
-        )
-    if ready.get("down_logs_unreadable"):
-        yield Finding(
-            _NAME,
-            State.NOTE,
-            _("The mail gate at {url} cannot read a log of COUNTERMAND_GATE_DOWN_LOGS.").format(
-                url=url
-            ),
-            _("Let it read the log, also the one that is begun after a log is turned over."),
         )
     if ready.get("entries_behind_s", 0) > _LONGEST_SILENCE_S:
         yield Finding(

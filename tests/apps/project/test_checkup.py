@@ -184,6 +184,16 @@ def test_a_gate_that_is_gone_or_none_is_named(folder: DataFolder) -> None:
 
 
 @pytest.mark.enable_socket
+def test_lines_that_were_gone_before_a_gate_had_counted_them_are_told(folder: DataFolder) -> None:
+    metrics = 'countermand_gate_gate_down_missed_total{log="countermand-down.log"} 1\n'
+    with gate_that_says(WELL, metrics) as missing:
+        found = said_of_gates(folder, missing)
+
+    assert found.state is State.NOTE
+    assert "emptied or packed" in found.sentence
+
+
+@pytest.mark.enable_socket
 def test_what_a_gate_doubted_is_shown_in_words(folder: DataFolder) -> None:
     metrics = (
         'countermand_gate_doubts_total{kind="table_unreadable"} 1\n'
