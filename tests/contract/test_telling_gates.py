@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
-from countermand.stop.gates import Telling, with_code, with_token
+from countermand.stop.gates import Obstacle, Telling, with_code, with_token
 
 FENCE = Fence(
     "CM-7Q4K",
@@ -64,6 +64,7 @@ def test_where_the_token_is_refused_the_code_is_shown() -> None:
         [said] = Telling([url], ways).answers(PATIENCE_S)
 
     assert said.acknowledged
+    assert said.obstacle is None
     assert [each.split(b" ")[1] for each in asked] == [b"/stop", b"/stop-code"]
     assert b"Authorization" not in asked[1]
 
@@ -93,22 +94,37 @@ def test_a_gate_on_this_machine_is_told_before_any_thread_runs(
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"),
+    ("answer", "why", "obstacle"),
     [
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP 403"),
-        (b"HTTP/1.1 500 Oops\r\n\r\n", "HTTP 500"),
-        (b"", "ValueError"),
-        (b"220 mail.example.org ESMTP\r\n", "ValueError"),
-        (b"HTTP/1.1 yes\r\n", "ValueError"),
-        (b"x" * 5000, "ValueError"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP 403", Obstacle.TOKEN_REFUSED),
+        (b"HTTP/1.1 500 Oops\r\n\r\n", "HTTP 500", Obstacle.REFUSED),
+        (b"", "ValueError", Obstacle.NO_ANSWER),
+        (b"220 mail.example.org ESMTP\r\n", "ValueError", Obstacle.NO_ANSWER),
+        (b"HTTP/1.1 yes\r\n", "ValueError", Obstacle.NO_ANSWER),
+        (b"x" * 5000, "ValueError", Obstacle.NO_ANSWER),
     ],
 )
-def test_a_gate_that_does_not_say_yes_has_not_taken_it_over(answer: bytes, why: str) -> None:
+def test_a_gate_that_does_not_say_yes_has_not_taken_it_over(
+    answer: bytes, why: str, obstacle: Obstacle
+) -> None:
     with gate_that_says(answer) as (url, _):
         [said] = Telling([url], [with_token(FENCE, "t")]).answers(PATIENCE_S)
 
     assert not said.acknowledged
     assert said.why.startswith(why)
+    assert said.obstacle is obstacle
+
+
+def test_a_wrong_code_says_nothing_of_our_token_and_unsays_nothing() -> None:
+    no = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+    both = [with_token(FENCE, "wrong"), with_code("CM-7Q4K", "a-code")]
+    with gate_that_says(no) as (url, _):
+        [by_code] = Telling([url], both[1:]).answers(PATIENCE_S)
+    with gate_that_says(no, no) as (url, _):
+        [by_both] = Telling([url], both).answers(PATIENCE_S)
+
+    assert by_code.obstacle is Obstacle.REFUSED
+    assert by_both.obstacle is Obstacle.TOKEN_REFUSED
 
 
 def test_a_gate_that_is_away_or_silent_keeps_nobody_waiting() -> None:
@@ -119,6 +135,7 @@ def test_a_gate_that_is_away_or_silent_keeps_nobody_waiting() -> None:
 
     assert not away.acknowledged
     assert not quiet.acknowledged
+    assert away.obstacle is quiet.obstacle is Obstacle.NO_ANSWER
     # Of a gate that said nothing it is not said either that it wrote anything down.
     assert not away.durable
     assert not quiet.durable

@@ -15,14 +15,12 @@ from countermand import i18n
 from countermand.cli import shown_time
 from countermand.domain.delivery import StopKind
 from countermand.i18n import gettext as _
-from countermand.stop.gates import GateAnswer
+from countermand.stop.gates import GateAnswer, Obstacle
 from countermand.stop.press import Pressed
 from countermand.stop.senders import Death
 
 # How long a gate that could not be told goes on with the last word it had.
 STATE_VALID_FOR: Final = timedelta(minutes=15)
-# In `GateAnswer.why`: what a gate answers to whoever shows another token than its own.
-_STRANGER: Final = "HTTP 403"
 
 
 @dataclass(slots=True)
@@ -86,7 +84,7 @@ def _say_gates(stop: Stop, pressed: Pressed) -> None:
     for gate in pressed.gates:
         if not gate.acknowledged:
             _say_not_reached(gate, stop, pressed)
-            if gate.why == _STRANGER:
+            if gate.obstacle is Obstacle.TOKEN_REFUSED:
                 line = _("{url} answers and does not take our token: compare its keys/gate-token.")
                 tell(line.format(url=gate.url))
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from countermand.stop.fence import Fence
@@ -19,12 +20,22 @@ _LONGEST_HERE_S: Final = 0.005
 _OK: Final = range(200, 300)
 _LONGEST_ANSWER: Final = 4096
 _TAKEN_OVER: Final = 200
+_FORBIDDEN: Final = 403
+
+
+class Obstacle(StrEnum):
+    """What kept a gate from taking a stop over."""
+
+    NO_ANSWER = "no_answer"  # none, none in time, or none that is HTTP
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - it answers, and its token is another one
+    REFUSED = "refused"  # it answers, and does not say yes
 
 
 @dataclass(frozen=True, slots=True)
 class GateAnswer:
-    """Whether one gate took the stop over; `why` says what kept it from it.
+    """Whether one gate took the stop over; `obstacle` and `why` say what kept it from it.
 
+    Where it was told in two ways, the obstacle is that of the first, and `why` is of the last.
     Where its disk took nothing it is not `durable`: it forgets the stop when it ends. One that said
     nothing is not either.
     """
@@ -34,6 +45,7 @@ class GateAnswer:
     took_ms: float
     why: str = ""
     durable: bool = True
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +91,42 @@ class Telling:
         return tuple(self._answers.get(url) or _silent(url, late_ms) for url in self._urls)
 
     def _tell(self, url: str, attempts: Sequence[Attempt], begun: socket.socket | None) -> None:
-        why, durable = "", True
+        why, durable, obstacles = "", True, list[Obstacle]()
         for attempt in attempts:
             told, begun = begun, None  # of the first attempt
             try:
                 status, durable = _answer(told) if told else _post(url, attempt)
-                why = _result(status)
             except Exception as error:  # noqa: BLE001 - whatever it is, the stop goes on and says so
                 why = f"{type(error).__name__}: {error}"
-            if not why:
+                obstacles.append(Obstacle.NO_ANSWER)
+                continue
+            if status in _OK:
+                why, obstacles = "", []
                 break
+            why = f"HTTP {status}"
+            is_stranger = bool(attempt.authorization) and status == _FORBIDDEN
+            obstacles.append(Obstacle.TOKEN_REFUSED if is_stranger else Obstacle.REFUSED)
         took_ms = (time.monotonic() - self._begun) * 1000
         self._answers[url] = GateAnswer(
-            url, acknowledged=not why, took_ms=took_ms, why=why, durable=durable and not why
+            url,
+            acknowledged=not why,
+            took_ms=took_ms,
+            why=why,
+            durable=durable and not why,
+            obstacle=obstacles[0] if obstacles else None,
         )
 
 
 def _silent(url: str, late_ms: float) -> GateAnswer:
     why = "no answer in time"
-    return GateAnswer(url, acknowledged=False, took_ms=late_ms, why=why, durable=False)
+    return GateAnswer(
+        url,
+        acknowledged=False,
+        took_ms=late_ms,
+        why=why,
+        durable=False,
+        obstacle=Obstacle.NO_ANSWER,
+    )
 
 
 def _told_at_once(url: str, attempt: Attempt) -> socket.socket | None:
@@ -194,11 +223,6 @@ def _is_durable(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return True
     return not isinstance(said, dict) or said.get("durable") is not False
-
-
-def _result(status: int) -> str:
-    """Return what was wrong, or nothing."""
-    return "" if status in _OK else f"HTTP {status}"
 
 
 def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) -> tuple[int, bool]:
