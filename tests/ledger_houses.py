@@ -202,7 +202,7 @@ class PostgresHouse(LedgerHouse):
         self.connection.execute(
             "TRUNCATE notices_notice, notices_mailing, notices_permitbatch, notices_senderlease,"
             " notices_noticeevidence, notices_template, notices_claimbatch,"
-            " notices_openbatch RESTART IDENTITY"
+            " notices_openbatch, notices_maillimit RESTART IDENTITY"
         )
 
     def close(self) -> None:

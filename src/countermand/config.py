@@ -272,8 +272,9 @@ class Settings:
     mails_per_minute: Mapping[str, int] = _setting(
         MappingProxyType({}),
         gettext_noop(
-            "How many notices may leave a minute, by domain of the address; * is the relay as a"
-            " whole. Corrections are never held back."
+            "How many mails may leave a minute, by domain of the address; * is the relay as a"
+            " whole. All orders, senders and kinds of mail share it; only corrections are never"
+            " held back."
         ),
         setting_values.read_counts,
     )

@@ -56,6 +56,13 @@ def number_log(settings: Settings, now: datetime) -> None:
     witness.remember(settings, real=time.time())
 
 
+def keep_limits(settings: Settings) -> None:
+    """Let the ledger know how many mails a minute the settings allow."""
+    from countermand.notices import actions as notices  # noqa: PLC0415  (loads Django)
+
+    notices.keep_limits(settings.mails_per_minute)
+
+
 def relay_queue(settings: Settings) -> RelayQueue | None:
     """Return the way into the relay's queue, if there is one."""
     if not settings.relay_queue_command:
@@ -345,6 +352,7 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     stops, orders = moving_orders(settings)
     return (
         stops,
+        SweepStep("mail.limits", lambda _: keep_limits(settings)),
         SweepStep("mail.evidence", lambda now: take_evidence(settings, now)),
         orders,
         SweepStep("orders.show", lambda now: show_orders(settings, now)),

@@ -1,16 +1,14 @@
 """One form for every address: whoever is written in two ways is one person."""
 
-from datetime import timedelta
-
 import pytest
 
 from countermand.domain.address import ascii_domain, folded_address, folded_name, shown_address
+from countermand.domain.mail_limits import apart
 from countermand.domain.order_parts import PeopleScope
 from countermand.domain.scope import PersonFacts, names_meant
 from countermand.orders.pace import Pace
 from tests.order_samples import NOW
 
-MINUTE = timedelta(minutes=1)
 HINDI = "asha@कंपनी.भारत"
 ASCII = "asha@xn--i1b1b4ch5i.xn--h2brj9c"
 
@@ -52,7 +50,7 @@ def test_an_order_means_whoever_it_names_in_either_form() -> None:
 def test_a_domain_has_one_limit_however_it_is_written() -> None:
     pace = Pace({ascii_domain("कंपनी.भारत"): 1})
 
-    assert [pace.due(each, NOW) for each in (HINDI, ASCII)] == [NOW, NOW + MINUTE]
+    assert [pace.due(each, NOW) for each in (HINDI, ASCII)] == [NOW, NOW + apart(1)]
 
 
 @pytest.mark.parametrize(

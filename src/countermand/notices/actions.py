@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,7 +21,15 @@ from countermand.audit import actions as audit
 from countermand.domain import check_code
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
-from countermand.notices.models import Mailing, Notice, OpenBatch, PermitBatch, Template
+from countermand.domain.mail_limits import apart
+from countermand.notices.models import (
+    Mailing,
+    MailLimit,
+    Notice,
+    OpenBatch,
+    PermitBatch,
+    Template,
+)
 from countermand.notices.wording import TemplateText, Values
 
 _SLICE: Final = 2000
@@ -192,6 +200,24 @@ def give_up(notice_ids: Sequence[int]) -> list[int]:
     found = list(rows.values_list("pk", flat=True))
     Notice.objects.filter(pk__in=found).update(state=NoticeState.SKIPPED.value)
     return found
+
+
+@transaction.atomic
+def keep_limits(per_minute: Mapping[str, int]) -> bool:
+    """Let claims hand out no more mails a minute than this, by domain; tells whether that is new.
+
+    What waits by the limits before is looked at anew within ten minutes.
+    """
+    wanted = {name: apart(count) for name, count in per_minute.items()}
+    if dict(MailLimit.objects.values_list("name", "apart")) == wanted:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT ledger_lock_limits()")
+    MailLimit.objects.all().delete()
+    MailLimit.objects.bulk_create(
+        MailLimit(name=name, apart=distance) for name, distance in wanted.items()
+    )
+    return True
 
 
 def catch_up() -> None:

@@ -77,7 +77,8 @@ class Notice(models.Model):
     message_id = models.CharField(max_length=200)
     in_reply_to = models.CharField(max_length=200, blank=True, default="")
     dated_at = models.DateTimeField()
-    due_at = models.DateTimeField()  # moves on with every try that the server put off
+    # Moves on with every try that the server put off, and with every turn that is not its own yet.
+    due_at = models.DateTimeField()
     state = models.CharField(max_length=14, default="pending")
     exposure = models.SmallIntegerField(default=0)
     exposure_before = models.SmallIntegerField(default=0)  # over all attempts but the present one
@@ -210,6 +211,15 @@ class SenderLease(models.Model):
     host = models.CharField(max_length=200)
     pid = models.IntegerField()
     lease_until = models.DateTimeField()
+
+
+class MailLimit(models.Model):
+    """How closely mails may follow each other, all but corrections; no row, no limit."""
+
+    name = models.CharField(max_length=255, primary_key=True)  # a domain; `*`: the relay
+    apart = models.DurationField()
+    free_at = models.DateTimeField(null=True)  # when the next may leave
+    turn_at = models.DateTimeField(null=True)  # when the next that must wait is looked at anew
 
 
 class HeardTime(models.Model):

@@ -1,20 +1,17 @@
-"""No relay and no domain gets more notices a minute than it can take: their instants are spread.
+"""When each of many notices will leave, by the limits of the relay and of domains.
 
-Every instant is stored with its mail, so it does not matter who sends and how often somebody
-looks. Corrections are never spread: they leave as fast as they can.
+Deadlines are counted from this instant, which is stored with the mail. That no minute holds more
+than its limit, whatever else leaves, is the ledger's business as mails are claimed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from countermand.domain.address import ascii_domain
-
-EVERY_DOMAIN: Final = "*"
-_MINUTE_US: Final = 60_000_000
+from countermand.domain.mail_limits import EVERY_DOMAIN, apart
 
 
 @dataclass
@@ -32,22 +29,9 @@ class Pace:
         names = [name for name in self._names(address) if name in self.limits]
         at = max([wanted, *(self._free_at.get(name, wanted) for name in names)])
         for name in names:
-            self._free_at[name] = at + _apart(self.limits[name])
+            self._free_at[name] = at + apart(self.limits[name])
         return at
 
     def _names(self, address: str) -> Iterator[str]:
         yield EVERY_DOMAIN
         yield ascii_domain(address.rpartition("@")[2].lower())
-
-
-def _apart(limit: int) -> timedelta:
-    """Return the distance of two mails, rounded up: a minute never holds one too many."""
-    return timedelta(microseconds=-(-_MINUTE_US // limit))
-
-
-def spread(
-    addresses: Iterable[str], *, begin: datetime, limits: Mapping[str, int]
-) -> list[datetime]:
-    """Return the instant of each mail that is due at `begin`."""
-    pace = Pace(limits)
-    return [pace.due(address, begin) for address in addresses]

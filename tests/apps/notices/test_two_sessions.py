@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -169,6 +170,21 @@ def test_a_250_that_is_being_noted_counts_though_its_mail_was_taken_meanwhile(
 
     assert house.row(notice_id).state is NoticeState.SENT
     assert house.row(notice_id).exposure is Exposure.CERTAIN
+
+
+def test_two_claims_at_once_share_a_limit_and_wait_for_nothing(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    house.connection.execute("INSERT INTO notices_maillimit VALUES ('*', '1 minute')")
+    house.notices(range(3))
+    house.lease("sender-2")
+    with begun(database) as session:
+        claimed = session.execute("SELECT ledger_claim(%s, 5, 999, 0, %s)", [SENDER, NOW])
+        assert len(claimed.fetchall()) == 1
+        assert house.claim(sender="sender-2") == []
+
+    assert house.claim(sender="sender-2") == []
+    assert len(house.claim(sender="sender-2", now=NOW + timedelta(minutes=1))) == 1
 
 
 @contextmanager

@@ -193,6 +193,72 @@ BEGIN
 END
 $$;
 
+-- Which of these mails may be handed out now, so that neither the relay nor a domain gets more a
+-- minute than its limit says: of whatever kind, order and sender, corrections alone never come
+-- here. The others wait for a turn, ten minutes at most until they are looked at anew: what had its
+-- turn before may be stopped meanwhile. A minute is counted as 61 seconds (`domain.mail_limits`),
+-- so a second that a claim comes late may be caught up with. The caller holds the limits' lock.
+CREATE OR REPLACE FUNCTION ledger_keep_limits(p_ids bigint[], p_now timestamptz) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_names text[];
+    v_apart interval[];
+    v_free timestamptz[];  -- when the next may leave
+    v_turn timestamptz[];  -- when the next that has to wait is looked at
+    v_mail record;
+    v_place integer;
+    v_last integer;  -- the limit that keeps it longest
+    v_at timestamptz;
+    v_let bigint[] := '{}';
+    v_waiting bigint[] := '{}';
+    v_until timestamptz[] := '{}';
+BEGIN
+    -- Nothing is further ahead than this, unless the clock was put back.
+    SELECT array_agg(l.name::text), array_agg(l.apart),
+           array_agg(least(coalesce(l.free_at, p_now), p_now + l.apart)),
+           array_agg(CASE WHEN l.turn_at < p_now + interval '10 minutes' THEN l.turn_at END)
+    INTO v_names, v_apart, v_free, v_turn
+    FROM notices_maillimit l;
+    FOR v_mail IN
+        SELECT u.id, ARRAY(SELECT l.place::integer
+                           FROM unnest(v_names) WITH ORDINALITY AS l (name, place)
+                           WHERE l.name IN ('*', lower(substring(n.address from '[^@]*$')))
+                          ) AS places
+        FROM unnest(p_ids) WITH ORDINALITY AS u (id, place) JOIN notices_notice n ON n.id = u.id
+        ORDER BY u.place
+    LOOP
+        v_at := NULL;
+        FOREACH v_place IN ARRAY v_mail.places LOOP
+            IF v_free[v_place] > p_now
+               AND (v_at IS NULL OR greatest(v_free[v_place], v_turn[v_place]) > v_at) THEN
+                v_at := greatest(v_free[v_place], v_turn[v_place]);
+                v_last := v_place;
+            END IF;
+        END LOOP;
+        IF v_at IS NULL THEN
+            v_let := v_let || v_mail.id;
+            FOREACH v_place IN ARRAY v_mail.places LOOP
+                v_free[v_place] := greatest(v_free[v_place], p_now - interval '1 second')
+                                   + v_apart[v_place];
+            END LOOP;
+        ELSE
+            v_waiting := v_waiting || v_mail.id;
+            v_until := v_until || v_at;
+            v_turn[v_last] := CASE WHEN v_at < p_now + interval '10 minutes'
+                                   THEN v_at + v_apart[v_last] END;
+        END IF;
+    END LOOP;
+    UPDATE notices_notice n SET due_at = u.at
+    FROM unnest(v_waiting, v_until) AS u (id, at) WHERE n.id = u.id;
+    UPDATE notices_maillimit l SET free_at = u.free_at, turn_at = u.turn_at
+    FROM unnest(v_names, v_free, v_turn) AS u (name, free_at, turn_at) WHERE l.name = u.name;
+    RETURN v_let;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION ledger_lock_limits() RETURNS void
+LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(ledger_lock_class() + 2, 0) $$;
+
 CREATE OR REPLACE FUNCTION ledger_claim(
     p_sender text, p_limit integer, p_claim bigint, p_heard bigint, p_now timestamptz
 ) RETURNS TABLE (
@@ -210,6 +276,7 @@ DECLARE
     v_mailing record;
     v_corrections boolean;
     v_left integer := p_limit;
+    v_is_limited boolean := false;
     v_ids bigint[];
     v_order text;
 BEGIN
@@ -229,12 +296,20 @@ BEGIN
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);
     FOREACH v_corrections IN ARRAY ARRAY[true, false] LOOP
+        IF NOT v_corrections AND EXISTS (SELECT FROM notices_maillimit) THEN
+            -- Nobody waits for somebody else's claim, and its answer goes into a buffer whole: who
+            -- does not read on keeps the limits' lock from nobody.
+            EXIT WHEN NOT pg_try_advisory_xact_lock(ledger_lock_class() + 2, 0);
+            v_is_limited := true;
+            v_left := least(v_left, 32);
+        END IF;
         FOR v_mailing IN
             SELECT m.order_number FROM notices_mailing m
             WHERE m.mode = v_mode
               AND CASE WHEN v_corrections THEN m.withdrawn AND m.barrier_at IS NOT NULL
                        ELSE NOT m.withdrawn AND m.epoch > m.stopped_epoch END
-            ORDER BY m.order_number
+            -- Where turns are few, no order takes all of them.
+            ORDER BY CASE WHEN v_is_limited THEN random() END, m.order_number
         LOOP
             EXIT WHEN v_left <= 0;
             -- A stop that waits for this lock is not made to wait for one more claim.
@@ -253,6 +328,9 @@ BEGIN
                 ORDER BY n.due_at, n.id
                 LIMIT v_left
                 FOR UPDATE OF n SKIP LOCKED);
+            IF v_is_limited THEN
+                v_ids := ledger_keep_limits(v_ids, p_now);
+            END IF;
             CONTINUE WHEN cardinality(v_ids) = 0;
             INSERT INTO notices_claimbatch (sender, claim, notice_ids, heard)
             VALUES (p_sender, p_claim, v_ids, p_heard IS NULL);
