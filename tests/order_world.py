@@ -290,6 +290,26 @@ class World:
         self.staff(6)
         return self.notified()
 
+    def sending_to_thirty(self) -> str:
+        """Bring thirty people to where the first wave may leave."""
+        self.staff(30)
+        return self.sending()
+
+    def sending_to_forty(self) -> str:
+        """Bring forty people to where the first wave may leave."""
+        self.staff(40)
+        return self.sending()
+
+    def released_to_forty(self) -> str:
+        """Begin the hold of an order about forty people."""
+        self.staff(40)
+        return self.released()
+
+    def told_thirty(self) -> str:
+        """Tell thirty people, to the last notice."""
+        self.staff(30)
+        return self.notified()
+
     def press(self, number: str, kind: StopKind, uid: str = "operator", because: str = "") -> Any:
         """Stop an order as the command line does."""
         pressed = stopping.press(

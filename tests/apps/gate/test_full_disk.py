@@ -54,6 +54,12 @@ def nothing_can_be_written(*gates: RunningGate) -> Iterator[None]:
     """Let the system refuse every write of these gates, the log included, as a full disk does."""
     pids = [each.process.pid for each in gates]
     pids += [worker["pid"] for each in gates for worker in crew_of(each)]
+    with nothing_is_written_by(*pids):
+        yield
+
+
+@contextmanager
+def nothing_is_written_by(*pids: int) -> Iterator[None]:
     for pid in pids:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, INFINITE))
     try:
@@ -95,19 +101,44 @@ def test_a_stop_is_heard_and_acknowledged_as_one_that_is_not_written_down(
         assert gate.active_sync(PHONE) == 204
 
 
-def test_what_is_known_of_doors_is_taken_over_once_there_is_room_again(folder: DataFolder) -> None:
+def test_a_change_of_doors_for_which_there_is_no_room_is_counted_and_is_no_damage(
+    folder: DataFolder,
+) -> None:
     with running_gate(folder, database_url=database_url()) as gate:
         gate.until("shut", lambda: gate.active_sync(PHONE) == 403)
         with nothing_can_be_written(gate):
             set_attested(1, at=now(), publisher=publisher(folder))
             gate.until("counted", lambda: 'disk_refusals_total{what="entries"}' in shown(gate))
             assert gate.active_sync(PHONE) == 403
-            # A full disk is no damage: nothing is set aside, and all is not read again and again.
+            # Nothing is set aside, and all is not read again and again.
             assert "table_damaged" not in shown(gate)
             assert 'outcome="read_anew"' not in shown(gate)
 
-        gate.until("open", lambda: gate.active_sync(PHONE) == 204)
-        assert gate.control("GET", "/ready")[1]["disk_refuses"] is False
+
+def test_what_is_known_of_doors_is_taken_over_once_there_is_room_again(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    time, table = ToldTime(), Table(tmp_path / "table")
+    source = Source(url=database_url, poll_s=1.0, counts=Counts())
+    follower = EntriesFollower(source, table=table, time=time)
+    with psycopg.connect(database_url(), autocommit=True) as connection:
+        follower.look(connection)
+        before = table.place()
+        with nothing_is_written_by(os.getpid()):
+            set_attested(1, at=now(), publisher=publisher(folder))
+            follower.look(connection)
+        assert follower.disk_refuses
+        assert table.place() == before
+
+        time.passes(9)
+        follower.look(connection)
+        assert table.place() == before  # it is not tried again at each look
+        time.passes(1)
+        follower.look(connection)
+
+        assert table.place().version > before.version
+        assert not follower.disk_refuses
+    table.close()
 
 
 class TableOnAFullDisk(Table):

@@ -1,8 +1,10 @@
 """Several processes answer on one port as one gate: what one knows, all know before they answer."""
 
+import asyncio
 import http.client
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,11 +14,16 @@ import pytest
 
 from countermand.data_folder import DataFolder
 from countermand.enforcement.actions import compile_entries, publish_states, set_attested
+from countermand.gate.bell import Bell
+from countermand.gate.counts import Counts
+from countermand.gate.crew import Crew
+from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from tests.apps.gate.test_gate_process import database_url
 from tests.gate_world import (
     ASHA,
     ORDER,
+    PATIENCE_S,
     TOKEN,
     RunningGate,
     door,
@@ -138,12 +145,33 @@ def test_a_process_that_is_killed_comes_back(folder: DataFolder) -> None:
 
 
 def test_a_process_that_stands_still_is_replaced(folder: DataFolder) -> None:
-    with running_gate(folder, workers=2) as gate, a_line_to_each(gate, 2):
-        first = crew_of(gate)[0]["pid"]
-        os.kill(first, signal.SIGSTOP)
+    """A gate looks after its crew once a second; here it looks as soon as it has looked."""
 
-        gate.until("another one", lambda: crew_of(gate)[0]["pid"] != first)
-        gate.until("it is gone", lambda: not Path(f"/proc/{first}").exists())
+    async def of_a_crew() -> None:
+        crew = Crew(folder.path, Bell(), Counts(), UnknownClients())
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        crew.start(1, port)
+        try:
+            [worker] = crew.workers
+            assert worker.process is not None
+            first = worker.process
+            heard_at_first = worker._silent
+            while worker._silent == heard_at_first:  # noqa: ASYNC110 - it tells its crew alone
+                await asyncio.sleep(0.01)
+            first.send_signal(signal.SIGSTOP)
+
+            for _ in range(10):
+                crew.look_after()
+                assert worker.process is first
+            crew.look_after()
+            assert first.wait(PATIENCE_S) == -signal.SIGKILL
+            crew.look_after()
+            assert worker.process not in {None, first}
+        finally:
+            crew.end()
+
+    asyncio.run(asyncio.wait_for(of_a_crew(), PATIENCE_S))
 
 
 def test_no_process_outlives_the_first(folder: DataFolder) -> None:

@@ -17,7 +17,7 @@ from countermand.orders import actions, corrections, own_answers
 from countermand.orders.doors import closed_devices
 from countermand.orders.models import Affected, ToldDevice
 from countermand.orders.rule_log import RuleBook
-from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, World
+from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, After, World
 
 
 def kinds(number: str) -> dict[str, int]:
@@ -59,10 +59,18 @@ def enforcing(world: World, number: str | None = None) -> str:
     return number
 
 
-def test_reminders_and_a_last_notice_come_before_the_door(world: World) -> None:
+def enforcing_six(world: World) -> str:
     world.staff(6)
+    return enforcing(world)
 
-    number = enforcing(world)
+
+def enforcing_thirty(world: World) -> str:
+    world.staff(30)
+    return enforcing(world)
+
+
+def test_reminders_and_a_last_notice_come_before_the_door(after: After) -> None:
+    world, number = after(enforcing_six)
 
     assert world.order(number).phase == "enforcing"
     assert kinds(number)["reminder"] == 2 * 6
@@ -108,20 +116,19 @@ def test_nobody_without_the_app_is_reminded_or_kept_from_mail(world: World) -> N
 
 
 def test_one_tap_on_the_look_up_page_opens_at_once_and_no_answer_closes_again(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(2)
-    number = enforcing(world)
-    mine, other = world.devices()
+    world, number = after(enforcing_six)
+    mine, *others = (device.pk for device in world.devices())
     asked = own_answers.asked_of(world.people["p5"].pk, number, key=b"key", now=world.now)
     assert asked is not None
-    assert closed_devices(number, now=world.now) == {mine.pk, other.pk}
+    assert closed_devices(number, now=world.now) == {mine, *others}
 
     for said in ("removed", "cannot", "shared"):
         own_answers.give(
             number,
             asked.proof,
-            str(mine.pk),
+            str(mine),
             said,
             key=b"key",
             publisher=Publisher.load(world.settings.folder),
@@ -129,13 +136,12 @@ def test_one_tap_on_the_look_up_page_opens_at_once_and_no_answer_closes_again(
             now=world.now,
         )
 
-        assert closed_devices(number, now=world.now) == {other.pk}
+        assert closed_devices(number, now=world.now) == set(others)
     assert kinds(number)["restored"] == 1
 
 
-def test_i_removed_it_opens_at_once_and_is_told(world: World) -> None:
-    world.staff(6)
-    number = enforcing(world)
+def test_i_removed_it_opens_at_once_and_is_told(after: After) -> None:
+    world, number = after(enforcing_six)
     device = world.devices()[0]
     assert device.pk in closed_devices(number, now=world.now)
 
@@ -155,9 +161,8 @@ def test_i_removed_it_opens_at_once_and_is_told(world: World) -> None:
     assert device.pk not in closed_devices(number, now=world.now)
 
 
-def test_a_take_back_opens_every_door_without_touching_an_entry(world: World) -> None:
-    world.staff(6)
-    number = enforcing(world)
+def test_a_take_back_opens_every_door_without_touching_an_entry(after: After) -> None:
+    world, number = after(enforcing_six)
     before = doors.feed_version()
     assert closed_devices(number, now=world.now)
 
@@ -167,9 +172,8 @@ def test_a_take_back_opens_every_door_without_touching_an_entry(world: World) ->
     assert doors.feed_version() == before
 
 
-def test_a_new_person_is_told_on_the_day_with_an_own_deadline(world: World) -> None:
-    world.staff(30)
-    number = world.notified()
+def test_a_new_person_is_told_on_the_day_with_an_own_deadline(after: After) -> None:
+    world, number = after(World.told_thirty)
     world.import_run()
     world.staff(1)
 
@@ -184,9 +188,8 @@ def test_a_new_person_is_told_on_the_day_with_an_own_deadline(world: World) -> N
     assert rules_of(world, newest.uid) == [number]
 
 
-def test_a_new_phone_of_somebody_who_was_told_has_a_deadline_of_its_own(world: World) -> None:
-    world.staff(30)
-    number = world.notified()
+def test_a_new_phone_of_somebody_who_was_told_has_a_deadline_of_its_own(after: After) -> None:
+    world, number = after(World.told_thirty)
     world.import_run()
     uid = next(uid for uid in world.people if uid.startswith("p"))
     phone = world.device(uid)
@@ -199,9 +202,8 @@ def test_a_new_phone_of_somebody_who_was_told_has_a_deadline_of_its_own(world: W
     assert world.send() == [world.people[uid].address]
 
 
-def test_a_surge_of_late_joiners_pauses_the_order_and_tells_nobody(world: World) -> None:
-    world.staff(30)
-    number = world.notified()
+def test_a_surge_of_late_joiners_pauses_the_order_and_tells_nobody(after: After) -> None:
+    world, number = after(World.told_thirty)
     world.import_run()
     world.staff(20)
 
@@ -212,10 +214,8 @@ def test_a_surge_of_late_joiners_pauses_the_order_and_tells_nobody(world: World)
     assert world.send() == []
 
 
-def test_everybody_has_the_deadline_of_their_own_clock(world: World) -> None:
-    world.staff(9)
-
-    number = world.notified()
+def test_everybody_has_the_deadline_of_their_own_clock(after: After) -> None:
+    world, number = after(World.told_six)
 
     by_zone = {
         (world.zone_of(row.person_id), row.own_deadline_at)
@@ -238,9 +238,8 @@ def test_whoever_is_absent_gets_a_working_day_more(world: World) -> None:
     assert row.own_deadline_at > world.now + 20 * DAY
 
 
-def test_taking_an_amendment_back_leaves_the_older_order_standing(world: World) -> None:
-    world.staff(10)
-    older = world.notified()
+def test_taking_an_amendment_back_leaves_the_older_order_standing(after: After) -> None:
+    world, older = after(World.told_six)
     uid = next(uid for uid in world.people if uid.startswith("p"))
     assert rules_of(world, uid) == [older]
     amendment = world.sending(
@@ -258,9 +257,8 @@ def test_taking_an_amendment_back_leaves_the_older_order_standing(world: World) 
         assert any(older in sentence for sentence in row.values["what_applies"])
 
 
-def test_after_a_take_back_nothing_is_in_force(world: World) -> None:
-    world.staff(10)
-    number = world.sending()
+def test_after_a_take_back_nothing_is_in_force(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     uid = next(uid for uid in world.people if uid.startswith("p"))
     assert rules_of(world, uid) == [number]
 
@@ -269,9 +267,8 @@ def test_after_a_take_back_nothing_is_in_force(world: World) -> None:
     assert rules_of(world, uid) == []
 
 
-def test_closing_opens_every_door_and_tells_those_who_got_it(world: World) -> None:
-    world.staff(6)
-    number = enforcing(world)
+def test_closing_opens_every_door_and_tells_those_who_got_it(after: After) -> None:
+    world, number = after(enforcing_six)
 
     actions.close(number, actor=world.actor("author"), now=world.now, context=world.desk.context)
 
@@ -281,9 +278,8 @@ def test_closing_opens_every_door_and_tells_those_who_got_it(world: World) -> No
     assert doors.entries_of_order(number) == ()
 
 
-def test_whoever_changed_their_address_is_told_of_the_end_at_both(world: World) -> None:
-    world.staff(6)
-    number = enforcing(world)
+def test_whoever_changed_their_address_is_told_of_the_end_at_both(after: After) -> None:
+    world, number = after(enforcing_six)
     person = next(p for p in world.people.values() if p.uid.startswith("p"))
     before, person.address = person.address, "new@example.org"
     person.save()
@@ -356,9 +352,9 @@ def who_got(number: str, *kinds: str) -> set[int]:
     return set(got.values_list("person_id", flat=True))
 
 
-def live(world: World, *, hours: int) -> None:
-    for _ in range(hours):
-        world.sweep(HOUR)
+def live(world: World, *, hours: int, step: timedelta = HOUR) -> None:
+    for _ in range(hours * HOUR // step):
+        world.sweep(step)
         world.send()
 
 
@@ -369,10 +365,9 @@ GERMAN = {
 
 
 def test_whom_a_successor_does_not_name_is_told_of_the_end_of_what_it_replaces(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(30)
-    older = enforcing(world)
+    world, older = after(enforcing_thirty)
     newer = world.released(replaces=older, scope=GERMAN, **LATER)
     live(world, hours=3)
 
@@ -384,11 +379,10 @@ def test_whom_a_successor_does_not_name_is_told_of_the_end_of_what_it_replaces(
 
 
 def test_an_end_is_told_to_some_of_many_with_every_sweep(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corrections, "_MOST_TOLD_AT_ONCE", 5)
-    world.staff(30)
-    older = enforcing(world)
+    world, older = after(enforcing_thirty)
     newer = world.released(replaces=older, scope=GERMAN, **LATER)
     world.sweep(11 * MINUTE)
     told = []
@@ -405,12 +399,11 @@ def test_an_end_is_told_to_some_of_many_with_every_sweep(
 
 
 def test_whom_a_successor_did_not_reach_before_it_was_taken_back_is_told_of_the_end(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(30)
-    older = enforcing(world)
+    world, older = after(enforcing_thirty)
     newer = world.released(replaces=older, rollout={**ROLLOUT, "go": "by-person"}, **LATER)
-    live(world, hours=60)  # longer than anybody looks for what came late
+    live(world, hours=60, step=6 * HOUR)  # longer than anybody looks for what came late
     assert who_got(older, "closing") == set()
     first_group = who_got(newer, "notice")
     world.press(newer, StopKind.TAKE_BACK)
@@ -422,9 +415,8 @@ def test_whom_a_successor_did_not_reach_before_it_was_taken_back_is_told_of_the_
     assert who_got(older, "closing") == everybody - who_got(newer, "notice")
 
 
-def test_the_door_follows_the_amendment_and_then_the_older_order_again(world: World) -> None:
-    world.staff(6)
-    older = enforcing(world)
+def test_the_door_follows_the_amendment_and_then_the_older_order_again(after: After) -> None:
+    world, older = after(enforcing_six)
     everybody = closed_devices(older, now=world.now)
     assert everybody
     amendment = world.sending(
@@ -442,9 +434,8 @@ def test_the_door_follows_the_amendment_and_then_the_older_order_again(world: Wo
     assert closed_devices(older, now=world.now) == everybody
 
 
-def test_a_person_lets_a_surge_pass(world: World) -> None:
-    world.staff(30)
-    number = world.notified()
+def test_a_person_lets_a_surge_pass(after: After) -> None:
+    world, number = after(World.told_thirty)
     world.import_run()
     world.staff(20)
     world.sweep(HOUR)
@@ -471,9 +462,8 @@ def test_whoever_left_is_told_nothing_and_comes_out_from_under_the_order(world: 
     assert rules_of(world, uid) == []
 
 
-def test_an_inventory_without_the_app_opens_the_door_and_says_so(world: World) -> None:
-    world.staff(6)
-    number = enforcing(world)
+def test_an_inventory_without_the_app_opens_the_door_and_says_so(after: After) -> None:
+    world, number = after(enforcing_six)
     device = world.devices()[0]
     assert device.pk in closed_devices(number, now=world.now)
     world.import_run()

@@ -17,7 +17,7 @@ from countermand.notices import queries as ledger
 from countermand.notices.models import HeardTime, Notice
 from countermand.notices.queries import ACCEPTED
 from countermand.orders.doors import STEPS_A_NOTICE, closed_devices
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, After, World
 
 
 class Listener:
@@ -58,11 +58,16 @@ class Listener:
             each()
 
 
-@pytest.fixture
-def listener(world: World, tmp_path: Path) -> Listener:
-    listener = Listener(world, tmp_path)
+def listening(world: World, folder: Path) -> Listener:
+    """Return a listener that has listened once."""
+    listener = Listener(world, folder)
     listener.sweep()
     return listener
+
+
+@pytest.fixture
+def listener(world: World, tmp_path: Path) -> Listener:
+    return listening(world, tmp_path)
 
 
 def test_no_door_shuts_on_the_silence_of_a_mailbox_that_nobody_could_read(
@@ -211,11 +216,12 @@ def proven(number: str, now: datetime) -> int:
 @pytest.mark.parametrize("has_mailbox", [False, True], ids=["log alone", "mailbox beside"])
 @pytest.mark.parametrize("waited", [2 * HOUR, 12 * HOUR, 30 * HOUR], ids=str)
 def test_silence_proves_no_mail_about_which_a_line_may_be_lost(
-    world: World, listener: Listener, tmp_path: Path, waited: timedelta, *, has_mailbox: bool
+    after: After, tmp_path: Path, waited: timedelta, *, has_mailbox: bool
 ) -> None:
+    world, number = after(World.told_six)
     relay_log = tmp_path / "mail.log"
     relay_log.write_text("a line\n" * 9)
-    beside = listener.settings.returned_mail if has_mailbox else ""
+    beside = listening(world, tmp_path).settings.returned_mail if has_mailbox else ""
     settings = replace(world.settings, relay_log=str(relay_log), returned_mail=beside)
 
     def listen(span: timedelta) -> None:
@@ -223,8 +229,6 @@ def test_silence_proves_no_mail_about_which_a_line_may_be_lost(
             world.now += HOUR
             wiring.take_evidence(settings, world.now)
 
-    world.staff(4)
-    number = world.notified()
     told = Notice.objects.filter(order_number=number, kind="notice", state__in=ACCEPTED).count()
     listen(waited)
     before = proven(number, world.now)
@@ -243,11 +247,10 @@ def test_silence_proves_no_mail_about_which_a_line_may_be_lost(
 
 
 def test_a_log_that_could_not_be_read_at_first_has_lost_nothing(
-    world: World, tmp_path: Path
+    after: After, tmp_path: Path
 ) -> None:
+    world, number = after(World.told_six)
     settings = replace(world.settings, relay_log=str(tmp_path / "mail.log"))
-    world.staff(4)
-    number = world.notified()
     told = Notice.objects.filter(order_number=number, kind="notice", state__in=ACCEPTED).count()
     for _ in range(2):
         with pytest.raises(FileNotFoundError):
@@ -264,15 +267,14 @@ def test_a_log_that_could_not_be_read_at_first_has_lost_nothing(
 
 @pytest.mark.parametrize("has_mailbox", [False, True], ids=["log alone", "mailbox beside"])
 def test_silence_proves_nothing_where_it_is_forgotten_how_far_the_log_was_read(
-    world: World, listener: Listener, tmp_path: Path, *, has_mailbox: bool
+    after: After, tmp_path: Path, *, has_mailbox: bool
 ) -> None:
     """A file of the folder was lost, or put away as damaged: the log may have been moved since."""
+    world, number = after(World.told_six)
     relay_log = tmp_path / "mail.log"
     relay_log.write_text("a line\n" * 9)
-    beside = listener.settings.returned_mail if has_mailbox else ""
+    beside = listening(world, tmp_path).settings.returned_mail if has_mailbox else ""
     settings = replace(world.settings, relay_log=str(relay_log), returned_mail=beside)
-    world.staff(4)
-    number = world.notified()
     told = Notice.objects.filter(order_number=number, kind="notice", state__in=ACCEPTED).count()
     for _ in range(2):
         wiring.take_evidence(settings, world.now)

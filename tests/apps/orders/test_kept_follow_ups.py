@@ -12,11 +12,13 @@ from countermand.notices import moments
 from countermand.notices.models import Notice
 from countermand.orders.doors import closed_devices
 from countermand.orders.models import ToldDevice
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, After, World
 
 
-def until_the_last_notices_wait(world: World) -> str:
-    """Let reminders leave, and stop before the last notices do."""
+def until_the_last_notice_waits(world: World) -> str:
+    """Tell somebody, let the reminders leave, and stop before the last notice does."""
+    world.person("asha", zone="Asia/Kolkata", language="hi")
+    world.device("asha")
     number = world.notified()
     deadline = ToldDevice.objects.filter(order_id=number).earliest("own_deadline_at")
     at = deadline.own_deadline_at
@@ -34,11 +36,10 @@ def until_the_last_notices_wait(world: World) -> str:
 @pytest.mark.parametrize("kept_by", ["a relay that is away", "a relay that puts off"])
 @pytest.mark.parametrize("away", [timedelta(minutes=50), timedelta(hours=3)])
 def test_a_last_notice_that_was_kept_names_the_time_at_which_the_door_closes(
-    world: World, kept_by: str, away: timedelta
+    after: After, kept_by: str, away: timedelta
 ) -> None:
-    world.person("asha", zone="Asia/Kolkata", language="hi")
-    phone = world.device("asha")
-    number = until_the_last_notices_wait(world)
+    world, number = after(until_the_last_notice_waits)
+    [phone] = world.devices()
     back_at = world.now + away
     while world.now < back_at:
         if kept_by == "a relay that puts off":
@@ -72,9 +73,8 @@ def test_a_last_notice_that_was_kept_names_the_time_at_which_the_door_closes(
     assert world.send() == []  # the last word is said once
 
 
-def test_a_last_notice_that_leaves_in_time_stays_as_it_was_written(world: World) -> None:
-    world.staff(2)
-    number = until_the_last_notices_wait(world)
+def test_a_last_notice_that_leaves_in_time_stays_as_it_was_written(after: After) -> None:
+    world, number = after(until_the_last_notice_waits)
     before = set(Notice.objects.filter(order_number=number).values_list("pk", flat=True))
 
     for _ in range(5):
@@ -83,9 +83,8 @@ def test_a_last_notice_that_leaves_in_time_stays_as_it_was_written(world: World)
     assert set(Notice.objects.filter(order_number=number).values_list("pk", flat=True)) == before
 
 
-def test_whoever_removed_the_app_meanwhile_gets_no_last_notice_anew(world: World) -> None:
-    world.staff(1)
-    number = until_the_last_notices_wait(world)
+def test_whoever_removed_the_app_meanwhile_gets_no_last_notice_anew(after: After) -> None:
+    world, number = after(until_the_last_notice_waits)
     world.import_run()
     world.observe(world.devices()[0], "absent")
 

@@ -32,12 +32,11 @@ from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import LONGEST_PAUSE, LONGEST_PROOF, examine_orders
 from countermand.stop import fence as fences
 from countermand.stop import register
-from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, World
+from tests.order_world import DAY, HOUR, MINUTE, ROLLOUT, After, World
 
 
-def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_pause_lets_nothing_leave_until_another_person_resumes(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.send(3)
 
     world.press(number, StopKind.PAUSE, uid="desk")
@@ -53,18 +52,16 @@ def test_a_pause_lets_nothing_leave_until_another_person_resumes(world: World) -
     assert len(world.send()) > 0
 
 
-def test_whoever_paused_does_not_resume(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_whoever_paused_does_not_resume(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.PAUSE, uid="legal")
 
     with pytest.raises(SameHand):
         world.resume(number, uid="legal")
 
 
-def test_a_second_pause_after_a_resume_stops_the_new_epoch(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_second_pause_after_a_resume_stops_the_new_epoch(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.PAUSE)
     world.resume(number)
     known = register.read(world.settings.folder).orders[number]
@@ -90,9 +87,8 @@ def test_a_pause_skips_neither_soak_nor_go(world: World) -> None:
     assert world.order(number).phase == "sending"
 
 
-def test_waves_keep_their_distance_after_a_pause(world: World) -> None:
-    world.staff(40)
-    number = world.sending()
+def test_waves_keep_their_distance_after_a_pause(after: After) -> None:
+    world, number = after(World.sending_to_forty)
     world.send()
     world.press(number, StopKind.PAUSE)
     world.now += 5 * HOUR
@@ -108,10 +104,9 @@ def test_waves_keep_their_distance_after_a_pause(world: World) -> None:
 
 
 def test_what_a_fence_asks_is_finished_by_the_sweep_when_the_presser_was_cut_off(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(30)
-    number = world.sending()
+    world, number = after(World.sending_to_thirty)
     world.send(4)
     reached = set(Notice.objects.filter(exposure__gt=0).values_list("address", flat=True))
     world.stops_on_disk(number, "legal", "reason_gone: See the news.")
@@ -141,10 +136,9 @@ def test_a_fence_that_was_laid_in_the_hold_keeps_the_first_group_from_leaving(
 
 
 def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(40)
-    number = world.sending()
+    world, number = after(World.sending_to_forty)
     world.send(3)
     world.send(2, kind=ReplyKind.LOST)
     world.send(2, kind=ReplyKind.REFUSED)
@@ -164,9 +158,8 @@ def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
     assert not Notice.objects.filter(kind="notice", state__in=["claimed", "permitted"]).exists()
 
 
-def test_no_notice_follows_a_correction(world: World) -> None:
-    world.staff(40)
-    number = world.sending()
+def test_no_notice_follows_a_correction(after: After) -> None:
+    world, number = after(World.sending_to_forty)
     world.send(3)
     world.press(number, StopKind.TAKE_BACK)
 
@@ -181,9 +174,8 @@ def test_no_notice_follows_a_correction(world: World) -> None:
     assert not late.exists()
 
 
-def test_whoever_turns_out_later_to_have_it_is_corrected_then(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_whoever_turns_out_later_to_have_it_is_corrected_then(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     name = "sender-1"
     world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=1, seconds=60)
     claimed = world.claim(1, sender=name)
@@ -198,9 +190,8 @@ def test_whoever_turns_out_later_to_have_it_is_corrected_then(world: World) -> N
     assert world.send() == [claimed[0].address]
 
 
-def test_a_take_back_is_final(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_take_back_is_final(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.TAKE_BACK)
 
     with pytest.raises(StepNotAllowed):
@@ -213,9 +204,8 @@ def test_a_take_back_is_final(world: World) -> None:
     assert world.order(number).phase in {"correcting", "corrected"}
 
 
-def test_pressing_twice_corrects_once(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_pressing_twice_corrects_once(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.send(4)
 
     world.press(number, StopKind.TAKE_BACK)
@@ -226,9 +216,8 @@ def test_pressing_twice_corrects_once(world: World) -> None:
     assert world.order(number).taken_back_by == world.people["operator"].pk
 
 
-def test_whoever_changed_their_address_is_corrected_at_both(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_whoever_changed_their_address_is_corrected_at_both(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     address = world.send(1)[0]
     person = next(p for p in world.people.values() if p.address == address)
     person.address = "new@example.org"
@@ -239,9 +228,8 @@ def test_whoever_changed_their_address_is_corrected_at_both(world: World) -> Non
     assert {address, "new@example.org"} <= set(world.send())
 
 
-def test_whoever_has_two_addresses_is_corrected_at_both(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_whoever_has_two_addresses_is_corrected_at_both(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     address = world.send(1)[0]
     person = next(p for p in world.people.values() if p.address == address)
     person.second_mailboxes = ["asha@second.example.org"]
@@ -275,9 +263,8 @@ def test_a_mailbox_is_corrected_once_however_its_domain_was_spelled_before(world
     assert list(corrections.values_list("address", flat=True)) == [address]
 
 
-def test_an_address_that_was_given_on_to_somebody_else_gets_no_correction(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_an_address_that_was_given_on_to_somebody_else_gets_no_correction(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     address = world.send(1)[0]
     told = next(p for p in world.people.values() if p.address == address)
     newcomer = world.person("newcomer", groups=["elsewhere"])
@@ -350,9 +337,8 @@ def test_what_a_person_has_looked_at_pauses_the_order_once(world: World) -> None
     assert world.order(number).phase == "sending"
 
 
-def test_one_slow_server_holds_nobody_up(world: World) -> None:
-    world.staff(40)
-    number = world.released()
+def test_one_slow_server_holds_nobody_up(after: After) -> None:
+    world, number = after(World.released_to_forty)
     world.sweep(11 * MINUTE)
     world.send(1, kind=ReplyKind.DEFERRED)
     world.send()
@@ -363,9 +349,8 @@ def test_one_slow_server_holds_nobody_up(world: World) -> None:
     assert world.order(number).phase == "sending"
 
 
-def test_many_refusals_pause_the_order_by_itself_with_the_cause_in_words(world: World) -> None:
-    world.staff(40)
-    number = world.released()
+def test_many_refusals_pause_the_order_by_itself_with_the_cause_in_words(after: After) -> None:
+    world, number = after(World.released_to_forty)
     world.sweep(11 * MINUTE)
     world.send(3, kind=ReplyKind.REFUSED)
     world.send()
@@ -382,9 +367,8 @@ def test_many_refusals_pause_the_order_by_itself_with_the_cause_in_words(world: 
     assert world.order(number).phase == "canary"
 
 
-def test_one_refusal_pauses_nothing(world: World) -> None:
-    world.staff(40)
-    number = world.released()
+def test_one_refusal_pauses_nothing(after: After) -> None:
+    world, number = after(World.released_to_forty)
     world.sweep(11 * MINUTE)
     world.send(1, kind=ReplyKind.REFUSED)
     world.send()
@@ -394,9 +378,8 @@ def test_one_refusal_pauses_nothing(world: World) -> None:
     assert world.order(number).phase == "canary"
 
 
-def test_answers_that_are_lost_again_and_again_pause_the_order(world: World) -> None:
-    world.staff(40)
-    number = world.released()
+def test_answers_that_are_lost_again_and_again_pause_the_order(after: After) -> None:
+    world, number = after(World.released_to_forty)
     world.sweep(11 * MINUTE)
     for _ in range(MOST_ATTEMPTS):
         world.send(3, kind=ReplyKind.LOST)
@@ -475,16 +458,16 @@ def an_order_whose_words_name_another(world: World) -> str:
     return world.notified(statement=every, corrections=every)
 
 
-def an_order_and_its_successor(world: World) -> tuple[str, str]:
-    """Return such an order, and the one that stands in its place."""
-    older = an_order_whose_words_name_another(world)
+def successor_of(world: World, older: str) -> str:
+    """Return an order that stands in the place of another."""
     newer = world.released(replaces=older)
     world.sweep(11 * MINUTE)
-    return older, newer
+    return newer
 
 
-def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: World) -> None:
-    older, newer = an_order_and_its_successor(world)
+def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(after: After) -> None:
+    world, older = after(an_order_whose_words_name_another)
+    newer = successor_of(world, older)
 
     world.press(older, StopKind.TAKE_BACK, because="replaced")
     world.send()
@@ -505,14 +488,12 @@ def test_staff_press_and_look_up_page_name_the_same_order_in_its_place(world: Wo
 @pytest.mark.parametrize("because", ["mistake", "replaced"])
 @pytest.mark.parametrize("ended", [True, False])
 def test_an_authors_own_words_name_no_order_where_none_stands(
-    world: World, because: str, *, ended: bool
+    after: After, because: str, *, ended: bool
 ) -> None:
     """It has ended since, or is still to come: press, staff and page hear what is so."""
+    world, older = after(an_order_whose_words_name_another)
     if ended:
-        older, newer = an_order_and_its_successor(world)
-        world.press(newer, StopKind.TAKE_BACK)
-    else:
-        older = an_order_whose_words_name_another(world)
+        world.press(successor_of(world, older), StopKind.TAKE_BACK)
 
     world.press(older, StopKind.TAKE_BACK, because=because)
     world.send()
@@ -549,10 +530,9 @@ def test_an_authors_own_words_name_no_order_where_none_stands(
 
 
 @pytest.mark.parametrize("mode", ["exercise", "live"])
-def test_no_page_names_an_order_that_does_not_stand_in_its_place(world: World, mode: str) -> None:
+def test_no_page_names_an_order_that_does_not_stand_in_its_place(after: After, mode: str) -> None:
     """An exercise, or one that was taken back as well: the page says what is so all the same."""
-    world.staff(20)
-    older = world.notified()
+    world, older = after(World.told_six)
     newer = world.released(replaces=older, mode=mode)
     world.sweep(11 * MINUTE)
     world.press(older, StopKind.TAKE_BACK, because="replaced")
@@ -566,9 +546,8 @@ def test_no_page_names_an_order_that_does_not_stand_in_its_place(world: World, m
     assert "यह इसलिए वापस ली गई कि दूसरी सूचना इसकी जगह ले सके।" in page
 
 
-def test_the_doctor_asks_what_becomes_of_an_order_that_stays_paused(world: World) -> None:
-    world.staff(10)
-    number = world.sending()
+def test_the_doctor_asks_what_becomes_of_an_order_that_stays_paused(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
 
     def found() -> Finding:
         return examine_orders(world.settings, now=world.now)
@@ -585,9 +564,8 @@ def test_the_doctor_asks_what_becomes_of_an_order_that_stays_paused(world: World
     assert found().state is State.GOOD
 
 
-def test_the_doctor_asks_about_an_order_whose_day_of_review_is_over(world: World) -> None:
-    world.staff(10)
-    number = world.notified()
+def test_the_doctor_asks_about_an_order_whose_day_of_review_is_over(after: After) -> None:
+    world, number = after(World.told_six)
     review_on = document_of(Revision.objects.get(order=number)).review_on
 
     on_the_day = datetime.combine(review_on, time(), UTC)
@@ -612,9 +590,8 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", StopKind)
-def test_what_the_disk_refuses_is_stopped_in_the_database(world: World, kind: StopKind) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_what_the_disk_refuses_is_stopped_in_the_database(after: After, kind: StopKind) -> None:
+    world, number = after(World.sending_to_thirty)
     world.send(3)
 
     with full_disk():
@@ -626,9 +603,8 @@ def test_what_the_disk_refuses_is_stopped_in_the_database(world: World, kind: St
     assert f'"phase":"{said["phase"]}"' in PublishedState.objects.latest("sequence").payload
 
 
-def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_sweep_writes_down_a_take_back_that_a_full_disk_refused(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.send(3)
     with full_disk():
         world.press(number, StopKind.TAKE_BACK, because="reason_gone")
@@ -663,9 +639,8 @@ def test_a_worker_finishes_a_take_back_that_only_the_database_knows(world: World
     assert examine_orders(world.settings, now=world.now).state is State.GOOD
 
 
-def test_the_doctor_tells_of_a_take_back_that_is_not_proven_for_long(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_the_doctor_tells_of_a_take_back_that_is_not_proven_for_long(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.ledger.lease(sender="far", mode="live", host="another-machine", pid=1, seconds=600)
     world.permit(world.claim(1, sender="far"), sender="far")
     world.press(number, StopKind.TAKE_BACK)
@@ -677,9 +652,8 @@ def test_the_doctor_tells_of_a_take_back_that_is_not_proven_for_long(world: Worl
     assert f"no correction leaves: {number}." in found.sentence
 
 
-def test_a_sweep_writes_down_a_pause_that_a_full_disk_refused(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_sweep_writes_down_a_pause_that_a_full_disk_refused(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     with full_disk():
         world.press(number, StopKind.PAUSE)
         pressing.complete_stops(world.desk, now=world.now)
@@ -731,10 +705,9 @@ def test_a_second_press_that_the_disk_refuses_is_no_pause_of_this_machine(
 
 
 def test_a_spoiled_take_back_is_written_anew_and_keeps_no_other_stop_waiting(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(30)
-    number = world.sending()
+    world, number = after(World.sending_to_thirty)
     world.send(3)
     world.press(number, StopKind.TAKE_BACK, because="reason_gone")
     (world.settings.folder.fences / f"{number}.take-back.json").write_bytes(b"{")
@@ -745,18 +718,16 @@ def test_a_spoiled_take_back_is_written_anew_and_keeps_no_other_stop_waiting(
     assert (fence.withdrawn, fence.because) == (True, "reason_gone")
 
 
-def test_a_spoiled_take_back_that_only_the_disk_knows_is_no_permission(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_spoiled_take_back_that_only_the_disk_knows_is_no_permission(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     (world.settings.folder.fences / f"{number}.take-back.json").write_bytes(b"{")
 
     with pytest.raises(fences.FenceUnreadable):
         pressing.complete_stops(world.desk, now=world.now)
 
 
-def test_a_spoiled_pause_keeps_no_take_back_and_no_correction_waiting(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_spoiled_pause_keeps_no_take_back_and_no_correction_waiting(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.send(3)
     (world.settings.folder.fences / f"{number}.pause.json").write_bytes(b"{")
 
