@@ -10,10 +10,16 @@ import pytest
 from pytest_socket import enable_socket
 
 from countermand import environment, wiring
-from countermand.connectors.graph_mail.copies import GraphCopies
+from countermand.connectors.graph_mail.copies import FOLDER, GraphCopies
 from countermand.domain.withdrawal import CopyState, MailCopy
 from countermand.testing.cloud_doubles import GraphDouble
-from countermand.testing.graph_mailboxes import DELETED, GraphMailboxes, Message
+from countermand.testing.graph_mailboxes import (
+    DELETED,
+    INBOX,
+    RECOVERABLE,
+    GraphMailboxes,
+    Message,
+)
 from countermand.testing.http_double import HttpDouble, TestAuthority
 from countermand.wire import tokens
 from countermand.wire.http import SourceRefused
@@ -41,7 +47,53 @@ def test_an_unread_copy_is_moved_once_and_a_second_time_changes_nothing(
     for _ in range(2):
         (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
         assert answer.state is CopyState.WITHDRAWN
-        assert [m.folder == DELETED for m in graph.mailboxes[ASHA]] == [True, False]
+        ours = graph.folders[ASHA][FOLDER]
+        assert [m.folder for m in graph.mailboxes[ASHA]] == [ours, INBOX]
+
+
+@pytest.mark.parametrize("folder", [DELETED, RECOVERABLE])
+def test_what_its_owner_deleted_unread_was_not_taken_away_by_us(
+    graph: GraphMailboxes, remover: GraphCopies, folder: str
+) -> None:
+    graph.mailboxes[ASHA] = [Message("1", MINE, folder=folder)]
+
+    for _ in range(2):
+        (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
+        assert answer.state is CopyState.NOT_FOUND
+        assert graph.mailboxes[ASHA] == [Message("1", MINE, folder=folder)]
+    assert graph.folders.get(ASHA, {}) == {}  # no folder without need
+
+
+def test_of_two_copies_one_that_its_owner_deleted_stays_deleted(
+    graph: GraphMailboxes, remover: GraphCopies
+) -> None:
+    graph.mailboxes[ASHA] = [Message("1", MINE, folder=DELETED), Message("2", MINE)]
+
+    (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
+
+    assert answer.state is CopyState.WITHDRAWN
+    assert [m.folder for m in graph.mailboxes[ASHA]] == [DELETED, graph.folders[ASHA][FOLDER]]
+
+
+def test_a_move_whose_answer_was_lost_is_known_to_be_ours_when_asked_again(
+    graph: GraphMailboxes, remover: GraphCopies
+) -> None:
+    graph.mailboxes[ASHA] = [Message("1", MINE)]
+    graph.lost = 1
+
+    states = [remover.withdraw([MailCopy(ASHA, MINE)])[0].state for _ in range(2)]
+
+    assert states == [CopyState.UNKNOWN, CopyState.WITHDRAWN]
+
+
+def test_what_was_read_and_then_deleted_counts_as_read(
+    graph: GraphMailboxes, remover: GraphCopies
+) -> None:
+    graph.mailboxes[ASHA] = [Message("1", MINE, is_read=True, folder=DELETED)]
+
+    (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
+
+    assert answer.state is CopyState.ALREADY_READ
 
 
 def test_what_was_read_stays_where_it_is(graph: GraphMailboxes, remover: GraphCopies) -> None:
@@ -50,7 +102,7 @@ def test_what_was_read_stays_where_it_is(graph: GraphMailboxes, remover: GraphCo
     (answer,) = remover.withdraw([MailCopy(ASHA, MINE)])
 
     assert answer.state is CopyState.ALREADY_READ
-    assert graph.mailboxes[ASHA][0].folder != DELETED
+    assert graph.mailboxes[ASHA][0].folder == INBOX
 
 
 def test_what_is_not_there_is_not_found_and_what_is_not_answered_is_unknown(
