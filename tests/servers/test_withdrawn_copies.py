@@ -83,6 +83,43 @@ def test_only_what_is_unread_is_moved_and_the_mailbox_proves_it(dovecot: Dovecot
         assert in_folder(dovecot, ASHA.login, "INBOX") == sorted([OTHER, READ])
 
 
+@pytest.mark.parametrize("deleted", ["into the trash", "by its mark"])
+def test_what_its_owner_deleted_unread_stays_there_and_was_not_taken_away_by_us(
+    dovecot: Dovecot, deleted: str
+) -> None:
+    gone = f"<CM-7Q4K.1.notice.0.{deleted.replace(' ', '-')}@example.org>"
+    folder = "INBOX" if deleted == "by its mark" else "Trash"
+    flags = "\\Deleted" if deleted == "by its mark" else ""
+    with mailbox.session(dovecot.port, RAVI.login, RAVI.password) as own:
+        mail = f"From: orders@example.org\r\nMessage-ID: {gone}\r\n\r\n…\r\n".encode()
+        own.create(folder)
+        assert own.append(folder, flags, "", mail)[0] == "OK"
+
+    for _ in range(2):
+        (answer,) = remover(dovecot).withdraw([MailCopy(RAVI.login, gone)])
+        assert (answer.state, answer.detail) == (CopyState.NOT_FOUND, "deleted by its owner")
+        assert gone in in_folder(dovecot, RAVI.login, folder)
+
+    deliver(dovecot, RAVI.login, gone)  # a second copy that nobody deleted
+    (answer,) = remover(dovecot).withdraw([MailCopy(RAVI.login, gone)])
+    assert answer.state is CopyState.WITHDRAWN
+    assert in_folder(dovecot, RAVI.login, FOLDER).count(gone) == 1
+    assert gone in in_folder(dovecot, RAVI.login, folder)
+
+
+def test_a_copy_that_a_filter_filed_away_is_taken_out_of_there(dovecot: Dovecot) -> None:
+    filed = "<CM-7Q4K.1.notice.0.filed@example.org>"
+    with mailbox.session(dovecot.port, RAVI.login, RAVI.password) as own:
+        mail = f"From: orders@example.org\r\nMessage-ID: {filed}\r\n\r\n…\r\n".encode()
+        own.create("Filed")
+        assert own.append("Filed", "", "", mail)[0] == "OK"
+
+    (answer,) = remover(dovecot).withdraw([MailCopy(RAVI.login, filed)])
+
+    assert answer.state is CopyState.WITHDRAWN
+    assert in_folder(dovecot, RAVI.login, "Filed") == []
+
+
 @pytest.mark.parametrize("which", ["wrong key", "nobody listens"])
 def test_a_server_that_does_not_answer_leaves_it_unknown(dovecot: Dovecot, which: str) -> None:
     with held_port() as nobody:

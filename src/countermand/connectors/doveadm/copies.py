@@ -1,8 +1,11 @@
-"""Takes unread copies out of mailboxes of Dovecot, and believes only what the mailbox then shows.
+r"""Takes unread copies out of mailboxes of Dovecot, and believes only what the mailbox then shows.
 
 `move` answers with nothing whatever it did, so each step is proven by a search. Only commands that
 may be repeated stand in a request: a worker that breaks closes the connection without a word, and
 then nobody knows.
+
+What its owner deleted unread stays where it is, marked as deleted or in a mailbox whose use is
+\Trash: it counts as not found, for we did not take it away.
 """
 
 from __future__ import annotations
@@ -27,8 +30,13 @@ _LARGEST_ANSWER: Final = 16 * 1024 * 1024
 _OK: Final = 200
 _NO_SUCH_USER: Final = 67  # EX_NOUSER of doveadm
 _NO_MAILBOX: Final = "no such mailbox"
+_INBOX: Final = "INBOX"
+_USE: Final = "/private/specialuse"  # RFC 5464, 6154; it needs no METADATA in Dovecot
+_TRASH: Final = "\\Trash"
+_DELETED: Final = "\\Deleted"
 _DEFINITE: Final = frozenset({CopyState.WITHDRAWN, CopyState.ALREADY_READ})
 Answers = Mapping[str, Any]
+Row = Mapping[str, Any]
 
 
 class _Unclear(Exception):
@@ -76,9 +84,10 @@ class DovecotCopies:
     def _some(self, url: str, copies: Sequence[_Mailbox]) -> Iterator[CopyAnswer]:
         try:
             seen = self._ask(url, _looking(copies))
-            moving = [n for n in range(len(copies)) if _may_move(seen, n)]
-            if moving:
-                self._ask(url, _moving([(n, copies[n]) for n in moving]))
+            if using := _asking_for_use(copies, seen):
+                seen = {**seen, **self._ask(url, using)}
+            if moving := _moving(copies, seen):
+                self._ask(url, moving)
                 seen = {**seen, **self._ask(url, _looking(copies))}
         except _Unclear as unclear:
             yield from (CopyAnswer(each.copy, CopyState.UNKNOWN, str(unclear)) for each in copies)
@@ -128,29 +137,41 @@ def _looking(copies: Sequence[_Mailbox]) -> list[Any]:
     for n, (user, copy) in enumerate(copies):
         mine = ["header", "message-id", copy.message_id]
         folder = ["mailbox", FOLDER, *mine]
+        fields = ["mailbox", "mailbox-guid", "uid", "flags"]
+        unread = {"user": user, "field": fields, "query": ["mailbox", "*", "unseen", *mine]}
         commands += [
             ["search", {"user": user, "query": ["mailbox", "*", *mine]}, f"all{n}"],
-            ["search", {"user": user, "query": ["mailbox", "*", "unseen", *mine]}, f"new{n}"],
+            ["fetch", unread, f"new{n}"],
             ["search", {"user": user, "query": folder}, f"ours{n}"],
         ]
     return commands
 
 
-def _moving(copies: Sequence[tuple[int, _Mailbox]]) -> list[Any]:
+def _asking_for_use(copies: Sequence[_Mailbox], seen: Answers) -> list[Any]:
+    """Ask what the mailboxes are for in which a copy lies unread; nobody deletes into INBOX."""
+    asked = {}
+    for n, (user, _) in enumerate(copies):
+        for row in _unread(seen, n):
+            if not _is_marked_deleted(row) and row.get("mailbox") != _INBOX:
+                wanted = {"user": user, "mailbox": row.get("mailbox"), "key": _USE}
+                asked[_use_of(row, n)] = wanted
+    return [["mailboxMetadataGet", wanted, tag] for tag, wanted in asked.items()]
+
+
+def _moving(copies: Sequence[_Mailbox], seen: Answers) -> list[Any]:
     commands: list[Any] = []
-    for n, (user, copy) in copies:
-        query = ["mailbox", "*", "unseen", "header", "message-id", copy.message_id]
-        move = {"user": user, "destinationMailbox": FOLDER, "query": query}
-        commands += [
-            ["mailboxCreate", {"user": user, "mailbox": [FOLDER]}, f"made{n}"],
-            ["move", move, f"moved{n}"],
-        ]
+    for n, (user, copy) in enumerate(copies):
+        mine = ["unseen", "undeleted", "header", "message-id", copy.message_id]
+        sources = sorted(
+            {str(row.get("mailbox-guid")) for row in _unread(seen, n) if _may_go(seen, n, row)}
+        )
+        if sources:
+            commands.append(["mailboxCreate", {"user": user, "mailbox": [FOLDER]}, f"made{n}"])
+        for guid in sources:
+            query = ["mailbox-guid", guid, *mine]
+            move = {"user": user, "destinationMailbox": FOLDER, "query": query}
+            commands.append(["move", move, f"moved{n}/{guid}"])
     return commands
-
-
-def _may_move(seen: Answers, n: int) -> bool:
-    """Tell whether a copy is unread outside our folder; without a folder nothing is in it yet."""
-    return bool(_places(seen, f"new{n}") - _places(seen, f"ours{n}"))
 
 
 def _answer(copy: MailCopy, seen: Answers, n: int) -> CopyAnswer:
@@ -161,24 +182,57 @@ def _answer(copy: MailCopy, seen: Answers, n: int) -> CopyAnswer:
             pass
         case _:
             return CopyAnswer(copy, CopyState.UNKNOWN, "no answer")
-    ours = _places(seen, f"ours{n}")
-    elsewhere = _places(seen, f"all{n}") - ours
-    if not ours and not elsewhere:
-        return CopyAnswer(copy, CopyState.NOT_FOUND)
-    if _places(seen, f"new{n}") - ours:
+    ours = _places(_rows(seen, f"ours{n}"))
+    elsewhere = _places(_rows(seen, f"all{n}")) - ours
+    unread = _unread(seen, n)
+    deleted = [row for row in unread if _is_deleted(seen, n, row)]
+    if _places(unread) - _places(deleted):
         return CopyAnswer(copy, CopyState.UNKNOWN, "still there")
-    return CopyAnswer(copy, CopyState.ALREADY_READ if elsewhere else CopyState.WITHDRAWN)
+    if elsewhere - _places(deleted):
+        return CopyAnswer(copy, CopyState.ALREADY_READ)
+    if ours:
+        return CopyAnswer(copy, CopyState.WITHDRAWN)
+    return CopyAnswer(copy, CopyState.NOT_FOUND, "deleted by its owner" if deleted else "")
 
 
-def _places(seen: Answers, tag: str) -> set[tuple[str, str]]:
-    """Return mailbox and number of each mail that a search found; a folder that is not is empty."""
+def _unread(seen: Answers, n: int) -> list[Row]:
+    """Return the unread mails outside our folder."""
+    ours = _places(_rows(seen, f"ours{n}"))
+    return [row for row in _rows(seen, f"new{n}") if not _places([row]) <= ours]
+
+
+def _is_deleted(seen: Answers, n: int, row: Row) -> bool:
+    return _is_marked_deleted(row) or _TRASH in _use(seen, n, row).split()
+
+
+def _may_go(seen: Answers, n: int, row: Row) -> bool:
+    """Tell whether a copy may be moved: not out of a mailbox of which nobody knows the use."""
+    is_known = row.get("mailbox") == _INBOX or bool(_rows(seen, _use_of(row, n)))
+    return is_known and not _is_deleted(seen, n, row)
+
+
+def _is_marked_deleted(row: Row) -> bool:
+    return _DELETED in str(row.get("flags")).split()
+
+
+def _use_of(row: Row, n: int) -> str:
+    return f"use{n}/{row.get('mailbox-guid')}"
+
+
+def _use(seen: Answers, n: int, row: Row) -> str:
+    return " ".join(str(told.get("value")) for told in _rows(seen, _use_of(row, n)))
+
+
+def _places(rows: Sequence[Row]) -> set[tuple[str, str]]:
+    """Return mailbox and number of each of these mails."""
+    return {(str(row.get("mailbox-guid")), str(row.get("uid"))) for row in rows}
+
+
+def _rows(seen: Answers, tag: str) -> list[Row]:
+    """Return what a command told; of a folder that is not there it tells nothing."""
     match seen.get(tag):
         case ["doveadmResponse", *parts, str()]:
             rows = [row for part in parts for row in (part if isinstance(part, list) else [part])]
-            return {
-                (str(row.get("mailbox-guid")), str(row.get("uid")))
-                for row in rows
-                if isinstance(row, dict) and row
-            }
+            return [row for row in rows if isinstance(row, dict) and row]
         case _:
-            return set()
+            return []
