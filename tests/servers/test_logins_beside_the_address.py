@@ -6,6 +6,7 @@ of them.
 """
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,19 +21,33 @@ from lab import mailbox
 from lab.dovecot import ADMIN_KEY, ASKS_GATE, PASSWORDS, Dovecot, dovecot_that_asks
 from lab.ground import HERE, TOKEN, held_port, open_folder, until
 from lab.people import Person
+from tests import verb_server
 from tests.office import BEGIN, EXAMPLES, Office, staff
+from tests.verb_server import VerbServer
 
 UIDS: Final = {name: f"u-{name}" for name in staff()}
 PAUSED: Final = "[ALERT] Mail is paused on this device."
 
 
-class _OwnProcesses(Stage):
-    """Another test of this group keeps one process, and its database, for all of its commands."""
+@dataclass
+class _Apart(Stage):
+    """Commands in a program of their own: another test keeps this one, and its database, for all.
+
+    Started once and forked for each command: forty starts of Python would take a minute.
+    """
+
+    verbs: VerbServer | None = None
 
     def countermand(
         self, *arguments: str, actor: str | None = None, expect: Sequence[int] = (0,)
     ) -> Answer:
-        return self.shell(*arguments, actor=actor, expect=expect)
+        if self.verbs is None:  # before there is a database
+            return self.shell(*arguments, actor=actor, expect=expect)
+        environment = self._environment(actor) | {"DATABASE_URL": self.running()["database_url"]}
+        asked = [[*arguments, "--json"]]
+        [(code, out, err)] = self.verbs.ask(asked, before="", environment=environment)
+        assert code in expect, f"{arguments} ended with {code}: {out}{err}"
+        return Answer(code, json.loads(out) if out.strip() else None, out + err, 0.0)
 
 
 @dataclass
@@ -76,8 +91,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.setenv("COUNTERMAND_DOVEADM", f"http://{HERE}:{dovecot.admin}")
         monkeypatch.setenv("COUNTERMAND_DOVEADM_KEY", ADMIN_KEY)
         monkeypatch.setenv("COUNTERMAND_DEVICE_PASSWORDS", str(dovecot.folder / PASSWORDS))
-        stage = _OwnProcesses(folder / "stage", "en")
+        stage = _Apart(folder / "stage", "en")
         stack.enter_context(opened(stage, BEGIN))
+        stage.verbs = stack.enter_context(verb_server.running())
         gate_port = stage.running()["gate"].rpartition(":")[2]
         token = (stage.data / "keys" / "gate-token").read_text(encoding="ascii").strip()
         dovecot.change(ASKS_GATE, TOKEN, token)
