@@ -503,23 +503,8 @@ def test_no_mail_is_ended_without_a_permit(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_lost_answers_of_the_database_double_no_mail_and_lose_none(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with a_post(tmp_path) as post:
-            post.connections = 2
-            post.house = a_house(8, LosesAnswers(tick=time.monotonic))
-
-            await post.work_until(all_are(post, NoticeState.SENT))
-
-            assert sorted(line["to"] for line in post.record) == sorted(
-                f"p{person}@example.org" for person in range(1, 9)
-            )
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize("ledger", [LosesClaims, TakesBackWhileAsleep])
-def test_mails_that_a_sender_was_not_told_or_that_were_taken_from_it_reach_everybody_once(
+@pytest.mark.parametrize("ledger", [LosesAnswers, LosesClaims, TakesBackWhileAsleep])
+def test_whatever_answer_is_lost_and_whatever_is_taken_back_everybody_gets_one_mail(
     tmp_path: Path, ledger: type[MemoryLedger]
 ) -> None:
     async def story() -> None:

@@ -197,6 +197,34 @@ def _list(
     )
 
 
+def _shown_or_changed(
+    request: HttpRequest,
+    model: type[ResourceT],
+    known: ResourceT,
+    *,
+    put: Callable[[ResourceT], ResourceT],
+    take_away: Callable[[], None],
+) -> HttpResponse:
+    """Do to one person or group what the method asks, and say what is so then."""
+    match request.method:
+        case "PUT":
+            context = Context.RESOURCE_REPLACEMENT_REQUEST
+            given = model.model_validate(body_of(request), scim_ctx=context)
+            given.replace(known)
+            return _said(put(given), request, Context.RESOURCE_REPLACEMENT_RESPONSE)
+        case "PATCH":
+            patch = PatchOp[model].model_validate(  # type: ignore[valid-type]
+                changes_of(request), scim_ctx=Context.RESOURCE_PATCH_REQUEST
+            )
+            patch.patch(known)
+            return _said(put(known), request, Context.RESOURCE_PATCH_RESPONSE)
+        case "DELETE":
+            take_away()
+            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        case _:
+            return _said(known, request, Context.RESOURCE_QUERY_RESPONSE)
+
+
 # -- people ------------------------------------------------------------------------------------
 
 
@@ -237,27 +265,13 @@ def user(request: HttpRequest, key: str) -> HttpResponse:
     _only(request, "GET", *_CHANGES)
     person_id = _key(key, mapping.key_of)
     with _alone_if_it_changes(request):
-        return _user(request, person_id)
-
-
-def _user(request: HttpRequest, person_id: int) -> HttpResponse:
-    known = mapping.user_of(provisioning.entry(person_id), _base(request))
-    match request.method:
-        case "PUT":
-            context = Context.RESOURCE_REPLACEMENT_REQUEST
-            given = PERSON.model_validate(body_of(request), scim_ctx=context)
-            given.replace(known)
-            changed = _put(given, request, person_id)
-            return _said(changed, request, Context.RESOURCE_REPLACEMENT_RESPONSE)
-        case "PATCH":
-            _patch(PERSON, known, request)
-            changed = _put(known, request, person_id)
-            return _said(changed, request, Context.RESOURCE_PATCH_RESPONSE)
-        case "DELETE":
-            provisioning.take_away_person(person_id, now=_now())
-            return HttpResponse(status=HTTPStatus.NO_CONTENT)
-        case _:
-            return _said(known, request, Context.RESOURCE_QUERY_RESPONSE)
+        return _shown_or_changed(
+            request,
+            PERSON,
+            mapping.user_of(provisioning.entry(person_id), _base(request)),
+            put=lambda told: _put(told, request, person_id),
+            take_away=lambda: provisioning.take_away_person(person_id, now=_now()),
+        )
 
 
 def _put(user: User, request: HttpRequest, person_id: int | None) -> User:
@@ -269,13 +283,6 @@ def _put(user: User, request: HttpRequest, person_id: int | None) -> User:
 
 def _now() -> datetime:
     return clock.for_data(environment.load().folder).now()
-
-
-def _patch(model: type[ResourceT], known: ResourceT, request: HttpRequest) -> None:
-    patch = PatchOp[model].model_validate(  # type: ignore[valid-type]
-        changes_of(request), scim_ctx=Context.RESOURCE_PATCH_REQUEST
-    )
-    patch.patch(known)
 
 
 # -- groups ------------------------------------------------------------------------------------
@@ -312,28 +319,14 @@ def group(request: HttpRequest, key: str) -> HttpResponse:
     _only(request, "GET", *_CHANGES)
     number = _key(key, mapping.group_key_of)
     with _alone_if_it_changes(request):
-        return _group(request, number)
-
-
-def _group(request: HttpRequest, number: int) -> HttpResponse:
-    base = _base(request)
-    known = mapping.group_of(directory_groups.group(number), base)
-    match request.method:
-        case "PUT":
-            context = Context.RESOURCE_REPLACEMENT_REQUEST
-            given = Group.model_validate(body_of(request), scim_ctx=context)
-            given.replace(known)
-            changed = _put_group(given, base, number)
-            return _said(changed, request, Context.RESOURCE_REPLACEMENT_RESPONSE)
-        case "PATCH":
-            _patch(Group, known, request)
-            changed = _put_group(known, base, number)
-            return _said(changed, request, Context.RESOURCE_PATCH_RESPONSE)
-        case "DELETE":
-            directory_groups.take_away_group(number, now=_now())
-            return HttpResponse(status=HTTPStatus.NO_CONTENT)
-        case _:
-            return _said(known, request, Context.RESOURCE_QUERY_RESPONSE)
+        base = _base(request)
+        return _shown_or_changed(
+            request,
+            Group,
+            mapping.group_of(directory_groups.group(number), base),
+            put=lambda told: _put_group(told, base, number),
+            take_away=lambda: directory_groups.take_away_group(number, now=_now()),
+        )
 
 
 def _put_group(group: Group, base: str, key: int | None) -> Group:

@@ -2,8 +2,6 @@
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -15,8 +13,6 @@ from psycopg import conninfo
 
 from countermand import environment
 from countermand.domain.directory import PersonRecord
-from countermand.domain.inventory import RejectedRow
-from countermand.fault_list import FaultList
 from countermand.people import actions, logins, provisioning
 from countermand.people.actions import ImportOptions, ImportState, PeopleReport
 from countermand.people.logins import SharedLogin, SharedLogins
@@ -24,22 +20,11 @@ from countermand.people.models import DirectoryEntry, Person
 from countermand.people.provisioning import Told
 from countermand.project.findings import State
 from countermand.project.login_checkup import examine_logins
+from tests.told_directory import ToldDirectory
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 LONG_AGO = date(2020, 1, 1)
-
-
-@dataclass
-class Directory:
-    """A directory that says what a test tells it."""
-
-    records: Sequence[PersonRecord]
-    rejected: list[RejectedRow] = field(default_factory=list)
-    faults: FaultList = field(default_factory=FaultList)
-
-    def people(self) -> Iterator[PersonRecord]:
-        yield from self.records
 
 
 def record(name: str, *names: str, **facts: object) -> PersonRecord:
@@ -50,7 +35,7 @@ def record(name: str, *names: str, **facts: object) -> PersonRecord:
 def load(*records: PersonRecord, **options: bool) -> PeopleReport:
     options = {"confirm_mass_change": True, **options}
     return actions.import_people(
-        Directory(records), now=NOW, actor_id=None, options=ImportOptions(**options)
+        ToldDirectory(records), now=NOW, actor_id=None, options=ImportOptions(**options)
     )
 
 

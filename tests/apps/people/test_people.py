@@ -3,7 +3,7 @@
 import importlib
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -16,26 +16,14 @@ from countermand.domain.approvals import Role
 from countermand.domain.directory import LONG_AGO, PersonRecord
 from countermand.domain.errors import Fault, FaultsFound
 from countermand.domain.inventory import RejectedRow
-from countermand.fault_list import FaultList
 from countermand.people import actions, queries
 from countermand.people.actions import ImportOptions, ImportState, PeopleReport
 from countermand.people.models import AccessToken, Person
+from tests.told_directory import ToldDirectory
 
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
-
-
-@dataclass
-class Told:
-    """A directory that says what a test tells it."""
-
-    records: Sequence[PersonRecord]
-    rejected: list[RejectedRow] = field(default_factory=list)
-    faults: FaultList = field(default_factory=FaultList)
-
-    def people(self) -> Iterator[PersonRecord]:
-        yield from self.records
 
 
 class Counted(str):  # noqa: SLOT000 - with slots it could not be watched
@@ -43,7 +31,7 @@ class Counted(str):  # noqa: SLOT000 - with slots it could not be watched
 
 
 @dataclass
-class Streamed(Told):
+class Streamed(ToldDirectory):
     """A directory that never holds its people at once."""
 
     records: Iterable[PersonRecord]  # type: ignore[assignment]
@@ -63,7 +51,10 @@ def load(
     *records: PersonRecord, rejected: Sequence[RejectedRow] = (), **options: bool
 ) -> PeopleReport:
     return actions.import_people(
-        Told(records, list(rejected)), now=NOW, actor_id=None, options=ImportOptions(**options)
+        ToldDirectory(records, list(rejected)),
+        now=NOW,
+        actor_id=None,
+        options=ImportOptions(**options),
     )
 
 
