@@ -104,7 +104,7 @@ def list_overrides(*, number: Number, as_json: JsonFlag = False) -> None:
     with session() as opened:
         from countermand.orders import overrides
 
-        rows = overrides.standing(number, now=opened.now())
+        rows = overrides.listed(number, actor=opened.actor(), now=opened.now())
     output.emit(
         rows, as_json=as_json, render=lambda c: order_pages.draw_let_through(c, rows, always=True)
     )

@@ -46,6 +46,15 @@ class OverrideNotYours(CountermandError):
 
 
 @dataclass(eq=False)
+class OverridesNotForYou(CountermandError):
+    """Somebody without a role wanted to see who is let through, and why."""
+
+    code: ClassVar[str] = "override.list_not_allowed"
+    sentence: ClassVar[str] = gettext_noop("Only people with a role see who is let through.")
+    remedy: ClassVar[str] = gettext_noop("Ask somebody who has one: countermand staff list.")
+
+
+@dataclass(eq=False)
 class OverrideTooLong(CountermandError):
     """Longer than these roles may give."""
 
@@ -216,6 +225,16 @@ class Standing:
     by: str
     because: str
     until: datetime
+
+
+def listed(number: str, *, actor: Actor, now: datetime) -> list[Standing]:
+    """Return the same as `standing` to whoever has a role.
+
+    Raises OverridesNotForYou and OrderNotKnown.
+    """
+    if not actor.roles:
+        raise OverridesNotForYou
+    return standing(number, now=now)
 
 
 def standing(number: str, *, now: datetime) -> list[Standing]:

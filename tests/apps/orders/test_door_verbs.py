@@ -67,6 +67,22 @@ def test_somebody_without_a_role_may_not_act_for_others(staffed: Terminal) -> No
     )
 
 
+def test_who_is_let_through_is_listed_for_whoever_has_a_role(
+    staffed: Terminal, world: World
+) -> None:
+    number = str(world.plan())
+    words = ("--device", "d0", "--because", "The surgeon on call needs mail.")
+    staffed.ask("override", "give", number, *words, who="desk")
+    listing = ("override", "list", number)
+
+    for who in ("author", "legal", "desk", "postmaster"):
+        assert [each["by"] for each in staffed.ask(*listing, who=who)] == ["Desk"]
+
+    code, said = staffed.give(*listing, who="nobody")
+    assert code == ExitCode.NOT_ALLOWED
+    assert "surgeon" not in said
+
+
 def test_it_is_shown_who_stands_where(staffed: Terminal) -> None:
     counted = staffed.ask("device", "stages")
     by_stage = {each["stage"]: each for each in counted["stages"]}

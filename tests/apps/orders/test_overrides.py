@@ -15,6 +15,7 @@ from countermand.orders.overrides import (
     NoOverride,
     OrderIsOver,
     OverrideNotYours,
+    OverridesNotForYou,
     OverrideTooLong,
     OverrideWithoutReason,
 )
@@ -92,6 +93,18 @@ def test_the_help_desk_gives_four_hours_and_others_give_more(world: World, numbe
         give(world, number, lasting=91 * DAY, who="operator")
     with pytest.raises(OverrideTooLong):
         give(world, number, lasting=timedelta(seconds=-1))
+
+
+def test_whoever_has_no_role_does_not_see_who_is_let_through(world: World, number: str) -> None:
+    give(world, number)
+    world.person("passer-by")
+
+    def listed(who: str) -> list[overrides.Standing]:
+        return overrides.listed(number, actor=world.actor(who), now=world.now)
+
+    assert [each.because for each in listed("legal")] == [WHY]
+    with pytest.raises(OverridesNotForYou):
+        listed("passer-by")
 
 
 def test_it_takes_a_role_a_reason_a_device_and_an_order_that_stands(
