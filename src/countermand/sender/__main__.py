@@ -17,19 +17,23 @@ from countermand import clock, config, environment
 from countermand.connectors.postfix.queue import PostfixQueue
 from countermand.domain.errors import CountermandError
 from countermand.sender.compose import Writer
-from countermand.sender.journal import note
+from countermand.sender.journal import note, note_fault
 from countermand.sender.ledger_line import PostgresLine
 from countermand.sender.postgres_ledger import PostgresLedger
 from countermand.sender.relay import Relay
 from countermand.sender.service import SenderPlan, SenderService
 
+_FAULT: Final = 1
 _STAYS_OFF: Final = 3
 _TURN_S: Final = 0.0005
 _COLLECT_AFTER: Final = 20_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until told to end; 3 when this sender must stay off, with the reason in the log."""
+    """Run until told to end; 3 when this sender must stay off, with the reason in the log.
+
+    1 when something happened that nobody expected: whoever started it starts it anew.
+    """
     parser = argparse.ArgumentParser(prog="python -m countermand.sender")
     parser.add_argument("--name", required=True, help="one sender process per name")
     parser.add_argument("--mode", choices=("live", "exercise"), default="live")
@@ -45,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CountermandError as error:
         note("sender.off", code=error.code, why=str(error))
         return _STAYS_OFF
+    except Exception as error:  # noqa: BLE001  (told without its words, which may be somebody's)
+        note_fault(error)
+        return _FAULT
     return 0
 
 

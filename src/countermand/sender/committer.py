@@ -113,6 +113,7 @@ class Committer:
 
     async def run(self) -> None:
         """Commit, over and over, whatever is waiting."""
+        self._wake.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -153,11 +154,19 @@ class Committer:
                 now=self._now(),
             )
         except LedgerUnavailable as error:
+            self._take_back(taken)
             await self._put_off(taken, error)
             return
+        except Exception:
+            self._take_back(taken)  # for the one commit more that an ending sender tries
+            raise
         self.is_in_trouble = False
         # In the next turn: first the database gets what waits by now, then connections go on.
         asyncio.get_running_loop().call_soon(self._spread, taken, answers)
+
+    def _take_back(self, taken: _Waiting) -> None:
+        self._waiting.replies = taken.replies + self._waiting.replies
+        self._waiting.aborted = taken.aborted + self._waiting.aborted
 
     async def _put_off(self, taken: _Waiting, error: LedgerUnavailable) -> None:
         # Whether it was committed is not known. No dot is written for these permits: whoever
@@ -165,8 +174,6 @@ class Committer:
         if not self.is_in_trouble:
             note("ledger.unavailable", why=error.why)
         self.is_in_trouble = True
-        self._waiting.replies = taken.replies + self._waiting.replies
-        self._waiting.aborted = taken.aborted + self._waiting.aborted
         for known in taken.permits.values():
             known(False)  # noqa: FBT003 - the one thing that is said
         await asyncio.sleep(_RETRY_S)

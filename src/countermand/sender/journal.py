@@ -15,3 +15,15 @@ def note(event: str, **facts: str | int | bool) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     sys.stderr.write(json.dumps({"at": at, "event": event, **facts}) + "\n")
     sys.stderr.flush()
+
+
+def note_fault(error: BaseException) -> None:
+    """Write down what nobody expected by its kind and its place: its words may be somebody's."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] == "countermand" or not place:
+            place = f"{module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    note("sender.fault", kind=type(error).__name__, place=place)

@@ -2,6 +2,9 @@
 
 Killable at any instant: everything that matters is in the ledger before it is done. An orderly end
 gives back what it holds; a killed one leaves it to `recover`.
+
+Whatever works beside the connections is watched: a sender in which something died unexpectedly
+gives back what it can and ends, since mails in its hands would wait for ever.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from countermand.domain.delivery import LedgerUnavailable
 from countermand.domain.errors import CountermandError, gettext_noop
@@ -23,7 +26,7 @@ from countermand.ports import SenderLedger
 from countermand.sender.committer import Committer
 from countermand.sender.compose import Writer
 from countermand.sender.courier import Courier
-from countermand.sender.journal import note
+from countermand.sender.journal import note, note_fault
 from countermand.sender.ledger_line import LedgerLine
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
@@ -103,26 +106,50 @@ class SenderService:
         """Work until SIGTERM or SIGINT.
 
         Raises SenderRunsAlready, SenderNameTaken or FenceUnreadable; then nothing more was sent.
+        Raises, too, whatever nobody expected.
         """
         plan = self._plan
+        loop = asyncio.get_running_loop()
+        self._fallen = loop.create_future()
+        loop.set_exception_handler(self._take_fault)
         plan.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
         senders.hold_lock(plan.senders, plan.name, since=self._now().isoformat())
         stopped = fences.read_all(plan.fences)
         note("sender.started", sender=plan.name, pid=os.getpid(), stopped_orders=len(stopped))
         await self._begin_lease()
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end_orderly)
         committing = asyncio.create_task(self._committer.run())
         try:
-            await self._work()
+            await self._work(committing)
         finally:
             await self._supply.close()
-            await self._committer.flush(within_s=_ORDERLY_END_S)
-            committing.cancel()
+            await self._give_back(committing)
             note("sender.ended", sender=plan.name)
 
-    async def _work(self) -> None:
+    async def _give_back(self, committing: asyncio.Task[None]) -> None:
+        """Wait for the last commit; where one died before, it is tried once more."""
+        has_died = committing.done()
+        if has_died:
+            committing = asyncio.create_task(self._committer.run())
+        flushing = asyncio.create_task(self._committer.flush(within_s=_ORDERLY_END_S))
+        await asyncio.wait([flushing, committing], return_when=asyncio.FIRST_COMPLETED)
+        flushing.cancel()
+        if committing.done() and not has_died:
+            committing.result()
+        committing.cancel()
+
+    def _take_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Note a fault that nobody awaits; that of a call from the event loop ends this sender."""
+        error = context.get("exception")
+        if not isinstance(error, Exception) or self._fallen.done():
+            return
+        if "handle" in context:
+            self._fallen.set_exception(error)
+        else:
+            note_fault(error)
+
+    async def _work(self, committing: asyncio.Task[None]) -> None:
         plan = self._plan
         couriers = [
             Courier(
@@ -139,7 +166,8 @@ class SenderService:
         supplying = asyncio.create_task(self._supply.run())
         pacing = asyncio.create_task(self._supply.pace.run())
         try:
-            await self._watch([asyncio.create_task(each.run()) for each in couriers], keeping)
+            working = [asyncio.create_task(each.run()) for each in couriers]
+            await self._watch(working, committing, keeping, supplying, pacing, self._fallen)
         finally:
             # A claim that is under way is waited for: what it brings is given back.
             await self._supply.close()
@@ -148,9 +176,11 @@ class SenderService:
             keeping.cancel()
             pacing.cancel()
 
-    async def _watch(self, couriers: list[asyncio.Task[None]], keeping: asyncio.Task[None]) -> None:
-        """Wait for all couriers; the first that fails, or a lost name, ends them all."""
-        waiting: set[asyncio.Task[None]] = {*couriers, keeping}
+    async def _watch(
+        self, couriers: list[asyncio.Task[None]], *helpers: asyncio.Future[None]
+    ) -> None:
+        """Wait for all couriers; the first that fails, or a helper that does, ends them all."""
+        waiting: set[asyncio.Future[None]] = {*couriers, *helpers}
         try:
             while any(not courier.done() for courier in couriers):
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
