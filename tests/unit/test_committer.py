@@ -5,7 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from countermand.domain.delivery import ClaimedNotice, Holding, PermitAnswer, Reply, Template
+import pytest
+
+from countermand.domain.delivery import (
+    ClaimedNotice,
+    Holding,
+    LedgerUnavailable,
+    PermitAnswer,
+    Reply,
+    ReplyKind,
+    Template,
+)
+from countermand.sender import committer as committers
 from countermand.sender.committer import Committer
 from countermand.testing.ledger_house import NOW, SENDER
 
@@ -15,7 +26,9 @@ class Line:
     """A ledger that gives every permit, and remembers what each commit asked for."""
 
     asked: list[list[Holding]] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     given_back: list[Holding] = field(default_factory=list)
+    away: int = 0  # so many commits fail
 
     async def template(self, template_id: int) -> Template:
         raise NotImplementedError
@@ -35,7 +48,11 @@ class Line:
         now: datetime,
     ) -> Sequence[PermitAnswer]:
         await asyncio.sleep(0)
+        if self.away:
+            self.away -= 1
+            raise LedgerUnavailable(why="a test")
         self.asked.append(list(permits))
+        self.replies += replies
         self.given_back += aborted
         return [PermitAnswer(each, None) for each in permits]
 
@@ -128,3 +145,56 @@ def test_two_holdings_of_one_mail_are_asked_and_answered_apart() -> None:
 
     assert asyncio.run(story()) == [False, True]
     assert line.asked == [[Holding(1, claim=8)]]
+
+
+def accepted(notice_id: int) -> Reply:
+    return Reply(Holding(notice_id, claim=7), ReplyKind.ACCEPTED, True, "250", "q")
+
+
+def test_what_a_failed_commit_carried_is_told_again_before_anything_newer_and_permits_are_a_no(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(committers, "_RETRY_S", 0.0)
+    line = Line(away=2)
+
+    async def story() -> list[bool]:
+        committer = Committer(line, sender=SENDER, now=lambda: NOW, gather_s=0)
+        lost, given = (asyncio.get_running_loop().create_future() for _ in range(2))
+        running = asyncio.create_task(committer.run())
+        committer.tell(accepted(1))
+        committer.give_back(held(2))
+        committer.ask(Holding(3, claim=7), lost.set_result)
+        answers = [await lost]
+        assert committer.is_in_trouble
+        committer.tell(accepted(4))
+        committer.give_back(held(3))
+        committer.ask(Holding(5, claim=7), given.set_result)
+        await committer.flush(within_s=60)
+        answers.append(await given)
+        assert not committer.is_in_trouble
+        running.cancel()
+        return answers
+
+    answers = asyncio.run(story())
+
+    assert answers[0] is False
+    assert line.replies == [accepted(1), accepted(4)]
+    assert line.given_back == held(2, 3)
+    assert held(3)[0] not in [each for permits in line.asked for each in permits]
+
+
+def test_whoever_ends_a_sender_hears_whether_all_was_written_down() -> None:
+    line = Line()
+
+    async def story() -> list[bool]:
+        committer = Committer(line, sender=SENDER, now=lambda: NOW, gather_s=0)
+        nothing_waits = await committer.flush(within_s=60)
+        committer.tell(accepted(1))
+        nobody_commits = await committer.flush(within_s=0)
+        running = asyncio.create_task(committer.run())
+        written_down = await committer.flush(within_s=60)
+        running.cancel()
+        return [nothing_waits, nobody_commits, written_down]
+
+    assert asyncio.run(story()) == [True, False, True]
+    assert line.replies == [accepted(1)]
