@@ -24,7 +24,7 @@ from countermand.project.children import spawn
 from lab.ground import HERE, LabBroke, Server, held_port, need, open_folder, running, until
 from lab.people import PEOPLE, Person
 
-LONGEST_HANGING_S: Final = 6  # how long SOGo keeps a hanging Sync or Ping
+LONGEST_HANGING_S: Final = 3  # how long SOGo keeps a hanging Sync or Ping
 _PASSWORD: Final = "of-the-lab"
 _CONFIG: Final = """{{
   WOPort = 127.0.0.1:{port};

@@ -321,7 +321,7 @@ def test_in_the_first_week_a_refusal_is_written_down_and_not_applied(odd: OddGat
 
 
 def test_a_guess_reaches_no_gate(odd: OddGate, dovecot: Dovecot) -> None:
-    assert mailbox.login(dovecot.port, ASHA.login, "a guess", come_from=ABROAD) != "OK"
+    assert mailbox.login(dovecot.port, ASHA.login, "a guess", come_from="127.0.0.13") != "OK"
 
     assert odd.asked == []
 
@@ -345,14 +345,14 @@ def test_a_sync_that_hangs_since_before_the_closing_is_bounded(odd: OddGate) -> 
         closing = threading.Thread(target=_close_once_asked, args=(odd, asked_before))
         closing.start()
 
-        phone.patience_s = 20 * LONGEST_HANGING_S
+        phone.patience_s = 120
         begun_s = time.monotonic()
         said = phone.sync(hang_s=3600)
 
         closing.join()
         # Ended by the limit that is set for the groupware: without one it keeps a Sync for 30 s.
         assert said.status == 200
-        assert LONGEST_HANGING_S - 1 < time.monotonic() - begun_s < 4 * LONGEST_HANGING_S
+        assert LONGEST_HANGING_S - 1 < time.monotonic() - begun_s < 24
         assert phone.sync().status == 403
         assert phone.ping(60).status == 403
 
