@@ -21,6 +21,20 @@ TOKEN = "of-the-gate"
 ASHA, RAVI = "asha@amber.example", "ravi@amber.example"
 PAUSED, OPEN = "AB45C9B0D3E4F506", "7f3a9b0d3e4f5061"
 
+# Everything proven: refused as soon as the order is enforced.
+SHUTTING = EntryFacts(
+    order_number=ORDER,
+    presence="present",
+    evidence_at=NOW - timedelta(hours=5),
+    fresh_until=NOW + timedelta(hours=5),
+    may_close=True,
+    closes_at=NOW,
+    noticed_at=NOW - timedelta(hours=72),
+    lock_accepted_at=NOW - timedelta(hours=1),
+    attested_at=None,
+    override_until=None,
+)
+
 
 class World:
     """A clock that stands, one order in force, and a table: Asha's phone is paused, Ravi's open."""
@@ -29,27 +43,15 @@ class World:
         self.order_in_force = PublishedOrder(
             number=ORDER, phase="enforcing", enforcement="gate", exercise=False, epoch=1
         )
-        shutting = EntryFacts(
-            order_number=ORDER,
-            presence="present",
-            evidence_at=NOW - timedelta(hours=5),
-            fresh_until=NOW + timedelta(hours=5),
-            may_close=True,
-            closes_at=NOW,
-            noticed_at=NOW - timedelta(hours=72),
-            lock_accepted_at=NOW - timedelta(hours=1),
-            attested_at=None,
-            override_until=None,
-        )
         self.doors = {
             door_key(login, device.lower()): facts
             for login, device, facts in (
-                (ASHA, PAUSED, shutting),
+                (ASHA, PAUSED, SHUTTING),
                 (ASHA, OPEN, KNOWN_DEVICE),
                 (RAVI, PAUSED, KNOWN_DEVICE),
-                (RAVI, OPEN, shutting),
+                (RAVI, OPEN, SHUTTING),
                 # What "50484f4e452d" spells.
-                (ASHA, "phone-", shutting),
+                (ASHA, "phone-", SHUTTING),
             )
         }
 

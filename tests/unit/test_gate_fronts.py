@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from countermand.domain.device_key import door_key, normal_device
 from countermand.domain.door_record import SealedEntry, body_of, seal
 from countermand.domain.published_states import PublishedOrder
-from countermand.domain.verdict import EntryFacts, order_bytes, rule_of
+from countermand.domain.verdict import order_bytes, rule_of
 from countermand.gate.answerer import Answerer
 from countermand.gate.counts import Counts
 from countermand.gate.doors import Doors
@@ -21,13 +21,9 @@ from countermand.gate.fronts.active_sync import device_of
 from countermand.gate.fronts.forward_auth import basic_name
 from countermand.gate.fronts.words import LONGEST_BYTES, refusal_line
 from countermand.gate.protocol import Headers, Request, Response
+from tests.plain_answers import ASHA, KEY, NOW, ORDER, SHUTTING, TOKEN
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "gate"
-NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
-ASHA = "asha@amber.example"
-ORDER = "CM-7Q4K"
-KEY = b"k" * 32
-TOKEN = "of-the-gate"
 PAUSED = ("phone-7f3a", "SEC17CD1A3E9E3F2", "v140Device")
 
 
@@ -61,19 +57,7 @@ class DictTable(dict[bytes, bytes]):
 
 
 def shutting(device: str, login: str = ASHA) -> tuple[bytes, bytes]:
-    facts = EntryFacts(
-        order_number=ORDER,
-        presence="present",
-        evidence_at=NOW - timedelta(hours=5),
-        fresh_until=NOW + timedelta(hours=5),
-        may_close=True,
-        closes_at=NOW,
-        noticed_at=NOW - timedelta(hours=72),
-        lock_accepted_at=NOW - timedelta(hours=1),
-        attested_at=None,
-        override_until=None,
-    )
-    door, body = door_key(login, normal_device(device)), body_of(facts)
+    door, body = door_key(login, normal_device(device)), body_of(SHUTTING)
     return door, SealedEntry(body, seal(KEY, door, body)).to_bytes()
 
 
