@@ -1,7 +1,7 @@
 """What two sessions do at one instant: one has begun and is not committed when the other comes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -170,6 +170,88 @@ def test_a_250_that_is_being_noted_counts_though_its_mail_was_taken_meanwhile(
 
     assert house.row(notice_id).state is NoticeState.SENT
     assert house.row(notice_id).exposure is Exposure.CERTAIN
+
+
+ORDERS = [f"CM-{each}" for each in ("9ZZZ", "2AAA", "7Q4K", "5XWZ", "3MNP", "8KLM", "4RST", "6BCD")]
+
+
+def with_notes_of_many_orders(house: PostgresHouse, *, is_answer_lost: bool = False) -> None:
+    """Let one sender note a permit in each of many orders."""
+    for each in set(ORDERS) - {ORDER}:
+        house.mailing(each)
+    mails = [house.notice(1, order_number=each) for each in ORDERS]
+    house.claim()
+    if is_answer_lost:
+        for each in ORDERS:
+            house.notice(2, order_number=each)
+        house.claim(is_answer_lost=True)
+        house.connection.execute("UPDATE notices_claimbatch SET id = 1000 - id")
+    for mail in mails:
+        assert house.permit(mail) == {mail: None}
+
+
+def claims(house: PostgresHouse) -> None:
+    house.claim()
+
+
+def recovers(house: PostgresHouse) -> None:
+    house.lease("sender-2")
+    house.lease(seconds=-1)
+    house.ledger.recover(sender="sender-2", own=False, now=NOW)
+
+
+def gives_back(house: PostgresHouse) -> None:
+    mails = range(1, len(ORDERS) + 1)
+    house.ledger.abort(sender=SENDER, holdings=[*map(house.holding, mails)], now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("work", "is_answer_lost"),
+    [(claims, False), (claims, True), (recovers, False), (gives_back, False)],
+)
+def test_whoever_waits_for_the_notes_of_an_order_holds_those_of_no_later_one(
+    house: PostgresHouse,
+    database: FreshDatabase,
+    work: Callable[[PostgresHouse], None],
+    *,
+    is_answer_lost: bool,
+) -> None:
+    with_notes_of_many_orders(house, is_answer_lost=is_answer_lost)
+    with ThreadPoolExecutor(1) as threads:
+        with begun(database) as session:
+            session.execute("SELECT ledger_catch_up(%s)", [min(ORDERS)])
+            waiting = threads.submit(work, house)
+            let_it_wait(house, waiting)
+            assert not waiting.done()
+            free = house.one(
+                "SELECT count(*) FROM (SELECT FROM notices_openbatch FOR UPDATE SKIP LOCKED) o"
+            )
+        waiting.result()
+
+    assert free == (len(ORDERS) - 1,)
+    assert house.one("SELECT count(*) FROM notices_openbatch") == (0,)
+
+
+def test_a_claim_that_gave_mails_back_folds_no_earlier_order(
+    house: PostgresHouse, database: FreshDatabase
+) -> None:
+    first, last = min(ORDERS), max(ORDERS)
+    house.mailing(first)
+    house.mailing(last)
+    house.notice(1, order_number=first)
+    [noted] = house.claim()
+    house.notice(2, order_number=last)
+    [lost] = house.claim(is_answer_lost=True)
+    assert house.permit(noted.notice_id) == {noted.notice_id: None}
+    with ThreadPoolExecutor(1) as threads, begun(database) as earlier:
+        earlier.execute("SELECT ledger_catch_up(%s)", [first])
+        with begun(database) as session:
+            permit_in(session, lost.holding)
+            claiming = threads.submit(house.claim)
+            let_it_wait(house, claiming)
+        assert claiming.result(_PATIENCE_S) == []
+
+    assert house.row(lost.notice_id).state is NoticeState.PERMITTED
 
 
 def test_two_claims_at_once_share_a_limit_and_wait_for_nothing(

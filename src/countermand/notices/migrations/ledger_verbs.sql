@@ -107,8 +107,9 @@ $$;
 
 -- What the senders noted of an order becomes the state of its mails (N4, N5); p_sender NULL:
 -- everybody's notes. The caller holds the order's lock. Two at once: the second waits for the
--- first, and finds nothing left. Nothing is judged here: it was, when it was noted down. A 250 is
--- the truth for whatever became of the mail since; a permit is one for the claim that it names.
+-- first, and finds nothing left. So whoever folds several orders goes up by their numbers, or two
+-- would wait for each other. Nothing is judged here: it was, when it was noted down. A 250 is the
+-- truth for whatever became of the mail since; a permit is one for the claim that it names.
 CREATE OR REPLACE FUNCTION ledger_fold(p_order text, p_sender text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -154,13 +155,12 @@ $$;
 -- Whatever this sender claimed since p_heard was never told it: a session died, or a connection.
 -- It has one claim under way at a time, so such mails wait again; none of them has a permit, or
 -- somebody had heard of it. p_heard NULL: this sender does not say.
--- Returns how many do.
+-- Returns how many batches were given back: above 0, this sender's lock is held.
 CREATE OR REPLACE FUNCTION ledger_take_unheard_back(p_sender text, p_heard bigint)
 RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     v_batch record;
-    v_some integer;
     v_count integer := 0;
 BEGIN
     UPDATE notices_claimbatch b SET heard = true
@@ -169,7 +169,7 @@ BEGIN
         SELECT b.id, b.claim, b.notice_ids, n.order_number
         FROM notices_claimbatch b JOIN notices_notice n ON n.id = b.notice_ids[1]
         WHERE b.sender = p_sender AND NOT b.heard
-        ORDER BY b.id
+        ORDER BY n.order_number, b.id
     LOOP
         CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(
             ledger_lock_class(), hashtext(v_batch.order_number));
@@ -184,8 +184,7 @@ BEGIN
                 claimed_by = ''
             WHERE n.id = ANY (v_batch.notice_ids) AND n.claimed_by = p_sender
               AND n.claim = v_batch.claim AND n.state = 'claimed';
-            GET DIAGNOSTICS v_some = ROW_COUNT;
-            v_count := v_count + v_some;
+            v_count := v_count + 1;
         END IF;
         UPDATE notices_claimbatch b SET heard = true WHERE b.id = v_batch.id;
     END LOOP;
@@ -286,7 +285,7 @@ BEGIN
         RETURN;
     END IF;
     FOR v_order IN SELECT DISTINCT b.order_number FROM notices_openbatch b
-                   WHERE b.sender = p_sender LOOP
+                   WHERE b.sender = p_sender ORDER BY b.order_number LOOP
         IF pg_try_advisory_xact_lock_shared(ledger_lock_class(), hashtext(v_order)) THEN
             PERFORM ledger_fold(v_order, p_sender);
         END IF;
@@ -544,6 +543,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     v_dead text[];
     v_batches bigint[];
+    v_order text;
     v_count integer;
 BEGIN
     -- A living sender's batches go when all their mails have left its hands.
@@ -566,9 +566,10 @@ BEGIN
         FROM notices_claimbatch b JOIN notices_notice n ON n.id = ANY (b.notice_ids)
         WHERE b.id = ANY (v_batches)));
     PERFORM ledger_lock_senders(v_dead);
-    PERFORM ledger_fold(b.order_number, b.sender)
-    FROM (SELECT DISTINCT o.order_number, o.sender FROM notices_openbatch o
-          WHERE o.sender = ANY (v_dead)) b;
+    FOR v_order IN SELECT DISTINCT o.order_number FROM notices_openbatch o
+                   WHERE o.sender = ANY (v_dead) ORDER BY o.order_number LOOP
+        PERFORM ledger_fold(v_order, NULL);
+    END LOOP;
     UPDATE notices_notice n
     SET state = CASE WHEN n.state = 'permitted' OR n.exposure_before > 0
                      THEN 'maybe' ELSE 'pending' END,
