@@ -1,6 +1,7 @@
 """What one commit of a sender carries."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,7 @@ from countermand.domain.delivery import (
     Holding,
     LedgerUnavailable,
     PermitAnswer,
+    PermitRefusal,
     Reply,
     ReplyKind,
     Template,
@@ -19,6 +21,7 @@ from countermand.domain.delivery import (
 from countermand.sender import committer as committers
 from countermand.sender.committer import Committer
 from countermand.testing.ledger_house import NOW, SENDER
+from tests.leaping_clock import a_leaping_loop
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Line:
     replies: list[Reply] = field(default_factory=list)
     given_back: list[Holding] = field(default_factory=list)
     away: int = 0  # so many commits fail
+    refusal: PermitRefusal | None = None
 
     async def template(self, template_id: int) -> Template:
         raise NotImplementedError
@@ -54,7 +58,7 @@ class Line:
         self.asked.append(list(permits))
         self.replies += replies
         self.given_back += aborted
-        return [PermitAnswer(each, None) for each in permits]
+        return [PermitAnswer(each, self.refusal) for each in permits]
 
 
 def held(*ids: int) -> list[Holding]:
@@ -198,3 +202,36 @@ def test_whoever_ends_a_sender_hears_whether_all_was_written_down() -> None:
 
     assert asyncio.run(story()) == [True, False, True]
     assert line.replies == [accepted(1)]
+
+
+def test_a_database_that_is_away_is_asked_five_times_a_second_and_its_absence_noted_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = Line(away=10)
+
+    async def story() -> float:
+        committer = Committer(line, sender=SENDER, now=lambda: NOW, gather_s=0)
+        running = asyncio.create_task(committer.run())
+        committer.tell(accepted(1))
+        await committer.flush(within_s=60)
+        running.cancel()
+        return asyncio.get_running_loop().time()
+
+    with a_leaping_loop() as loop:
+        took_s = loop.run_until_complete(story())
+
+    assert took_s == pytest.approx(2)
+    [noted] = map(json.loads, capsys.readouterr().err.splitlines())
+    assert noted["event"] == "ledger.unavailable"
+
+
+def test_permits_that_are_refused_are_noted_by_reason_and_not_one_by_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = Line(refusal=PermitRefusal.STOPPED)
+
+    answers = asyncio.run(committed(line, range(1, 4)))
+
+    assert answers == [False] * 3
+    [noted] = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (noted["event"], noted["reason"], noted["count"]) == ("permit.refused", "stopped", 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -20,16 +19,7 @@ from countermand.sender.link import Link, LinkLost
 from countermand.sender.relay import Relay
 from countermand.sender.supply import Ready, Supply
 from countermand.stop.fence import FenceView
-
-
-class Leaps(selectors.DefaultSelector):
-    """Lets the loop's clock leap over every wait."""
-
-    leapt_s = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        self.leapt_s += timeout or 0.0
-        return super().select(0)
+from tests.leaping_clock import a_leaping_loop
 
 
 class BreaksAtOnce:
@@ -82,13 +72,10 @@ def tries(
 
     A wait counts in tenths of a second, the first being 1.
     """
-    selector = Leaps()
-    loop = asyncio.SelectorEventLoop(selector)
-    begun, commits, at_s = loop.time(), Commits(), list[float]()
-    monkeypatch.setattr(loop, "time", lambda: begun + selector.leapt_s)
+    commits, at_s = Commits(), list[float]()
 
     async def opened(relay: Relay, name: str) -> tuple[Link, frozenset[str]]:
-        at_s.append(selector.leapt_s)
+        at_s.append(asyncio.get_running_loop().time())
         if len(at_s) == until:
             raise asyncio.CancelledError
         if len(at_s) - 1 not in up:
@@ -104,9 +91,8 @@ def tries(
         fence=FenceView(folder),
         window=1,
     )
-    with pytest.raises(asyncio.CancelledError):
+    with a_leaping_loop() as loop, pytest.raises(asyncio.CancelledError):
         loop.run_until_complete(courier.run())
-    loop.close()
     waits = [round(10 * (later - earlier)) for earlier, later in pairwise(at_s)]
     return waits, commits.told
 

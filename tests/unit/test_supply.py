@@ -28,6 +28,7 @@ from countermand.sender.compose import Writer
 from countermand.sender.pace import Pace
 from countermand.sender.supply import Supply
 from countermand.testing.ledger_house import NOW, SENDER
+from tests.leaping_clock import a_leaping_loop
 
 MUCH_LATER_S = 3600.0
 
@@ -154,7 +155,7 @@ async def a_store(
         await asyncio.gather(running, return_exceptions=True)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a supply look again at once, and ask the ledger only for what it needs."""
     monkeypatch.setattr(supplies, "IDLE_S", 0.0)
@@ -162,6 +163,7 @@ def no_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supplies, "_ASK_EVERY_S", MUCH_LATER_S)
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_a_mail_that_cannot_be_written_is_refused_and_keeps_no_other_back() -> None:
     async def story() -> None:
         async with a_store(notice(1, name=""), notice(2)) as store:
@@ -176,6 +178,7 @@ def test_a_mail_that_cannot_be_written_is_refused_and_keeps_no_other_back() -> N
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_what_is_written_out_waits_for_the_relay_unless_it_is_a_correction() -> None:
     async def story() -> None:
         pace = LetsBegin(1)
@@ -197,6 +200,7 @@ def test_what_is_written_out_waits_for_the_relay_unless_it_is_a_correction() -> 
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_nothing_is_claimed_while_commits_fail() -> None:
     async def story() -> None:
         async with a_store(notice(1), trouble=True) as store:
@@ -210,6 +214,7 @@ def test_nothing_is_claimed_while_commits_fail() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_a_sender_that_has_enough_claims_no_more() -> None:
     async def story() -> None:
         async with a_store(*map(notice, range(1, 9)), ahead=2) as store:
@@ -224,6 +229,7 @@ def test_a_sender_that_has_enough_claims_no_more() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_a_sender_that_has_enough_asks_the_ledger_all_the_same_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -238,6 +244,7 @@ def test_a_sender_that_has_enough_asks_the_ledger_all_the_same_now_and_then(
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_a_claim_says_which_one_was_answered_last_and_no_number_comes_twice() -> None:
     async def story() -> None:
         async with a_store() as store:
@@ -258,6 +265,7 @@ def test_a_claim_says_which_one_was_answered_last_and_no_number_comes_twice() ->
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_a_claim_that_fails_hands_nothing_out_again() -> None:
     async def story() -> None:
         async with a_store(notice(1), notice(2)) as store:
@@ -274,6 +282,7 @@ def test_a_claim_that_fails_hands_nothing_out_again() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_what_a_claim_brings_after_the_end_goes_back_unwritten() -> None:
     async def story() -> None:
         async with a_store(notice(1), notice(2)) as store:
@@ -290,6 +299,7 @@ def test_what_a_claim_brings_after_the_end_goes_back_unwritten() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.usefixtures("no_rests")
 def test_an_end_gives_back_what_is_written_out_and_what_is_only_claimed() -> None:
     async def story() -> None:
         async with a_store(*map(notice, range(1, 31)), ahead=30) as store:
@@ -302,3 +312,41 @@ def test_an_end_gives_back_what_is_written_out_and_what_is_only_claimed() -> Non
             assert store.supply.take_now() is None
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("away", [0, 1000])
+def test_a_ledger_that_has_nothing_or_is_away_is_not_asked_without_a_pause(away: int) -> None:
+    async def story() -> int:
+        async with a_store() as store:
+            store.line.away = away
+            await asyncio.sleep(10)
+            return len(store.line.claims)
+
+    with a_leaping_loop() as loop:
+        asked = loop.run_until_complete(story())
+
+    assert 10 <= asked <= 10 / supplies.IDLE_S + 1
+
+
+def test_whoever_waits_for_the_relay_looks_at_its_pace_now_and_then() -> None:
+    class CountsLooks(LetsBegin):
+        looks = 0
+
+        def allows(self) -> bool:
+            self.looks += 1
+            return super().allows()
+
+    async def story() -> int:
+        pace = CountsLooks(0)
+        async with a_store(notice(1), pace=pace) as store:
+            waiting = asyncio.create_task(store.supply.has_come())
+            await asyncio.sleep(1)
+            looks = pace.looks
+            pace.left = 1
+            assert await waiting
+            return looks
+
+    with a_leaping_loop() as loop:
+        looks = loop.run_until_complete(story())
+
+    assert 10 <= looks <= 100
