@@ -25,12 +25,11 @@ from countermand.people.models import Person
 from countermand.project import register as registers
 from countermand.stop import register
 from countermand.stop.register import KnownOrder, Register
-from tests.order_world import DAY, HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, After, World
 
 
-def test_a_list_written_late_never_lowers_an_epoch_that_a_stop_must_reach(world: World) -> None:
-    world.staff(10)
-    number = world.sending()
+def test_a_list_written_late_never_lowers_an_epoch_that_a_stop_must_reach(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     registers.ahead(world.settings, number, 7, "sending")
 
     registers.refresh(world.settings, now=world.now)
@@ -38,9 +37,8 @@ def test_a_list_written_late_never_lowers_an_epoch_that_a_stop_must_reach(world:
     assert register.read(world.settings.folder).orders[number].epoch == 7
 
 
-def test_a_pause_pressed_with_an_old_list_pauses_all_the_same(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_pause_pressed_with_an_old_list_pauses_all_the_same(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.PAUSE)
     world.resume(number)
     old = Register(orders={number: KnownOrder(epoch=1, phase="sending")})
@@ -89,10 +87,9 @@ def test_an_emergency_leaves_people_its_own_least_notice(world: World) -> None:
 
 
 def test_the_log_is_read_once_however_many_are_corrected(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.staff(12)
-    number = world.notified()
+    world, number = after(World.told_thirty)
     monkeypatch.setattr(corrections, "_AT_ONCE", 3)
     read = RuleBook.from_log
     times: list[int] = []
@@ -115,10 +112,9 @@ def permitted_elsewhere(world: World) -> list[Holding]:
 
 
 def test_no_correction_leaves_while_a_sender_elsewhere_may_still_end_a_notice(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(20)
-    number = world.sending()
+    world, number = after(World.sending_to_thirty)
     mails = permitted_elsewhere(world)
 
     world.press(number, StopKind.TAKE_BACK)
@@ -135,10 +131,9 @@ def test_no_correction_leaves_while_a_sender_elsewhere_may_still_end_a_notice(
 
 
 def test_a_sender_elsewhere_that_fell_silent_is_waited_for_no_longer_than_relays_do(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(20)
-    number = world.sending()
+    world, number = after(World.sending_to_thirty)
     permitted_elsewhere(world)
     world.press(number, StopKind.TAKE_BACK)
     long_ago = F("lease_until") - timedelta(minutes=7)
@@ -201,10 +196,9 @@ def test_whoever_moves_into_the_scope_is_told_with_the_next_list_of_people(world
 
 
 def test_a_sweep_leaves_the_row_of_a_corrected_order_alone(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.staff(10)
-    number = world.sending()
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.TAKE_BACK)
     world.send()
     world.sweep()
@@ -217,9 +211,8 @@ def test_a_sweep_leaves_the_row_of_a_corrected_order_alone(
     assert locked == []
 
 
-def test_an_order_that_another_replaces_neither_mails_nor_closes_any_more(world: World) -> None:
-    world.staff(20)
-    older = world.notified()
+def test_an_order_that_another_replaces_neither_mails_nor_closes_any_more(after: After) -> None:
+    world, older = after(World.told_thirty)
     newer = world.released(replaces=older)
 
     world.sweep(11 * MINUTE)
@@ -232,9 +225,8 @@ def test_an_order_that_another_replaces_neither_mails_nor_closes_any_more(world:
     assert doors.closed_devices(older, now=world.now) == frozenset()
 
 
-def test_an_exercise_ends_and_opens_nothing_that_is_real(world: World) -> None:
-    world.staff(20)
-    real = world.notified()
+def test_an_exercise_ends_and_opens_nothing_that_is_real(after: After) -> None:
+    world, real = after(World.told_thirty)
     practised = world.released(replaces=real, mode="exercise")
 
     world.sweep(11 * MINUTE)
@@ -248,9 +240,8 @@ def test_an_exercise_ends_and_opens_nothing_that_is_real(world: World) -> None:
     assert [rule.number for rule in held] == [real]
 
 
-def test_nobody_resumes_what_is_taken_back_even_before_the_database_knows(world: World) -> None:
-    world.staff(10)
-    number = world.sending()
+def test_nobody_resumes_what_is_taken_back_even_before_the_database_knows(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.PAUSE)
     world.stops_on_disk(number, "operator")
 

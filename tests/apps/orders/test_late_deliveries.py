@@ -18,18 +18,18 @@ from countermand.domain.findings import Finding
 from countermand.notices import codes, evidence, late_deliveries
 from countermand.notices.models import Notice, NoticeEvidence
 from tests.apps.orders.test_evidence import notices, take_back, told
-from tests.order_world import HOUR, MINUTE, NOW, World
+from tests.order_world import HOUR, MINUTE, NOW, After, World
 
 
-def corrected_once(world: World) -> tuple[str, Notice]:
-    """An order that was taken back, and its corrections accepted; one of its notices."""
+def corrected_once(world: World) -> str:
+    """An order that was taken back, and its corrections accepted."""
     number = told(world)
     take_back(world, number)
     world.now += MINUTE
     assert set(world.send()) >= {each.address for each in notices(number)}
     world.sweep(MINUTE)
     assert world.order(number).phase == "corrected"
-    return number, notices(number)[0]
+    return number
 
 
 def hear(world: World, mail: Notice, at: datetime, kind: EvidenceKind, detail: str = "") -> None:
@@ -42,8 +42,9 @@ def corrections_of(number: str, mail: Notice) -> list[Notice]:
     return list(rows.order_by("step"))
 
 
-def test_whoever_got_the_notice_after_the_correction_is_corrected_once_more(world: World) -> None:
-    number, mail = corrected_once(world)
+def test_whoever_got_the_notice_after_the_correction_is_corrected_once_more(after: After) -> None:
+    world, number = after(corrected_once)
+    mail = notices(number)[0]
     everybody = Notice.objects.filter(order_number=number, kind="correction").count()
     world.now += 6 * HOUR
 
@@ -66,8 +67,9 @@ def test_whoever_got_the_notice_after_the_correction_is_corrected_once_more(worl
     assert rows.count() == everybody + 1
 
 
-def test_a_report_that_comes_late_about_a_mail_that_did_not_is_no_reason(world: World) -> None:
-    number, mail = corrected_once(world)
+def test_a_report_that_comes_late_about_a_mail_that_did_not_is_no_reason(after: After) -> None:
+    world, number = after(corrected_once)
+    mail = notices(number)[0]
     before = world.now - HOUR
     world.now += 6 * HOUR
 
@@ -77,8 +79,9 @@ def test_a_report_that_comes_late_about_a_mail_that_did_not_is_no_reason(world: 
     assert len(corrections_of(number, mail)) == 1
 
 
-def test_whoever_read_the_correction_last_is_left_alone(world: World) -> None:
-    number, mail = corrected_once(world)
+def test_whoever_read_the_correction_last_is_left_alone(after: After) -> None:
+    world, number = after(corrected_once)
+    mail = notices(number)[0]
     [correction] = corrections_of(number, mail)
     world.now += 6 * HOUR
     late_at = world.now - HOUR
@@ -91,9 +94,10 @@ def test_whoever_read_the_correction_last_is_left_alone(world: World) -> None:
 
 
 def test_whoever_checks_the_code_of_a_notice_after_the_correction_is_told_once_more(
-    world: World,
+    after: After,
 ) -> None:
-    number, mail = corrected_once(world)
+    world, number = after(corrected_once)
+    mail = notices(number)[0]
     world.now += 6 * HOUR
 
     codes.record_seen([mail.pk], now=world.now)
@@ -135,8 +139,9 @@ def test_while_a_correction_is_on_its_way_it_comes_last_by_itself(world: World) 
     assert [each.state for each in corrections_of(number, mail)] == ["sent"]
 
 
-def test_what_a_server_refuses_is_not_sent_again_and_again(world: World) -> None:
-    number, mail = corrected_once(world)
+def test_what_a_server_refuses_is_not_sent_again_and_again(after: After) -> None:
+    world, number = after(corrected_once)
+    mail = notices(number)[0]
     world.now += 6 * HOUR
     hear(world, mail, world.now, EvidenceKind.DSN_DELIVERED)
     world.sweep(MINUTE)

@@ -11,16 +11,15 @@ from countermand.notices import moments
 from countermand.notices import queries as ledger
 from countermand.notices.models import Notice
 from countermand.orders.models import Affected, ToldDevice
-from tests.order_world import DAY, World
+from tests.order_world import DAY, After, World
 
 PROMISED = timedelta(hours=72)
 
 
 def test_what_waits_is_written_anew_with_a_later_deadline_and_never_named_twice(
-    world: World,
+    after: After,
 ) -> None:
-    world.staff(40)
-    number = world.sending()
+    world, number = after(World.sending_to_forty)
     before = {row.person_id: row for row in Affected.objects.filter(order_id=number)}
     first_group = {person_id for person_id, row in before.items() if row.wave == 0}
     world.press(number, StopKind.PAUSE)
@@ -28,10 +27,10 @@ def test_what_waits_is_written_anew_with_a_later_deadline_and_never_named_twice(
     world.resume(number)
 
     waiting = Notice.objects.filter(order_number=number, state="pending", kind="notice")
-    after = {row.person_id: row for row in Affected.objects.filter(order_id=number)}
-    assert waiting.count() == len(after) - len(first_group) > 0
+    renewed = {row.person_id: row for row in Affected.objects.filter(order_id=number)}
+    assert waiting.count() == len(renewed) - len(first_group) > 0
     for row in waiting:
-        deadline = after[row.person_id].own_deadline_at
+        deadline = renewed[row.person_id].own_deadline_at
         assert deadline is not None
         assert deadline - row.due_at >= PROMISED
         assert row.step == 1
@@ -43,23 +42,22 @@ def test_what_waits_is_written_anew_with_a_later_deadline_and_never_named_twice(
         assert (old.state, old.exposure) == ("skipped", 0)
         assert old.values["deadline"] != row.values["deadline"]
     for person_id in first_group:
-        assert after[person_id].own_deadline_at == before[person_id].own_deadline_at
+        assert renewed[person_id].own_deadline_at == before[person_id].own_deadline_at
     assert world.last_deadline(number) == max(
-        row.own_deadline_at for row in after.values() if row.own_deadline_at
+        row.own_deadline_at for row in renewed.values() if row.own_deadline_at
     )
 
     for _ in range(8):
         world.send()
         world.sweep(timedelta(minutes=31))
     told = Notice.objects.filter(state="sent", kind="notice")
-    assert sorted(told.values_list("person_id", flat=True)) == sorted(after)
+    assert sorted(told.values_list("person_id", flat=True)) == sorted(renewed)
     answered = ledger.first_message_ids(number)  # what later mails answer is in their mailboxes
     assert answered == dict(told.values_list("person_id", "message_id"))
 
 
-def test_after_a_short_pause_everything_stays_as_it_was_written(world: World) -> None:
-    world.staff(40)
-    number = world.sending()
+def test_after_a_short_pause_everything_stays_as_it_was_written(after: After) -> None:
+    world, number = after(World.sending_to_forty)
     world.press(number, StopKind.PAUSE)
     world.now += timedelta(hours=1)
     world.resume(number)

@@ -10,7 +10,7 @@ from countermand.domain.withdrawal import CopyAnswer, CopyState, MailCopy
 from countermand.notices import evidence
 from countermand.notices.models import Notice
 from countermand.orders import withdrawing
-from tests.order_world import HOUR, MINUTE, World
+from tests.order_world import HOUR, MINUTE, After, World
 
 
 class Mailboxes:
@@ -65,9 +65,8 @@ def test_copies_are_counted_per_person_and_everybody_is_corrected_all_the_same(
     )
 
 
-def test_a_mail_server_that_is_away_for_a_while_is_not_given_up(world: World) -> None:
-    world.staff(3)
-    number = world.notified()
+def test_a_mail_server_that_is_away_for_a_while_is_not_given_up(after: After) -> None:
+    world, number = after(World.told_six)
     world.press(number, StopKind.TAKE_BACK)
     away = Mailboxes(**dict.fromkeys(("author", "p1", "p2", "p3"), CopyState.UNKNOWN))
     for _ in range(20):  # sweeps of three minutes
@@ -83,9 +82,8 @@ def test_a_mail_server_that_is_away_for_a_while_is_not_given_up(world: World) ->
     assert withdrawing.so_far(number).withdrawn > 0
 
 
-def test_a_copy_that_is_heard_of_late_is_taken_away_too(world: World) -> None:
-    world.staff(30)
-    number = world.sending()
+def test_a_copy_that_is_heard_of_late_is_taken_away_too(after: After) -> None:
+    world, number = after(World.sending_to_thirty)
     world.press(number, StopKind.TAKE_BACK)
     while withdraw(world, number, Mailboxes()):
         pass
@@ -108,9 +106,8 @@ def test_a_copy_that_is_heard_of_late_is_taken_away_too(world: World) -> None:
     assert [copy.address for copy in late.asked] == [unsent.address]
 
 
-def test_a_round_that_is_cut_off_is_taken_up_by_the_next(world: World) -> None:
-    world.staff(3)
-    number = world.notified()
+def test_a_round_that_is_cut_off_is_taken_up_by_the_next(after: After) -> None:
+    world, number = after(World.told_six)
     world.press(number, StopKind.TAKE_BACK)
     withdrawing._about_to(number, world.now)  # and then the machine stops
 
