@@ -381,8 +381,8 @@ def test_whom_a_successor_does_not_name_is_told_of_the_end_of_what_it_replaces(
 def test_an_end_is_told_to_some_of_many_with_every_sweep(
     after: After, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corrections, "_MOST_TOLD_AT_ONCE", 5)
     world, older = after(enforcing_thirty)
+    monkeypatch.setattr(corrections, "_MOST_TOLD_AT_ONCE", 5)
     newer = world.released(replaces=older, scope=GERMAN, **LATER)
     world.sweep(11 * MINUTE)
     told = []
