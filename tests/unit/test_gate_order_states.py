@@ -1,6 +1,7 @@
 """Only what is signed, ours, newest and fresh may shut a door, and a stop beats it at once."""
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from countermand.domain.published_states import (
     payload,
     read,
 )
+from countermand.domain.verdict import order_bytes
 from countermand.gate.keys import GateKeys
 from countermand.gate.order_states import OrderStates, Received, SignedSet
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
@@ -81,12 +83,16 @@ def signed(
 
 def shuts(states: OrderStates) -> bool:
     facts = states.facts().get(NUMBER)
-    return (
+    said = (
         facts is not None
         and facts.valid
         and not facts.withdrawn
         and facts.epoch > facts.stopped_epoch
     )
+    # By these doors are answered, so they say the same at every instant.
+    rule = states.rules().get(order_bytes(NUMBER))
+    assert (rule is not None and rule.open_because is None) is said
+    return said
 
 
 def test_nothing_known_shuts_nothing(states: OrderStates) -> None:
@@ -127,8 +133,8 @@ def test_an_older_set_never_wins_and_never_lengthens(states: OrderStates, time: 
     ("changed", "expected"),
     [
         ({"instance": "another"}, Received.OTHER_INSTANCE),
-        ({"issued_ms": NOW_MS + 61_000}, Received.CLOCKS_DISAGREE),
-        ({"issued_ms": NOW_MS - 61_000}, Received.CLOCKS_DISAGREE),
+        ({"issued_ms": NOW_MS + 60_001}, Received.CLOCKS_DISAGREE),
+        ({"issued_ms": NOW_MS - 60_001}, Received.CLOCKS_DISAGREE),
     ],
     ids=["instance", "clock behind", "clock ahead"],
 )
@@ -164,16 +170,16 @@ def test_setting_the_clock_back_lengthens_nothing(states: OrderStates, time: Tol
     assert not shuts(states)
 
 
-@pytest.mark.parametrize("seconds", [-86_400, -61, 61, 86_400])
+@pytest.mark.parametrize("by_ms", [-86_400_000, -60_001, 60_001, 86_400_000])
 def test_a_time_of_day_that_leaps_shuts_nothing_until_the_next_set(
-    states: OrderStates, time: ToldTime, seconds: int
+    states: OrderStates, time: ToldTime, by_ms: int
 ) -> None:
     # By it deadlines are judged: one that lies ahead would be over at once.
     states.receive(signed(), at_once=True)
     time.passes(10)
     assert shuts(states)
 
-    time.now_ms += seconds * 1000
+    time.now_ms += by_ms
 
     assert not shuts(states)
     assert states.good_for_ms == 0
@@ -181,14 +187,28 @@ def test_a_time_of_day_that_leaps_shuts_nothing_until_the_next_set(
     assert shuts(states)
 
 
-def test_a_time_of_day_that_is_set_right_by_little_changes_nothing(
-    states: OrderStates, time: ToldTime
+@pytest.mark.parametrize("by_ms", [-60_000, 60_000])
+def test_a_time_of_day_that_is_set_right_by_a_minute_at_most_changes_nothing(
+    states: OrderStates, time: ToldTime, by_ms: int
 ) -> None:
-    states.receive(signed(), at_once=True)
+    assert states.receive(signed(issued_ms=NOW_MS - by_ms), at_once=True) is Received.ACCEPTED
 
-    time.now_ms += 59_000
+    time.now_ms += by_ms
 
     assert shuts(states)
+
+
+def test_it_is_said_how_old_a_list_is_and_for_how_long_lists_are_good(
+    states: OrderStates, time: ToldTime
+) -> None:
+    assert (states.age_ms, states.longest_ms, states.good_for_ms) == (0, 900_000, 0)
+
+    states.receive(signed(issued_ms=NOW_MS - 5_000, valid_for_s=60), at_once=True)
+    time.passes(10)
+
+    assert (states.age_ms, states.longest_ms, states.good_for_ms) == (15_000, 60_000, 45_000)
+    time.now_ms = NOW_MS - 60_000
+    assert states.age_ms == 0
 
 
 def test_a_gate_that_starts_again_after_a_leap_shuts_nothing(
@@ -202,6 +222,68 @@ def test_a_gate_that_starts_again_after_a_leap_shuts_nothing(
     again.recall(tmp_path / "states.json")
 
     assert not shuts(again)
+
+
+def on_disk(states: OrderStates, time: ToldTime, path: Path, **changed: Any) -> OrderStates:
+    """Return a gate that begins with what another one kept, changed a little."""
+    states.receive(signed(), at_once=True)
+    states.remember(path, signed())
+    kept = {**json.loads(path.read_text(encoding="utf-8")), **changed}
+    said = {name: value for name, value in kept.items() if value != "gone"}
+    path.write_text(json.dumps(said), encoding="utf-8")
+    again = OrderStates(keys=KEYS, instance="ours", time=time)
+    assert again.recall(path) is Received.ACCEPTED
+    return again
+
+
+@pytest.mark.parametrize("until_ms", [10**15, 5_000_000 + 900_001])
+def test_what_was_kept_is_never_good_for_longer_than_its_list_says(
+    states: OrderStates, time: ToldTime, tmp_path: Path, until_ms: int
+) -> None:
+    again = on_disk(states, time, tmp_path / "states.json", good_until_ms=until_ms)
+
+    assert again.good_for_ms == 900_000
+
+
+def test_what_a_gate_of_before_kept_without_the_time_of_day_is_good_as_long_as_it_was(
+    states: OrderStates, time: ToldTime, tmp_path: Path
+) -> None:
+    again = on_disk(states, time, tmp_path / "states.json", wall_ahead_ms="gone")
+
+    assert again.good_for_ms == 900_000
+    assert shuts(again)
+    time.now_ms += 61_000
+    assert not shuts(again)
+
+
+def test_on_another_start_of_the_machine_the_time_of_day_alone_tells(
+    states: OrderStates, time: ToldTime, tmp_path: Path
+) -> None:
+    time.passes(300)
+
+    again = on_disk(states, time, tmp_path / "states.json", boot_id="another", good_until_ms=0)
+
+    assert again.good_for_ms == 600_000
+
+
+@pytest.mark.parametrize("kept", ["{no", "[7]", '{"payload": 7}'])
+def test_what_was_kept_and_cannot_be_read_is_no_list(
+    states: OrderStates, tmp_path: Path, kept: str
+) -> None:
+    (tmp_path / "states.json").write_text(kept, encoding="utf-8")
+
+    assert states.recall(tmp_path / "states.json") is Received.NOT_UNDERSTOOD
+    assert states.sequence == 0
+    assert states.recall(tmp_path / "missing.json") is None
+
+
+def test_a_signed_list_of_another_form_is_none(states: OrderStates) -> None:
+    content = signed().payload.replace(b"states/v1", b"states/v2")
+
+    arrived = SignedSet(content, CURRENT.sign(content), "current")
+
+    assert states.receive(arrived, at_once=True) is Received.NOT_UNDERSTOOD
+    assert not shuts(states)
 
 
 def take_back() -> Fence:
@@ -251,6 +333,53 @@ def test_a_stop_that_cannot_be_read_shuts_nothing(states: OrderStates) -> None:
     assert shuts(states)
     states.stop_everything()
     assert not shuts(states)
+    states.stop([])
+    assert shuts(states)
+
+
+def test_the_others_are_rung_for_what_was_not_known_and_for_nothing_else(
+    states: OrderStates,
+) -> None:
+    # What is said here decides whether the other processes of a gate look, too.
+    states.receive(signed(), at_once=True)
+
+    assert states.add_stop(take_back())
+    assert not states.add_stop(take_back())
+    assert not states.stop([take_back()])
+    assert states.stop([], unreadable=[NUMBER])
+    assert not states.stop([], unreadable=[NUMBER])
+    assert states.stop([], unreadable=[NUMBER, "CM-2K7Q"])
+    assert states.stop([])
+    assert not states.stop([])
+    states.stop_everything()
+    assert states.stop([])
+    assert not states.stop([])
+
+
+def test_every_stop_that_was_ever_seen_is_told_once(states: OrderStates) -> None:
+    pause = Fence("CM-2K7Q", 2, withdrawn=False, at=AT, by=1, because="")
+
+    states.stop([take_back(), pause])
+    states.stop([pause])
+
+    assert sorted(states.fences(), key=lambda each: each.number) == [pause, take_back()]
+
+
+def test_what_came_of_lists_is_counted_by_the_words_that_the_doctor_looks_for() -> None:
+    words = "accepted not_newer not_signed not_understood other_instance expired clocks_disagree"
+
+    assert [each.value for each in Received] == words.split()
+
+
+def test_it_is_said_how_many_stops_cannot_be_read(states: OrderStates) -> None:
+    assert states.stops_unreadable == 0
+    states.stop([], unreadable=[NUMBER, "CM-2K7Q"])
+    assert states.stops_unreadable == 2
+    states.stop([])
+    states.stop_everything()
+    assert states.stops_unreadable == 1
+    states.stop([])
+    assert states.stops_unreadable == 0
 
 
 def test_the_code_of_an_order_is_known_even_when_its_state_has_expired(

@@ -11,11 +11,17 @@ from _pytest.mark.structures import ParameterSet
 
 from countermand.domain.phases import Enforcement
 from countermand.domain.verdict import (
+    NEVER,
     EntryFacts,
     OrderStateFacts,
     Reason,
     Verdict,
     decide,
+    facts_of,
+    judge,
+    microseconds,
+    numbers_of,
+    rule_of,
 )
 
 NOW = datetime(2026, 12, 10, 12, 0, tzinfo=UTC)
@@ -160,6 +166,38 @@ def test_of_all_that_an_order_may_say_only_gate_shuts_our_gate(enforcement: Enfo
 
     assert verdict.closed is (enforcement is Enforcement.GATE)
     assert verdict.closed or verdict.reason is Reason.NOT_OUR_DOOR
+
+
+def test_an_entry_without_an_instant_at_which_its_door_closes_never_shuts() -> None:
+    # No publisher writes one; a record of a table may hold anything.
+    endless = numbers_of(SHUTTING_ENTRY)._replace(closes_at=NEVER)
+    rules = {endless.order: rule_of(SHUTTING_STATE)}
+
+    assert judge([endless], rules, microseconds(NOW))[1] is Reason.DEADLINE_AHEAD
+    assert judge([endless, endless], rules, microseconds(NOW))[1] is Reason.DEADLINE_AHEAD
+    assert facts_of(endless).closes_at == datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("presence", ["present", "absent", "unobservable", "unknown"])
+@pytest.mark.parametrize("may_close", [True, False])
+def test_facts_come_back_from_their_numbers_as_they_were(presence: str, may_close: bool) -> None:
+    facts = replace(SHUTTING_ENTRY, presence=presence, may_close=may_close, attested_at=NOW - TICK)
+
+    assert facts_of(numbers_of(facts)) == facts
+
+
+def test_numbers_that_no_calendar_and_no_list_holds_are_read_as_none() -> None:
+    strange = numbers_of(SHUTTING_ENTRY)._replace(presence=4, fresh_until=2**62)
+
+    assert facts_of(strange).presence == "unknown"
+    assert facts_of(strange).fresh_until is None
+
+
+def test_of_several_orders_that_came_equally_near_the_least_number_speaks() -> None:
+    entries = [replace(SHUTTING_ENTRY, order_number=f"CM-{n}", closes_at=NOW + HOUR) for n in "321"]
+    states = {e.order_number: replace(SHUTTING_STATE, number=e.order_number) for e in entries}
+
+    assert decide(entries, states, NOW).order_number == "CM-1"
 
 
 def test_a_device_without_entry_is_open() -> None:
