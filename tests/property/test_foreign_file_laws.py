@@ -339,7 +339,10 @@ Nov 24 06:00:00 mx postfix/lmtp[1]: 4Fabc12345: to=<a@example.org>, status=sent 
 """
 
 
-@given(damaged([REPORT]) | st.binary(max_size=300))
+FORWARDED = b"Content-Type: message/rfc822\n\n" + REPORT
+
+
+@given(damaged([REPORT, REPORT.replace(b"\n", b"\r\r\n"), FORWARDED]) | st.binary(max_size=300))
 def test_a_mail_that_came_back_is_read_or_passed_over(raw: bytes) -> None:
     for found in returned_mail.findings(raw):
         assert found.message_id or found.envelope_id

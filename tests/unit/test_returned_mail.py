@@ -67,8 +67,76 @@ def test_a_returned_notice_is_known_by_its_envelope_and_by_what_it_quotes() -> N
     assert "address rejected" in found.detail
 
 
-def test_line_ends_of_either_kind_say_the_same() -> None:
-    assert report.findings(returned().replace(b"\n", b"\r\n")) == report.findings(returned())
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\r\r\n"])
+def test_line_ends_of_every_kind_say_the_same(line_end: bytes) -> None:
+    assert report.findings(returned().replace(b"\n", line_end)) == report.findings(returned())
+
+
+@pytest.mark.parametrize("status", ["550", "550 5.1.1", "5.1", "5", "5.1.1 (bad mailbox)", "none"])
+def test_what_came_back_came_back_however_its_status_is_written(status: str) -> None:
+    told = STATUS.replace("Status: 5.1.1", f"Status: {status}")
+
+    assert [each.kind for each in report.findings(returned(told))] == [EvidenceKind.DSN_FAILED]
+
+
+def test_a_failure_with_the_status_of_a_success_says_nothing() -> None:
+    assert report.findings(returned(STATUS.replace("Status: 5.1.1", "Status: 2.0.0"))) == ()
+
+
+def test_groups_of_fields_without_an_empty_line_between_them_are_read() -> None:
+    run_on = STATUS.replace("(IST)\n\n", "(IST)\n")
+
+    assert run_on != STATUS
+    assert report.findings(returned(run_on)) == report.findings(returned())
+
+
+def test_no_more_recipients_are_read_than_anybody_needs() -> None:
+    _, _, recipient = STATUS.partition("\n\n")
+
+    for gap in ("\n", "\n\n"):
+        many = STATUS.replace("(IST)\n\n", f"(IST)\n{gap[1:]}") + f"\n{recipient}" * 30
+        assert len(report.findings(returned(many))) == 20
+
+
+@pytest.mark.parametrize("names", [("XX", "XX1"), ("XX1", "XX")])
+def test_a_box_whose_mark_begins_as_another_does_is_opened(names: tuple[str, str]) -> None:
+    outer, inner = (name.encode() for name in names)
+    wrapped = b"Content-Type: multipart/mixed; boundary=" + outer + b"\n\n--" + outer + b"\n"
+    wrapped += returned().replace(b"=b", inner) + b"\n--" + outer + b"--\n"
+
+    assert report.findings(wrapped) == report.findings(returned())
+
+
+def test_a_report_that_somebody_forwarded_as_a_mail_is_read() -> None:
+    forwarded = b"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: text/plain\n\n"
+    forwarded += b"see below\n--o\nContent-Type: message/rfc822\n\n" + returned() + b"\n--o--\n"
+
+    assert report.findings(forwarded) == report.findings(returned())
+
+
+def test_a_report_that_another_report_quotes_is_not_read() -> None:
+    outer = returned(STATUS.replace(ENVELOPE, "theirs"), quoted="Message-ID: <x@e.org>\n")
+    whole = outer.replace(b"text/rfc822-headers", b"message/rfc822")
+    inner = whole.replace(b"Message-ID: <x@e.org>\n", returned().replace(b"=b", b"=c"))
+
+    assert [(each.envelope_id, each.message_id) for each in report.findings(inner)] == [
+        ("theirs", "")
+    ]
+
+
+BARE = b"Content-Type: text/plain\n\nMessage-ID: "
+
+
+def test_a_mail_quoted_as_bare_text_names_itself() -> None:
+    nameless = returned(STATUS.replace(f"Original-Envelope-Id: {ENVELOPE}\n", ""))
+    bare = nameless.replace(b"Content-Type: text/rfc822-headers\n\nMessage-ID: ", BARE)
+
+    (found,) = report.findings(bare)
+
+    assert (found.kind, found.message_id) == (EvidenceKind.DSN_FAILED, MESSAGE_ID)
+    assert report.findings(bare.replace(b"CM-7Q4K", b"XX-7Q4K")) == ()
+    another = MESSAGE_ID.replace("notice.0", "notice.1")
+    assert report.findings(bare.replace(BARE, BARE + f"{another}\nMessage-ID: ".encode())) == ()
 
 
 def test_a_report_that_a_filter_has_wrapped_up_is_still_read() -> None:
@@ -109,6 +177,7 @@ def test_a_report_that_names_no_mail_says_nothing_about_any() -> None:
         ("delayed", "4.4.1", EvidenceKind.RELAY_LOG_ACCEPTED),
         ("relayed", "2.0.0", EvidenceKind.RELAY_LOG_ACCEPTED),
         ("Failed (too old)", "4.4.7", EvidenceKind.DSN_FAILED),
+        ("failed;", "5.1.1", EvidenceKind.DSN_FAILED),
     ],
 )
 def test_every_action_says_what_it_says(action: str, status: str, kind: EvidenceKind) -> None:
