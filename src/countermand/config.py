@@ -281,8 +281,8 @@ class Settings:
     keep_mails_days: int = _setting(
         365,
         gettext_noop(
-            "How long mails to people are kept, in days; counted from 30 days after their order"
-            " is closed or corrected."
+            "How long mails to people are kept, and who checked or reported one, in days; counted"
+            " from 30 days after their order is over."
         ),
         setting_values.read_days_kept,
     )

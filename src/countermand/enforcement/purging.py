@@ -3,6 +3,9 @@
 What was taken away stays as a mark with login and device, so that a gate learns of it. Once every
 gate has read past it, or it is a week old, it is deleted; a gate that was away for longer finds
 that its tally differs and reads everything anew.
+
+Sessions that were ended behind a door that is open again, and decisions to let somebody through
+whose time is over, are kept for 30 days more.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import connection
+from django.db import connection, transaction
 
+from countermand.audit import actions as audit
 from countermand.enforcement import queries
-from countermand.enforcement.models import FeedMark, GateReading
+from countermand.enforcement.models import FeedMark, GateReading, Override, SessionEnding
 
 LONGEST: Final = timedelta(days=7)
+PAST_IS_KEPT: Final = timedelta(days=30)
+BATCH: Final = 5_000
 _MARK_EVERY: Final = timedelta(hours=1)
 _BATCH: Final = 10_000
 _PURGE: Final = """
@@ -39,6 +45,26 @@ def purge(gates: Collection[str], *, now: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_PURGE, [limit, _BATCH])
         return int(cursor.rowcount)
+
+
+@transaction.atomic
+def forget_past(now: datetime) -> int:
+    """Forget what is over at doors for 30 days; returns how many rows, 5,000 at most of a kind.
+
+    Nobody looks at a line whose door was found open again, nor at an override whose time is over.
+    """
+    before = now - PAST_IS_KEPT
+    forgotten = 0
+    for rows in (
+        SessionEnding.objects.filter(opened_at__lte=before),
+        Override.objects.filter(until__lte=before),
+    ):
+        ids = rows.order_by("pk").values_list("pk", flat=True)[:BATCH]
+        forgotten += rows.model.objects.filter(pk__in=list(ids)).delete()[0]
+    if forgotten:
+        facts = {"rows": forgotten, "kept_days": PAST_IS_KEPT.days}
+        audit.record("doors.forgotten", actor_id=None, facts=facts, now=now)
+    return forgotten
 
 
 def _read_by_all(gates: Collection[str]) -> int:

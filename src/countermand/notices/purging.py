@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from countermand.audit import actions as audit
 from countermand.notices.models import Notice, NoticeEvidence
@@ -21,6 +21,11 @@ BATCH: Final = 5000
 def has_mails(order_number: str) -> bool:
     """Tell whether mails of an order are still kept."""
     return Notice.objects.filter(order_number=order_number).exists()
+
+
+def is_forgotten(notice_id: str) -> Q:
+    """Return the condition, for rooms above, that the mail which this field names is forgotten."""
+    return ~Q(Exists(Notice.objects.filter(pk=OuterRef(notice_id))))
 
 
 @transaction.atomic

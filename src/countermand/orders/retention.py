@@ -12,13 +12,16 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import QuerySet
+from django.db.models.functions import Greatest
 
 from countermand.devices import forgetting
 from countermand.devices.forgetting import Due
 from countermand.domain.phases import Phase
 from countermand.domain.retention import BEGINS_AFTER, Kind, Period, Retention
+from countermand.enforcement import purging as doors
 from countermand.notices import hearing, purging
+from countermand.orders import forgetting as left_here
 from countermand.orders.models import NamedApp, Order
 from countermand.people import queries as people
 
@@ -37,7 +40,8 @@ def hourly(keep: Retention) -> Callable[[datetime], int]:
         last[:] = [now]
         runs = _in_batches(partial(forgetting.forget_runs, now), forgetting.BATCH)
         forgotten = forget_mails(keep, now=now) + forget_findings(keep, now=now)
-        forgotten += forget_gone_devices(keep, now=now)
+        forgotten += forget_gone_devices(keep, now=now) + forget_rest(keep, now=now)
+        forgotten += _in_batches(partial(doors.forget_past, now), doors.BATCH)
         return runs + forgotten + hearing.forget_lost_lines(now)
 
     return forget
@@ -48,13 +52,8 @@ def forget_mails(keep: Retention, *, now: datetime) -> int:
     forgotten = 0
     named = keep.named_countries(Kind.MAILS)
     for period in keep.periods(Kind.MAILS):
-        before = now - period.span
-        over = Q(phase=Phase.CORRECTED.value, corrected_at__lte=before)
-        over |= Q(phase=Phase.CLOSED.value, ended_at__lte=before)
         meant = people.ids_in(period.countries or named)
-        for number in (
-            Order.objects.filter(over).order_by("number").values_list("number", flat=True)
-        ):
+        for number in _over_since(now - period.span):
             if not purging.has_mails(number):
                 continue
             forget = partial(
@@ -67,6 +66,34 @@ def forget_mails(keep: Retention, *, now: datetime) -> int:
             )
             forgotten += _in_batches(forget, purging.BATCH)
     return forgotten
+
+
+def forget_rest(keep: Retention, *, now: datetime) -> int:
+    """Forget what else orders left of people, as long after their end as mails; returns how many.
+
+    Of an order that told nobody, too: whoever reported a mail in its name is kept no longer.
+    """
+    forgotten = _in_batches(partial(left_here.forget_strangers, now=now), left_here.BATCH)
+    periods = keep.periods(Kind.MAILS)
+    named = keep.named_countries(Kind.MAILS)
+    for period in periods:
+        meant = people.ids_in(period.countries or named)
+        for number in _over_since(now - period.span):
+            due = left_here.Due(number, period.days, meant, period.countries)
+            for forget in (left_here.forget_checks, left_here.forget_told_devices):
+                forgotten += _in_batches(partial(forget, due, now=now), left_here.BATCH)
+    for number in _over_since(now - min(period.span for period in periods)):
+        forget_copies = partial(left_here.forget_copies, number, now=now)
+        forgotten += _in_batches(forget_copies, left_here.BATCH)
+    return forgotten
+
+
+def _over_since(before: datetime) -> QuerySet[Order, str]:
+    """Return the numbers of the orders whose last end of any kind was by then."""
+    ends = Order.objects.filter(phase__in=_OVER).annotate(
+        over_at=Greatest("ended_at", "corrected_at", "created_at")
+    )
+    return ends.filter(over_at__lte=before).order_by("number").values_list("number", flat=True)
 
 
 def forget_findings(keep: Retention, *, now: datetime) -> int:
@@ -147,5 +174,6 @@ __all__ = [
     "forget_findings",
     "forget_gone_devices",
     "forget_mails",
+    "forget_rest",
     "hourly",
 ]
