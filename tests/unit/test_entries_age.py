@@ -22,3 +22,11 @@ def test_a_table_that_stands_still_is_as_old_as_the_first_change_it_lacks() -> N
 
     age.note(head=9, has=9, now_ms=1_500_000)
     assert age.behind_ms(1_600_000) == 0
+
+
+def test_a_table_that_reaches_exactly_what_it_was_to_reach_goes_along() -> None:
+    age = EntriesAge()
+    for second in range(1000):  # the database is always one version ahead
+        age.note(head=second + 1, has=second, now_ms=second * 1000)
+
+        assert age.behind_ms(second * 1000) == 0

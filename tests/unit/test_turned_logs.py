@@ -1,6 +1,7 @@
 """Lines of proxies are counted across turns of their logs, each once; what was gone is said."""
 
 import gzip
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,12 @@ class Gates:
         self.log.touch()
         self._tick(self.log)
         return moved
+
+    def forget_what_stands_before(self) -> None:
+        """Keep of each place what an older gate kept: the number of the file, and how far."""
+        kept = json.loads(self._kept.read_text(encoding="utf-8"))
+        said = {path: place[:2] for path, place in kept.items()}
+        self._kept.write_text(json.dumps(said), encoding="utf-8")
 
     def _tick(self, path: Path) -> None:
         # A file system may write the same instant twice.
@@ -175,6 +182,16 @@ def test_a_log_that_was_emptied_in_its_place_is_counted_from_its_start_and_that_
     gates.log.write_bytes(LINE.replace(b"10:00", b"11:00") * lines)
 
     assert gates.look(2) == (3 + lines, 1)
+
+
+@pytest.mark.parametrize(("lines", "counted"), [(5, (5, 0)), (2, (5, 1))], ids=["more", "emptied"])
+def test_a_place_that_a_gate_of_before_kept_is_believed_as_far_as_it_goes(
+    gates: Gates, lines: int, counted: tuple[int, int]
+) -> None:
+    gates.forget_what_stands_before()
+    gates.log.write_bytes(LINE * lines)
+
+    assert gates.look(2) == counted
 
 
 def test_a_log_that_was_emptied_while_a_gate_counts_is_missed_by_nobody(gates: Gates) -> None:
