@@ -19,7 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.ground import DEPLOY, HERE, LabBroke, held_port, need, open_folder, running, ship, until
+from lab.ground import (
+    DEPLOY,
+    HERE,
+    TOKEN,
+    LabBroke,
+    held_port,
+    need,
+    open_folder,
+    running,
+    ship,
+    until,
+)
 from lab.people import PEOPLE, Person
 
 ADMIN_KEY: Final = "key-of-the-lab"
@@ -29,6 +40,7 @@ WEBMAIL: Final = "127.0.0.9"  # where the webmail is, as far as the script is co
 
 ASKS_GATE: Final = "95-countermand.conf"  # of deploy/, for 2.3 and for 2.4
 ASKS_ANOTHER_FIRST: Final = "95-countermand-with-upstream.conf"
+TOKEN_FILE: Final = "countermand-token.conf"  # for root alone, as its head says
 
 _CONFIG: Final = """
 base_dir = {folder}/run
@@ -198,6 +210,26 @@ def write_people(folder: Path, people: Iterable[Person], mode_of: int) -> None:
     os.chown(folder / "mail", mode_of, mode_of)
 
 
+def ship_question(
+    name: str,
+    folder: Path,
+    gate_port: int,
+    changes: Mapping[str, str] | None,
+    *,
+    patient: bool,
+    inside: str = "",
+) -> None:
+    """Ship a file that asks the gate, and the token that it includes; `changes` are made in both.
+
+    `inside` is what Dovecot calls the folder, where that is not its name here.
+    """
+    in_question = {f"/etc/dovecot/{TOKEN_FILE}": f"{inside or folder}/{TOKEN_FILE}"}
+    in_question |= changes or {}
+    of_token = {TOKEN: in_question.pop(TOKEN)} if TOKEN in in_question else {}
+    ship(name, folder, gate_port, in_question, patient=patient)
+    ship(f"dovecot-2.3/{TOKEN_FILE}", folder, gate_port, of_token).chmod(0o600)
+
+
 def recipe(name: str, changes: Mapping[str, str], *, of: str = "2.3") -> str:
     """Return the passdbs of a file of deploy/ (`of` a version), with the script and `changes`.
 
@@ -254,7 +286,7 @@ def dovecot_that_asks(
     with open_folder("dovecot") as folder, ExitStack() as stack:
         names = ["imap", "admin"] + (["lmtp", "sasl", "pop3", "submission"] * everything)
         port = {name: stack.enter_context(held_port()) for name in names}
-        ship(f"dovecot-2.3/{shipped}", folder, gate_port, changes, patient=patient)
+        ship_question(f"dovecot-2.3/{shipped}", folder, gate_port, changes, patient=patient)
         list_of_passwords = {"/etc/dovecot/device-passwords.tsv": f"{folder}/device-passwords.tsv"}
         in_script = {**list_of_passwords, **(keyed_script(folder) if keyed else script or {})}
         ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)

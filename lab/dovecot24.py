@@ -23,6 +23,7 @@ from lab.dovecot import (
     WEBMAIL,
     Dovecot,
     keyed_script,
+    ship_question,
     write_people,
 )
 from lab.ground import LabBroke, held_port, need, running, ship
@@ -172,7 +173,8 @@ def dovecot24_that_asks(
     reader = pwd.getpwnam("mail").pw_uid  # the same number in every Debian
     try:
         with held_port() as imap, held_port() as pop3, held_port() as admin:
-            ship(f"dovecot-2.4/{shipped}", folder, gate_port, changes, patient=patient)
+            asks = f"dovecot-2.4/{shipped}"
+            ship_question(asks, folder, gate_port, changes, patient=patient, inside=inside)
             password_list = {"/etc/dovecot/device-passwords.tsv": f"{inside}/device-passwords.tsv"}
             in_script = password_list | (keyed_script(inside) if keyed else {})
             ship("dovecot-2.3/device-passwords.lua", folder, gate_port, in_script)

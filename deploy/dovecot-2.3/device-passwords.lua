@@ -5,6 +5,10 @@
 -- folder, one file by hand does for a few people: login name, device, hash, with tabs between.
 -- Where they lie is said below (2.3 hands no arguments on to a script).
 --
+-- Dovecot loads a module for Lua; in Debian it is a package of its own: apt install dovecot-auth-lua
+-- first. Without it nobody can log in once Dovecot is started anew ("Support not compiled in for
+-- passdb driver 'lua'").
+--
 --   passdb {
 --     driver = lua
 --     args = file=/etc/dovecot/device-passwords.lua blocking=yes

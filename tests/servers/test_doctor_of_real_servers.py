@@ -93,6 +93,29 @@ def test_a_configuration_that_its_program_does_not_show_is_said_not_to_be_looked
     assert "Permission denied" in said.sentence
 
 
+def test_a_dovecot_that_cannot_run_the_script_is_named(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    with dovecot_that_asks(1, patient=False) as dovecot:
+        config = dovecot.folder / "dovecot.conf"
+        (programs / "doveconf").write_text(f"#!/bin/sh\nexec /usr/bin/doveconf -n -c {config}\n")
+        (programs / "doveconf").chmod(0o755)
+        monkeypatch.setattr(front_checkup, "_PROGRAMS", str(programs))
+        with_its_modules = list(examine_fronts(Fronts(), settings))
+        monkeypatch.setattr(front_checkup, "_AUTH_MODULES", (modules,))
+
+        [said] = examine_fronts(Fronts(), settings)
+
+    assert [each.state for each in with_its_modules] == [State.GOOD]
+    assert said.state is State.BAD
+    assert "module for Lua is missing" in said.sentence
+    assert "dovecot-auth-lua" in said.remedy
+
+
 # -- Dovecot ------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ import pytest
 from demo.stage import Answer, Stage, opened
 from demo.story import HELP_DESK, OPERATOR
 from lab import mailbox
-from lab.dovecot import ADMIN_KEY, ASKS_GATE, PASSWORDS, Dovecot, dovecot_that_asks
+from lab.dovecot import ADMIN_KEY, ASKS_GATE, PASSWORDS, TOKEN_FILE, Dovecot, dovecot_that_asks
 from lab.ground import HERE, TOKEN, held_port, open_folder, until
 from lab.people import Person
 from tests import verb_server
@@ -96,7 +96,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         stage.verbs = stack.enter_context(verb_server.running())
         gate_port = stage.running()["gate"].rpartition(":")[2]
         token = (stage.data / "keys" / "gate-token").read_text(encoding="ascii").strip()
-        dovecot.change(ASKS_GATE, TOKEN, token)
+        dovecot.change(TOKEN_FILE, TOKEN, token)
         dovecot.change(ASKS_GATE, f":{nobody}/", f":{gate_port}/")
         yield Site(Office(stage), dovecot)
 

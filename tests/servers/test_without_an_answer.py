@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -123,6 +124,20 @@ def test_dovecot_asks_once_and_only_when_the_password_was_right(
     assert f"Bearer {TOKEN}" in asked
     assert "pwhash" not in asked
     assert "remote" not in asked
+
+
+def test_who_delivers_mail_reads_the_configuration_and_not_the_token(
+    gate: OddGate, dovecot: Dovecot
+) -> None:
+    assert imap(dovecot) == "OK"
+    assert TOKEN in gate.asked[0]
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    command = [*nobody, "doveconf", "-n", "-c", str(dovecot.folder / "dovecot.conf")]
+
+    read = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=60)
+
+    assert "auth_policy_server_url" in read.stdout
+    assert TOKEN not in read.stdout
 
 
 def test_a_plain_no_pauses_mail_over_imap_and_says_so(gate: OddGate, dovecot: Dovecot) -> None:

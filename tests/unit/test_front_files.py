@@ -11,8 +11,10 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 LUA = "/etc/dovecot/device-passwords.lua"
 SCRIPTS = {LUA: (DEPLOY / "dovecot-2.3/device-passwords.lua").read_text(encoding="utf-8")}
 
+TOKEN = (DEPLOY / "dovecot-2.3/countermand-token.conf").read_text(encoding="utf-8")
+ASKS = "!include_try /etc/dovecot/countermand-token.conf"
 DOVECOT = (
-    (DEPLOY / "dovecot-2.3/95-countermand.conf").read_text(encoding="utf-8")
+    (DEPLOY / "dovecot-2.3/95-countermand.conf").read_text(encoding="utf-8").replace(ASKS, TOKEN)
     + f"""
 passdb {{
   driver = lua
@@ -26,7 +28,7 @@ passdb {{
 """
 )
 DOVECOT_24 = (
-    (DEPLOY / "dovecot-2.4/95-countermand.conf").read_text(encoding="utf-8")
+    (DEPLOY / "dovecot-2.4/95-countermand.conf").read_text(encoding="utf-8").replace(ASKS, TOKEN)
     + f"""
 passdb lua {{
   lua_file = {LUA}
@@ -145,6 +147,7 @@ def changed(text: str, before: str, after: str) -> str:
         ("report_after_auth = no", "report_after_auth = yes", "more or less often"),
         ("device=%{passdb:user_device}", "", "which device asks"),
         ("auth_policy_server_url", "#auth_policy_server_url", "asks no gate"),
+        ("auth_policy_server_api_header", "#auth_policy_server_api_header", "carries no token"),
         ("allow_nets=127.0.0.1/32 ", "", "good from everywhere"),
         ("allow_nets=127.0.0.1/32 ", "", "counts as the webmail's"),
         (" mechanism=%m", "", "OAuth is not counted"),
@@ -170,6 +173,7 @@ def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str
         ("device = %{passdb:user_device | default('')}", "", "which device asks"),
         ("mechanism = %{mechanism}", "", "OAuth is not counted"),
         ("server_url = http://127.0.0.1:8481/policy", "", "asks no gate"),
+        ("server_api_header = ", "#", "carries no token"),
         ("nodelay = y", "", "slows down everybody"),
         ("skip = unauthenticated", "", "guesses passwords is not slowed down"),
         ("user_device = webmail", "nodelay = y", "guesses passwords is not slowed down"),
@@ -182,6 +186,29 @@ def test_each_fault_that_a_newer_dovecot_prints_is_named(
     before: str, after: str, sentence: str
 ) -> None:
     assert sentence in found(changed(AS_PRINTED_BY_24, before, after))
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_no_file_that_everybody_has_to_be_able_to_read_has_the_token_in_it(version: str) -> None:
+    asking = [
+        path.read_text(encoding="utf-8")
+        for path in (DEPLOY / f"dovecot-{version}").glob("*.conf")
+        if path.name != "countermand-token.conf"
+    ]
+
+    assert sum(ASKS in text for text in asking) == 2
+    assert not any("GATE-TOKEN" in text for text in asking)
+    assert "Authorization: Bearer GATE-TOKEN" in TOKEN
+
+
+def test_a_token_that_the_doctor_may_not_read_is_no_mistake() -> None:
+    unread = DOVECOT.replace(TOKEN, "")
+
+    [said] = faults(unread, Around(scripts=SCRIPTS, sees_all=False))
+    assert said.may_wait
+    assert "carries no token" in said.sentence
+    # A file that is read by itself says where the token is.
+    assert found(unread + ASKS) == ""
 
 
 def test_a_script_without_nodelay_is_named() -> None:
@@ -223,6 +250,7 @@ def test_what_is_shipped_for_a_policy_server_behind_the_gate_is_well(version: st
     asks = DEPLOY / f"dovecot-{version}"
     alone = (asks / "95-countermand.conf").read_text(encoding="utf-8")
     both = (asks / "95-countermand-with-upstream.conf").read_text(encoding="utf-8")
+    alone, both = (each.replace(ASKS, TOKEN) for each in (alone, both))
     whole = changed(DOVECOT if version == "2.3" else DOVECOT_24, alone, both)
 
     assert found(whole, passes_on=True) == ""

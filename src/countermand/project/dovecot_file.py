@@ -31,7 +31,7 @@ def dovecot_faults(text: str, around: Around) -> Iterator[Fault]:
         yield Fault(
             _("Dovecot asks no gate."), _("Take over the file of deploy/ for this Dovecot.")
         )
-    yield from _question(top, passes_on=around.passes_on)
+    yield from _question(top, around)
     yield from _waiting(top)
     # Also where it stands in `protocol imap { }`, as Dovecot's own pages show it.
     if any(_is_on(each.get("imap_hibernate_timeout", "0")) for each in (top, *top.walk())):
@@ -71,12 +71,12 @@ def _read(text: str) -> Block:
     return top
 
 
-def _question(top: Block, *, passes_on: bool) -> Iterator[Fault]:
+def _question(top: Block, around: Around) -> Iterator[Fault]:
     # Another policy server behind the gate wants what comes before and after, too.
     wanted = {
-        "auth_policy_check_before_auth": "yes" if passes_on else "no",
+        "auth_policy_check_before_auth": "yes" if around.passes_on else "no",
         "auth_policy_check_after_auth": "yes",
-        "auth_policy_report_after_auth": "yes" if passes_on else "no",
+        "auth_policy_report_after_auth": "yes" if around.passes_on else "no",
     }
     for name, value in wanted.items():
         if top.get(name, "yes") != value:
@@ -89,6 +89,16 @@ def _question(top: Block, *, passes_on: bool) -> Iterator[Fault]:
         asked += " ".join(f"{name}={value}" for name, value in each.settings)
     if not top.get("auth_policy_server_url"):
         return
+    includes = any(name.startswith("!include") for name, _value in top.settings)
+    if not top.get("auth_policy_server_api_header") and not includes:
+        yield Fault(
+            _("The question carries no token: the gate does not answer it, and all are let in."),
+            _(
+                "Put the token into countermand-token.conf. Root alone may read it, so run the"
+                " doctor as root."
+            ),
+            may_wait=not around.sees_all,
+        )
     remedy = _("Take auth_policy_request_attributes over from the file of deploy/.")
     if "user_device" not in asked:
         yield Fault(_("Dovecot does not say which device asks."), remedy)
@@ -165,6 +175,11 @@ def _passdb(passdb: _Passdb, around: Around, *, says_it_last: bool) -> Iterator[
 
 
 def _script(passdb: _Passdb, around: Around) -> Iterator[Fault]:
+    if around.lacks_lua:
+        yield Fault(
+            _("Dovecot's module for Lua is missing: once it is started anew, nobody can log in."),
+            _("Install it (dovecot-auth-lua in Debian), and start Dovecot anew."),
+        )
     if "cache_key" in passdb.own:
         yield Fault(
             _("Dovecot remembers a wrong device password and refuses the next right one."),

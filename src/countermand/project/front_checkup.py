@@ -6,6 +6,7 @@ machine are asked for theirs, if it mentions the gate at all: others are none of
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,13 @@ _PRINTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     Kind.DOVECOT: ("doveconf", "-n"),
     Kind.NGINX: ("nginx", "-T"),
 }
+# Where Debian, Fedora and Arch keep what Dovecot's auth process loads.
+_AUTH_MODULES: Final = (
+    Path("/usr/lib/dovecot/modules/auth"),
+    Path("/usr/lib64/dovecot/auth"),
+    Path("/usr/lib/dovecot/auth"),
+)
+_LUA_MODULE: Final = "libauthdb_lua.so"
 _FOLDERS: Final[Mapping[Kind, Path]] = {Kind.DOVECOT: Path("/etc/dovecot")}
 
 
@@ -80,15 +88,26 @@ def _examine_machine(settings: Settings) -> Iterator[Finding]:
                 _("Run the doctor as root, or name the output with --front-config."),
             )
         elif any(word in text for word in _OURS):
-            yield from _judged(command[0], text, _FOLDERS.get(kind), settings)
+            folder = _FOLDERS.get(kind)
+            yield from _judged(command[0], text, folder, settings, lacks_lua=_lacks_lua())
 
 
-def _judged(name: str, text: str, folder: Path | None, settings: Settings) -> Iterator[Finding]:
+def _lacks_lua() -> bool:
+    """Tell whether a Dovecot is here that can load modules, and that for Lua is not among them."""
+    folders = [each for each in _AUTH_MODULES if each.is_dir()]
+    return bool(folders) and not any((each / _LUA_MODULE).exists() for each in folders)
+
+
+def _judged(
+    name: str, text: str, folder: Path | None, settings: Settings, *, lacks_lua: bool = False
+) -> Iterator[Finding]:
     is_dovecot = kind_of(text) is Kind.DOVECOT
     around = Around(
         scripts={path: _read(Path(path)) for path in _SCRIPT.findall(text)},
         files="\n".join(_configs(folder)) if is_dovecot and folder else "",
         passes_on=_passes_on(settings),
+        sees_all=os.geteuid() == 0,
+        lacks_lua=lacks_lua,
         limits_somebody=_limits_somebody(settings),
     )
     found = faults(text, around)

@@ -57,12 +57,16 @@ class Around:
     """What belongs to a configuration: the texts of its scripts by path, and all of its files.
 
     `passes_on` says that the gate puts Dovecot's questions to another policy server first,
-    `limits_somebody` that some main passwords are good at the webmail alone by now.
+    `sees_all` that nothing was left out because root alone may read it, `lacks_lua` that Dovecot
+    cannot run a script here, `limits_somebody` that some main passwords are good at the webmail
+    alone by now.
     """
 
     scripts: Mapping[str, str] = field(default_factory=dict)
     files: str = ""
     passes_on: bool = False
+    sees_all: bool = True
+    lacks_lua: bool = False
     limits_somebody: bool = False
 
     @property
