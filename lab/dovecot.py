@@ -61,7 +61,7 @@ auth_verbose = yes
 {passdbs}
 userdb {{
   driver = passwd-file
-  args = username_format=%u {folder}/users
+  args = username_format=%Lu {folder}/users
   default_fields = uid={user_id} gid={user_id} home={folder}/mail/%Lu
 }}
 service imap-login {{
@@ -143,7 +143,7 @@ passdb {{
 }}
 passdb {{
   driver = passwd-file
-  args = username_format=%u {folder}/users
+  args = username_format=%Lu {folder}/users
   override_fields = allow_nets={from_webmail} {webmail}
 }}
 """
@@ -151,7 +151,7 @@ passdb {{
 FROM_PHONES: Final = """
 passdb {{
   driver = passwd-file
-  args = username_format=%u {folder}/users
+  args = username_format=%Lu {folder}/users
   override_fields = nodelay=y
 }}
 """

@@ -49,24 +49,27 @@ local function shard_of(login)
   return string.format("%03x", sum % 4096)
 end
 
-local function exists(path)
-  local file = io.open(path, "r")
-  if file then
-    file:close()
+-- Opens a file, nil if there is none. One that is there and cannot be read is a fault of ours:
+-- nobody's password is wrong for it.
+local no_such_file = 2
+local function opened(path)
+  local file, why, number = io.open(path, "r")
+  if not file and number ~= no_such_file then
+    error(why)
   end
-  return file ~= nil
+  return file
 end
 
 -- Returns the device whose password fits, or nil; the tag spares all hashes but one.
-local function device_of(path, request, password)
-  local file = io.open(path, "r")
+local function device_of(path, request, user, password)
+  local file = opened(path)
   if not file then
     return nil, false
   end
   local fits, known = nil, false
   for line in file:lines() do
     local login, device, rest = line:match("^([^\t]+)\t([^\t]+)\t(.+)$")
-    if login == request.user then
+    if login and login:lower() == user then
       known = true
       local hash, tag = rest:match("^([^\t]+)\t([^\t]+)$")
       if not tag or password:sub(1, #tag) == tag then
@@ -82,7 +85,7 @@ local function device_of(path, request, password)
 end
 
 local function is_limited(shard, login)
-  local file = io.open(folder .. "/limited/" .. shard, "r")
+  local file = opened(folder .. "/limited/" .. shard)
   if not file then
     return false
   end
@@ -94,15 +97,18 @@ local function is_limited(shard, login)
   return found
 end
 
-function auth_password_verify(request, password)
-  local keyed = exists(folder .. "/form")
-  local shard = shard_of(request.user)
-  local path = keyed and (folder .. "/devices/" .. shard) or list
-  if not keyed and not exists(list) then
-    -- Nothing can be read: "temporary", so that no phone asks for a new password.
-    return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "no device passwords can be read"
+local function verified(request, password)
+  -- Logins lie in the files in small letters, whatever `auth_username_format` makes of them.
+  local user = request.user:lower()
+  local keyed = opened(folder .. "/form")
+  local by_hand = not keyed and opened(list)
+  if not keyed and not by_hand then
+    error("there are no device passwords")
   end
-  local device, known = device_of(path, request, password)
+  (keyed or by_hand):close()
+  local shard = shard_of(user)
+  local path = keyed and (folder .. "/devices/" .. shard) or list
+  local device, known = device_of(path, request, user, password)
   if device then
     -- forward_user_device: where this is an IMAP proxy, the back end hears it, too.
     return dovecot.auth.PASSDB_RESULT_OK, {
@@ -110,7 +116,7 @@ function auth_password_verify(request, password)
       forward_user_device = device, nodelay = "y" }
   end
   local from = request.rip or request.remote_ip or ""
-  if keyed and not webmail[from] and is_limited(shard, request.user) then
+  if keyed and not webmail[from] and is_limited(shard, user) then
     -- No other passdb is asked: the main password is good at the webmail alone.
     return dovecot.auth.PASSDB_RESULT_USER_DISABLED, "main password is limited"
   end
@@ -118,6 +124,15 @@ function auth_password_verify(request, password)
     return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, ""
   end
   return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, ""
+end
+
+function auth_password_verify(request, password)
+  local fine, result, said = pcall(verified, request, password)
+  if fine then
+    return result, said
+  end
+  -- "Temporary", so that no phone asks for a new password.
+  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "no device passwords can be read"
 end
 
 function auth_passdb_lookup(request)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from countermand.connectors.doveadm.sessions import Doveadm
-from countermand.domain.device_password import SHARDS
+from countermand.domain.device_password import SHARDS, shard_of
 from countermand.enforcement import password_files
 from countermand.enforcement.password_files import DeviceLine
 from countermand.ports import Ended, OpenSession
@@ -78,6 +78,27 @@ def test_a_device_password_opens_and_what_is_near_it_does_not(server: Dovecot) -
 def test_a_limited_main_password_is_good_at_the_webmail_alone(server: Dovecot) -> None:
     assert not logs_in(server, ASHA.login, ASHA.password, "127.0.0.8")
     assert logs_in(server, ASHA.login, ASHA.password, WEBMAIL)
+
+
+def test_capital_letters_get_nobody_past_the_limit_of_the_main_password(folder: Path) -> None:
+    as_typed = "auth_username_format = %u\n"
+    with dovecot(folder, more=as_typed) as server:
+        shouted = ASHA.login.upper()
+        assert logs_in(server, shouted, WORD)
+        assert not logs_in(server, shouted, ASHA.password, "127.0.0.13")
+
+
+def test_a_file_that_cannot_be_read_makes_nobody_s_password_wrong(
+    folder: Path, server: Dovecot
+) -> None:
+    shard = folder / "devices" / f"{shard_of(ASHA.login):03x}"
+    aside = shard.rename(shard.with_suffix(".aside"))
+    shard.symlink_to(shard)  # root reads whatever its mode is, but no circle
+    try:
+        said = mailbox.login(server.port, ASHA.login, WORD, come_from="127.0.0.14")
+    finally:
+        aside.rename(shard)
+    assert "UNAVAILABLE" in said
 
 
 def test_whoever_is_not_limited_reads_on_with_the_main_password(server: Dovecot) -> None:

@@ -16,7 +16,7 @@ from countermand.domain.errors import gettext_noop
 from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
-    from countermand.enforcement.device_passwords import Standing
+    from countermand.enforcement.password_stages import Standing
     from countermand.enforcement.queries import PasswordRow
 
 Who = Annotated[str, typer.Option("--who", help=_("An address, or the key of the directory."))]
@@ -176,9 +176,9 @@ def stage(
 ) -> None:
     """Move a group."""
     with session() as opened:
-        from countermand.enforcement import device_passwords
+        from countermand.enforcement import device_passwords, password_stages
 
-        before = device_passwords.set_stage(group, to, actor=opened.actor(), now=opened.now())
+        before = password_stages.set_stage(group, to, actor=opened.actor(), now=opened.now())
         device_passwords.follow(opened.settings.device_password_files, now=opened.now())
     answer = {"group": group, "before": before.value, "stage": to.value}
     line = _("{group}: {stage}")
@@ -189,9 +189,9 @@ def stage(
 def stages(*, as_json: JsonFlag = False) -> None:
     """Count."""
     with session() as opened:
-        from countermand.enforcement import device_passwords, queries
+        from countermand.enforcement import password_stages, queries
 
-        found = device_passwords.standings(now=opened.now())
+        found = password_stages.standings(now=opened.now())
         groups = {group: each.value for group, each in queries.stages().items()}
     answer = {"stages": [_counted(each) for each in found], "groups": groups}
 

@@ -96,6 +96,41 @@ class PasswordNotKnown(CountermandError):
 
 
 @dataclass(eq=False)
+class FilesNotWritten(CountermandError):
+    """The mail server's files could not take a new password; it is void again."""
+
+    folder: str
+    why: str
+
+    code: ClassVar[str] = "device_password.files_not_written"
+    sentence: ClassVar[str] = gettext_noop(
+        "The mail server's files in {folder} cannot be written ({why}); no password was issued."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Look at the disk and at the folder's rights, then issue the password again."
+    )
+
+
+@dataclass(eq=False)
+class StillInFiles(CountermandError):
+    """A password is void, and the mail server's files still hold it."""
+
+    device_name: str
+    folder: str
+    why: str
+
+    code: ClassVar[str] = "device_password.still_in_files"
+    sentence: ClassVar[str] = gettext_noop(
+        "The password “{device_name}” is void, but the mail server's files in {folder} cannot be "
+        "written ({why}) and still hold it."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Look at the disk and at the folder's rights, then revoke it once more; the worker tries, "
+        "too."
+    )
+
+
+@dataclass(eq=False)
 class DeviceOfSomebodyElse(CountermandError):
     """The device is in no inventory, or belongs to another person."""
 
@@ -127,11 +162,16 @@ def issue(
 ) -> Issued:
     """Give a person a password for one device; `device` is its id in the inventory, if it has one.
 
-    Raises NotYourDevice, TooEarly, TooManyPasswords, LoginDoesNotFit or DeviceOfSomebodyElse.
+    Raises NotYourDevice, TooEarly, TooManyPasswords, LoginDoesNotFit, DeviceOfSomebodyElse or
+    FilesNotWritten.
     """
     with transaction.atomic(durable=True):
         issued, shards = _issue(person_id, actor=actor, now=now, device=device, label=label)
-    export(folder, shards=shards, now=now)
+    try:
+        export(folder, shards=shards, now=now)
+    except OSError as error:
+        _revoke(issued.device_name, actor=actor, now=now)  # nobody is shown it any more
+        raise FilesNotWritten(str(folder), error.strerror or str(error)) from error
     return issued
 
 
@@ -174,43 +214,35 @@ def _issue(
 
 
 def revoke(device_name: str, *, actor: Actor, folder: Path, now: datetime) -> str:
-    """Make one password void; returns its login. Raises PasswordNotKnown or NotYourDevice.
+    """Make one password void; returns its login.
 
+    Raises PasswordNotKnown, NotYourDevice or StillInFiles; after that it may be called again.
     The sweep ends the sessions that are open with it (`endings.end_revoked`).
     """
-    with transaction.atomic(durable=True):
-        rows = DevicePassword.objects.select_for_update()
-        row = rows.filter(device_name=device_name.strip(), revoked_at__isnull=True).first()
-        if row is None:
-            raise PasswordNotKnown(device_name=device_name)
-        require(actor, row.person_id)
-        row.revoked_at, row.revoked_by = now, actor.person_id
-        row.save(update_fields=["revoked_at", "revoked_by"])
-        _record("device_password.revoked", row.person_id, row.device_name, actor=actor, now=now)
-    export(folder, shards=[row.shard, *row.other_shards], now=now)
+    row, is_new = _revoke(device_name.strip(), actor=actor, now=now)
+    try:
+        changed = export(folder, shards=[row.shard, *row.other_shards], now=now)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StillInFiles(row.device_name, str(folder), why) from error
+    if not is_new and not changed:
+        raise PasswordNotKnown(device_name=device_name)
     return row.login
 
 
 @transaction.atomic(durable=True)
-def set_stage(group: str, stage: Stage, *, actor: Actor, now: datetime) -> Stage:
-    """Say how far a group has come (`*`: everybody); returns where it stood before.
-
-    Raises NotYourDevice. The sweep writes the new list of limited main passwords.
-    """
-    if not actor.roles & _FOR_STAGES:
-        raise NotYourDevice
-    row = PasswordStage.objects.select_for_update().filter(group=group).first()
-    before = Stage(row.stage) if row else Stage.ACTIVESYNC_ONLY
-    PasswordStage.objects.update_or_create(
-        group=group, defaults={"stage": stage.value, "since": now, "set_by": actor.person_id}
-    )
-    audit.record(
-        "device_password.stage",
-        actor_id=actor.person_id,
-        facts={"group": group, "before": before.value, "after": stage.value},
-        now=now,
-    )
-    return before
+def _revoke(name: str, *, actor: Actor, now: datetime) -> tuple[DevicePassword, bool]:
+    """Return the password, and whether it was good until now."""
+    row = DevicePassword.objects.select_for_update().filter(device_name=name).first()
+    if row is None:
+        raise PasswordNotKnown(device_name=name)
+    require(actor, row.person_id)
+    if row.revoked_at is not None:
+        return row, False
+    row.revoked_at, row.revoked_by = now, actor.person_id
+    row.save(update_fields=["revoked_at", "revoked_by"])
+    _record("device_password.revoked", row.person_id, row.device_name, actor=actor, now=now)
+    return row, True
 
 
 def export(folder: Path, *, shards: Sequence[int], now: datetime) -> int:
@@ -364,29 +396,3 @@ def require(actor: Actor, person_id: int | None) -> None:
 def _record(event: str, person_id: int, name: str, *, actor: Actor, now: datetime) -> None:
     facts = {"device": name, "person": log.person_ref(person_id)}
     audit.record(event, actor_id=actor.person_id, facts=facts, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How many people stand at one stage, and how many of them have a device password."""
-
-    stage: Stage
-    people: int
-    with_password: int
-
-    @property
-    def without_password(self) -> int:
-        """At the last stage: who reads mail at the webmail or by ActiveSync alone."""
-        return self.people - self.with_password
-
-
-def standings(*, now: datetime) -> tuple[Standing, ...]:
-    """Count who stands where, from the first stage to the last."""
-    stages = queries.stages()
-    holders = queries.people_with_passwords()
-    found = {stage: [0, 0] for stage in Stage}
-    for person in people.everyone(now.date()):
-        tally = found[stage_of(person.groups, stages)]
-        tally[0] += 1
-        tally[1] += person.id in holders
-    return tuple(Standing(stage, *tally) for stage, tally in found.items())

@@ -36,7 +36,7 @@ FORM: Final = "countermand device passwords/v1"
 PASSWD_FILE: Final = "passwd"  # noqa: S105 - the name of a file
 _DEVICES: Final = "devices"
 _LIMITED: Final = "limited"
-_FOR_GROUP: Final = 0o640  # whose group the administrator gives to the folder
+_FOR_GROUP: Final = 0o640  # the group is that of the folder, which its administrator chose
 _FOLDER_FOR_GROUP: Final = 0o750
 
 
@@ -77,8 +77,12 @@ def hashed(text: str) -> str:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for one writer; make it first if it is not there."""
-    for each in (folder, folder / _DEVICES, folder / _LIMITED):
-        each.mkdir(mode=_FOLDER_FOR_GROUP, parents=True, exist_ok=True)
+    folder.mkdir(mode=_FOLDER_FOR_GROUP, parents=True, exist_ok=True)
+    group = folder.stat().st_gid
+    for each in (folder / _DEVICES, folder / _LIMITED):
+        each.mkdir(mode=_FOLDER_FOR_GROUP, exist_ok=True)
+        if each.stat().st_gid != group:
+            os.chown(each, -1, group)
     with (folder / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -153,9 +157,16 @@ def write_passwd_file(path: Path, lines: Sequence[DeviceLine]) -> bool:
 def _replace(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _FOR_GROUP)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), _FOR_GROUP)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), _FOR_GROUP)
+            group = path.parent.stat().st_gid
+            if os.fstat(file.fileno()).st_gid != group:
+                os.fchown(file.fileno(), -1, group)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

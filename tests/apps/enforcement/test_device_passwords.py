@@ -1,10 +1,12 @@
 """Passwords of devices: shown once, verified by Dovecot itself, gone at once when revoked."""
 
 import fcntl
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,19 @@ from countermand.devices.models import Device
 from countermand.domain.approvals import Role
 from countermand.domain.device_password import shard_of
 from countermand.domain.device_stages import Stage
-from countermand.enforcement import device_passwords, password_files, queries
+from countermand.enforcement import (
+    device_passwords,
+    password_files,
+    password_stages,
+    queries,
+)
 from countermand.enforcement.device_passwords import (
     DeviceOfSomebodyElse,
+    FilesNotWritten,
     LoginDoesNotFit,
     NotYourDevice,
     PasswordNotKnown,
+    StillInFiles,
     TooEarly,
     TooManyPasswords,
 )
@@ -56,7 +65,7 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asha(files: Path) -> Person:
-    device_passwords.set_stage("pilots", Stage.VOLUNTEERS, actor=MAIL_ADMIN, now=NOW)
+    password_stages.set_stage("pilots", Stage.VOLUNTEERS, actor=MAIL_ADMIN, now=NOW)
     return person()
 
 
@@ -77,6 +86,56 @@ def dovecot_verifies(stored: str, password: str) -> bool:
         ["doveadm", "pw", "-t", stored, "-p", password], check=False, capture_output=True
     )
     return answer.returncode == 0
+
+
+def test_files_belong_to_the_group_that_the_folder_was_given(asha: Person, files: Path) -> None:
+    group = 4242 if os.geteuid() == 0 else min(os.getgroups())
+    issue(asha, files)
+    os.chown(files, -1, group)
+
+    issue(asha, files)
+    device_passwords.follow(files, now=NOW)
+
+    written = [path for path in files.rglob("*") if path.name != "lock"]
+    assert {path.stat().st_gid for path in written} == {group}
+    assert {path.stat().st_mode & 0o777 for path in written if path.is_file()} == {0o640}
+
+
+def test_no_password_is_issued_that_the_mail_server_could_not_be_given(
+    asha: Person, files: Path
+) -> None:
+    files.write_bytes(b"no folder")
+
+    with pytest.raises(FilesNotWritten) as refused:
+        issue(asha, files)
+    files.unlink()
+
+    assert refused.value.folder == str(files)
+    assert not DevicePassword.objects.filter(revoked_at__isnull=True).exists()
+    kept = issue(asha, files)
+    assert [line[1] for line in lines_of(files)] == [kept.device_name]
+
+
+def test_who_cannot_take_a_revoked_password_out_of_the_files_hears_so_and_may_try_again(
+    asha: Person, files: Path
+) -> None:
+    lost = issue(asha, files)
+    aside = files.rename(files.with_name("aside"))
+    files.write_bytes(b"no folder")
+    revoke = partial(
+        device_passwords.revoke, lost.device_name, actor=HELP_DESK, folder=files, now=NOW
+    )
+
+    with pytest.raises(StillInFiles) as told:
+        revoke()
+    files.unlink()
+    aside.rename(files)
+    login = revoke()
+
+    assert told.value.device_name == lost.device_name
+    assert (login, lines_of(files)) == ("asha@amber.example", [])
+    with pytest.raises(PasswordNotKnown):
+        revoke()
 
 
 def test_a_password_is_shown_once_and_kept_as_a_hash(asha: Person, files: Path) -> None:
@@ -134,7 +193,7 @@ def test_a_mail_server_may_spell_a_domain_in_its_own_letters(asha: Person, files
         assert [name for _, name, _, _ in found] == [issued.device_name]
     assert device_passwords.passwd_file(files / "once", now=NOW) == 2  # Asha's and Ram's
 
-    device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+    password_stages.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
     device_passwords.follow(files, now=NOW + HOUR)
     for login in spellings:
         limited = files / "limited" / f"{shard_of(login):03x}"
@@ -167,7 +226,7 @@ def test_a_password_stands_under_every_login_of_its_person(asha: Person, files: 
     device_passwords.revoke(first.device_name, actor=HELP_DESK, folder=files, now=NOW)
     assert named(files, "averma") == [second.device_name]
 
-    device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+    password_stages.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
     device_passwords.follow(files, now=NOW + HOUR)
     assert limited(files, "averma")
     assert not limited(files, "shared")
@@ -286,18 +345,18 @@ def test_only_the_last_stage_limits_the_main_password(asha: Person, files: Path)
     device_passwords.follow(files, now=NOW)
     assert limited() == []
 
-    device_passwords.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+    password_stages.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
     device_passwords.follow(files, now=NOW)
     assert limited() == [asha.address]
 
-    device_passwords.set_stage("pilots", Stage.NEW_DEVICES, actor=MAIL_ADMIN, now=NOW)
+    password_stages.set_stage("pilots", Stage.NEW_DEVICES, actor=MAIL_ADMIN, now=NOW)
     device_passwords.follow(files, now=NOW)
     assert limited() == []
 
 
 def test_the_help_desk_moves_no_group(asha: Person) -> None:
     with pytest.raises(NotYourDevice):
-        device_passwords.set_stage("pilots", Stage.NEW_DEVICES, actor=HELP_DESK, now=NOW)
+        password_stages.set_stage("pilots", Stage.NEW_DEVICES, actor=HELP_DESK, now=NOW)
 
 
 def test_it_is_counted_who_stands_where(asha: Person, files: Path) -> None:
@@ -306,7 +365,7 @@ def test_it_is_counted_who_stands_where(asha: Person, files: Path) -> None:
     person("gone", left_on=NOW.date())
     issue(asha, files)
 
-    found = {each.stage: each for each in device_passwords.standings(now=NOW)}
+    found = {each.stage: each for each in password_stages.standings(now=NOW)}
 
     volunteers = found[Stage.VOLUNTEERS]
     assert (volunteers.people, volunteers.with_password, volunteers.without_password) == (2, 1, 1)

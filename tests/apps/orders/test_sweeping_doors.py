@@ -8,7 +8,7 @@ from countermand.domain.approvals import Role
 from countermand.domain.device_password import shard_of
 from countermand.domain.device_stages import Stage
 from countermand.domain.verdict import EntryFacts
-from countermand.enforcement import device_passwords, endings
+from countermand.enforcement import device_passwords, endings, password_stages
 from countermand.enforcement import queries as doors
 from countermand.enforcement.models import DevicePassword, FeedMark
 from countermand.people.models import Person
@@ -44,7 +44,7 @@ def test_a_sweep_follows_passwords_counts_doors_and_ends_sessions(world: World) 
     world.person("postmaster", Role.MAIL_ADMIN)
     files = world.settings.device_password_files
     admin = world.actor("postmaster")
-    device_passwords.set_stage("*", Stage.VOLUNTEERS, actor=admin, now=world.now)
+    password_stages.set_stage("*", Stage.VOLUNTEERS, actor=admin, now=world.now)
     owner = world.people["p5"]
     issued = device_passwords.issue(owner.pk, actor=admin, folder=files, now=world.now, device="d0")
     number = enforcing(world)
