@@ -138,10 +138,14 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """The sessions of one device: its person's mail login, and its name at the mail server."""
+    """The sessions of one device: its person's mail login, and its name at the mail server.
+
+    Where an inventory spells that name otherwise, `other_spellings` has it as it stands there.
+    """
 
     login: str
     device_name: str
+    other_spellings: tuple[str, ...] = ()
 
 
 class SessionEnder(Protocol):

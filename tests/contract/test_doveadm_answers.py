@@ -77,6 +77,25 @@ def test_2_4_ends_the_sessions_of_one_device() -> None:
     assert server.kicked == [{"passdbField": "user_device", "mask": ["phone-x4t9m2qa"]}]
 
 
+def test_2_4_is_asked_under_every_spelling_of_a_device_s_name() -> None:
+    phone = OpenSession("asha@amber.example", "phone-a", ("Phone-A",))
+    server = Server(OF_2_4, [ASHA], ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([phone]) == {phone: Ended.ENDED}
+
+    assert [each["mask"] for each in server.kicked] == [["phone-a"], ["Phone-A"]]
+
+
+@pytest.mark.parametrize("name", ["*", "phone-?", "10.0.0.1", "10.0.0.0/8", "4711", "fe80::1"])
+def test_2_4_is_not_asked_by_a_name_that_it_takes_for_others_or_for_an_address(name: str) -> None:
+    phone = OpenSession("asha@amber.example", name)
+    server = Server(OF_2_4, [ASHA], ENDED)
+    with serving(server) as doveadm:
+        assert doveadm.end([phone, PHONE]) == {phone: Ended.FAILED, PHONE: Ended.ENDED}
+
+    assert len(server.kicked) == 1
+
+
 def test_2_4_that_found_no_such_session_has_ended_none() -> None:
     nobody = ["doveadmResponse", [{"count": "0"}]]  # as 2.4.1 answers, with no error
     with serving(Server(OF_2_4, [ASHA, BESIDE], nobody)) as doveadm:

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, OuterRef, Q
+from django.db.models.expressions import RawSQL
 
+from countermand.devices import door_names
 from countermand.domain.device_key import normal_login
 from countermand.domain.verdict import EntryFacts
 from countermand.enforcement.models import DevicePassword, DoorEntry, SessionEnding
@@ -37,6 +39,15 @@ REVOKED: Final = ""
 _FILES_ARE_THERE: Final = timedelta(minutes=2)
 _STILL_OF_INTEREST: Final = timedelta(days=30)
 _FINISHED: Final = frozenset({Ended.ENDED, Ended.NOT_OPEN})
+# What folding makes of other than plain words is looked at afterwards.
+_MAY_BE_NAMED_BY_A_SOURCE: Final = f"""
+    EXISTS (
+        SELECT FROM ({door_names.PASSWORDS_OF_SOURCES}) AS name
+        WHERE name.device_id = enforcement_doorentry.device_id
+          AND (lower(name.value COLLATE "C") = enforcement_doorentry.device_key
+               OR name.value !~ '^[!-~]+$' OR name.value ~ '^[0-9A-Fa-f]{{12,}}$')
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,6 @@ class Line:
     """One door that was found shut, with what is known of it now; None when it is gone."""
 
     id: int
-    session: OpenSession
     is_done: bool
     entry: EntryFacts | None
 
@@ -53,7 +63,8 @@ def likely_shut(order_number: str, *, now: datetime) -> list[DoorEntryRow]:
     """Return the entries that a verdict might shut and that have no open line here yet.
 
     The database leaves out what surely stays open; `verdict.decide` has the last word. Doors
-    without a device password have no session of their own that could be ended.
+    without a device password, issued here or named by a source, have no session of their own that
+    could be ended.
     """
     lines = SessionEnding.objects.filter(
         order_number=order_number,
@@ -64,9 +75,10 @@ def likely_shut(order_number: str, *, now: datetime) -> list[DoorEntryRow]:
     passwords = DevicePassword.objects.filter(
         device_name=OuterRef("device_key"), revoked_at__isnull=True
     )
+    may_be_named = RawSQL(_MAY_BE_NAMED_BY_A_SOURCE, (), BooleanField())  # noqa: S611  (constants of ours)
     rows = DoorEntry.objects.filter(
         Q(override_until__isnull=True) | Q(override_until__lte=now),
-        Exists(passwords),
+        Exists(passwords) | Q(may_be_named),
         ~Exists(lines),
         order_number=order_number,
         deleted=False,
@@ -77,7 +89,9 @@ def likely_shut(order_number: str, *, now: datetime) -> list[DoorEntryRow]:
         noticed_at__isnull=False,
         lock_accepted_at__isnull=False,
     )
-    return [_row(row) for row in rows.order_by("id").iterator()]
+    found = list(rows.annotate(issued=Exists(passwords)).order_by("id"))
+    named = door_names.passwords_of_sources([row.device_id for row in found if not row.issued])
+    return [_row(row) for row in found if row.issued or (row.device_id, row.device_key) in named]
 
 
 def note_shut(order_number: str, shut: Collection[DoorEntryRow], *, now: datetime) -> None:
@@ -113,7 +127,6 @@ def lines_due(order_number: str, *, now: datetime) -> list[Line]:
     return [
         Line(
             id=line.pk,
-            session=OpenSession(line.login, line.device_key),
             is_done=line.ended_at is not None or line.tries >= MOST_TRIES,
             entry=entries.get((line.login, line.device_key)),
         )
@@ -135,16 +148,31 @@ def end(lines: Collection[Line], ender: SessionEnder, *, now: datetime) -> int:
         return 0
     rows = list(SessionEnding.objects.filter(pk__in=[line.id for line in asked]))
     _note_asked(rows, now)
-    answers = ender.end([line.session for line in asked])
+    sessions = _sessions(rows)
+    answers = ender.end(list(sessions.values()))
     finished = 0
     for row in rows:
-        outcome = answers.get(OpenSession(row.login, row.device_key), Ended.FAILED)
+        outcome = answers.get(sessions[row.pk], Ended.FAILED)
         row.outcome = outcome.value
         if outcome in _FINISHED:
             row.ended_at = now
             finished += 1
     SessionEnding.objects.bulk_update(rows, ["outcome", "ended_at"])
     return finished
+
+
+def _sessions(rows: Sequence[SessionEnding]) -> dict[int, OpenSession]:
+    """Return whose sessions to end, by line: also under the names that a source spells."""
+    spelled = door_names.passwords_of_sources([row.device_id for row in rows])
+    nothing: frozenset[str] = frozenset()
+    return {
+        row.pk: OpenSession(
+            row.login,
+            row.device_key,
+            tuple(sorted(spelled.get((row.device_id, row.device_key), nothing) - {row.device_key})),
+        )
+        for row in rows
+    }
 
 
 def end_revoked(ender: SessionEnder, *, now: datetime) -> int:

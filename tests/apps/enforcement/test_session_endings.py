@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from countermand.devices.models import Device, DeviceAlias
 from countermand.domain.device_password import shard_of
 from countermand.enforcement import endings
 from countermand.enforcement.actions import (
@@ -33,8 +34,10 @@ class MailServer:
     def __init__(self, answer: Ended = Ended.ENDED) -> None:
         self.answer = answer
         self.asked: list[str] = []
+        self.sessions: list[OpenSession] = []
 
     def end(self, sessions: Sequence[OpenSession]) -> Mapping[OpenSession, Ended]:
+        self.sessions += sessions
         self.asked += [session.device_name for session in sessions]
         return dict.fromkeys(sessions, self.answer)
 
@@ -83,6 +86,56 @@ def test_exactly_the_refused_session_is_ended_and_once(shut: Publisher) -> None:
 
     assert server.asked == ["phone-a"]
     assert endings.standing(ORDER) == endings.Endings(ended=1, unended=0, shared=0)
+
+
+def in_inventory(name: str, *, kind: str = "device_password", spelled: str = "") -> int:
+    device, _ = Device.objects.get_or_create(
+        source="csv", source_device_id=name, defaults={"platform": "ios"}
+    )
+    DeviceAlias.objects.create(device=device, kind=kind, value=spelled or name)
+    return device.pk
+
+
+@pytest.mark.parametrize(
+    ("spelled", "others"),
+    [
+        ("phone-a", ()),
+        ("Phone-A", ("Phone-A",)),
+        ("70686F6E652D61", ("70686F6E652D61",)),  # the bytes of "phone-a"
+    ],
+)
+def test_a_session_ends_too_whose_password_only_an_inventory_names(
+    publisher: Publisher, spelled: str, others: tuple[str, ...]
+) -> None:
+    order()
+    phone = in_inventory("phone", spelled=spelled)
+    in_inventory("phone", kind="eas_device_id", spelled="eas-of-a")
+    uninvolved = in_inventory("phone-b")
+    facts = [
+        door("phone-a", device_id=phone),
+        door("eas-of-a", device_id=phone),
+        door("phone-b", device_id=uninvolved, presence="absent"),
+    ]
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+    server = MailServer()
+
+    assert sweep(server) == {ORDER: 1}
+    sweep(server, now() + 2 * MINUTE)
+
+    assert server.sessions == [OpenSession(ASHA, "phone-a", others)]
+    assert endings.standing(ORDER) == endings.Endings(ended=1, unended=0, shared=0)
+
+
+def test_a_name_that_a_person_only_confirmed_ends_nothing(publisher: Publisher) -> None:
+    order()
+    phone = in_inventory("phone-a")
+    DeviceAlias.objects.update(confirmed_by_id=9)
+    compile_entries(ORDER, [door("phone-a", device_id=phone)], publisher=publisher, now=now())
+    server = MailServer()
+
+    sweep(server)
+
+    assert server.asked == []
 
 
 def test_it_is_written_down_before_anybody_is_asked(shut: Publisher) -> None:

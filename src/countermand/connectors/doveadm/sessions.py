@@ -31,6 +31,7 @@ _LARGEST_ANSWER: Final = 64 * 1024 * 1024  # everybody who is logged in, on a la
 _OK: Final = 200
 _NOBODY_LOGGED_IN: Final = 68  # EX_NOHOST of doveadm: no such session
 _WILD: Final = frozenset("*?")
+_ADDRESS: Final = re.compile(r"[0-9./]+|0[xX][0-9a-fA-F./xX]*|.*:.*")
 _NUMBER: Final = re.compile(r"\d+")
 # The strongest answer counts where several servers were asked.
 _WEIGHT: Final = (Ended.NOT_OPEN, Ended.ENDED, Ended.SHARED, Ended.FAILED)
@@ -71,7 +72,8 @@ class _Server:
         except _Unclear:
             return dict.fromkeys(sessions, Ended.FAILED)
         if knows_devices:
-            return self._kick([(each, _one_device(each)) for each in sessions])
+            devices = [(each, how) for each in sessions for how in _device(each)]
+            return {**dict.fromkeys(sessions, Ended.FAILED), **self._kick(devices)}
         names = _spelled(frozenset().union(*who.values()))
         shared = frozenset().union(*(people for people in who.values() if len(people) > 1))
         found = {}
@@ -140,8 +142,14 @@ class _Server:
         return raw
 
 
-def _one_device(session: OpenSession) -> dict[str, Any]:
-    return {_BY_FIELD: DEVICE_FIELD, "mask": [session.device_name]}
+def _device(session: OpenSession) -> list[dict[str, Any]]:
+    names = (session.device_name, *session.other_spellings)
+    return [{_BY_FIELD: DEVICE_FIELD, "mask": [name]} for name in names if _names_one(name)]
+
+
+def _names_one(name: str) -> bool:
+    """Tell whether Dovecot takes this for one name: it knows wild characters, and addresses."""
+    return not _WILD & set(name) and not _ADDRESS.fullmatch(name)
 
 
 def _one_person(name: str) -> dict[str, Any]:
