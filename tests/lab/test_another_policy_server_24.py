@@ -76,7 +76,7 @@ def test_oauth_and_a_master_user_who_fill_no_field_are_counted() -> None:
             assert mailbox.login(port, f"{ASHA.login}*team", "of-the-team") == "OK"
             assert made.login(made.with_us, OF_LAPTOP) == "OK"
 
-            said = {"oauth": 1, "main_password": 1, "device_password": 1}
+            said = {"oauth": 1, "main_password": 1, "device_password_unknown": 1}
             until("all are counted", lambda: made.counted() == said)
     finally:
         masters.unlink()

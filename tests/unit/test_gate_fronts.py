@@ -214,8 +214,8 @@ def test_a_report_counts_what_no_question_could_be_told_to_be(
 @pytest.mark.parametrize(
     ("login", "kind"),
     [
-        (("imap", "phone-7f3a", "PLAIN"), "device_password"),
-        (("pop3", "phone-7f3a", "PLAIN"), "device_password"),
+        (("imap", "phone-7f3a", "PLAIN"), "device_password_unknown"),
+        (("pop3", "phone-7f3a", "PLAIN"), "device_password_unknown"),
         (("imap", "", "PLAIN"), "main_password"),
         (("imap", "", "XOAUTH2"), "oauth"),
         (("pop3", "", "oauthbearer"), "oauth"),
@@ -374,7 +374,7 @@ def test_counts_name_doors_and_never_people(doors: Doors, counts: Counts) -> Non
     text = counts.exposition({"entries": 3}).decode()
 
     assert 'door="device_password",answer="paused",reason="paused_on_device"} 1' in text
-    assert 'door="device_password",answer="open",reason="no_entry"} 1' in text
+    assert 'door="device_password_unknown",answer="open",reason="no_entry"} 1' in text
     assert 'door="webmail"' in text
     assert "asha" not in text
     assert "7f3a" not in text

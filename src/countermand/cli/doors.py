@@ -25,6 +25,7 @@ DOORS: Final[Mapping[str, str]] = MappingProxyType(
         "activesync_known": gettext_noop("ActiveSync, device known"),
         "device_password": gettext_noop("password of one device"),
         "activesync_unknown": gettext_noop("ActiveSync, device not known"),
+        "device_password_unknown": gettext_noop("password of a device that nothing is known of"),
         "main_password": gettext_noop("main password"),
         "webmail": gettext_noop("webmail in a browser"),
         "pop3": gettext_noop("POP3"),

@@ -13,7 +13,14 @@ from typing import Final
 # As `gate.door_kinds.DoorKind` names them; a name that is not known here counts as reading
 # through a door that does not know the device.
 KNOWS_DEVICE: Final = ("activesync_known", "device_password")
-READS_WITHOUT: Final = ("activesync_unknown", "main_password", "webmail", "pop3", "oauth")
+READS_WITHOUT: Final = (
+    "activesync_unknown",
+    "device_password_unknown",
+    "main_password",
+    "webmail",
+    "pop3",
+    "oauth",
+)
 NO_READING: Final = ("behind_webmail", "sending", "other")
 
 

@@ -1,7 +1,8 @@
 """Through which door a question came: what is counted from the first question on.
 
     knows the device   ActiveSync with a known id, device password
-    does not           ActiveSync with an unknown id, main password, webmail, POP3, OAuth
+    does not           ActiveSync with an unknown id, device password that nothing is known of,
+                       main password, webmail, POP3, OAuth
 
 The share of the first kind says what a deadline is worth. A login that our own webmail makes for
 somebody is no further door, and sending is not reading: both have counts of their own.
@@ -25,6 +26,7 @@ class DoorKind(StrEnum):
     ACTIVESYNC_KNOWN = "activesync_known"
     ACTIVESYNC_UNKNOWN = "activesync_unknown"
     DEVICE_PASSWORD = "device_password"  # noqa: S105 - the name of a door
+    DEVICE_PASSWORD_UNKNOWN = "device_password_unknown"  # noqa: S105 - the name of a door
     MAIN_PASSWORD = "main_password"  # noqa: S105 - the name of a door
     WEBMAIL = "webmail"
     POP3 = "pop3"

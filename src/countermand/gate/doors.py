@@ -195,6 +195,7 @@ class Doors:
         kind = of_login(asked.protocol, asked.door.device, asked.mechanism)
         if given is UNKNOWN and kind is DoorKind.DEVICE_PASSWORD:
             self._see_door(asked.door, DEVICE_PASSWORD)
+            kind = DoorKind.DEVICE_PASSWORD_UNKNOWN
         return self._answer_to_login(given, kind, sends=asked.sends)
 
     def _hear_report(self, body: bytes) -> None:

@@ -363,7 +363,7 @@ def test_doors_are_counted_before_any_order_stands(folder: DataFolder) -> None:
     assert {name: count for name, count in said["counts"].items() if count} == {
         "activesync_known": 1,
         "activesync_unknown": 1,
-        "device_password": 1,
+        "device_password_unknown": 1,
         "main_password": 1,
         "pop3": 1,
         "sending": 1,
