@@ -155,3 +155,12 @@ def test_a_server_of_another_kind_is_not_asked_to_end_anything(commands: Any) ->
         assert doveadm.end([PHONE]) == {PHONE: Ended.FAILED}
 
     assert server.kicked == []
+
+
+def test_a_server_is_asked_whether_it_answers_and_nobody_s_session_ends() -> None:
+    server = Server(OF_2_4, [ASHA], ENDED)
+    with serving(server) as good, serving(Server([], [], ENDED)) as other:
+        both = Doveadm((*good.urls, *other.urls, "http://127.0.0.1:1", "http://nowhere:x"), "a-key")
+        assert both.silent() == both.urls[1:]
+
+    assert server.kicked == []

@@ -26,6 +26,17 @@ def _stopping(answer: Mapping[str, Any]) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = []
     if answer["mail_stops_by"] is not None:
         rows.append((_("mail has stopped by"), instant(answer["mail_stops_by"])))
+    elif answer["requests_stop_by"] is not None:
+        rows += [
+            (_("new requests for mail have stopped by"), instant(answer["requests_stop_by"])),
+            (
+                _("open IMAP sessions"),
+                _("read on: COUNTERMAND_DOVEADM is not set, so nothing ends them"),
+            ),
+        ]
+    if answer["last_notice_awaited"]:
+        waiting = _("{count} devices: their last notice is not accepted yet")
+        rows.append((_("not stopped by then"), waiting.format(count=answer["last_notice_awaited"])))
     if answer["sessions"].unended:
         rows.append((_("open sessions that could not be ended yet"), answer["sessions"].unended))
     return rows
@@ -101,6 +112,14 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
 
     view = queries.view(number)
     reach = ledger.reach(number)
+    stopping = None
+    if view.taken_back_at is None and view.phase != "closed":
+        stopping = closings.stopping(
+            number,
+            sweep_every_s=settings.sweep_every_s,
+            longest_sync_s=settings.longest_sync_s,
+            ends_sessions=bool(settings.doveadm),
+        )
     corrections = ledger.corrections(number)
     answer: dict[str, Any] = {
         **_standing(view),
@@ -114,11 +133,10 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": to_call(number),
         "paused_devices": len(doors.closed_devices(number, now=now)),
-        "mail_stops_by": None
-        if view.taken_back_at is not None or view.phase == "closed"
-        else closings.closes_truly_by(
-            number, sweep_every_s=settings.sweep_every_s, longest_sync_s=settings.longest_sync_s
-        ),
+        "mail_stops_by": stopping.by if stopping else None,
+        "requests_stop_by": stopping.requests_by if stopping else None,
+        "last_notice_awaited": stopping.waiting if stopping else 0,
+        "ends_sessions": bool(settings.doveadm),
         "sessions": closings.standing(number),
         "let_through": overrides.standing(number, now=now),
         "mail_reading": door_outlook.doors_that_know(now),

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import BooleanField, Count, Exists, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, F, Max, OuterRef, Q
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Greatest
 
 from countermand.devices import door_names
 from countermand.domain.device_key import normal_login
-from countermand.domain.verdict import EntryFacts
+from countermand.domain.verdict import LOCK_NOTICE_LEAD, EntryFacts
 from countermand.enforcement.models import DevicePassword, DoorEntry, SessionEnding
 from countermand.enforcement.queries import DoorEntryRow, facts_of
 from countermand.ports import Ended, OpenSession, SessionEnder
@@ -92,6 +93,39 @@ def likely_shut(order_number: str, *, now: datetime) -> list[DoorEntryRow]:
     found = list(rows.annotate(issued=Exists(passwords)).order_by("id"))
     named = door_names.passwords_of_sources([row.device_id for row in found if not row.issued])
     return [_row(row) for row in found if row.issued or (row.device_id, row.device_key) in named]
+
+
+@dataclass(frozen=True, slots=True)
+class LastShut:
+    """When the last door of an order shuts, and how many do; None where none does.
+
+    Not in it are `waiting` devices: no notice, or no last notice, is proven to have reached them.
+    """
+
+    at: datetime | None
+    doors: int
+    waiting: int
+
+
+def last_shut(order_number: str, *, minimum_notice: timedelta) -> LastShut:
+    """Return when the last of the doors shuts that may, as `verdict.decide` counts."""
+    told = Q(noticed_at__isnull=False, lock_accepted_at__isnull=False)
+    # PostgreSQL passes over what is not there.
+    shuts_at = Greatest(
+        F("closes_at"),
+        F("noticed_at") + minimum_notice,
+        F("lock_accepted_at") + LOCK_NOTICE_LEAD,
+        F("override_until"),
+    )
+    rows = DoorEntry.objects.filter(
+        order_number=order_number, deleted=False, presence="present", may_close=True
+    )
+    found = rows.aggregate(
+        at=Max(shuts_at, filter=told),
+        doors=Count("pk", filter=told),
+        waiting=Count("device_id", filter=~told, distinct=True),
+    )
+    return LastShut(**found)
 
 
 def note_shut(order_number: str, shut: Collection[DoorEntryRow], *, now: datetime) -> None:

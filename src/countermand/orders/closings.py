@@ -7,6 +7,7 @@ what it opened is never ended, and opening a door ends nothing at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -55,14 +56,38 @@ def standing(number: str) -> Endings:
     return endings.standing(number)
 
 
-def closes_truly_by(number: str, *, sweep_every_s: float, longest_sync_s: int) -> datetime | None:
-    """Return by when mail has stopped on every device on which it is to stop.
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """By when mail has stopped on the devices on which it is to stop, as they are known now.
 
-    Three things come on top of the last deadline: two clocks that differ, the time until the worker
-    looks, and a request for new mail that was already waiting. None where we close no door.
+    `requests_by` is for whoever asks anew, over ActiveSync or with a new login. `by` is for open
+    IMAP sessions, too; None where nobody ends them. Neither is said of the `waiting` devices, whose
+    last notice is not accepted yet.
+    """
+
+    by: datetime | None
+    requests_by: datetime | None
+    waiting: int
+
+
+def stopping(
+    number: str, *, sweep_every_s: float, longest_sync_s: int, ends_sessions: bool
+) -> Stopping:
+    """Return by when mail has stopped; no time at all where we close no door.
+
+    On top of the last deadline, or of the last door that shuts later, come two clocks that differ,
+    the sweeps that the worker needs, and a request for new mail that was already waiting.
     """
     order = Order.objects.get(number=number)
     if order.last_deadline_at is None or order.enforcement != Enforcement.GATE:
-        return None
-    late_s = max(sweep_every_s, float(longest_sync_s))
-    return order.last_deadline_at + CLOCKS_DIFFER + timedelta(seconds=late_s)
+        return Stopping(None, None, 0)
+    least = timedelta(seconds=doors.published(order, None).minimum_notice_s)
+    last = endings.last_shut(number, minimum_notice=least)
+    shut_at = max(filter(None, (order.last_deadline_at, last.at))) + CLOCKS_DIFFER
+    sync = timedelta(seconds=longest_sync_s)
+    sweeps = timedelta(seconds=sweep_every_s * (1 + last.doors // endings.MOST_AT_ONCE))
+    return Stopping(
+        by=shut_at + max(sync, sweeps) if ends_sessions else None,
+        requests_by=shut_at + sync,
+        waiting=last.waiting,
+    )

@@ -30,6 +30,7 @@ from countermand.project.login_checkup import examine_logins
 from countermand.project.mail_checkup import examine_returned
 from countermand.project.order_checkup import examine_orders
 from countermand.project.people_checkup import examine_people
+from countermand.project.session_checkup import examine_sessions
 from countermand.stop import fence
 
 _PATIENCE_S: Final = 3.0
@@ -57,6 +58,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "relay": lambda: _relay(settings),
         "returned": lambda: examine_returned(settings),
         "gates": lambda: examine_gates(settings),
+        "sessions": lambda: examine_sessions(settings),
         "lookup": lambda: _lookup(settings),
     }
     for name, check in checks.items():

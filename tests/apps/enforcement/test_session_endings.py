@@ -9,6 +9,7 @@ import pytest
 
 from countermand.devices.models import Device, DeviceAlias
 from countermand.domain.device_password import shard_of
+from countermand.domain.verdict import decide
 from countermand.enforcement import endings
 from countermand.enforcement.actions import (
     Publisher,
@@ -17,7 +18,7 @@ from countermand.enforcement.actions import (
     set_override,
 )
 from countermand.enforcement.models import DevicePassword, SessionEnding
-from countermand.orders import closings
+from countermand.orders import closings, doors
 from countermand.orders.models import Order
 from countermand.ports import Ended, OpenSession
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
@@ -26,6 +27,7 @@ from tests.gate_world import ASHA, ORDER, door, make_folder, now
 pytestmark = pytest.mark.django_db
 
 MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class MailServer:
@@ -251,16 +253,75 @@ def test_without_a_mail_server_to_ask_nothing_is_written(shut: Publisher) -> Non
     assert not SessionEnding.objects.exists()
 
 
+def stopping(*, ends_sessions: bool = True) -> closings.Stopping:
+    return closings.stopping(
+        ORDER, sweep_every_s=10, longest_sync_s=30, ends_sessions=ends_sessions
+    )
+
+
 def test_the_true_closing_time_counts_what_comes_on_top() -> None:
     deadline = now()
     made = order(last_deadline_at=deadline)
 
-    def by() -> datetime | None:
-        return closings.closes_truly_by(ORDER, sweep_every_s=10, longest_sync_s=30)
-
-    assert by() == deadline + timedelta(seconds=60 + 30)
+    by = deadline + timedelta(seconds=60 + 30)
+    assert stopping() == closings.Stopping(by, by, 0)
     Order.objects.filter(pk=made.pk).update(enforcement="none")
-    assert by() is None
+    assert stopping() == closings.Stopping(None, None, 0)
+
+
+def test_where_nobody_ends_sessions_there_is_no_time_for_them() -> None:
+    deadline = now()
+    order(last_deadline_at=deadline)
+
+    by = deadline + timedelta(seconds=60 + 30)
+    assert stopping(ends_sessions=False) == closings.Stopping(None, by, 0)
+
+
+@pytest.mark.parametrize(
+    ("late", "wait"),
+    [
+        ("lock_accepted_at", 30 * MINUTE),
+        ("noticed_at", 72 * 60 * MINUTE),
+        ("override_until", timedelta()),
+    ],
+)
+def test_the_true_closing_time_waits_for_whoever_was_told_late(
+    publisher: Publisher, late: str, wait: timedelta
+) -> None:
+    deadline = now()
+    order(last_deadline_at=deadline)
+    at = deadline + 20 * MINUTE
+    shuts = at + wait
+    changed: dict[str, Any] = {late: at}
+    facts = [door("phone-b", device_id=2), door("phone-a", **changed)]
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+
+    by = stopping().by
+
+    assert by == shuts + timedelta(seconds=60 + 30)
+    entry, states = facts[1].entry, {ORDER: doors.state_facts(Order.objects.get())}
+    assert not decide([entry], states, shuts - MICROSECOND).closed
+    assert decide([entry], states, shuts).closed or late == "noticed_at"  # its evidence is old then
+
+
+def test_no_time_is_said_of_a_device_whose_last_notice_is_awaited(publisher: Publisher) -> None:
+    order(last_deadline_at=now())
+    facts = [door("phone-a", lock_accepted_at=None), door("eas-of-a", lock_accepted_at=None)]
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+
+    assert stopping().waiting == 1
+
+
+def test_the_true_closing_time_counts_as_many_sweeps_as_are_needed(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "MOST_AT_ONCE", 2)
+    deadline = now()
+    order(last_deadline_at=deadline)
+    facts = [door(f"phone-{n}", device_id=n) for n in range(1, 10)]
+    compile_entries(ORDER, facts, publisher=publisher, now=now())
+
+    assert stopping().by == deadline + timedelta(seconds=60 + 5 * 10)
 
 
 # -- passwords that were revoked ------------------------------------------------------------------

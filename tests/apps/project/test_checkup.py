@@ -43,6 +43,18 @@ def test_a_fresh_folder_lacks_what_only_up_brings(folder: DataFolder) -> None:
     assert set(bad(folder.path)) == {"database", "lookup", "relay"}
 
 
+def test_whether_open_sessions_are_ended_is_said(folder: DataFolder) -> None:
+    def sessions(**more: str) -> Finding:
+        environ = {"COUNTERMAND_DATA": str(folder.path), **more}
+        found = examine(environment.load(environ), environ)
+        return next(each for each in found if each.name == "sessions")
+
+    assert sessions().state is State.NOTE
+    silent = sessions(COUNTERMAND_DOVEADM="http://127.0.0.1:1")
+    assert silent.state is State.BAD
+    assert "http://127.0.0.1:1" in silent.sentence
+
+
 SPOILT: dict[str, tuple[str, Callable[[DataFolder], object]]] = {
     "a key that others may read": ("keys", lambda f: (f.keys / "log-key").chmod(0o644)),
     "a key that is missing": ("keys", lambda f: (f.keys / "publisher-key").unlink()),

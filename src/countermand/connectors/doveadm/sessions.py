@@ -58,6 +58,11 @@ class Doveadm:
                 found[each] = max(found[each], outcome, key=_WEIGHT.index)
         return found
 
+    def silent(self) -> tuple[str, ...]:
+        """Return the servers that do not say how they end sessions; nothing is ended by asking."""
+        servers = [_Server(url, self.key, self.longest_s) for url in self.urls]
+        return tuple(server.url for server in servers if not server.answers())
+
 
 @dataclass(frozen=True, slots=True)
 class _Server:
@@ -85,6 +90,13 @@ class _Server:
         for each, outcome in self._kick(wanted).items():
             found[each] = max(found[each], outcome, key=_WEIGHT.index)
         return found
+
+    def answers(self) -> bool:
+        try:
+            self._knows_devices()
+        except (_Unclear, ValueError):  # an address that is none
+            return False
+        return True
 
     def _knows_devices(self) -> bool:
         commands = self._ask("GET", None)
