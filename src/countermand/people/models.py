@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -43,7 +44,14 @@ class Person(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(fields=["id"], condition=~models.Q(logins=[]), name="person_with_logins")
+            models.Index(fields=["id"], condition=~models.Q(logins=[]), name="person_with_logins"),
+            # The look-up page asks whose an address is at every wrong code. An import only appends
+            # to the index (kB): vacuum sorts it in afterwards.
+            GinIndex(
+                fields=["other_addresses"],
+                name="person_by_other_address",
+                gin_pending_list_limit=65_536,
+            ),
         ]
 
 

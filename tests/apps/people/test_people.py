@@ -2,13 +2,14 @@
 
 import importlib
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from countermand.audit.models import Entry
 from countermand.domain.address import folded_name
@@ -384,6 +385,26 @@ def test_a_person_is_found_by_either_spelling_of_a_domain() -> None:
         assert queries.person(who).uid == "p1"
         found = queries.owner_of(who), queries.also_known_at(who)
         assert [each for each in found if each is not None] == [queries.person("p1").id]
+
+
+def plan_of(ask: Callable[[], object]) -> str:
+    """How the database finds what one question asks of it."""
+    with CaptureQueriesContext(connection) as asked:
+        ask()
+    [question] = asked.captured_queries
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {question['sql']}")
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_whose_further_address_it_is_is_found_without_going_through_all_people() -> None:
+    load(*(replace(record(n), other_addresses=(f"q{n}@example.org",)) for n in range(3000)))
+
+    for who in ("q7@example.org", "nobody@example.org"):
+        plan = plan_of(lambda who=who: queries.also_known_at(who))  # type: ignore[misc]
+        assert "person_by_other_address" in plan
+        assert "Seq Scan" not in plan
+    assert queries.also_known_at("q7@example.org") == queries.person("p7").id
 
 
 def test_addresses_that_were_kept_in_the_other_spelling_are_brought_over() -> None:
