@@ -319,8 +319,8 @@ def draw_let_through(
     """Draw which devices are let through; nothing for none, unless `always`."""
     if not overrides and not always:
         return
-    columns = [_("device"), _("person"), _("until"), _("by"), _("why")]
-    rows = [(o.device, o.person, instant(o.until), o.by, o.because) for o in overrides]
+    columns = [_("device"), _("its id"), _("person"), _("until"), _("by"), _("why")]
+    rows = [(o.device, o.id, o.person, instant(o.until), o.by, o.because) for o in overrides]
     console.print(output.table(_("Let through"), columns, rows))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from django.db import connection
 
-from countermand.devices.models import Device, Learned
+from countermand.devices.models import Learned
 from countermand.domain.app_id import (
     IdentifierKey,
     IdentifierKind,
@@ -32,7 +32,7 @@ from countermand.domain.presence import (
     rhythm_of,
 )
 
-_DOOR_NAMES: Final = (AliasKind.EAS_DEVICE_ID.value, AliasKind.DEVICE_PASSWORD.value)
+DOOR_NAMES: Final = (AliasKind.EAS_DEVICE_ID.value, AliasKind.DEVICE_PASSWORD.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +87,6 @@ def one(device_id: int, app_ids: Collection[str]) -> SeenDevice | None:
     return next(iter(_seen("device.id = ANY(%s)", [device_id], app_ids)), None)
 
 
-def find(text: str) -> SeenDevice | None:
-    """Find one device by the id that its source gives it, or by a name that gates know."""
-    word = text.strip()
-    rows = Device.objects.filter(gone_at__isnull=True, person_id__isnull=False)
-    row = (
-        rows.filter(source_device_id=word).order_by("pk").first()
-        or rows.filter(aliases__value=word).order_by("pk").first()
-    )
-    return one(row.pk, ()) if row is not None else None
-
-
 def stamp() -> str:
     """Return a text that changes whenever a source was loaded or somebody said something."""
     learned = Learned.objects.order_by("topic").values_list("topic", "times")
@@ -135,7 +124,7 @@ def _seen(
     signed: Collection[SignedIdentifier] = (),
 ) -> list[SeenDevice]:
     with connection.cursor() as cursor:
-        cursor.execute(_DEVICES.format(which=which), [list(_DOOR_NAMES), keys])
+        cursor.execute(_DEVICES.format(which=which), [list(DOOR_NAMES), keys])
         rows = cursor.fetchall()
         told_by = {row[0]: (rhythm_of(row[7]), row[8]) for row in rows}
         apps: dict[int, dict[str, Sighting]] = {}

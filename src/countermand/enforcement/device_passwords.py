@@ -19,7 +19,7 @@ from django.db.models import Q
 
 from countermand.audit import actions as audit
 from countermand.audit import queries as log
-from countermand.devices import sightings
+from countermand.devices import calling
 from countermand.domain import device_password
 from countermand.domain.approvals import Role
 from countermand.domain.device_stages import Stage, stage_of
@@ -191,7 +191,7 @@ def _issue(
     )
     if len(live) >= MOST_FOR_ONE_PERSON:
         raise TooManyPasswords(name=person.name, most=MOST_FOR_ONE_PERSON)
-    found = sightings.find(device) if device else None
+    found = calling.find(device) if device else None
     if device and (found is None or found.person_id != person_id):
         raise DeviceOfSomebodyElse(device=device)
     kind = device_password.kind_of(found.platform) if found else "device"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from countermand.devices import sightings
+from countermand.devices import calling, sightings
 from countermand.devices.sightings import SeenDevice, Sighting
 from countermand.domain import scope
 from countermand.domain.app_id import Platform, SignedIdentifier
@@ -141,7 +141,7 @@ def signed_by_name(document: OrderDocument) -> tuple[SignedIdentifier, ...]:
 
 def find_device(text: str) -> SeenDevice | None:
     """Find one device by its id in the inventory, or by any name under which a door knows it."""
-    found = sightings.find(text)
+    found = calling.find(text)
     password = None if found else enforced.password_named(text.strip())
     if password is None or password.device_id is None:
         return found

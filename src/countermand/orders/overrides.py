@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 from django.db import transaction
 
-from countermand.devices import sightings
+from countermand.devices import calling, sightings
 from countermand.domain.approvals import Role
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.phases import Phase
@@ -218,9 +218,10 @@ def _note(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One override that holds, in words that people read."""
+    """One override that holds, in words that people read; `id` is what the inventory says."""
 
     device: str
+    id: str
     person: str
     by: str
     because: str
@@ -245,15 +246,17 @@ def standing(number: str, *, now: datetime) -> list[Standing]:
     if not Order.objects.filter(number=number).exists():
         raise not_known(number, Order.objects.values_list("number", flat=True))
     found = []
-    for each in enforced.overrides(number, now=now):
+    let_through = enforced.overrides(number, now=now)
+    ids = calling.ids_of([each.device_id for each in let_through])
+    for each in let_through:
         device = sightings.one(each.device_id, ())
-        ids = [each.by_person_id, *([device.person_id] if device else [])]
-        known = people.by_ids(ids)
+        known = people.by_ids([each.by_person_id, *([device.person_id] if device else [])])
         owner = known.get(device.person_id) if device else None
         by = known.get(each.by_person_id)
         found.append(
             Standing(
                 device=(device.name or device.short_id) if device else str(each.device_id),
+                id=ids.get(each.device_id, ""),
                 person=owner.name if owner else "",
                 by=by.name if by else "",
                 because=each.reason,
