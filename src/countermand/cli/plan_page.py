@@ -98,13 +98,6 @@ def _draw_spread(console: Console, title: str, spread: Mapping[str, Mapping[str,
 
 def _warnings(plan: Mapping[str, Any]) -> list[str]:
     found = []
-    if plan.get("enforcement") == "cloud":
-        line = _(
-            "With “cloud” this version closes no door of the mail service: mail goes on on every"
-            " device, though the mails of this order say that it pauses. Write “handed-over” and"
-            " name the policy that closes, or write “none”."
-        )
-        found.append(line)
     if plan["devices"]["not_checked_yet"]:
         line = _("{count} devices were not checked yet for these apps: import again, then plan.")
         found.append(line.format(count=plan["devices"]["not_checked_yet"]))

@@ -20,7 +20,7 @@ from countermand.domain.approvals import Role, needed
 from countermand.domain.errors import Fault, FaultsFound, gettext_noop
 from countermand.domain.order_parts import OrderDocument, Ramp, WavesBy
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
-from countermand.domain.phases import DOORS_OF_OURS
+from countermand.domain.phases import Enforcement
 from countermand.domain.plain_values import plain
 from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
@@ -44,6 +44,18 @@ _NO_DOOR_SHUTS_ON_SILENCE: Final = Fault(
     ),
     remedy=gettext_noop("Write “ask”: whoever cannot be checked is reminded, and keeps mail."),
     key="cannot_be_checked",
+)
+# No push gate exists yet, and mails would say that mail pauses.
+_NO_DOOR_OF_A_CLOUD: Final = Fault(
+    code="order.no_door_of_a_cloud",
+    sentence=gettext_noop(
+        "This version closes no door of a mail service in the cloud, so “cloud” would announce what"
+        " does not happen."
+    ),
+    remedy=gettext_noop(
+        "Write “handed-over” and name the policy that closes there, or write “none”."
+    ),
+    key="enforcement",
 )
 
 
@@ -180,8 +192,10 @@ def _check_copy(
         signed=Signed(issued_by=issued_by),
         now=now,
     )
-    if document.enforcement in DOORS_OF_OURS and document.asks_strictly:
+    if document.enforcement is Enforcement.GATE and document.asks_strictly:
         faults = (*faults, _NO_DOOR_SHUTS_ON_SILENCE)
+    if document.enforcement is Enforcement.CLOUD:
+        faults = (*faults, _NO_DOOR_OF_A_CLOUD)
     if faults:
         raise FaultsFound.of(gettext_noop("This order"), faults)
 

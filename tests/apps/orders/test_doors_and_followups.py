@@ -78,19 +78,6 @@ def test_reminders_and_a_last_notice_come_before_the_door(after: After) -> None:
     assert closed_devices(number, now=world.now) == {device.pk for device in world.devices()}
 
 
-def test_where_nothing_closes_a_clouds_doors_no_last_notice_says_that_mail_stops(
-    world: World,
-) -> None:
-    world.staff(6)
-
-    number = enforcing(world, world.notified(enforcement="cloud"))
-
-    assert world.order(number).phase == "enforcing"
-    assert kinds(number)["reminder"] == 2 * 6
-    assert "lock" not in kinds(number)
-    assert closed_devices(number, now=world.now) == frozenset()
-
-
 def test_nobody_without_the_app_is_reminded_or_kept_from_mail(world: World) -> None:
     world.staff(6)
     world.staff(2, "unobservable")

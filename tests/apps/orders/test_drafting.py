@@ -58,11 +58,8 @@ def test_an_author_orders_people_of_their_own_units_alone(world: World) -> None:
     assert world.plan()
 
 
-@pytest.mark.parametrize("enforcement", ["gate", "cloud"])
-def test_an_order_announces_no_pause_that_no_door_would_carry_out(
-    world: World, enforcement: str
-) -> None:
-    strict = {"cannot_be_checked": "refuse-until-answered", "enforcement": enforcement}
+def test_an_order_announces_no_pause_that_no_door_would_carry_out(world: World) -> None:
+    strict = {"cannot_be_checked": "refuse-until-answered"}
     approvers = ["legal@example.org", "council@example.org", "operator@example.org"]
     world.staff(3, presence="unobservable")
 
@@ -72,6 +69,16 @@ def test_an_order_announces_no_pause_that_no_door_would_carry_out(
     assert [fault.code for fault in refused.value.faults] == ["order.no_door_shuts_on_silence"]
     assert Order.objects.count() == 0
     assert world.plan(**strict | {"enforcement": "none", "steps": None}, approvers=approvers)
+
+
+def test_an_order_announces_no_pause_in_a_cloud_whose_doors_nobody_closes(world: World) -> None:
+    world.staff(3)
+
+    with pytest.raises(FaultsFound) as refused:
+        world.plan(enforcement="cloud")
+
+    assert [fault.code for fault in refused.value.faults] == ["order.no_door_of_a_cloud"]
+    assert Order.objects.count() == 0
 
 
 def test_a_language_without_text_and_without_a_fallback_is_refused(world: World) -> None:
@@ -210,17 +217,14 @@ def test_an_unknown_number_offers_the_nearest(world: World) -> None:
     assert number in str(refused.value)
 
 
-@pytest.mark.parametrize(("enforcement", "losing"), [("gate", 7), ("cloud", 0)])
-def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(
-    world: World, enforcement: str, losing: int
-) -> None:
+def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(world: World) -> None:
     world.staff(7)
     world.staff(3, "absent")
     world.staff(2, "unobservable")
     stale = world.device("p7")
     world.observe(stale, "present")
     stale.observations.update(may_close=False)
-    number = world.plan(enforcement=enforcement)
+    number = world.plan()
     revision = Revision.objects.get(order_id=number)
     document = document_of(revision)
 
@@ -243,7 +247,7 @@ def test_the_figures_of_a_plan_are_the_verdicts_of_doors_cell_by_cell(
         if cell.in_scope
     ]
 
-    assert revision.plan["would_lose_mail"]["devices"] == sum(closed) == losing
+    assert revision.plan["would_lose_mail"]["devices"] == sum(closed) == 7
 
 
 def test_the_author_and_one_approver_get_what_everybody_gets(world: World) -> None:

@@ -262,26 +262,6 @@ def test_a_deadline_when_the_help_desk_is_away_is_told_with_the_plan(
     assert "help desk is not there" not in said
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "closes no door"), ("hi", "दरवाज़ा बंद नहीं")])
-def test_a_plan_says_that_this_version_closes_no_door_of_a_cloud(
-    terminal: Terminal, file: Path, language: str, words: str
-) -> None:
-    terminal.world.staff(8)
-    spoken = ("--lang", language)
-    _, said_of_gate = terminal.give(*spoken, "order", "plan", str(file))
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace('"gate"', '"cloud"'), encoding="utf-8")
-
-    planned = terminal.ask("order", "plan", str(file))
-    _, said = terminal.give(*spoken, "order", "plan", str(file))
-    _, reviewed = terminal.give(*spoken, "order", "review", planned["number"], who="legal")
-
-    assert planned["plan"]["enforcement"] == "cloud"
-    assert words not in " ".join(said_of_gate.split())
-    assert words in " ".join(said.split())
-    assert words in " ".join(reviewed.split())
-
-
 def test_an_inventory_that_is_held_is_told_to_whoever_relies_on_its_figures(
     terminal: Terminal, file: Path
 ) -> None:
