@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import smtplib
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +22,12 @@ from countermand.notices import probe
 from countermand.notices.preview import PreviewMail, Signed, preview
 from countermand.notices.wording import Signatory
 from countermand.project import mail_probes
-from countermand.project.mail_probes import ProbeMailbox, ProbeNotSecret, ProbeNotUnderstood
+from countermand.project.mail_probes import (
+    ProbeMailbox,
+    ProbeNotOpened,
+    ProbeNotSecret,
+    ProbeNotUnderstood,
+)
 from lab.dovecot import PASSDBS, Dovecot, dovecot_that_asks
 from lab.ground import HERE, held_port
 from lab.oauth import MECHANISMS, TOKEN_OF_ASHA, token_server
@@ -28,12 +37,14 @@ from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 VERIFIED = b"Authentication-Results: mx.example.org; spf=pass; dkim=pass; dmarc=pass\r\n"
 HINDI_FOLDER = "&CTgJTQkqCUgJLg-"  # as IMAP writes स्पैम
+# One that asks a gate that is away lets people wait longer and longer.
+NO_QUESTIONS = {"auth_policy_server_url": "#auth_policy_server_url"}
 Change = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="module")
 def dovecot() -> Iterator[Dovecot]:
-    with held_port() as nobody, dovecot_that_asks(nobody, everything=True) as server:
+    with dovecot_that_asks(1, changes=NO_QUESTIONS, everything=True) as server:
         yield server
 
 
@@ -113,6 +124,75 @@ def test_what_a_gateway_made_of_it_is_shown(dovecot: Dovecot, tmp_path: Path) ->
 
 def test_a_mail_that_does_not_arrive_is_said_not_to(dovecot: Dovecot, tmp_path: Path) -> None:
     assert probed(dovecot, tmp_path, lambda raw: raw, arrives=False).arrival is None
+
+
+class LetsNobodyIn(socketserver.StreamRequestHandler):
+    """A mailbox whose password is another one."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"* OK ready\r\n")
+        for line in self.rfile:
+            tag, verb = line.split()[:2]
+            answer = {b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n", b"LOGOUT": b"* BYE\r\n"}
+            self.wfile.write(answer.get(verb, b""))
+            self.wfile.write(tag + (b" NO wrong\r\n" if verb == b"LOGIN" else b" OK done\r\n"))
+
+
+@pytest.fixture
+def shut() -> Iterator[ProbeMailbox]:
+    with socketserver.ThreadingTCPServer((HERE, 0), LetsNobodyIn) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        place = f"imap://ravi%40example.org@{HERE}:{server.server_address[1]}"
+        yield ProbeMailbox.parse(place, "x")
+        server.shutdown()
+
+
+def test_nothing_is_sent_while_one_mailbox_lets_nobody_in(
+    dovecot: Dovecot, shut: ProbeMailbox, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    with pytest.raises(ProbeNotOpened) as refused:
+        mail_probes.run(
+            [notice("en")],
+            [asha(dovecot), shut],
+            settings=Settings(data=tmp_path),
+            now=NOW,
+            send=lambda to, _raw: said.append(to),
+            begin=lambda: said.append("begun"),
+        )
+
+    assert said == []
+    assert "nothing was sent" in str(refused.value)
+    assert "ravi@example.org" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("language", "first_line"),
+    [("en", "This is a test mail"), ("hi", "यह मेल सिर्फ़ जाँच के लिए भेजी गई है")],
+)
+def test_a_mail_to_a_probe_says_that_it_is_a_test(
+    dovecot: Dovecot, tmp_path: Path, language: str, first_line: str
+) -> None:
+    sent: list[bytes] = []
+
+    def relay(_to: str, raw: bytes) -> None:
+        sent.append(raw)
+
+    mail_probes.run(
+        [notice(language)],
+        [asha(dovecot)],
+        settings=Settings(data=tmp_path),
+        now=NOW,
+        wait_s=0,
+        send=relay,
+    )
+
+    (mail,) = (message_from_bytes(raw, policy=default) for raw in sent)
+    assert mail[mail_probes.MARK] == "yes"
+    text, page = (part.get_content() for part in mail.iter_parts())
+    assert text.startswith(first_line)
+    assert f"<p>{first_line}" in page
 
 
 def test_every_folder_is_looked_through(dovecot: Dovecot) -> None:

@@ -72,23 +72,35 @@ def mail(
     """Send the notice of an order to mailboxes of ours; end with 1 when one is not well."""
     with session() as opened:
         from countermand.domain.delivery import NoticeKind
-        from countermand.orders import showing
+        from countermand.orders import probing, showing
         from countermand.orders.planning import context_of
         from countermand.project import mail_probes
         from countermand.project.mail_probes import ProbeMailbox
 
         opened.settings.check_relay()
         password = _password(password_file)
+        actor = opened.actor()
         mailboxes = [ProbeMailbox.parse(text, password, token_file) for text in probe]
+        addresses, stops = [each.login for each in mailboxes], opened.settings.folder.fences
+        probing.check(number, addresses, stops=stops, actor=actor)
         context = context_of(opened.settings)
         mails = [
             each
             for each in showing.mails(number, context=context, now=opened.now())
             if each.kind is NoticeKind.NOTICE
         ]
+
+        def begin() -> None:
+            probing.begin(number, addresses, stops=stops, actor=actor, now=opened.now())
+
         try:
             found = mail_probes.run(
-                mails, mailboxes, settings=opened.settings, now=opened.now(), wait_s=wait
+                mails,
+                mailboxes,
+                settings=opened.settings,
+                now=opened.now(),
+                wait_s=wait,
+                begin=begin,
             )
         except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
             raise ProbeServerRefused(why=f"{type(error).__name__}: {error}"[:200]) from None

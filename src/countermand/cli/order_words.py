@@ -90,6 +90,7 @@ _EVENTS: Final = MappingProxyType(
         "order.late_joiners_told": gettext_noop("told later: {people} people"),
         "order.let_through": gettext_noop("a device is let through until {until}: {because}"),
         "order.let_through_ended": gettext_noop("a device is no longer let through: {because}"),
+        "order.probed": gettext_noop("sent as a test to mailboxes of ours: {mailboxes}"),
         "order.pause": gettext_noop("paused: {because}"),
         "order.resume": gettext_noop("goes on: {because}"),
         "order.close": gettext_noop("ended"),

@@ -68,6 +68,7 @@ class _AnswerText:
 _LOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.GENUINE: "in_force",
     Verdict.NOT_GENUINE: "withdrawn",
+    Verdict.TEST_MAIL: "",
     Verdict.NO_CODE: "",
     Verdict.TOO_OFTEN: "",
     Verdict.SLOWED: "",

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from countermand.domain import check_code
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_parts import EachPersonsClock, OneInstant, Variant
@@ -43,7 +44,7 @@ _EXAMPLE: Final = MappingProxyType(
 
 
 EXAMPLE_SHORT_ID: Final = "4821"
-EXAMPLE_CHECK_CODE: Final = "4821 0937"
+EXAMPLE_CHECK_CODE: Final = check_code.OF_TESTS
 
 
 def example_person(language: str) -> Addressee:

@@ -7,14 +7,16 @@ rewritten, a changed subject, and what the receiving server says about SPF, DKIM
 from __future__ import annotations
 
 import email
+import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.policy import compat32
 from typing import Final
 
-from countermand.notices import foreign_mail
+from countermand.notices import foreign_mail, word_store
 from countermand.notices.copy_words import ADDRESS
+from countermand.notices.preview import PreviewMail
 
 _RESULT: Final = re.compile(r"\b(spf|dkim|dmarc|arc)\s*=\s*([a-z]{2,12})", re.IGNORECASE)
 _JUNK: Final = re.compile(r"junk|spam|bulk|clutter|quarantine", re.IGNORECASE)
@@ -44,6 +46,13 @@ class Arrival:
             or self.links
             or any(result != "pass" for _, result in self.authentication)
         )
+
+
+def marked(mail: PreviewMail) -> PreviewMail:
+    """Return the mail with a first line that says that it is a test."""
+    line = word_store.page_words(mail.language)["test.first_line"]
+    page = mail.html.replace("<main>", f"<main>\n<p>{html.escape(line)}</p>", 1)
+    return replace(mail, text=f"{line}\n\n{mail.text}", html=page)
 
 
 def compare(sent: bytes, received: bytes, *, folder: str, is_junk: bool = False) -> Arrival:

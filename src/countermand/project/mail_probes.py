@@ -1,7 +1,8 @@
 """The real notice, sent to mailboxes that are watched: where does it land, and changed by whom?
 
 Nobody but the probe mailboxes gets anything, and the ledger knows nothing of it: a probe is no
-notice.
+notice, and says so. Nothing is sent before every mailbox has let us in: whoever holds its password
+has named it on purpose.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from countermand.sender.relay import Relay, opened
 from countermand.wire.imap_login import ImapLogin
 
 LONGEST_WAIT_S: Final = 60.0
+MARK: Final = "X-Countermand-Test"
 _EVERY_S: Final = 1.0
 _GO_ON: Final = range(200, 400)
 _PATIENCE_S: Final = 20.0
@@ -66,6 +68,22 @@ class ProbeNotSecret(CountermandError):
     sentence: ClassVar[str] = gettext_noop("Over “{text}” everybody could read the password.")
     remedy: ClassVar[str] = gettext_noop(
         "Write imaps:// instead of imap://; without TLS only a mailbox on this machine is watched."
+    )
+
+
+@dataclass(eq=False)
+class ProbeNotOpened(CountermandError):
+    """A mailbox let nobody in, so no mailbox gets anything."""
+
+    mailbox: str
+    why: str
+
+    code: ClassVar[str] = "probe_mailbox.not_reachable"
+    sentence: ClassVar[str] = gettext_noop(
+        "The mailbox {mailbox} let nobody in ({why}); nothing was sent."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Look at the address, at the server, and at the password of the probe."
     )
 
 
@@ -128,12 +146,18 @@ def run(
     now: datetime,
     wait_s: float = LONGEST_WAIT_S,
     send: Callable[[str, bytes], None] | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> list[Probed]:
     """Send each mail to each mailbox and look how it lies there.
 
-    Raises OSError, smtplib.SMTPException or imaplib.IMAP4.error for a server that refuses us.
+    `begin` is called once all mailboxes were opened, before anything is sent. Raises
+    ProbeNotOpened, and nothing was sent then; OSError, smtplib.SMTPException or
+    imaplib.IMAP4.error for a server that refuses us later.
     """
     give = send or (lambda to, content: hand_over(settings, to, content))
+    for mailbox in mailboxes:
+        _check_opens(mailbox)
+    begin()
     sent: list[tuple[ProbeMailbox, PreviewMail, str, bytes]] = []
     for mailbox in mailboxes:
         for mail in mails:
@@ -148,8 +172,18 @@ def run(
     ]
 
 
+def _check_opens(mailbox: ProbeMailbox) -> None:
+    try:
+        with _open(mailbox) as imap:
+            mailbox.log_in(imap)
+    except (OSError, imaplib.IMAP4.error) as error:
+        why = f"{type(error).__name__}: {error}"[:200]
+        raise ProbeNotOpened(mailbox=mailbox.login, why=why) from None
+
+
 def _bytes(mail: PreviewMail, to: str, message_id: str, settings: Settings, now: datetime) -> bytes:
-    """Write the mail with the very function that writes notices."""
+    """Write the mail with the very function that writes notices, marked as a test."""
+    mail = probe.marked(mail)
     words = Template(0, mail.subject, mail.text, mail.html)
     row = ClaimedNotice(
         notice_id=0,
@@ -168,6 +202,7 @@ def _bytes(mail: PreviewMail, to: str, message_id: str, settings: Settings, now:
     )
     writer = Writer(settings.mail_from, settings.mail_from_name, settings.reply_to)
     content = compose(words, row, writer).content
+    content = f"{MARK}: yes\r\n".encode() + content
     return content.replace(b"\r\n..", b"\r\n.")  # whoever speaks SMTP here stuffs dots itself
 
 

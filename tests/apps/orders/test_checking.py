@@ -141,6 +141,23 @@ def test_of_every_address_the_same_is_asked_where_the_code_is_wrong(
         assert rooms == [people, mails, people, mails, mails]
 
 
+def test_the_code_of_test_mails_is_said_to_be_one_and_is_nobodys_doubt(
+    told: tuple[World, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, number = told
+
+    def ask() -> Verdict:
+        return checking.check(
+            number, "p5@example.org", check_code.OF_TESTS, key=KEY, now=world.now
+        ).verdict
+
+    assert {ask() for _ in range(check_code.WRONG_FOR_ONE_ADDRESS + 1)} == {Verdict.TEST_MAIL}
+    assert checking.doubts(number) == 0
+
+    monkeypatch.setattr(check_code, "OF_TESTS", mail_of(number, "p5").values["check_code"])
+    assert ask() is Verdict.GENUINE  # as one in a hundred million mails carries it
+
+
 def test_a_code_is_not_found_by_guessing(told: tuple[World, str]) -> None:
     world, number = told
     right = mail_of(number, "p5").values["check_code"]
