@@ -199,6 +199,155 @@ def test_a_deadline_of_the_same_day_is_found() -> None:
     assert "notice_too_short" in keys(report)
 
 
+def dated(deadline: str, language: str = "en") -> Report:
+    """Judge a mail of Tuesday 7 July 2020, 10:00 in India, that names this deadline."""
+    said = {
+        "en": "Asha, from the phones on which you read your mail please remove Clips by",
+        "hi": "आशा जी, जिस फ़ोन पर आपकी कंपनी-मेल खुलती है, उससे Clips हटा दें:",
+    }
+    return judged(built(f"{said[language]} {deadline}.", Date="Tue, 07 Jul 2020 10:00:00 +0530"))
+
+
+@pytest.mark.parametrize(
+    ("language", "deadline", "left"),
+    [
+        ("en", "Tuesday, July 7, 2020, 6:00 pm India Standard Time", 8),
+        ("en", "Tuesday 7 July 2020, 6 pm IST", 8),
+        ("en", "6 p.m. (India Standard Time) on Tuesday 7 July 2020", 8),
+        ("en", "Tuesday 7 July, 18:00 India Standard Time", 8),
+        ("en", "Tuesday 7 July, noon India Standard Time", 2),
+        ("en", "Tuesday 2020-07-07, 12:30 UTC", 8),
+        ("en", "Tuesday 7.7.2020, 12:30 GMT", 8),
+        ("hi", "मंगलवार, 7 जुलाई 2020, शाम 6:00 बजे (भारतीय समय)", 8),
+        ("hi", "मंगलवार, ७ जुलाई २०२०, शाम ६ बजे (भारतीय मानक समय)", 8),
+        ("hi", "बुधवार 8 जुलाई, सुबह 10 बजे (भारतीय समय) तक", 24),
+        ("hi", "मंगलवार, 7 जुलाई 2020, दोपहर 12 बजे (भारतीय समय)", 2),
+    ],
+)
+def test_a_deadline_is_read_however_it_is_written(language: str, deadline: str, left: int) -> None:
+    report = dated(deadline, language)
+
+    told = {each.key: each.words for each in report.broken}
+    assert told.get("notice_too_short") == str(left)
+
+
+@pytest.mark.parametrize(
+    ("language", "deadline"),
+    [
+        ("en", "Friday, July 10, 2020, 6:00 pm India Standard Time"),
+        ("en", "Friday 10 July, 18:00 IST"),
+        ("en", "Monday 13 July 2020, 9 am Pacific Daylight Time"),
+        ("en", "Thursday 7 January, 18:00 IST"),  # of the next year
+        ("hi", "शुक्रवार, १० जुलाई २०२०, शाम ६ बजे (भारतीय समय)"),
+    ],
+)
+def test_a_deadline_far_enough_ahead_is_kept(language: str, deadline: str) -> None:
+    assert dated(deadline, language).state(4) is State.KEPT
+
+
+@pytest.mark.parametrize(
+    ("language", "deadline"),
+    [
+        ("en", "Friday 10/07/2020, 18:00 IST"),  # or the seventh of October
+        ("en", "Friday 17 July 2020, midnight IST"),  # at its beginning, or at its end
+        ("en", "Thursday 17 July 2020, 18:00 IST"),  # which is a Friday
+        ("en", "Friday 10 July 2020, 13:00 Samoa Time"),  # where in the world clocks say so
+        ("en", "Friday 17 July 2020, 18:00 IST, and tell us within 24 hours"),
+        ("en", "Friday 17 July 2020, 18:00 IST, and your tablet by 8 July"),
+        ("hi", "शुक्रवार, 17 जुलाई 2020, रात 12 बजे (भारतीय समय)"),
+        ("hi", "शुक्रवार, 17 जुलाई 2020, 6 बजे (भारतीय समय)"),
+    ],
+)
+def test_a_deadline_that_nobody_can_read_is_never_called_kept(language: str, deadline: str) -> None:
+    report = dated(deadline, language)
+
+    assert report.state(4) is State.NOT_JUDGED
+    assert [each.key for each in report.doubtful] == ["deadline_not_read"]
+
+
+def test_without_a_date_of_the_mail_nobody_can_tell_how_far_ahead_its_deadline_is() -> None:
+    report = judged(built("Asha, remove Clips by Friday 10 July 2020, 18:00 IST."))
+
+    assert report.state(4) is State.NOT_JUDGED
+    assert [each.key for each in report.doubtful] == ["date_not_read"]
+
+
+@pytest.mark.parametrize(
+    ("language", "deadline"),
+    [
+        ("en", "Friday 10 July, 18:00, in time"),
+        ("hi", "शुक्रवार, 10 जुलाई 2020, शाम 6 बजे, समय पर"),
+    ],
+)
+def test_being_in_time_is_no_time_zone(language: str, deadline: str) -> None:
+    assert "deadline_incomplete" in keys(dated(deadline, language))
+
+
+@pytest.mark.parametrize(
+    ("words", "is_known"),
+    [
+        ("Galaxy A51 (…4821)", True),
+        ("Galaxy A51 (...4821)", True),
+        ("your card **** 4821", True),
+        ("the phone ending in 48A1", True),
+        ("Fax 2026 at the office", False),
+        ("it all ends in tears", False),
+    ],
+)
+def test_only_what_the_employer_knows_counts_as_that(words: str, *, is_known: bool) -> None:
+    report = judged(built(f"Asha, you must remove Clips. {words}"))
+
+    assert ("known_fact_missing" not in keys(report)) is is_known
+
+
+@pytest.mark.parametrize(
+    ("number", "is_one"),
+    [
+        *[("CM-7Q4K", True), ("CM-JQQC", True), ("CM2026", True), ("No. 12", True)],
+        *[("Windows10", False), ("iOS17", False), ("Windows 10", False)],
+    ],
+)
+def test_a_product_is_no_number_of_a_notice(number: str, *, is_one: bool) -> None:
+    report = judged(built(f"Asha, you must remove Clips ({number}).", Subject="Clips"))
+
+    assert ("number_missing" not in keys(report)) is is_one
+
+
+def test_words_for_a_part_of_the_day_or_a_length_are_no_day_of_issue() -> None:
+    report = judged(built("Asha, you have a 14-day notice; 20 marketing people had 3 mayors."))
+
+    assert "issue_date_missing" in keys(report)
+
+
+JAPANESE = "皆さん、\n\nTikTokアプリを直ちに削除してください。\n期限は7月10日です。\n"
+
+
+@pytest.mark.parametrize("charset", ["iso-2022-jp", "utf-8"])
+def test_a_demand_in_a_language_that_is_not_known_is_never_said_to_ask_nothing(
+    charset: str,
+) -> None:
+    head = f"From: a@corp.example\nContent-Type: text/plain; charset={charset}\n\n".encode()
+    report = judged(head + JAPANESE.encode(charset))
+
+    assert report.not_judged == ("unknown",)
+    assert report.is_demand is None
+    assert {report.state(rule) for rule in (1, 2, 3, 4, 5, 6, 7, 10, 13, 14)} == {State.NOT_JUDGED}
+
+
+def test_a_mail_without_words_keeps_no_rule_of_words() -> None:
+    report = judged(built("\n", page='<html lang="en"><img src="cid:1"></html>'))
+
+    assert {report.state(rule) for rule in (3, 4, 7, 10, 14)} == {State.NOT_JUDGED}
+
+
+def test_plain_english_is_judged_without_being_declared() -> None:
+    report = judged(built("Dear all, click here"))
+
+    assert report.languages == ("en",)
+    assert not report.not_judged
+    assert "never_ask_missing" in keys(report)
+
+
 WRAPPED = textwrap.fill(
     "Asha, this is notice CM-7Q4K of 7 July 2026. From the phones and tablets on which you read "
     "company mail, please remove the Clips app by Friday 10 July 2026, 18:00 India time. Whoever "
@@ -350,7 +499,9 @@ def test_a_hostile_page_is_read_to_its_end(page: str) -> None:
 def test_hostile_words_are_read_to_their_end(words: str) -> None:
     head = b"From: a@b.example\nContent-Type: text/plain; charset=utf-8\n\n"
 
-    assert judged(head + words.encode()).broken
+    report = judged(head + words.encode())
+
+    assert report.broken or report.not_judged
 
 
 @pytest.mark.parametrize(
@@ -388,12 +539,29 @@ def test_the_verb_needs_no_installation_and_says_so_by_its_exit_code(
 
     assert command_line.run(["notice", "lint", str(tmp_path / "good.eml")]) == 0
     assert command_line.run(["notice", "lint", str(tmp_path / "missing.eml")]) == 3
+    for name, unread in (("empty", b""), ("headless", b"Dear all"), ("huge", bytes(10_000_001))):
+        (tmp_path / name).write_bytes(unread)
+        assert command_line.run(["notice", "lint", str(tmp_path / name)]) == 3
     capsys.readouterr()
     assert command_line.run(["notice", "lint", str(tmp_path / "bad.eml"), "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
 
     assert {each["code"] for each in answer["broken"]} >= {"copy.pressing", "copy.link_elsewhere"}
     assert all(each["instead"] for each in answer["broken"])
+
+
+def test_what_is_left_to_a_person_is_said_and_breaks_no_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = our_own("en").replace(b"Date: ", b"X-Date: ")
+    (tmp_path / "undated.eml").write_bytes(whole)
+
+    assert command_line.run(["notice", "lint", str(tmp_path / "undated.eml")]) == 0
+    told = capsys.readouterr().out
+
+    assert "? 4." in told
+    assert "no date to compare the deadline with" in told
+    assert "rules left to a person (?): 1." in told
 
 
 def test_a_mail_that_wants_something_done_is_asked_for_a_time_and_a_consequence() -> None:

@@ -62,6 +62,7 @@ _BY_CODE: Final = MappingProxyType(
         "cli.not_taken": ExitCode.USAGE,
         "cli.not_among": ExitCode.USAGE,
         "notice.no_such_mail": ExitCode.NOT_FOUND,
+        "copy.mail_not_readable": ExitCode.NOT_FOUND,  # as a file that cannot be opened
         "people.role_not_known": ExitCode.NOT_FOUND,
         "devices.device_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,

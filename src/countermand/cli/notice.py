@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from countermand.domain.address import shown_address
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from countermand.notices.foreign_lint import Broken
 
 Number = Annotated[
     str,
@@ -236,36 +239,46 @@ def lint(
             {"rule": rule, "says": _(says), "state": report.state(rule)}
             for rule, says in copy_rules.RULES.items()
         ],
-        "broken": [
-            {
-                "rule": each.way.rule,
-                "code": f"copy.{each.key}",
-                "language": each.language,
-                "words": each.words,
-                "sentence": _(each.way.sentence).format(words=each.words),
-                "instead": _(each.way.instead),
-                "example": each.example(),
-            }
-            for each in report.broken
-        ],
+        "broken": [_told(each) for each in report.broken],
+        "doubtful": [_told(each) for each in report.doubtful],
     }
     output.emit(answer, as_json=as_json, render=lambda c: _draw_report(c, answer))
     raise typer.Exit(ExitCode.DONE if report.is_clean else ExitCode.REFUSED)
+
+
+def _told(broken: Broken) -> dict[str, Any]:
+    return {
+        "rule": broken.way.rule,
+        "code": f"copy.{broken.key}",
+        "language": broken.language,
+        "words": broken.words,
+        "sentence": _(broken.way.sentence).format(words=broken.words),
+        "instead": _(broken.way.instead),
+        "example": broken.example(),
+    }
 
 
 def _draw_report(console: Console, answer: dict[str, Any]) -> None:
     for each in answer["rules"]:
         head = f"{_SIGNS[each['state']]} {each['rule']}. {each['says']}"
         console.print(head, markup=False, soft_wrap=True)
-        for broken in answer["broken"]:
+        for broken in [*answer["broken"], *answer["doubtful"]]:
             if broken["rule"] == each["rule"]:
                 _draw_broken(console, broken)
     for language in answer["not_judged"]:
         told = _("The words in the language “{language}” were not judged; a reader has to.")
+        if language == "unknown":
+            told = _("Words in a language that is not known here were not judged; a reader has to.")
         output.say(console, told, language=language)
     count = len(answer["broken"])
-    told = _("{count} things to change before it is sent.") if count else _("No rule is broken.")
-    output.say(console, told, count=count)
+    looks = sum(each["state"] == "not_judged" for each in answer["rules"])
+    if count:
+        told = _("{count} things to change before it is sent.")
+    elif looks:
+        told = _("No rule is seen broken; rules left to a person (?): {looks}.")
+    else:
+        told = _("No rule is broken.")
+    output.say(console, told, count=count, looks=looks)
 
 
 def _draw_broken(console: Console, broken: dict[str, Any]) -> None:

@@ -39,13 +39,15 @@ RULES: Final = MappingProxyType(
 class Way:
     """One way to break a rule: the sentence, what to write instead, and an example of it.
 
-    `example` is the key of an approved sentence of ours, shown in the language of the mail.
+    `example` is the key of an approved sentence of ours, shown in the language of the mail. What
+    `is_doubt` breaks no rule yet: a person has to look.
     """
 
     rule: int
     sentence: str
     instead: str
     example: str = ""
+    is_doubt: bool = False
 
 
 WAYS: Final = MappingProxyType(
@@ -106,6 +108,18 @@ WAYS: Final = MappingProxyType(
             4,
             gettext_noop("Between the mail and its deadline are {words} hours."),
             gettext_noop("Leave at least 72 hours, or say which emergency forbids it."),
+        ),
+        "deadline_not_read": Way(
+            4,
+            gettext_noop("The deadline could not be read for certain: “{words}”."),
+            gettext_noop("Look yourself whether one deadline alone is named, 72 hours ahead."),
+            is_doubt=True,
+        ),
+        "date_not_read": Way(
+            4,
+            gettext_noop("The mail has no date to compare the deadline with."),
+            gettext_noop("Save the mail as it was sent, or look yourself for 72 hours."),
+            is_doubt=True,
         ),
         "consequence_missing": Way(
             5,

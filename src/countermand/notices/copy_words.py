@@ -52,7 +52,8 @@ SHORTENERS: Final = frozenset(
 NOBODY_READS: Final = re.compile(r"(?:no|do-?not|donot)[-_.]?reply", _FLAGS)
 # A device by the last characters of its number, or the person's own unit or staff number.
 KNOWN_FACT: Final = re.compile(
-    r"[…*•x]{1,4} ?[0-9A-F]{4}\b|\b(?:ending|ends) in …?[0-9A-Z]{3,6}\b"
+    r"(?-i:(?:…|\.{3}|[*•]{1,4} ?|\bx{2,4})[0-9A-F]{4}\b)"
+    r"|\b(?:ending|ends) in (?-i:…?(?=[A-Z]{0,5}\d)[0-9A-Z]{3,6}\b)"
     r"|\bserial\b|\bstaff (?:number|id)\b"
     r"|\bemployee (?:number|id)\b|\byou belong to\b|\byour (?:unit|department|team) is\b"
     r"|कर्मचारी[- ](?:संख्या|नंबर)|आपका विभाग|आपका कोई डिवाइस हमें पता नहीं"
@@ -61,33 +62,134 @@ KNOWN_FACT: Final = re.compile(
 )
 # Ours may be letters alone (CM-JQQC), so capitals and a hyphen will do.
 NUMBER: Final = re.compile(
-    r"(?-i:\b[A-Z]{2,6}-[0-9A-Z]{3,}\b)|\b[A-Z]{2,6}-?[0-9A-Z]*\d[0-9A-Z]*\b"
+    r"(?-i:\b[A-Z]{2,6}-[0-9A-Z]{3,}\b|\b[A-Z]{2,6}-?\d[0-9A-Z]{2,}\b)"
     r"|\b(?:no|nr|ref)[.:]? ?\d+",
     _FLAGS,
 )
 
+_MONTHS: Final = (
+    (r"jan(?:uary)?", "जनवरी"),
+    (r"feb(?:ruary)?", "फ़रवरी|फरवरी"),
+    (r"mar(?:ch)?", "मार्च"),
+    (r"apr(?:il)?", "अप्रैल"),
+    (r"may", "मई"),
+    (r"june?", "जून"),
+    (r"july?", "जुलाई"),
+    (r"aug(?:ust)?", "अगस्त"),
+    (r"sept?(?:ember)?", "सितंबर|सितम्बर"),
+    (r"oct(?:ober)?", "अक्टूबर|अक्तूबर"),
+    (r"nov(?:ember)?", "नवंबर|नवम्बर"),
+    (r"dec(?:ember)?", "दिसंबर|दिसम्बर"),
+)
 _MONTH: Final = (
-    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-    r"|जनवरी|फ़रवरी|फरवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर"
-    r"|दिसंबर|दिसम्बर"
+    rf"(?:{'|'.join(english for english, _ in _MONTHS)})\b\.?"
+    rf"|{'|'.join(hindi for _, hindi in _MONTHS)}"
 )
+_NTH: Final = r"(?:st|nd|rd|th)?"
+# The groups are the parts of a date; a day and a month in figures alone may stand in either order.
 DAY: Final = re.compile(
-    rf"\b\d{{1,2}}(?:st|nd|rd|th)?[ -](?:{_MONTH})(?:,?[ -]\d{{4}})?"
-    rf"|\b(?:{_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?(?:, ?\d{{4}})?"
-    r"|\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|\b\d{1,2}-[a-z]{3}\b",
+    rf"\b(?P<day1>\d{{1,2}}){_NTH}(?: of)?[ -](?P<month1>{_MONTH})(?:,?[ -](?P<year1>\d{{4}})\b)?"
+    rf"|\b(?P<month2>{_MONTH}) (?P<day2>\d{{1,2}}){_NTH}(?![\d:])(?:,? ?(?P<year2>\d{{4}})\b)?"
+    r"|\b(?P<year3>\d{4})-(?P<month3>\d{2})-(?P<day3>\d{2})\b"
+    r"|\b(?P<day4>\d{1,2})\.(?P<month4>\d{1,2})\.(?P<year4>\d{4})\b"
+    r"|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b",
     _FLAGS,
 )
-WEEKDAY: Final = re.compile(
-    r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
-    r"|(?:सोम|मंगल|बुध|गुरु|शुक्र|शनि|रवि)वार",
-    _FLAGS,
+_WEEKDAYS: Final = (
+    ("monday", "सोमवार"),
+    ("tuesday", "मंगलवार"),
+    ("wednesday", "बुधवार"),
+    ("thursday", "गुरुवार|बृहस्पतिवार"),
+    ("friday", "शुक्रवार"),
+    ("saturday", "शनिवार"),
+    ("sunday", "रविवार"),
 )
+_WEEKDAY: Final = (
+    rf"\b(?:{'|'.join(english for english, _ in _WEEKDAYS)})\b"
+    rf"|{'|'.join(hindi for _, hindi in _WEEKDAYS)}"
+)
+WEEKDAY: Final = re.compile(_WEEKDAY, _FLAGS)
+WEEKDAY_BEFORE: Final = re.compile(rf"(?P<weekday>{_WEEKDAY}),? (?:the )?$", _FLAGS)
+_PART_OF_DAY: Final = "सुबह|सवेरे|तड़के|दोपहर|शाम|रात"
 HOUR: Final = re.compile(
-    r"\b\d{1,2}[:.]\d{2}\b|\b\d{1,2} ?(?:am|pm)\b|\bnoon\b|\bmidnight\b|\d बजे", _FLAGS
+    rf"(?:(?P<part>{_PART_OF_DAY})(?: को| के| में)? )?(?<![\d:.])(?P<hour>\d{{1,2}})"
+    r"(?:[:.](?P<minute>\d{2})(?::\d{2})?(?!\d)(?: ?(?P<half>[ap])\.?m\b)?|(?= ?[ap]\.?m\b| ?बजे))"
+    rf"(?: ?(?P<half2>[ap])\.?m\b)?(?P<o_clock> ?बजे(?: (?P<part_after>{_PART_OF_DAY}))?)?"
+    r"|\b(?P<word>noon|midnight)\b",
+    _FLAGS,
+)
+_NO_ZONE: Final = (
+    "in|on|at|of|the|this|that|these|any|some|no|first|last|next|long|short|same|every|each|all|more"
+    "|enough|ample|your|our|their|half|full|part|real|spare|what|which|due|good|by|from|until|for"
 )
 ZONE: Final = re.compile(
-    r"\b(?:UTC|GMT|BST|CET|CEST|IST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|JST|SGT)\b|\btime zone\b"
-    r"|\b\w+ (?:standard |summer |daylight )?time\b|समय",
+    r"\b(?-i:UTC|GMT|BST|CET|CEST|IST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|JST|SGT)\b|\btime zone\b"
+    rf"|\b(?!(?:{_NO_ZONE})\b)(?-i:[A-Z])\w* (?:standard |summer |daylight )?time\b|\blocal time\b"
+    r"|(?:मानक|डेलाइट|ग्रीष्मकालीन|भारतीय|स्थानीय) समय|\([^()\n]{1,60} समय\)|टाइम",
+    _FLAGS,
+)
+OFFSET: Final = re.compile(r"\b(?:UTC|GMT)(?: ?([+-])(\d{1,2})(?::?(\d{2}))?)?(?!\w)")
+# Minutes ahead of UTC; a name that several zones share is left out.
+KNOWN_ZONES: Final = tuple(
+    (re.compile(pattern, _FLAGS), minutes)
+    for pattern, minutes in (
+        (r"\bindian? (?:standard )?time\b|(?-i:\bIST\b)|भारतीय (?:मानक )?समय", 330),
+        (r"\b(?:greenwich mean|universal) time\b|ग्रीनविच मीन टाइम", 0),
+        (r"\bbritish summer time\b|(?-i:\bBST\b)", 60),
+        (r"\bcentral european standard time\b|(?-i:\bCET\b)", 60),
+        (r"\bcentral european summer time\b|(?-i:\bCEST\b)", 120),
+        (r"\beastern standard time\b|(?-i:\bEST\b)", -300),
+        (r"\beastern daylight time\b|(?-i:\bEDT\b)", -240),
+        (r"\bpacific standard time\b|(?-i:\bPST\b)", -480),
+        (r"\bpacific daylight time\b|(?-i:\bPDT\b)", -420),
+        (r"\bsingapore (?:standard )?time\b|(?-i:\bSGT\b)", 480),
+        (r"\bjapan (?:standard )?time\b|(?-i:\bJST\b)", 540),
+    )
+)
+# What makes a day one that somebody has to keep to.
+LIMIT_BEFORE: Final = re.compile(
+    r"\b(?:by|before|until|till|(?:no|not) later than|deadline)\b:?"
+    rf"(?: (?:the|on|end of|close of business|noon|midnight|\d[\d:.]{{0,4}} ?(?:[ap]\.?m\.?)?"
+    rf"|{_WEEKDAY}),?){{0,4}} ?$",
+    _FLAGS,
+)
+LIMIT_AFTER: Final = re.compile(r"[^.;।\n]{0,40}?(?:तक(?!\w)|से पहले)")
+# A deadline that names no day.
+VAGUE: Final = re.compile(
+    r"\bwithin (?:the next )?(?:\d{1,3}|an?|one|two|three|four|five|six|seven|twelve|twenty-four"
+    r"|forty-eight) (?:working |business )?(?:hours?|days?)\b"
+    r"|\b(?:by|before|until|till) (?:today|tonight|tomorrow|eod|(?:the )?(?:end|close) of"
+    r" (?:the |this )?(?:day|week|business)"
+    rf"|(?:this |next )?(?:{_WEEKDAY})(?!,? ?(?:the )?\d|,? (?:{_MONTH})))"
+    r"|\d{1,3} (?:घंटे|घंटों|दिन|दिनों) (?:में|के (?:भीतर|अंदर))"
+    r"|(?:आज|कल|परसों) (?:सुबह |दोपहर |शाम |रात )?(?:तक|से पहले)",
+    _FLAGS,
+)
+
+
+def month(name: str) -> int:
+    """Return the number of a month by its name. Raises ValueError."""
+    return 1 + _index(_MONTHS, name.rstrip("."))
+
+
+def weekday(name: str) -> int:
+    """Return a weekday as Python counts them, from Monday at 0. Raises ValueError."""
+    return _index(_WEEKDAYS, name)
+
+
+def _index(names: tuple[tuple[str, str], ...], name: str) -> int:
+    for index, patterns in enumerate(names):
+        if re.fullmatch("|".join(patterns), name, _FLAGS):
+            return index
+    raise ValueError(name)
+
+
+# The commonest words of English mails, hardly any of which another language has in every sentence.
+ENGLISH: Final = re.compile(
+    r"\b(?:the|and|you|your|this|that|is|are|of|to|it|for|dear|all|click|here|please|we|our|must"
+    r"|remove|delete|phones?|mail|email|from|not|be|been|has|have|by|if|or|when|what|who|how|which"
+    r"|their|there|then|they|would|should|today|tomorrow|hello|notice|company|devices?|password"
+    r"|account|with|on|in|at|as|do|does|can|may|about|after|before|until)\b",
     _FLAGS,
 )
 

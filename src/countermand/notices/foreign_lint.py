@@ -9,24 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from countermand.notices import copy_rules, copy_words, word_store
+from countermand.notices import copy_rules, copy_words, foreign_deadline, word_store
 from countermand.notices.foreign_mail import SeenMail
 from countermand.notices.foreign_page import Link
 
-MINIMUM_NOTICE: Final = timedelta(hours=72)
-_HOUR: Final = timedelta(hours=1)
 # So small a part of the letters is a name or a quotation, not a language of the mail.
 _ONE_SIXTH: Final = 1 / 6
 _DEVANAGARI: Final = re.compile(r"[\u0900-\u097f]")
 _LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f]")
-_ENGLISH: Final = re.compile(
-    r"\b(?:the|and|you|your|this|that|is|are|of|to|it|for)\b", re.IGNORECASE
-)
+_WORD: Final = re.compile(r"[A-Za-z\u00c0-\u024f]{2,60}")
+# Every fifth word at least is one of the commonest where most words are English.
+_ONE_FIFTH: Final = 1 / 5
+UNKNOWN: Final = "unknown"  # a language that the mail does not name either
 _MIXED: Final = re.compile(r"(?=\w{0,60}[A-Za-z])(?=\w{0,60}[\u0370-\u03ff\u0400-\u04ff])\w{2,60}")
 _TURNED: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _DOMAIN: Final = re.compile(r"[\w.+-]{1,64}@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
@@ -54,7 +52,7 @@ class State(StrEnum):
 
     KEPT = "kept"
     BROKEN = "broken"
-    NOT_JUDGED = "not_judged"  # its words are in a language that is not known here
+    NOT_JUDGED = "not_judged"  # a language is not known here, or a deadline cannot be read
     NOT_NEEDED = "not_needed"  # the mail asks nothing of anybody
 
 
@@ -84,8 +82,9 @@ class Report:
 
     languages: tuple[str, ...]
     not_judged: tuple[str, ...]  # languages whose words are not known here
-    is_demand: bool
+    is_demand: bool | None  # None where nobody can tell, since words are not known here
     broken: tuple[Broken, ...]
+    doubtful: tuple[Broken, ...] = ()  # what a person has to look at
 
     @property
     def is_clean(self) -> bool:
@@ -96,9 +95,11 @@ class Report:
         """Return how the mail stands to a rule."""
         if any(each.way.rule == rule for each in self.broken):
             return State.BROKEN
-        if rule in _NEEDED_BY_DEMANDS and not self.is_demand:
+        if rule in _NEEDED_BY_DEMANDS and self.is_demand is False:
             return State.NOT_NEEDED
         if self.not_judged and rule not in _WITHOUT_WORDS:
+            return State.NOT_JUDGED
+        if any(each.way.rule == rule for each in self.doubtful):
             return State.NOT_JUDGED
         return State.KEPT
 
@@ -115,11 +116,14 @@ def lint(mail: SeenMail, *, name: str = "", is_demand: bool | None = None) -> Re
     """
     said = _by_language(mail)
     known = {language: text for language, text in said.items() if language in copy_words.SAYS}
+    not_judged = tuple(language for language in said if language not in known)
+    if not said:  # perhaps all of it stands in a picture
+        not_judged = (UNKNOWN,)
     asks = bool(copy_words.DEMAND.search(mail.text)) if is_demand is None else is_demand
     found = [
-        *_naming(mail, name, asks=asks),
+        *(_naming(mail, name, asks=asks) if known or not said else _greeting(mail, name)),
         *(broken for language, text in known.items() for broken in _saying(language, text, asks)),
-        *(_deadline(mail) if asks else ()),
+        *(_deadline(mail) if asks and known else ()),
         *_tone(mail),
         *_links(mail),
         *_carrying(mail),
@@ -127,50 +131,81 @@ def lint(mail: SeenMail, *, name: str = "", is_demand: bool | None = None) -> Re
     ]
     order = list(copy_rules.WAYS)
     unique = {(each.key, each.language): each for each in reversed(found)}
+    ordered = sorted(unique.values(), key=lambda e: (e.way.rule, order.index(e.key), e.language))
     return Report(
         languages=tuple(said),
-        not_judged=tuple(language for language in said if language not in known),
-        is_demand=asks,
-        broken=tuple(
-            sorted(unique.values(), key=lambda e: (e.way.rule, order.index(e.key), e.language))
-        ),
+        not_judged=not_judged,
+        is_demand=None if not_judged and not asks and is_demand is None else asks,
+        broken=tuple(each for each in ordered if not each.way.is_doubt),
+        doubtful=tuple(each for each in ordered if each.way.is_doubt),
     )
+
+
+def _deadline(mail: SeenMail) -> Iterator[Broken]:
+    for key, words in foreign_deadline.judge(mail):
+        yield Broken(key, words)
 
 
 def _by_language(mail: SeenMail) -> Mapping[str, str]:
     """Return what the mail says, language by language; lines without letters belong to each."""
     lines = mail.text.splitlines()
     hindi = [line for line in lines if _DEVANAGARI.search(line) and _is_hindi(line)]
-    others = [line for line in lines if line not in set(hindi)]
-    parts = {"hi": "\n".join(hindi), _latin_language(mail, others): "\n".join(others)}
+    rest = [line for line in lines if line not in set(hindi)]
+    other = [line for line in rest if _is_other(line)]
+    latin = [line for line in rest if line not in set(other)]
+    parts: dict[str, list[str]] = {}
+    for language, own in (
+        ("hi", hindi),
+        (_latin_language(mail, latin), latin),
+        (_declared(mail) or UNKNOWN, other),
+    ):
+        parts.setdefault(language, []).extend(own)
     letters = {
-        language: len((_DEVANAGARI if language == "hi" else _LATIN).findall(text))
-        for language, text in parts.items()
+        language: sum(map(str.isalpha, "".join(own))) for language, own in parts.items() if own
     }
     whole = sum(letters.values())
-    kept = [language for language in parts if whole and letters[language] >= whole * _ONE_SIXTH]
+    kept = [language for language in letters if letters[language] > whole * _ONE_SIXTH]
     if len(kept) == 1:
         return {kept[0]: mail.text}
-    return {language: parts[language] for language in kept}
+    return {language: "\n".join(parts[language]) for language in kept}
 
 
 def _is_hindi(line: str) -> bool:
     return len(_DEVANAGARI.findall(line)) >= len(_LATIN.findall(line)) / 2
 
 
+def _is_other(line: str) -> bool:
+    """Whether most letters of a line are of a script that neither language here is written in."""
+    letters = sum(map(str.isalpha, line))
+    return letters > 2 * (len(_LATIN.findall(line)) + len(_DEVANAGARI.findall(line)))
+
+
 def _latin_language(mail: SeenMail, lines: list[str]) -> str:
+    said = " ".join(lines)
+    words, english = _WORD.findall(said), copy_words.ENGLISH.findall(said)
+    is_english = english and len(english) >= len(words) * _ONE_FIFTH
+    return "en" if is_english else _declared(mail) or UNKNOWN
+
+
+def _declared(mail: SeenMail) -> str:
     declared = (mail.language or (mail.page.language if mail.page else "")).lower()[:2]
-    words = " ".join(lines).split()
-    english = len(_ENGLISH.findall(" ".join(lines)))
-    if declared not in {"", "en", "hi"} and english < len(words) / 10:
-        return declared
-    return "en" if english >= len(words) / 25 else declared.replace("hi", "") or "unknown"
+    return declared.replace("hi", "")
 
 
 # -- what the mail has to say -----------------------------------------------------------------
 
 
 def _naming(mail: SeenMail, name: str, *, asks: bool) -> Iterator[Broken]:
+    yield from _greeting(mail, name)
+    if asks and not copy_words.KNOWN_FACT.search(mail.text):
+        yield Broken("known_fact_missing")
+    if not (copy_words.NUMBER.search(mail.subject) or copy_words.NUMBER.search(mail.text)):
+        yield Broken("number_missing")
+    if not copy_words.DAY.search(mail.text):
+        yield Broken("issue_date_missing")
+
+
+def _greeting(mail: SeenMail, name: str) -> Iterator[Broken]:
     lines = [line.strip()[:_LONGEST_LINE] for line in mail.text.splitlines() if line.strip()]
     generic = [line for line in lines[:_FIRST_LINES] if copy_words.NOBODY_NAMED.search(line)]
     wanted = [name] if name else list(mail.to_names)
@@ -178,12 +213,6 @@ def _naming(mail: SeenMail, name: str, *, asks: bool) -> Iterator[Broken]:
         yield Broken("name_missing", words=generic[0])
     elif wanted and not any(_names(mail.text, each) for each in wanted):
         yield Broken("name_missing")
-    if asks and not copy_words.KNOWN_FACT.search(mail.text):
-        yield Broken("known_fact_missing")
-    if not (copy_words.NUMBER.search(mail.subject) or copy_words.NUMBER.search(mail.text)):
-        yield Broken("number_missing")
-    if not copy_words.DAY.search(mail.text):
-        yield Broken("issue_date_missing")
 
 
 def _names(text: str, name: str) -> bool:
@@ -198,66 +227,6 @@ def _saying(language: str, text: str, asks: bool) -> Iterator[Broken]:  # noqa: 
             continue
         if not (pattern.search(flat) or pattern.search(lines)):
             yield Broken(key, language=language)
-
-
-def _deadline(mail: SeenMail) -> Iterator[Broken]:
-    lines = [line[:_LONGEST_LINE] for line in mail.text.splitlines()]
-    complete = [line for line in lines if _is_complete(line)]
-    if complete:
-        yield from _too_soon(mail, complete)
-    elif any(part.search(f"{mail.subject}\n{mail.text}") for part in _PARTS_OF_A_MOMENT):
-        yield Broken("deadline_incomplete")
-    else:
-        yield Broken("deadline_missing")
-
-
-_PARTS_OF_A_MOMENT: Final = (copy_words.WEEKDAY, copy_words.DAY, copy_words.HOUR)
-
-
-def _is_complete(line: str) -> bool:
-    patterns = (copy_words.WEEKDAY, copy_words.DAY, copy_words.HOUR, copy_words.ZONE)
-    return all(pattern.search(line) for pattern in patterns)
-
-
-_MONTHS: Final = [
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-]
-_WRITTEN: Final = re.compile(r"\b(\d{1,2}) ([A-Za-z]{3})[a-z]* (\d{4})\D{1,10}(\d{1,2})[:.](\d{2})")
-
-
-def _too_soon(mail: SeenMail, lines: list[str]) -> Iterator[Broken]:
-    """Compare the latest deadline that can be read with the mail's own date, zones left aside."""
-    found = [at for line in lines if (at := _read_moment(line)) is not None]
-    if mail.sent_at is None or not found:
-        return
-    left = max(found) - mail.sent_at
-    # A clock anywhere on earth is at most 14 hours off.
-    if left + timedelta(hours=14) < MINIMUM_NOTICE:
-        yield Broken("notice_too_short", words=str(max(left // _HOUR, 0)))
-
-
-def _read_moment(line: str) -> datetime | None:
-    match = _WRITTEN.search(line)
-    if match is None or match[2].lower() not in _MONTHS:
-        return None
-    month = _MONTHS.index(match[2].lower()) + 1
-    try:
-        return datetime(
-            int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), tzinfo=UTC
-        )
-    except ValueError:
-        return None
 
 
 # -- how it says it ---------------------------------------------------------------------------
