@@ -18,40 +18,11 @@ http {{
   access_log off;
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  client_max_body_size 50m;
   include {folder}/{gate_file};
   server {{
     listen 127.0.0.1:{port};
     include {folder}/countermand-doors.conf;
-    location = /Microsoft-Server-ActiveSync {{
-      auth_request /countermand-question;
-      error_page 403 = @countermand-closed;
-      error_page 500 = @active-sync;
-      try_files /countermand-asks-first @active-sync;
-    }}
-    location @active-sync {{
-      {rewrite}
-      proxy_pass http://127.0.0.1:{behind};
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_set_header x-webobjects-server-protocol HTTP/1.0;
-      proxy_set_header x-webobjects-remote-host $remote_addr;
-      proxy_set_header x-webobjects-server-name $server_name;
-      proxy_set_header x-webobjects-server-url $scheme://$host:$server_port;
-      proxy_set_header x-webobjects-server-port $server_port;
-      proxy_read_timeout 3600s;
-      proxy_buffering off;
-    }}
-    location /mail/ {{
-      auth_request /countermand-question;
-      error_page 403 = @countermand-closed;
-      error_page 500 = @webmail;
-      try_files /countermand-asks-first @webmail;
-    }}
-    location @webmail {{
-      proxy_pass http://127.0.0.1:{behind};
-    }}
+    include {folder}/countermand-groupware.conf;
   }}
   {own_groupware}
 }}
@@ -59,9 +30,13 @@ http {{
 _ALWAYS_MAIL: Final = """
   server {{
     listen 127.0.0.1:{behind};
+    client_max_body_size 0;
     location / {{ return 200 "mail"; }}
   }}
 """
+# The lines that its own file has commented out, and says that SOGo needs.
+_FOR_SOGO: Final = {"#rewrite": "rewrite", "#proxy_set_header": "proxy_set_header"}
+DOORS: Final = "countermand-groupware.conf"
 FAIL_OPEN: Final = "countermand-gate.conf"
 DOWN_LOG: Final = "countermand-down.log"
 FAIL_STATIC: Final = "countermand-gate-cached.conf"
@@ -92,13 +67,13 @@ def nginx_that_asks(
         log = {"/var/log/nginx/countermand-down.log": str(folder / DOWN_LOG)}
         in_doors = {**log, **(changes or {})}
         ship("nginx/countermand-doors.conf", folder, gate_port, in_doors, patient=patient)
+        before = {"127.0.0.1:20000": f"{HERE}:{behind}"} | (_FOR_SOGO if groupware else {})
+        ship(f"nginx/{DOORS}", folder, gate_port, before)
         (folder / "cache").mkdir()
         text = _CONFIG.format(
             folder=folder,
             port=port,
-            behind=behind,
             gate_file=gate_file,
-            rewrite="rewrite ^ /SOGo/Microsoft-Server-ActiveSync break;" if groupware else "",
             own_groupware="" if groupware else _ALWAYS_MAIL.format(behind=behind),
         )
         config = folder / "nginx.conf"

@@ -19,7 +19,7 @@ from countermand.project.front_checkup import Fronts, examine_fronts
 from lab.dovecot import Dovecot, dovecot_that_asks
 from lab.gates import RealGate, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
-from lab.nginx import address, nginx_that_asks
+from lab.nginx import DOORS, address, nginx_that_asks
 from lab.people import ASHA, LAPTOP
 
 
@@ -216,9 +216,9 @@ def test_the_configurations_of_running_servers_are_well(gate: RealGate, settings
         return list(examine_fronts(Fronts(files=[server.folder / name]), settings))
 
     with nginx_that_asks(gate.port, patient=False) as nginx:
-        text = (nginx.folder / "nginx.conf").read_text(encoding="utf-8")
-        doors = (nginx.folder / "countermand-doors.conf").read_text(encoding="utf-8")
+        names = ("nginx.conf", "countermand-doors.conf", DOORS)
+        text, *doors = ((nginx.folder / each).read_text(encoding="utf-8") for each in names)
         whole = nginx.folder / "whole.conf"
-        whole.write_text(text + "\nserver {\n" + doors + "}\n", encoding="utf-8")
+        whole.write_text(f"{text}\nserver {{\n{''.join(doors)}}}\n", encoding="utf-8")
 
         assert [each.state for each in findings(nginx, "whole.conf")] == [State.GOOD]

@@ -22,7 +22,7 @@ from lab import mailbox
 from lab.dovecot import ASKS_ANOTHER_FIRST, FROM_PHONES, PASSDBS, Dovecot, dovecot_that_asks
 from lab.gates import OddGate, odd_gate
 from lab.ground import HERE, Server, held_port, until
-from lab.nginx import FAIL_STATIC, address, nginx_that_asks
+from lab.nginx import DOORS, FAIL_STATIC, address, nginx_that_asks
 from lab.people import ASHA, LAPTOP, PHONE
 from lab.phone import Phone
 
@@ -239,13 +239,18 @@ def test_an_nginx_that_refuses_phones_without_a_gate_is_named(settings: Settings
         assert "does not answer or is in trouble" in said_of_nginx(nginx, settings)
 
 
+def reloaded(server: Server, before: str, after: str) -> None:
+    """Write another thing into the doors of an nginx, and have it read them anew."""
+    doors = server.folder / DOORS
+    doors.write_text(doors.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    config = server.folder / "nginx.conf"
+    subprocess.run(["nginx", "-p", server.folder, "-c", config, "-s", "reload"], check=True)
+
+
 def test_an_nginx_that_gives_phones_500_is_named(settings: Settings) -> None:
     bare = {"proxy_intercept_errors on;": "", "= @countermand-open;": "= @nowhere;"}
     with nginx_without_a_gate(bare) as nginx:
-        config = nginx.folder / "nginx.conf"
-        text = config.read_text(encoding="utf-8")
-        config.write_text(text.replace("error_page 500 = @active-sync;", ""), encoding="utf-8")
-        subprocess.run(["nginx", "-p", nginx.folder, "-c", config, "-s", "reload"], check=True)
+        reloaded(nginx, "error_page 500 = @active-sync;", "")
 
         until("the phone's 500", lambda: phone_status(nginx) == 500)
         said = said_of_nginx(nginx, settings)
@@ -259,11 +264,8 @@ def test_an_nginx_in_which_another_rule_is_enough_is_named(
     with nginx_that_asks(odd.port, patient=False) as nginx:
         odd.be(403)
         assert phone_status(nginx) == 403
-        config = nginx.folder / "nginx.conf"
-        text = config.read_text(encoding="utf-8")
         asks = "auth_request /countermand-question;"
-        config.write_text(text.replace(asks, f"satisfy any; allow all; {asks}"), encoding="utf-8")
-        subprocess.run(["nginx", "-p", nginx.folder, "-c", config, "-s", "reload"], check=True)
+        reloaded(nginx, asks, f"satisfy any; allow all; {asks}")
 
         until("the way past", lambda: phone_status(nginx) == 200)
         assert "another rule lets in" in said_of_nginx(nginx, settings)

@@ -43,7 +43,7 @@ def forgotten(gate: OddGate) -> None:
 
 
 def web(
-    server: Server, target: str = ACTIVE_SYNC, body: bytes = b"mail content"
+    server: Server, target: str = ACTIVE_SYNC, body: bytes | Iterator[bytes] = b"mail content"
 ) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {"Authorization": BASIC, "Cookie": "session=secret"}
@@ -83,6 +83,15 @@ def test_without_a_gate_nginx_lets_everybody_in() -> None:
     with held_port() as nobody, nginx_that_asks(nobody) as server:
         assert web(server) == (200, "mail")
         assert web(server, "/mail/inbox") == (200, "mail")
+
+
+@pytest.mark.parametrize("path", ["/Microsoft-Server-ActiveSync?Cmd=SendMail", "/mail/"])
+@pytest.mark.parametrize("says_how_long", [True, False])
+def test_a_mail_of_some_megabytes_is_taken(nginx: Server, path: str, says_how_long: bool) -> None:
+    pieces = [b"x" * 65_536] * 80
+    body = b"".join(pieces) if says_how_long else iter(pieces)
+
+    assert web(nginx, path, body)[0] == 200
 
 
 def test_no_password_no_cookie_and_no_content_reaches_the_gate(

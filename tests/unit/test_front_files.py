@@ -81,14 +81,7 @@ passdb {
   override_fields = nodelay=y
 }
 """
-PROTECTED = """
-    location = /Microsoft-Server-ActiveSync {
-        auth_request /countermand-question;
-        error_page 403 = @countermand-closed;
-        error_page 500 = @active-sync;
-        try_files /countermand-asks-first @active-sync;
-    }
-"""
+PROTECTED = (DEPLOY / "nginx/countermand-groupware.conf").read_text(encoding="utf-8")
 NGINX = "\n".join(
     (
         "http {",
@@ -284,6 +277,12 @@ def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
         ("502 503 504 505", "505", "does not answer"),
         ('proxy_set_header Authorization "Bearer GATE-TOKEN";', "", "carries no token"),
         ("proxy_read_timeout 1s;", "proxy_read_timeout 1m;", "60000 ms"),
+        ("proxy_connect_timeout 300ms;", "", "waits 60000 ms"),
+        (" 401 ", " ", "something else answers in the gate's place (401)"),
+        ("402 404", "402 403 404", "no lets people in"),
+        ("return 204;", "return 403;", "does not answer"),
+        ("proxy_read_timeout 3600s;", "", "get 504 after 60000 ms"),
+        ("proxy_read_timeout 3600s;", "proxy_read_timeout 5m;", "get 504 after 300000 ms"),
         ("error_page 500 = @active-sync;", "", "something else listens"),
         ("$http_x_remote_user|", "$http_x_remote_user|$args|", "one in the cache"),
         ("|$http_x_original_uri", "|$query_string", "one in the cache"),
@@ -311,6 +310,7 @@ def test_each_fault_of_an_nginx_is_named(before: str, after: str, sentence: str)
 
 def test_an_nginx_that_asks_for_all_of_a_server_is_well_and_its_faults_are_named() -> None:
     door = "location = /Microsoft-Server-ActiveSync { proxy_pass http://groupware; }"
+    door = door.replace("{", "{ proxy_read_timeout 1h;")
     asks = "auth_request /countermand-question;\nerror_page 500 = @active-sync;\nserver_tokens off;"
     whole = changed(NGINX, PROTECTED, f"{asks}\n{door}")
 

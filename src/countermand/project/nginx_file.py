@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,13 +12,23 @@ from countermand.i18n import gettext as _
 from countermand.project.front_faults import LONGEST_WAIT_MS, Block, Fault, milliseconds
 
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|[^\s{};"\']+')
-_IN_TROUBLE: Final = ("500", "502", "504")
+_IN_TROUBLE: Final = frozenset({500, 502, 504})
+# Of what stands in the gate's place, all but a plain no; nginx cannot catch 499.
+_ODD: Final = frozenset(range(300, 600)) - {403, 499}
 # Empty in the question of auth_request, which is where keys are made of them.
 _EMPTY_THERE: Final = re.compile(r"\$\{?(?:args|query_string)\b")
 _PERSON: Final = re.compile(r"\$\{?(?:remote_user|http_x_remote_user)\b")
 _REQUEST: Final = re.compile(r"\$\{?(?:request_uri|http_x_original_uri)\b")
 # What a location says of them goes before what its server says.
-_HANDED_DOWN: Final = ("auth_request", "error_page")
+_HANDED_DOWN: Final = (
+    "auth_request",
+    "error_page",
+    "proxy_connect_timeout",
+    "proxy_read_timeout",
+)
+_WAITS: Final = (("proxy_connect_timeout", "300ms"), ("proxy_read_timeout", "1s"))
+_LISTED: Final = 5
+_SHORTEST_PING_MS: Final = 30 * 60_000
 _LONGEST_MEMORY_MS: Final = 60_000
 _LONGEST_USE_MS: Final = 1_000
 
@@ -39,8 +50,10 @@ def nginx_faults(text: str) -> Iterator[Fault]:
     # The question is asked beside a request, and never asks by itself.
     yield from _doors(places, [each for each in asking if each not in questions])
     yield from _ways_past(blocks, asking)
+    open_at = {each.words[-1] for each in places if each.get("return").startswith("2")}
     for each in questions:
-        yield from _question(each)
+        yield from _question(each, open_at)
+    yield from _hanging(places, asking)
     for each in (*questions, *_between(questions, blocks)):
         yield from _memory(each)
 
@@ -119,13 +132,48 @@ def _ways_past(blocks: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fau
             )
 
 
-def _question(place: Block) -> Iterator[Fault]:
-    caught = {status for value in place.all("error_page") for status in value.split()[:-1]}
-    if place.get("proxy_intercept_errors", "off") != "on" or not caught.issuperset(_IN_TROUBLE):
+def _hanging(places: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fault]:
+    """Yield where a phone that waits for mail is hung up on."""
+    doors = [each for each in asking if "microsoft-server-activesync" in each.words[-1].lower()]
+    names = {each.get("try_files").rpartition(" ")[2] for each in doors}
+    for each in (*doors, *(place for place in places if place.words[-1] in names)):
+        wait = milliseconds(each.get("proxy_read_timeout", "60s"))
+        if each.get("proxy_pass") and wait is not None and wait < _SHORTEST_PING_MS:
+            yield Fault(
+                _("Phones that wait for mail get 504 after {wait} ms ({place}).").format(
+                    wait=wait, place=" ".join(each.words)
+                ),
+                _("Set {name} to {value}.").format(name="proxy_read_timeout", value="3600s"),
+            )
+
+
+def _let_in(place: Block, open_at: Collection[str]) -> set[int]:
+    """Return the statuses of the gate that a question turns into a yes."""
+    if place.get("proxy_intercept_errors", "off") != "on":
+        return set()
+    return {
+        int(word)
+        for value in place.all("error_page")
+        if value.split()[-1] in open_at
+        for word in value.split()
+        if word.isdecimal()
+    }
+
+
+def _question(place: Block, open_at: Collection[str]) -> Iterator[Fault]:
+    caught = _let_in(place, open_at)
+    whole = _("Take over countermand-doors.conf whole; every status but 403 lets people in there.")
+    if not caught >= _IN_TROUBLE:
+        yield Fault(_("Phones get 500 when the gate does not answer or is in trouble."), whole)
+    elif missed := sorted(_ODD - caught):
         yield Fault(
-            _("Phones get 500 when the gate does not answer or is in trouble."),
-            _("Take over countermand-doors.conf whole; every status but 403 lets people in there."),
+            _(
+                "Phones get an error when something else answers in the gate's place ({statuses})."
+            ).format(statuses=_listed(missed)),
+            whole,
         )
+    if HTTPStatus.FORBIDDEN in caught:
+        yield Fault(_("The gate's no lets people in, so nobody is refused."), whole)
     sent = dict(value.partition(" ")[::2] for value in place.all("proxy_set_header"))
     if "Authorization" not in sent:
         hands_on = place.get("proxy_pass_request_headers", "on") == "on"
@@ -137,12 +185,19 @@ def _question(place: Block) -> Iterator[Fault]:
             ),
             _("Set the header Authorization to the gate's token in the question."),
         )
-    wait = milliseconds(place.get("proxy_read_timeout", "60s"))
-    if wait is not None and wait > LONGEST_WAIT_MS:
-        yield Fault(
-            _("A phone waits {wait} ms for a gate that does not answer.").format(wait=wait),
-            _("Set {name} to {value}.").format(name="proxy_read_timeout", value="1s"),
-        )
+    for name, wanted in _WAITS:
+        wait = milliseconds(place.get(name, "60s"))
+        if wait is not None and wait > LONGEST_WAIT_MS:
+            yield Fault(
+                _("A phone waits {wait} ms for a gate that does not answer.").format(wait=wait),
+                _("Set {name} to {value}.").format(name=name, value=wanted),
+            )
+
+
+def _listed(statuses: Sequence[int]) -> str:
+    """Return the first of many statuses."""
+    first = ", ".join(str(each) for each in statuses[:_LISTED])
+    return f"{first}, …" if len(statuses) > _LISTED else first
 
 
 def _between(questions: Sequence[Block], blocks: Sequence[Block]) -> Iterator[Block]:
