@@ -171,11 +171,20 @@ def test_a_language_that_is_not_known_is_not_judged_and_not_called_kept() -> Non
         ('<a href="https://corp.example.evil.example">corp.example</a>', "link_not_as_shown"),
         ('<img src="https://corp.example/pixel.gif">', "image_or_table"),
         ("<form action=x><input name=password></form>", "image_or_table"),
+        ("<table><tr><td>Hello.</td></tr></table>", "image_or_table"),
         ('<p style="display:none">Hidden</p>', "text_hidden"),
+        ("<style>p, div.H{display:none}</style><div class='a h'>Hidden</div>", "text_hidden"),
+        ("<div id=h>Hidden</div><style>@media all{.x{} #h {opacity:0}}</style>", "text_hidden"),
     ],
 )
 def test_what_a_page_hides_is_found(page: str, key: str) -> None:
     assert key in keys(judged(built(page=f'<html lang="en"><body>{page}</body></html>')))
+
+
+def test_a_style_that_hides_nothing_of_the_mail_is_no_fault() -> None:
+    page = "<style>.gone{display:none} .shown{color:red}</style><p class=shown>Hello.</p>"
+
+    assert "text_hidden" not in keys(judged(built(page=f'<html lang="en">{page}</html>')))
 
 
 @pytest.mark.parametrize(
@@ -464,6 +473,9 @@ def test_what_is_no_mail_or_beyond_the_bounds_is_refused(hostile: bytes) -> None
         '<a href="' * 25_000,
         "<a href='x" + "'\"" * 75_000,
         "<script>" * 25_000,
+        "<style>" + ".a{" * 75_000,
+        "<style>" + ".a{opacity:0}" * 20_000,
+        "<style>" + "." * 200_000 + "{opacity:0}",
         "&" * 125_000,
         "&amp" * 50_000,
         "<p " + "a=" * 75_000 + ">",

@@ -295,7 +295,7 @@ def _site(host: str) -> str:
 def _carrying(mail: SeenMail) -> Iterator[Broken]:
     if mail.attachments:
         yield Broken("attachment", words=", ".join(mail.attachments[:3])[:_SHOWN])
-    if mail.page and (mail.page.images or mail.page.is_active):
+    if mail.page and (mail.page.images or mail.page.has_table or mail.page.is_active):
         yield Broken("image_or_table")
 
 

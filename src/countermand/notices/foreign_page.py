@@ -43,6 +43,7 @@ _HIDDEN: Final = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0(?![.\d])",
     re.IGNORECASE,
 )
+_MARK: Final = re.compile(r"[.#][\w-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Page:
     language: str
     links: tuple[Link, ...]
     images: int
+    has_table: bool
     is_active: bool
     hides_text: bool
 
@@ -75,8 +77,9 @@ def read_page(source: str) -> Page:
         language=scanner.language,
         links=tuple(scanner.links),
         images=scanner.images,
+        has_table=scanner.has_table,
         is_active=scanner.is_active,
-        hides_text=scanner.hides_text,
+        hides_text=scanner.hides_text or not scanner.marks.isdisjoint(scanner.hidden_marks),
     )
 
 
@@ -91,8 +94,11 @@ class _Scanner:
         self.language = ""
         self.links: list[Link] = []
         self.images = 0
+        self.has_table = False
         self.is_active = False
         self.hides_text = False
+        self.marks: set[str] = set()  # .class and #id of all elements, as a style names them
+        self.hidden_marks: set[str] = set()
 
     def text(self) -> str:
         lines = (" ".join(line.split()) for line in "".join(self._said).splitlines())
@@ -150,7 +156,10 @@ class _Scanner:
         }
         if name in {"script", "style", "title"}:  # nothing of it is shown as the mail's text
             self.is_active = self.is_active or name == "script"
-            return self._after(">", self._after(f"</{name}", end))
+            closing = self._after(f"</{name}", end)
+            if name == "style":
+                self._note_style(self._lower[end:closing])
+            return self._after(">", closing)
         self._note(name.removeprefix("/"), attributes, is_closing=name.startswith("/"))
         return end
 
@@ -168,9 +177,22 @@ class _Scanner:
             return
         if name in {"html", "body"} and not self.language:
             self.language = attributes.get("lang", "")
+        self.marks |= {f".{each}" for each in attributes.get("class", "").lower().split()}
+        self.marks.add(f"#{attributes.get('id', '').lower()}")
+        self.has_table = self.has_table or name == "table"
         self.images += name in {"img", "picture", "svg"}
         self.is_active = self.is_active or name in _ACTIVE
         self.hides_text = self.hides_text or bool(_HIDDEN.search(attributes.get("style", "")))
+
+    def _note_style(self, style: str) -> None:
+        """Note what a style hides by class or id; of a chain of them, the last is what it hides."""
+        for rule in style.split("}"):
+            before, _, said = rule.rpartition("{")
+            if _HIDDEN.search(said):
+                chosen = (each.split() for each in before.rpartition("{")[2].split(","))
+                self.hidden_marks |= {
+                    mark for parts in chosen if parts for mark in _MARK.findall(parts[-1])
+                }
 
     def _end_link(self) -> None:
         if self._anchor is None:
