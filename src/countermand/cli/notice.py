@@ -39,9 +39,12 @@ Kind = Annotated[
     typer.Option("--kind", help=_("notice, reminder, lock, restored, closing or correction")),
 ]
 
-# Of a mail to be called about: it alone was written down, and its address is somebody else's.
+# Of a mail to be called about; what was skipped alone was written down, its address is another's.
 _WHY: Final = MappingProxyType(
-    {"skipped": gettext_noop("never sent: this person has no address of their own any more")}
+    {
+        "maybe": gettext_noop("it is not certain that the mail arrived"),
+        "skipped": gettext_noop("never sent: this person has no address of their own any more"),
+    }
 )
 
 
@@ -87,7 +90,7 @@ def list_notices(
     kind: Kind = None,
     to_call: Annotated[
         bool,
-        typer.Option("--to-call", help=_("Only people whom no mail could reach.")),
+        typer.Option("--to-call", help=_("Only people of whom no mail is known to have arrived.")),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:

@@ -207,7 +207,7 @@ def _was_handed_over(view: OrderView) -> bool:
 
 
 def to_call(number: str) -> list[dict[str, str]]:
-    """Return whom no mail of this order could reach, or no correction, and what kept it away.
+    """Return of whom no mail of this order is known to have arrived, or no correction, and why.
 
     Once it is taken back only the corrections count: whom no notice reached knows of nothing.
     """

@@ -160,7 +160,7 @@ def what_comes_next(phase: str, **facts: str) -> str:
 
 def whom_to_call(number: str) -> str:
     """Return what is left to do when some people could not be reached by mail."""
-    line = _("Next: somebody calls whom no mail could reach: countermand notice list {number}")
+    line = _("Next: somebody calls those on this list: countermand notice list {number}")
     return f"{line.format(number=number)} --to-call"
 
 

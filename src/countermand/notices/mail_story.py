@@ -1,4 +1,4 @@
-"""What became of mails, line by line: for one order, for one person, and whom no mail can reach."""
+"""What became of mails, line by line: for one order, for one person, and whom to call."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices.models import Notice, NoticeEvidence
 
 CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
+# All tries went, and none was answered: nobody knows whether it arrived, until evidence comes.
+IN_DOUBT: Final = Q(state=NoticeState.MAYBE.value, attempts__gte=MOST_ATTEMPTS)
+_NOT_KNOWN_TO_ARRIVE: Final = Q(state__in=CAME_BACK) | IN_DOUBT
 _LEAVES_FOR_THEM: Final = Notice.objects.filter(
     order_number=OuterRef("order_number"),
     person_id=OuterRef("person_id"),
     kind=NoticeKind.CORRECTION.value,
 ).exclude(state=NoticeState.SKIPPED.value)
-# A correction that a server puts off again and again is tried on for ever; nobody waits for that.
+# A correction that is put off or not answered again and again is tried on for ever; nobody waits.
 # One that never leaves, since its address is somebody else's by now, matters if there is no other.
 UNHEARD_CORRECTION: Final = Q(kind=NoticeKind.CORRECTION.value) & (
-    Q(state__in=CAME_BACK)
+    _NOT_KNOWN_TO_ARRIVE
     | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
     | Q(state=NoticeState.SKIPPED.value) & ~Exists(_LEAVES_FOR_THEM)
 )
@@ -84,22 +87,23 @@ def of_person(person_id: int) -> list[MailStory]:
 
 
 def unreached(order_number: str) -> tuple[int, ...]:
-    """Return people to whom every mail of an order was refused or came back: somebody calls them.
+    """Return people of whom no mail of an order is known to have arrived: somebody calls them.
 
-    Whoever was fetched back, or never sent anything, knows of nothing and is not called. A mail
-    that was given up unsent has reached nobody, so it keeps nobody from being called.
+    Each was refused, came back, or had all its tries without an answer. Whoever was fetched back,
+    or never sent anything, knows of nothing and is not called. A mail that was given up unsent has
+    reached nobody, so it keeps nobody from being called.
     """
     rows = Notice.objects.filter(order_number=order_number)
     rows = rows.exclude(state=NoticeState.SKIPPED.value, exposure=Exposure.NONE)
-    other = rows.filter(person_id=OuterRef("person_id")).exclude(state__in=CAME_BACK)
-    found = rows.filter(state__in=CAME_BACK).exclude(Exists(other))
+    other = rows.filter(person_id=OuterRef("person_id")).exclude(_NOT_KNOWN_TO_ARRIVE)
+    found = rows.filter(_NOT_KNOWN_TO_ARRIVE).exclude(Exists(other))
     return tuple(found.order_by("person_id").values_list("person_id", flat=True).distinct())
 
 
 def last_undelivered(order_number: str, people: Collection[int]) -> dict[int, MailStory]:
-    """Return the last mail of an order to each of these people that did not get through."""
+    """Return the last mail of an order to each of these people not known to have got through."""
     rows = Notice.objects.filter(
-        Q(state__in=CAME_BACK) | UNHEARD_CORRECTION,
+        _NOT_KNOWN_TO_ARRIVE | UNHEARD_CORRECTION,
         order_number=order_number,
         person_id__in=people,
     )

@@ -15,7 +15,12 @@ from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import hearing
-from countermand.notices.mail_story import CAME_BACK, UNHEARD_CORRECTION, as_far_as_known
+from countermand.notices.mail_story import (
+    CAME_BACK,
+    IN_DOUBT,
+    UNHEARD_CORRECTION,
+    as_far_as_known,
+)
 from countermand.notices.models import Mailing, Notice, SenderLease, Template
 
 # RFC 5321, 4.5.3.2.7: a server waits at least 5 minutes for the next command; Postfix just so long.
@@ -202,13 +207,12 @@ def copies(order_number: str) -> list[SentCopy]:
 
 def health(order_number: str, *, kind: NoticeKind = NoticeKind.NOTICE) -> Health:
     """Return what came back so far."""
-    maybe = Q(state=NoticeState.MAYBE.value, attempts__gte=MOST_ATTEMPTS)
     found = Notice.objects.filter(order_number=order_number, kind=kind.value).aggregate(
         mails=Count("pk"),
         accepted=Count("pk", filter=Q(accepted_at__isnull=False)),
         bounced=Count("pk", filter=Q(state=NoticeState.BOUNCED.value)),
         refused=Count("pk", filter=Q(state=NoticeState.REFUSED.value)),
-        uncertain=Count("pk", filter=maybe),
+        uncertain=Count("pk", filter=IN_DOUBT),
     )
     return Health(**found)
 

@@ -10,10 +10,12 @@ from countermand import i18n
 from countermand.cli import entry, mail_story
 from countermand.domain.delivery import EvidenceKind, NoticeState, ReplyKind, StopKind
 from countermand.domain.findings import Finding
+from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import evidence
 from countermand.notices import queries as ledger
 from countermand.notices.mail_story import unreached
 from countermand.notices.models import Notice
+from countermand.orders.doors import closed_devices
 from tests.order_world import DAY, HOUR, MINUTE, World
 
 
@@ -106,6 +108,49 @@ def test_whom_no_mail_could_reach_is_to_be_called(
     assert [each["address"] for each in listed] == [one.address]
     assert (listed[0]["kind"], listed[0]["detail"]) == ("notice", "5.1.1 no such mailbox")
     assert "came back 5.1.1" in " ".join(shown.split())
+
+
+def test_who_may_have_got_it_is_called_and_keeps_mail_until_evidence_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COUNTERMAND_DATA", str(world.settings.data))
+    monkeypatch.setenv("DATABASE_URL", world.settings.database_url)
+    monkeypatch.setenv("COUNTERMAND_TOKEN", "token-of-author")
+    world.staff(6)
+    world.device("author")  # the first small group begins with them
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(1, kind=ReplyKind.LOST)
+    one = Notice.objects.get(state="maybe")
+    assert unreached(number) == ()  # it is tried again by itself
+    for _ in range(MOST_ATTEMPTS):
+        Notice.objects.filter(pk=one.pk).update(due_at=world.now)
+        world.send(1, kind=ReplyKind.LOST)
+    for _ in range(8):
+        world.sweep(31 * MINUTE)
+        world.send()
+    for before in (DAY, 40 * MINUTE, MINUTE):
+        world.now = world.last_deadline(number) - before
+        world.import_run()
+        for device in world.devices():
+            world.observe(device, "present")
+        world.sweep()
+        world.send()
+    world.sweep(2 * MINUTE)
+
+    listed = json.loads(given(capsys, "notice", "list", number, "--to-call", "--json"))
+    shown = " ".join(given(capsys, "notice", "list", number, "--to-call").split())
+    kinds = set(Notice.objects.filter(person_id=one.person_id).values_list("kind", flat=True))
+
+    assert [(each["address"], each["state"]) for each in listed] == [(one.address, "maybe")]
+    assert "it is not certain" in shown
+    assert kinds == {"notice"}
+    closed = closed_devices(number, now=world.now)
+    assert {each.person_id for each in world.devices() if each.pk not in closed} == {one.person_id}
+
+    finding = Finding(EvidenceKind.DSN_DELIVERED, world.now, "", message_id=one.message_id)
+    evidence.take([finding], ledger=world.ledger, now=world.now)
+    assert unreached(number) == ()
 
 
 def test_after_a_take_back_nobody_is_called_who_never_heard_of_the_notice(
