@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from countermand.domain import check_code
 from countermand.domain.address import folded_name
@@ -98,9 +98,10 @@ def report(number: str, address: str, *, key: bytes, now: datetime, network: str
     return Verdict.REPORTED
 
 
-def doubts(number: str) -> int:
+def doubts(number: str, *, after: int = 0) -> int:
     """Count the people who took this notice for forged, or typed a code that no mail carries.
 
+    Whoever did so up to the answer `after` is not counted, whatever they say later.
     Whoever has since found theirs to be genuine is not counted, and neither is an address that is
     nobody's. Nobody proves here who they are: whoever knows the addresses of enough people can
     have a notice paused, which takes nothing back, and a person lets it go on.
@@ -110,10 +111,16 @@ def doubts(number: str) -> int:
         .values("person_id")
         .annotate(
             genuine=Count("pk", filter=Q(kind=Said.GENUINE.value)),
-            doubted=Count("pk", filter=~Q(kind=Said.GENUINE.value)),
+            first_doubt=Min("pk", filter=~Q(kind=Said.GENUINE.value)),
         )
     )
-    return asked.filter(genuine=0, doubted__gt=0).count()
+    return asked.filter(genuine=0, first_doubt__gt=after).count()
+
+
+def last_answer(number: str) -> int:
+    """Return the key of the last answer of staff about this notice; 0 if there is none."""
+    last = StaffAnswer.objects.filter(order_number=number).aggregate(last=Max("pk"))["last"]
+    return last or 0
 
 
 def known_number(number: str) -> str:

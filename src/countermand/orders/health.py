@@ -38,7 +38,7 @@ def cause_to_pause(number: str) -> str:
     uncertain = health.uncertain - order.known_uncertain
     if _is_too_many(uncertain, health.mails, _UNCERTAIN_PER_CENT):
         return causes.line("cause.uncertain", uncertain=uncertain, mails=health.mails)
-    doubted = checking.doubts(number) - order.known_doubts
+    doubted = checking.doubts(number, after=order.doubts_known_to)
     # Two people can agree on a hoax; three and a share are asked for.
     if _is_mass(doubted, health.accepted, check_code.DOUBTS_PER_CENT):
         return causes.line("cause.doubted", doubted=doubted, accepted=health.accepted)
@@ -50,7 +50,7 @@ def let_pass(order: Order) -> None:
     health = ledger.health(order.number)
     order.known_bounces = health.undelivered
     order.known_uncertain = health.uncertain
-    order.known_doubts = checking.doubts(order.number)
+    order.doubts_known_to = checking.last_answer(order.number)
 
 
 def _is_too_many(some: int, of_all: int, per_cent: float) -> bool:

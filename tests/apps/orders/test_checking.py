@@ -415,7 +415,26 @@ def test_people_who_take_it_for_forged_pause_the_order_until_a_person_lets_it_go
     world.resume(number)
     world.sweep()
     assert world.order(number).phase == "canary"
-    assert world.order(number).known_doubts == 3
+
+
+def test_doubters_who_were_let_pass_and_then_found_theirs_genuine_hide_no_new_ones(
+    world: World,
+) -> None:
+    world.staff(9)
+    number = world.sent_to_first_group()
+    for uid in ("author", "legal", "p5"):
+        checking.report(number, f"{uid}@example.org", key=KEY, now=world.now)
+    world.sweep()
+    world.resume(number)
+    for doubt in list(StaffAnswer.objects.filter(order_number=number)):
+        doubt.pk, doubt.kind = None, "genuine"
+        doubt.save()
+
+    for uid in ("p6", "p7", "p8"):
+        checking.report(number, f"{uid}@example.org", key=KEY, now=world.now)
+    world.sweep()
+
+    assert world.order(number).phase == "paused"
 
 
 def test_whoever_forgets_to_type_a_code_is_asked_for_it_and_counted_nowhere(
