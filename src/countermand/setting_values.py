@@ -123,8 +123,10 @@ def read_list(value: str) -> tuple[str, ...]:
 
 
 def read_gates(value: str) -> tuple[str, ...]:
-    # Refused, it would keep a take-back from every gate; so what is missing is added.
-    return tuple(each if "://" in each else f"http://{each}" for each in read_list(value))
+    # Refused, it would keep a take-back from every gate; so what is missing is added, and the slash
+    # that everybody adds for themselves is taken away.
+    whole = (each if "://" in each else f"http://{each}" for each in read_list(value))
+    return tuple(each.rstrip("/") for each in whole)
 
 
 def read_networks(value: str) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 import http.client
 import json
 import socket
+import socketserver
 import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -17,10 +19,11 @@ from countermand.gate.doors import PROBE
 from countermand.project.findings import Finding, State
 from countermand.project.front_checkup import Fronts, examine_fronts
 from lab.dovecot import Dovecot, dovecot_that_asks
-from lab.gates import RealGate, odd_gate, real_gate
+from lab.gates import Entry, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
 from lab.nginx import DOORS, address, nginx_that_asks
 from lab.people import ASHA, LAPTOP
+from lab.postfix import postfix_that_asks
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,60 @@ def test_a_front_that_asks_is_well(gate: RealGate, settings: Settings) -> None:
         through_dovecot = asked(settings, imap_url(dovecot), ASHA.devices[LAPTOP])
 
     assert (through_nginx.state, through_dovecot.state) == (State.GOOD, State.GOOD)
+
+
+def test_pop3_and_both_ways_to_send_mail_are_asked_through(
+    gate: RealGate, settings: Settings
+) -> None:
+    with ExitStack() as stack:
+        relay = stack.enter_context(held_port())
+        dovecot = stack.enter_context(dovecot_that_asks(gate.port, everything=True, relay=relay))
+        postfix = stack.enter_context(postfix_that_asks(dovecot, relay))
+        ports = {"pop3": dovecot.pop3, "submission": dovecot.submission, "smtp": postfix.port}
+        asha = f"{quote(ASHA.login)}@{HERE}"
+        fronts = [f"{scheme}://{asha}:{port}" for scheme, port in ports.items()]
+
+        found = [asked(settings, front, ASHA.devices[LAPTOP]) for front in fronts]
+        guessed = [asked(settings, front, "a guess") for front in fronts]
+
+    assert [each.state for each in found] == [State.GOOD] * 3
+    assert all("cannot log in" in each.sentence for each in guessed)
+
+
+def test_a_device_whose_mail_is_paused_is_no_fault_of_the_front() -> None:
+    entry = Entry(ASHA.login, LAPTOP, all_that_shuts())
+    with real_gate([entry]) as shut, dovecot_that_asks(shut.port) as dovecot:
+        gates = {"COUNTERMAND_GATES": f"http://{HERE}:{shut.control_port}"}
+        found = asked(load(gates, data=shut.folder.path), imap_url(dovecot), ASHA.devices[LAPTOP])
+
+    assert found.state is State.GOOD
+    assert f"{ASHA.login} is for" in found.sentence
+    assert "paused" in found.sentence
+
+
+class _WithoutTls(socketserver.StreamRequestHandler):
+    heard: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail.example.org\r\n")
+        for line in self.rfile:
+            self.heard.append(line)
+            self.wfile.write(b"250-mail.example.org\r\n250 AUTH PLAIN\r\n")
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
+@pytest.mark.parametrize("scheme", ["smtp", "submission"])
+def test_a_password_goes_to_no_other_machine_in_the_clear(settings: Settings, scheme: str) -> None:
+    _WithoutTls.heard.clear()
+    with socketserver.TCPServer(("127.0.0.2", 0), _WithoutTls) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        found = asked(settings, f"{scheme}://asha@127.0.0.2:{port}", "secret")
+        server.shutdown()
+
+    assert found.state is State.BAD
+    assert "no TLS" in found.sentence
+    assert [each[:4] for each in _WithoutTls.heard] == [b"ehlo"]
 
 
 def test_a_question_that_another_process_of_the_gate_answered_is_heard_of() -> None:

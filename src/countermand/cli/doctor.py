@@ -42,7 +42,8 @@ def doctor(
             "--front",
             help=_(
                 "Ask a question through this mail server or proxy and see whether it comes to the"
-                " gate: https://mail.example.org or imaps://somebody%40example.org@mail.example.org"
+                " gate: https://mail.example.org or imaps://somebody%40example.org@mail.example.org;"
+                " pop3s and submission (or smtp, submissions) are written alike"
             ),
         ),
     ] = None,
@@ -59,7 +60,7 @@ def doctor(
             "--password-file",
             exists=True,
             dir_okay=False,
-            help=_("The password for a question over IMAP."),
+            help=_("The password for a question that takes a login."),
         ),
     ] = None,
     as_json: JsonFlag = False,

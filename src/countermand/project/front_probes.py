@@ -1,17 +1,16 @@
 """Questions that the doctor puts through a running front: does each of them come to the gate?
 
 A phone of nobody asks over HTTP; it needs no password, for the gate is asked before the groupware.
-Over IMAP somebody has to log in, for Dovecot asks after a right password only. Whether a question
-arrived is read from what the gate counts: that phone has a count of its own; of logins it is not
-certain whose they were while others log in, too, and then that is said.
+Over IMAP, POP3 and where mail is sent somebody has to log in, for Dovecot asks after a right
+password only. Whether a question arrived is read from what the gate counts: that phone has a count
+of its own; of logins it is not certain whose they were while others log in, too, and then that is
+said.
 """
 
 from __future__ import annotations
 
 import http.client
-import imaplib
 import re
-import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,13 +21,15 @@ from urllib.parse import unquote, urlsplit
 from countermand import i18n
 from countermand.config import Settings
 from countermand.gate.doors import PROBE
+from countermand.gate.fronts.words import PAUSED
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
+from countermand.project.front_logins import FAILURES, PORTS, log_in
 from countermand.project.own_services import text_at
 
 _ASKED: Final = 3
 _PATIENCE_S: Final = 15.0
-_SCHEMES: Final = frozenset({"https", "http", "imaps", "imap"})
+_SCHEMES: Final = frozenset({"https", "http", *PORTS})
 _PATH: Final = "/Microsoft-Server-ActiveSync"
 _QUERY: Final = f"Cmd=Ping&User={PROBE.login}&DeviceId={PROBE.device}&DeviceType=doctor"
 # Each process of a gate tells once a second what it counted.
@@ -68,6 +69,15 @@ def _sum(pattern: re.Pattern[str], texts: Iterable[str]) -> int:
     return sum(int(number) for text in texts for number in pattern.findall(text))
 
 
+class _Paused(Exception):
+    """The gate refuses this login, as an order has it."""
+
+    def __init__(self, login: str) -> None:
+        """Keep whose it is."""
+        super().__init__(login)
+        self.login = login
+
+
 def probe(front: str, settings: Settings, password: str) -> Finding:
     """Ask through one front, given as a URL, and say what came of it."""
     if not _is_address(front):
@@ -84,7 +94,16 @@ def probe(front: str, settings: Settings, password: str) -> Finding:
         # One wrong password is enough: more would slow down everybody who comes from here.
         bad = next((said for _each in range(_ASKED) if (said := _ask(front, password))), "")
         heard = None if bad or before is None else _heard_since(before, settings, front)
-    except (OSError, ValueError, http.client.HTTPException, imaplib.IMAP4.error) as error:
+    except _Paused as paused:
+        return Finding(
+            name,
+            State.GOOD,
+            _(
+                "{front} asks the gate and does what it says: mail is paused on the device that"
+                " this password of {login} is for."
+            ).format(front=_shown(front), login=paused.login),
+        )
+    except (*FAILURES, ValueError, http.client.HTTPException) as error:
         return Finding(
             name,
             State.BAD,
@@ -180,7 +199,7 @@ def _is_address(front: str) -> bool:
 
 
 def _logs_in(front: str) -> bool:
-    return urlsplit(front).scheme in {"imap", "imaps"}
+    return urlsplit(front).scheme in PORTS
 
 
 def _shown(front: str) -> str:
@@ -189,10 +208,14 @@ def _shown(front: str) -> str:
 
 
 def _ask(front: str, password: str) -> str:
-    """Ask once; return what is wrong with the answer, or nothing."""
-    if _logs_in(front):
-        return _ask_imap(front, password)
-    return _ask_phone(front)
+    """Ask once; return what is wrong with the answer, or nothing. Raises _Paused."""
+    if not _logs_in(front):
+        return _ask_phone(front)
+    said = log_in(front, password)
+    login = unquote(urlsplit(front).username or "")
+    if PAUSED in said:
+        raise _Paused(login)
+    return _("{login} cannot log in: {words}").format(login=login, words=said) if said else ""
 
 
 def _ask_phone(front: str) -> str:
@@ -210,25 +233,4 @@ def _ask_phone(front: str) -> str:
         return _("A phone gets {status}; some phones throw their mail away then.").format(
             status=status
         )
-    return ""
-
-
-def _ask_imap(front: str, password: str) -> str:
-    parts = urlsplit(front)
-    host, login = parts.hostname or "", unquote(parts.username or "")
-    connection = (
-        imaplib.IMAP4_SSL(
-            host, parts.port or 993, ssl_context=ssl.create_default_context(), timeout=_PATIENCE_S
-        )
-        if parts.scheme == "imaps"
-        else imaplib.IMAP4(host, parts.port or 143, timeout=_PATIENCE_S)
-    )
-    try:
-        connection.login(login, password)
-    except imaplib.IMAP4.error as error:
-        said = error.args[0]
-        words = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        return _("{login} cannot log in: {words}").format(login=login, words=words)
-    finally:
-        connection.shutdown()
     return ""

@@ -29,6 +29,12 @@ def test_a_setting_is_taken_from_its_variable(tmp_path: Path) -> None:
     assert (settings.relay, settings.window) == ("mail.example.org:2525", 4)
 
 
+def test_a_slash_behind_the_address_of_a_gate_is_no_part_of_it(tmp_path: Path) -> None:
+    settings = load(tmp_path, COUNTERMAND_GATES="http://127.0.0.1:43115/, gate.example.org:8482/")
+
+    assert settings.gates == ("http://127.0.0.1:43115", "http://gate.example.org:8482")
+
+
 def test_a_setting_may_lie_in_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "url"
     secret.write_text("postgresql://db.example.org/countermand\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import unicodedata
 from typing import Final
 
 LONGEST_BYTES: Final = 200
-_ENGLISH: Final = "Mail is paused on this device."
+PAUSED: Final = "Mail is paused on this device."
 _HINDI: Final = "इस डिवाइस पर मेल रुकी है।"
 
 
@@ -18,7 +18,7 @@ def refusal_line(lookup_address: str, order_number: str) -> str:
 
     The address is left out whole rather than cut: a torn address leads nowhere.
     """
-    words = f"{_ENGLISH} {_HINDI}"
+    words = f"{PAUSED} {_HINDI}"
     address = one_line(f"{lookup_address.rstrip('/')}/{order_number}")
     line = f"{words} {address}"
     return line if len(line.encode()) <= LONGEST_BYTES else words
