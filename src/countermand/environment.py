@@ -22,6 +22,9 @@ from countermand.domain.errors import CountermandError, gettext_noop
 # Read by the command line alone, or by the test and build tools; not settings of the programs.
 _NOT_SETTINGS: Final = frozenset({"TOKEN", "TOKEN_FILE", "LANG"})
 
+# Left empty, mails must not name somebody else's address or house; a plan refuses them.
+_NEVER_FROM_THE_DEFAULT: Final = frozenset({"reply_to", "organisation"})
+
 
 @dataclass(eq=False)
 class SettingNotUnderstood(CountermandError):
@@ -108,7 +111,8 @@ def _given(name: str, environ: Mapping[str, str]) -> str | None:
                 return Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError):
                 raise SettingFileMissing(name=f"{variable}_FILE", path=path) from None
-        if (text := environ.get(variable)) is not None and text.strip():
+        text = environ.get(variable)
+        if text is not None and (text.strip() or name in _NEVER_FROM_THE_DEFAULT):
             return text.strip()
     return None
 

@@ -26,7 +26,7 @@ from countermand.notices import copy_lint, wording
 from countermand.notices.actions import MessageIds
 from countermand.notices.preview import Signed
 from countermand.notices.wording import House, Signatory
-from countermand.orders import days_off, documents, door_outlook, plan_counts
+from countermand.orders import days_off, documents, door_outlook, house_settings, plan_counts
 from countermand.orders.models import Order
 from countermand.orders.plan_counts import Listed
 from countermand.people import queries as people
@@ -68,6 +68,7 @@ class PlanContext:
     ids: MessageIds
     limits: Mapping[str, int] = field(default_factory=dict)  # mails a minute, by domain
     help_desk_hours: str = ""  # such as 08:00-20:00; empty for at any time
+    faults: tuple[Fault, ...] = ()  # of the settings that mails carry
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,11 @@ def plan_of(
 ) -> Planned:
     """Compute the plan of a document from what is known of people and devices at `now`.
 
-    Raises FaultsFound when the time to act or the languages do not suffice for these people.
+    Raises FaultsFound when the time to act or the languages do not suffice for these people, or
+    when no mail could carry the settings.
     """
+    if context.faults:
+        raise FaultsFound.of(gettext_noop("This order"), context.faults)
     document = documents.numbered(document, order.number)
     always = (order.author_id, _one_approver(document, order.author_id))
     known = plan_counts.people_concerned(
@@ -391,4 +395,5 @@ def context_of(settings: Settings) -> PlanContext:
         ),
         limits=settings.mails_per_minute,
         help_desk_hours=settings.help_desk_hours,
+        faults=house_settings.faults_of(settings),
     )

@@ -21,7 +21,8 @@ from countermand.config import Settings
 from countermand.domain.errors import CountermandError
 from countermand.gate import keys as gate_keys
 from countermand.i18n import gettext as _
-from countermand.i18n import language_in_use, told
+from countermand.i18n import language_in_use, told, told_fault
+from countermand.orders import house_settings
 from countermand.project import installation, ports, postgres_home, sweep_note
 from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
@@ -44,7 +45,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
     checks: dict[str, Callable[[], Finding]] = {
         "folder": lambda: _folder(settings),
         "keys": lambda: _keys(settings),
-        "settings": lambda: _names(environ),
+        "settings": lambda: _settings(settings, environ),
         "programs": _programs,
         "running": lambda: _running(settings),
         "database": lambda: _database(settings),
@@ -122,7 +123,7 @@ def _keys(settings: Settings) -> Finding:
     return Finding("keys", State.GOOD, _("All keys are there, and only for you to read."))
 
 
-def _names(environ: Mapping[str, str]) -> Finding:
+def _settings(settings: Settings, environ: Mapping[str, str]) -> Finding:
     if unknown := environment.unknown_names(environ):
         return Finding(
             "settings",
@@ -130,6 +131,10 @@ def _names(environ: Mapping[str, str]) -> Finding:
             _("There are no such settings: {names}.").format(names=", ".join(unknown)),
             _("Look for the right spelling in docs/reference/settings.md."),
         )
+    if faults := house_settings.faults_of(settings):
+        said = [told_fault(fault, language_in_use()) for fault in faults]
+        sentences, remedies = (" ".join(each) for each in zip(*said, strict=True))
+        return Finding("settings", State.BAD, sentences, remedies)
     return Finding("settings", State.GOOD, _("Every setting is known."))
 
 

@@ -90,7 +90,8 @@ class Composer:
         reply_to = with_ascii_domain(writer.reply_to)
         sender, reply_to = (_CONTROLS.sub(" ", each) for each in (self._from, reply_to))
         self._writer_line = f"From: {_phrase(writer.name)}\r\n <{sender}>\r\nTo: "
-        self._reply_line = f"\r\nReply-To: {reply_to}\r\nSubject: "
+        answers = f"\r\nReply-To: {reply_to}" if reply_to.strip() else ""
+        self._reply_line = f"{answers}\r\nSubject: "
         # No line of base64 can look like it, so it may be the same in every mail.
         boundary = f"=_{hashlib.sha256(repr(template).encode()).hexdigest()[:32]}"
         self._mime_lines = (

@@ -1,5 +1,7 @@
 """From the file to the approval: who may, what an edit voids, and what a plan says in numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from countermand.domain.approvals import (
@@ -28,6 +30,19 @@ def test_a_faulty_file_makes_no_order(world: World) -> None:
 
     assert {"order.evidence_missing", "order.hearing_missing", "order.key_missing"} <= {
         fault.code for fault in refused.value.faults
+    }
+    assert Order.objects.count() == 0
+
+
+def test_no_order_is_planned_whose_mails_would_lead_answers_nowhere(world: World) -> None:
+    world.settings = replace(world.settings, reply_to="noreply@x.org", organisation="")
+
+    with pytest.raises(FaultsFound) as refused:
+        world.plan()
+
+    assert {fault.key for fault in refused.value.faults} == {
+        "COUNTERMAND_REPLY_TO",
+        "COUNTERMAND_ORGANISATION",
     }
     assert Order.objects.count() == 0
 

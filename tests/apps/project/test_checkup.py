@@ -55,6 +55,15 @@ def test_whether_open_sessions_are_ended_is_said(folder: DataFolder) -> None:
     assert "http://127.0.0.1:1" in silent.sentence
 
 
+def test_all_settings_that_no_mail_should_carry_are_said_at_once(folder: DataFolder) -> None:
+    found = bad(
+        folder.path, COUNTERMAND_REPLY_TO="noreply@x.org", COUNTERMAND_DEFAULT_LANGUAGE="xx"
+    )
+
+    assert "noreply@x.org" in found["settings"]
+    assert "COUNTERMAND_DEFAULT_LANGUAGE is “xx”" in found["settings"]
+
+
 SPOILT: dict[str, tuple[str, Callable[[DataFolder], object]]] = {
     "a key that others may read": ("keys", lambda f: (f.keys / "log-key").chmod(0o644)),
     "a key that is missing": ("keys", lambda f: (f.keys / "publisher-key").unlink()),
