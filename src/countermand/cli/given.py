@@ -76,6 +76,11 @@ def time(text: str) -> datetime:
     return read.astimezone(UTC)
 
 
+def optional_order_number(text: str | None) -> str | None:
+    """Read the number of an order, if one was given. Raises as `order_number` does."""
+    return None if text is None else order_number(text)
+
+
 def order_number(text: str) -> str:
     """Read the number of an order as people type it.
 

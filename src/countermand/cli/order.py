@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from countermand.cli import given, order_pages, output, plan_page, shown_time
+from countermand.cli import given, order_pages, order_reports, output, plan_page, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import Session, session
 from countermand.i18n import gettext as _
@@ -40,6 +40,7 @@ _EXAMPLES: Final = {
     "close": " CM-7Q4K",
     "undone": " CM-7Q4K",
     "show": " CM-7Q4K --timeline",
+    "reports": " CM-7Q4K --looked-at",
     "list": " --json",
 }
 Because = Annotated[str, typer.Option("--because", help=_("The reason, in one sentence."))]
@@ -64,6 +65,11 @@ def register(app: typer.Typer) -> None:
         ("close", close, _("End an order; everybody who got it is told.")),
         ("undone", undone, _("Confirm that another system no longer pauses mail.")),
         ("show", show, _("Show where an order stands.")),
+        (
+            "reports",
+            order_reports.reports,
+            _("Show which mails staff reported as forged, and note that you looked."),
+        ),
         ("list", list_orders, _("List all orders.")),
     )
     for name, verb, help_text in verbs:

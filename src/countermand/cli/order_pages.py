@@ -108,7 +108,7 @@ def brief(number: str) -> dict[str, Any]:
 def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> dict[str, Any]:
     """Return everything that `order show` says of one order."""
     from countermand.notices import queries as ledger
-    from countermand.orders import closings, door_outlook, doors, overrides, queries
+    from countermand.orders import closings, door_outlook, doors, overrides, queries, reports
 
     view = queries.view(number)
     reach = ledger.reach(number)
@@ -121,6 +121,7 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
             ends_sessions=bool(settings.doveadm),
         )
     corrections = ledger.corrections(number)
+    reported, unseen = reports.counted(number)
     answer: dict[str, Any] = {
         **_standing(view),
         "approvals": _approvals(number, view.digest),
@@ -138,6 +139,7 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         "last_notice_awaited": stopping.waiting if stopping else 0,
         "ends_sessions": bool(settings.doveadm),
         "sessions": closings.standing(number),
+        "reports": {"all": reported, "not_looked_at": unseen},
         "let_through": overrides.standing(number, now=now),
         "mail_reading": door_outlook.doors_that_know(now),
         "review_on": queries.newest_revision(number).content["order"]["review_on"],
@@ -279,6 +281,8 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         (_("first deadline"), instant(answer["first_deadline_at"])),
         (_("last deadline"), instant(answer["last_deadline_at"])),
     ]
+    if answer["reports"]["all"]:
+        rows.append((_("reported as forged"), _reported(answer)))
     if answer["phase"] == "paused" and answer["pause_cause"]:
         rows.append((_("why it is paused"), answer["pause_cause"]))
     if answer["taken_back_at"]:
@@ -299,6 +303,12 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         lines = [(instant(e["at"]), e["what"], e["who"]) for e in answer["timeline"]]
         title = _("What happened")
         console.print(output.table(title, [_("when"), _("what"), _("who")], lines))
+
+
+def _reported(answer: Mapping[str, Any]) -> str:
+    line = _("{all}, nobody has looked at {not_looked_at}: {command}")
+    command = f"countermand order reports {answer['number']}"
+    return line.format(**answer["reports"], command=command)
 
 
 def _next(answer: Mapping[str, Any]) -> str:

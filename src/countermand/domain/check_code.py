@@ -40,6 +40,8 @@ WRONG_OF_A_NEWCOMER: Final = 3
 FRIENDS_FOR: Final = timedelta(days=1)
 # What is older is asked for by no limit of these.
 LIMITS_LOOK_BACK: Final = max(WITHIN, FRIENDS_FOR)
+# How long a report stays that names nobody here, or no order: somebody is to look at it.
+REPORTS_KEPT: Final = timedelta(days=30)
 # How long a right code lets somebody answer, and how many answers of one person are heard.
 ANSWER_WITHIN: Final = timedelta(minutes=30)
 ANSWERS_OF_ONE_PERSON: Final = 60  # within WITHIN

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from countermand.audit import actions as audit
-from countermand.domain.check_code import LIMITS_LOOK_BACK
+from countermand.domain.check_code import LIMITS_LOOK_BACK, REPORTS_KEPT, Said
 from countermand.notices import purging
 from countermand.orders.models import Order, StaffAnswer, ToldDevice, WithdrawnCopy
 
@@ -66,10 +66,11 @@ def forget_copies(order_number: str, *, now: datetime) -> int:
 def forget_strangers(*, now: datetime) -> int:
     """Forget checks that name nobody here, or no order of ours, once no limit needs them.
 
-    Nobody counts them but the limits on wrong codes and reports; 5,000 rows at most.
+    Reports stay longer, so that somebody looks at them; 5,000 rows at most.
     """
     orders = Order.objects.filter(pk=OuterRef("order_number"))
     rows = _past_limits(now).filter(Q(person_id__isnull=True) | ~Exists(orders))
+    rows = rows.exclude(kind=Said.REPORT, at__gt=now - REPORTS_KEPT)
     return _forget(rows, "checks.forgotten", "", {}, now)
 
 

@@ -199,6 +199,7 @@ class StaffAnswer(models.Model):
     address_ref = models.CharField(max_length=64)  # keyed; what was typed is not kept
     network_ref = models.CharField(max_length=64, blank=True, default="")  # keyed; "": not known
     at = models.DateTimeField()
+    looked_at = models.DateTimeField(null=True)  # of a report: when somebody looked into it
 
     class Meta:
         constraints: ClassVar = [
@@ -211,6 +212,11 @@ class StaffAnswer(models.Model):
             models.Index(fields=["order_number", "kind", "at"], name="staff_answers_by_kind"),
             models.Index(fields=["address_ref", "at"], name="staff_answers_by_address"),
             models.Index(fields=["network_ref", "at"], name="staff_answers_by_network"),
+            models.Index(
+                fields=["at"],
+                condition=models.Q(kind="report", looked_at__isnull=True),
+                name="reports_not_looked_at",
+            ),
         ]
 
 

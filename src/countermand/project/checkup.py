@@ -31,6 +31,7 @@ from countermand.project.login_checkup import examine_logins
 from countermand.project.mail_checkup import examine_returned
 from countermand.project.order_checkup import examine_orders
 from countermand.project.people_checkup import examine_people
+from countermand.project.report_checkup import examine_reports
 from countermand.project.session_checkup import examine_sessions
 from countermand.stop import fence
 
@@ -54,6 +55,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "people": lambda: examine_people(settings),
         "logins": lambda: examine_logins(settings),
         "orders": lambda: examine_orders(settings, now=clock.for_data(settings.folder).now()),
+        "reports": lambda: examine_reports(settings, now=clock.for_data(settings.folder).now()),
         "clock": lambda: _clock(settings),
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),

@@ -118,12 +118,13 @@ def test_who_reported_a_mail_in_the_name_of_an_order_that_told_nobody_is_forgott
     assert not StaffAnswer.objects.exists()
 
 
-def test_what_names_nobody_or_no_order_is_kept_for_the_limits_alone(
+def test_wrong_codes_that_name_nobody_or_no_order_are_kept_for_the_limits_alone(
     told: tuple[World, str],
 ) -> None:
     world, number = told
-    report(world, number, "stranger", "p5")
-    report(world, "not a number", "p6")
+    for order, who in ((number, "stranger"), (number, "p5"), ("not a number", "p6")):
+        address = f"{who}@example.org"
+        checking.check(order, address, "0000 0000", key=b"key", now=world.now)
     past = world.now + check_code.LIMITS_LOOK_BACK
 
     retention.forget_rest(keep(), now=past - MINUTE)
@@ -132,6 +133,21 @@ def test_what_names_nobody_or_no_order_is_kept_for_the_limits_alone(
 
     assert StaffAnswer.objects.get().person_id == world.people["p5"].pk
     assert forgotten("checks.forgotten") == [("", 2, None, None)]
+
+
+def test_reports_that_name_nobody_or_no_order_stay_so_long_that_somebody_looks_at_them(
+    told: tuple[World, str],
+) -> None:
+    world, number = told
+    report(world, number, "stranger", "p5")
+    report(world, "not a number", "p6")
+    past = world.now + check_code.REPORTS_KEPT
+
+    retention.forget_rest(keep(), now=past - MINUTE)
+    assert StaffAnswer.objects.count() == 3
+    retention.forget_rest(keep(), now=past)
+
+    assert StaffAnswer.objects.get().person_id == world.people["p5"].pk
 
 
 def test_a_try_of_today_slows_down_even_where_its_order_is_long_over(
