@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 import re
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import quote
 
 from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from countermand import clock, environment
 from countermand.config import Settings
@@ -45,7 +47,8 @@ _TYPES: Final = MappingProxyType(
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TYPED_NUMBER: Final = re.compile(
-    r"[A-Za-z]{2}-[A-Za-z0-9]{1,16}|[Cc][Mm][\s\u2010-\u2015\u2212_-]{0,3}[A-Za-z0-9]{1,16}"
+    r"([A-Za-z]{2}-[A-Za-z0-9]{1,16}|[Cc][Mm][\s\u2010-\u2015\u2212_-]{0,3}[A-Za-z0-9]{1,16})"
+    r"""([\s/.,:;!?)>"'\u2019\u201d\u0964]{0,9})"""
 )
 _LONGEST_TYPED: Final = 40
 _DEEPEST: Final = 3
@@ -78,20 +81,27 @@ def lookup(_request: HttpRequest, path: str = "") -> HttpResponse:
     """Serve one file of the look-up page; of an unknown number say that there is no such notice.
 
     People type a number as it comes: in small letters too, with or without its hyphen, with a
-    blank at its end.
+    blank or the full stop of the sentence at its end.
     """
     folder = environment.load().folder.lookup
     name = path.strip()
-    typed_number = _TYPED_NUMBER.fullmatch(name) is not None
+    typed = _TYPED_NUMBER.fullmatch(name)
+    if typed and "/" in typed[2]:  # below it no page would find its style and its form
+        return _led_on("../" * typed[2].count("/") + quote(_as_written(typed[1])))
     status = 200
     try:
-        content, kind = _file(folder, _as_written(name) if typed_number else name or "index.html")
+        content, kind = _file(folder, _as_written(typed[1]) if typed else name or "index.html")
     except Http404:
-        if not typed_number:
+        if typed is None:
             raise
         status = 404
         content, kind = _file(folder, "no-such-notice.html")
     return _guarded(HttpResponse(content, content_type=kind, status=status), "no-cache")
+
+
+def _led_on(place: str) -> HttpResponse:
+    answer = HttpResponse(status=HTTPStatus.SEE_OTHER, headers={"Location": place})
+    return _guarded(answer, "no-store")
 
 
 def _guarded(response: HttpResponse, cache: str) -> HttpResponse:
@@ -122,12 +132,15 @@ _STATUS: Final = MappingProxyType(
 
 
 @csrf_exempt  # nobody is signed in here: there is nothing that a foreign page could borrow
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def check(request: HttpRequest) -> HttpResponse:
     """Say whether a mail is genuine, or take note that somebody takes it for forged.
 
-    Whoever has a genuine one is asked about their devices on the same page.
+    Whoever has a genuine one is asked about their devices on the same page. Whoever comes back to
+    this address without the form, from a tab of before, is led to the page that has it.
     """
+    if request.method != "POST":
+        return _led_on("./")
     settings = environment.load()
     number, address = (request.POST.get(name, "") for name in ("number", "address"))
     key = settings.folder.secret("message-id-key").encode()
@@ -149,9 +162,11 @@ def check(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt  # what proves the person comes in the body, and no foreign page has it
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def answer(request: HttpRequest) -> HttpResponse:
     """Keep what somebody says of one of their devices, or let it be looked at; say what became."""
+    if request.method != "POST":
+        return _led_on("./")
     settings = environment.load()
     number, proof, device, said = (
         request.POST.get(name, "") for name in ("number", "proof", "device", "said")

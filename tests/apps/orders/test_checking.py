@@ -388,7 +388,8 @@ def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
     assert code not in page
     assert answer["Cache-Control"] == "no-store"
     assert "form-action 'self'" in answer["Content-Security-Policy"]
-    assert web.get("/check", typed).status_code == 405
+    led_on = web.get("/check", typed)
+    assert (led_on.status_code, led_on["Location"]) == (303, "./")
     for language, order in (("hi", ["hi", "en"]), ("en", ["en", "hi"]), ("<script>", ["en", "hi"])):
         said = web.post("/check", typed | {"language": language}).content.decode()
         assert re.findall(r'<section id="(\w+)"', said) == order  # what one wrote in comes first

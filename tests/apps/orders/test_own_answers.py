@@ -312,7 +312,7 @@ def test_a_look_is_asked_for_by_a_button_of_its_own(staff: Staff, web: Client) -
     assert "Your device is being looked at" in first.content.decode()
     assert "आपके डिवाइस की जाँच हो रही है" in first.content.decode()
     assert "less than ten minutes ago" in again.content.decode()
-    assert web.get("/answer", pressed).status_code == 405
+    assert web.get("/answer", pressed).status_code == 303
     assert Hint.objects.count() == 1
 
 
@@ -326,7 +326,7 @@ def test_where_nobody_can_look_there_is_no_button_but_a_sentence(staff: Staff, w
 def test_an_answer_is_never_taken_from_an_address(staff: Staff, web: Client) -> None:
     sent = form_of(checked(staff, web)) | {"said": "removed"}
 
-    assert web.get("/answer", sent).status_code == 405
+    assert web.get("/answer", sent).status_code == 303
     assert web.post("/answer?" + "&".join(f"{k}={v}" for k, v in sent.items())).status_code == 403
     assert not Attestation.objects.exists()
 

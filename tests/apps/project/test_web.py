@@ -1,6 +1,7 @@
 """The look-up page stands without a database, shows its own files alone, and sets no cookie."""
 
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from django.test import Client
@@ -115,3 +116,42 @@ def test_a_number_is_found_with_and_without_its_hyphen(
 
     assert web.get(f"/{typed}").status_code == 200
     assert web.get("/cm7q4").status_code == 404
+
+
+@pytest.mark.parametrize("typed", ["CM-7Q4K.", "cm-7q4k?", "CM-7Q4K).", "CM-7Q4K\u0964", "CM7Q4K,"])
+def test_a_number_is_found_with_what_follows_it_in_a_sentence(
+    lookup: Path, web: Client, typed: str
+) -> None:
+    (lookup / "CM-7Q4K.html").write_bytes(PAGE)
+
+    assert (web.get(f"/{typed}").status_code, web.get(f"/{typed}").content) == (200, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [("cm7q4k/", "CM-7Q4K"), ("CM-7Q4K.//", "CM-7Q4K"), ("CM-9999/", "CM-9999")],
+)
+def test_a_number_with_a_slash_behind_it_leads_to_where_its_page_finds_its_style(
+    lookup: Path, web: Client, typed: str, number: str
+) -> None:
+    (lookup / "CM-7Q4K.html").write_bytes(PAGE)
+    (lookup / "no-such-notice.html").write_bytes(b"no such notice")
+
+    answer = web.get(f"/{typed}")
+    page = web.get(urljoin(f"http://127.0.0.1/{typed}", answer["Location"]))
+
+    assert answer.status_code == 303
+    assert page.request["PATH_INFO"] == f"/{number}"
+    assert page.content == (PAGE if number == "CM-7Q4K" else b"no such notice")
+
+
+@pytest.mark.parametrize("path", ["/check", "/answer?number=CM-7Q4K"])
+def test_whoever_comes_back_without_the_form_is_led_to_it(
+    lookup: Path, web: Client, path: str
+) -> None:
+    answer = web.get(path)
+
+    assert (answer.status_code, answer["Location"]) == (303, "./")
+    assert answer["Cache-Control"] == "no-store"
+    assert web.head(path).status_code == 303
+    assert web.put(path).status_code == 405
