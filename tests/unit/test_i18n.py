@@ -71,6 +71,13 @@ def test_the_language_in_use_belongs_to_the_one_who_chose_it() -> None:
     assert i18n.gettext(CountermandError.sentence) == CountermandError.sentence
 
 
+def test_what_the_mail_server_took_is_not_called_arrived_in_hindi() -> None:
+    in_hindi = i18n.translate("hi")
+
+    assert in_hindi("accepted") == "मेल-सर्वर ने ली"
+    assert in_hindi("arrived") == "पहुँच गई"
+
+
 def test_an_empty_text_stays_empty() -> None:
     assert i18n.gettext("") == ""
 
