@@ -207,6 +207,9 @@ def _look_at_checks(
         if each.is_genuine is not is_theirs:
             verdict.untrue += 1
             verdict.why.append(f"answered {each.is_genuine} to {each.typed}: {each.mail['to']}")
+        if each.is_after_all and is_theirs and not each.says_taken_back:
+            verdict.untrue += 1
+            verdict.why.append(f"told nothing of the take-back: {each.typed}")
         if is_theirs:
             read.add(each.mail["message_id"])
     noted = {

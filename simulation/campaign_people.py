@@ -22,6 +22,7 @@ ELSEWHERE: Final = "at-home@elsewhere.example"
 _FIVE_HOURS: Final = timedelta(hours=5)
 _CODE: Final = re.compile(r"\b\d{4} \d{4}\b")
 _GENUINE: Final = "This mail is genuine"
+_SAID_BACK: Final = "This mail is genuine, and the notice has been taken back"
 _NOT_GENUINE: Final = "No such mail went from us"
 _TAKEN_BACK: Final = '<div class="state withdrawn">'
 _REPORT: Final = """From: MAILER-DAEMON@relay.example
@@ -64,6 +65,8 @@ class Check:
     mail: dict[str, Any]
     typed: str
     is_genuine: bool
+    says_taken_back: bool
+    is_after_all: bool = False  # typed when corrections had arrived
 
 
 @dataclass(slots=True)
@@ -142,6 +145,8 @@ class Staff:
         if mail is None:
             return
         self.pass_on(mail, COLLEAGUE)
+        for each in filter(None, [self._some("notice")]):
+            self._check(each, each["to"], is_after_all=True)
         page = _web().get(f"/{self.number.lower()}").content.decode()
         if page.count(_TAKEN_BACK) != 2:  # in two languages
             raise Stuck("people are corrected, and the page of the notice does not say so")
@@ -157,13 +162,13 @@ class Staff:
         )
         return str(rows[0][0])
 
-    def _check(self, mail: dict[str, Any], typed: str) -> None:
+    def _check(self, mail: dict[str, Any], typed: str, *, is_after_all: bool = False) -> None:
         asked = {"number": self.number, "address": typed, "code": code_of(mail), "do": "check"}
         page = _web().post("/check", asked).content.decode()
         said = [text in page for text in (_GENUINE, _NOT_GENUINE)]
         if said.count(True) != 1:
             raise Stuck("the look-up page does not say whether a mail is genuine")
-        self.checks.append(Check(mail, typed, said[0]))
+        self.checks.append(Check(mail, typed, said[0], _SAID_BACK in page, is_after_all))
 
 
 def code_of(mail: dict[str, Any]) -> str:

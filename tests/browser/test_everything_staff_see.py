@@ -96,6 +96,36 @@ def test_every_answer_can_be_read_by_everybody(page: Page, folder: Path, verdict
     assert page.locator("h1").evaluate("title => title.closest('section').lang") == "hi"
 
 
+@pytest.mark.parametrize("state", PublicState)
+@pytest.mark.parametrize("mode", ["live", "exercise"])
+def test_how_a_genuine_mails_notice_stands_can_be_read_by_everybody(
+    page: Page, folder: Path, state: PublicState, mode: str
+) -> None:
+    written = content()
+    written["order"]["mode"] = mode
+    notice = PublicNotice(
+        number=NUMBER,
+        content=written,
+        app_names=("Clips",),
+        state=state,
+        issued_by=ISSUER,
+        since=NOW,
+        changed_at=NOW,
+        variant="replaced",
+        replaced_by="CM-2222",
+    )
+    text = answer_page(Verdict.GENUINE, number=NUMBER, house=HOUSE, notice=notice)
+    (folder / "answer.html").write_text(text, encoding="utf-8")
+    page.goto((folder / "answer.html").as_uri())
+
+    assert faults(page) == []
+    green = "rgb(0, 0, 0)"
+    page.add_style_tag(content=f":root {{ --in-force: {green} !important }}")
+    seen = page.locator(".state").first.evaluate("it => getComputedStyle(it).borderLeftColor")
+    stands = state in {PublicState.IN_FORCE, PublicState.PAUSED} and mode == "live"
+    assert (seen == green) is stands
+
+
 def test_the_button_for_a_look_is_reached_by_keyboard_and_says_what_it_does(
     page: Page, folder: Path
 ) -> None:

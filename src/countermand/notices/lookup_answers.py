@@ -1,5 +1,8 @@
 """What the look-up page answers: whether a mail is genuine, and then the six things one can say.
 
+That a mail was genuine is half of the truth once its notice was taken back: how the notice stands
+now is said with it, and only one that is in force looks so.
+
 Nobody is signed in. Whoever typed a right code gets a proof inside the page, which comes back in
 the body of the next request and stands in no address.
 """
@@ -12,9 +15,10 @@ from typing import Final
 
 from countermand.domain.check_code import Verdict
 from countermand.domain.presence import Answer
-from countermand.notices import word_store
+from countermand.notices import lookup_notice, word_store
 from countermand.notices.lookup_templates import render
 from countermand.notices.order_words import House
+from countermand.notices.public_notice import PublicNotice, PublicState
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,13 @@ class _AnswerText:
     sub: str
     notice_word: str
     title: str
-    means: str
+    means: tuple[str, ...]
     devices: tuple[_DeviceText, ...]
     choices: tuple[tuple[str, str], ...]
 
 
 _LOOKS: Final[Mapping[Verdict, str]] = {
-    Verdict.GENUINE: "in_force",
+    Verdict.GENUINE: "",  # as its notice stands
     Verdict.NOT_GENUINE: "withdrawn",
     Verdict.TEST_MAIL: "",
     Verdict.NO_CODE: "",
@@ -89,18 +93,20 @@ def answer_page(
     *,
     number: str,
     house: House,
+    notice: PublicNotice | None = None,
     asked: Asked | None = None,
     noted: Noted | None = None,
     language: str = "",
 ) -> str:
     """Return the page that answers a check, a report, or an answer.
 
-    `number` is one that has a page, or ""; what is `asked` stands below as buttons. `language` is
-    the one in which somebody wrote to us, and comes first if we have it.
+    `number` is one that has a page, or ""; `notice` is that of a genuine mail, as it stands now;
+    what is `asked` stands below as buttons. `language` is the one in which somebody wrote to us,
+    and comes first if we have it.
     """
     languages = word_store.languages_from(language)
     texts = [
-        _text(verdict, each, house, asked, noted, is_first=place == 0)
+        _text(verdict, each, house, asked, noted, notice=notice, is_first=place == 0)
         for place, each in enumerate(languages)
     ]
     return render(
@@ -111,9 +117,22 @@ def answer_page(
         languages=languages,
         pages=texts,
         number=number,
-        look=_LOOKS[verdict],
+        look=_look(notice) if notice else _LOOKS[verdict],
+        newer=notice.newer if notice else "",
         asked=asked,
     )
+
+
+def _look(notice: PublicNotice) -> str:
+    is_drill = notice.is_exercise and not notice.is_over
+    return "" if is_drill else notice.state.value
+
+
+def _stands(notice: PublicNotice) -> str:
+    """Return which words say how the notice of a genuine mail stands; "" for one in force."""
+    if notice.is_exercise and not notice.is_over:
+        return "_exercise"
+    return "" if notice.state is PublicState.IN_FORCE else f"_{notice.state}"
 
 
 def _text(
@@ -123,6 +142,7 @@ def _text(
     asked: Asked | None,
     noted: Noted | None,
     *,
+    notice: PublicNotice | None,
     is_first: bool,
 ) -> _AnswerText:
     say = word_store.page_words(language)
@@ -131,13 +151,14 @@ def _text(
         device=label(noted.device, language) if noted else "",
         said=say[f"own.{noted.said}"] if noted and noted.said else "",
     )
+    now = lookup_notice.means(notice, house, language) if notice and _stands(notice) else ()
     return _AnswerText(
         language=language,
         level="h1" if is_first else "h2",
         sub="h2" if is_first else "h3",
         notice_word=house.word_in(language),
-        title=say[f"answer.{verdict}"],
-        means=means,
+        title=say[f"answer.{verdict}{_stands(notice) if notice else ''}"],
+        means=(*now, means),
         devices=tuple(_device(each, language) for each in asked.devices) if asked else (),
         choices=tuple((answer.value, say[f"own.{answer}"]) for answer in Answer),
     )

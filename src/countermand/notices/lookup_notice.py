@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
-from countermand.domain.order_parts import Variant
 from countermand.domain.phases import DOORS_OF_OURS
 from countermand.notices import moments, own_words, word_store
 from countermand.notices.lookup_templates import render
@@ -55,22 +54,15 @@ def page(notice: PublicNotice, house: House, now: datetime | None) -> str:
         pages=texts,
         number=notice.number,
         state=notice.state.value,
-        newer=notice.replaced_by if notice.variant == Variant.REPLACED else "",
+        newer=notice.newer,
     )
 
 
 def _notice_text(
     notice: PublicNotice, house: House, language: str, *, is_first: bool
 ) -> _NoticeText:
-    words = order_words(
-        notice.content,
-        number=notice.number,
-        language=language,
-        house=house,
-        app_names=notice.app_names,
-    )
+    words = _words(notice, house, language)
     say = word_store.page_words(language)
-    is_exercise = order_of(notice.content).get("mode") == "exercise"
     return _NoticeText(
         language=language,
         notice_word=words.places["notice_word"],
@@ -78,12 +70,26 @@ def _notice_text(
         sub="h2" if is_first else "h3",
         title=words.places["title"],
         state=say[f"state.{notice.state}"],
-        means=(
-            *((say["means.exercise"],) if is_exercise else ()),
-            *_means(notice, words, say, house.zone),
-        ),
+        means=means(notice, house, language),
         parts=tuple(part for part in _parts(notice, words, say, house) if any(part.paragraphs)),
     )
+
+
+def _words(notice: PublicNotice, house: House, language: str) -> OrderWords:
+    return order_words(
+        notice.content,
+        number=notice.number,
+        language=language,
+        house=house,
+        app_names=notice.app_names,
+    )
+
+
+def means(notice: PublicNotice, house: House, language: str) -> tuple[str, ...]:
+    """Return how a notice stands, and what follows from it, in sentences."""
+    words, say = _words(notice, house, language), word_store.page_words(language)
+    exercise = (say["means.exercise"],) if notice.is_exercise else ()
+    return (*exercise, *_means(notice, words, say, house.zone))
 
 
 def _means(
@@ -106,8 +112,8 @@ def _means(
 
 
 def _why(notice: PublicNotice, say: Mapping[str, str]) -> str:
-    if notice.replaced_by and notice.variant == Variant.REPLACED:
-        return say["why.replaced_by"].format(number=notice.replaced_by)
+    if notice.newer:
+        return say["why.replaced_by"].format(number=notice.newer)
     return say[f"why.{notice.variant}"]
 
 
@@ -124,7 +130,7 @@ def _parts(
 ) -> tuple[_Part, ...]:
     places = words.places
     issued_by = signed_by((notice.issued_by,), words.language)
-    if notice.state in {PublicState.WITHDRAWN, PublicState.ENDED}:
+    if notice.is_over:
         return (_decided(notice, words, say), _Part(say["heading.help"], (house.help_desk,)))
     return (
         _Part(say["heading.action"], (words.fill("[[action]]"), places["other_remedy"])),

@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from countermand.domain.order_parts import Variant
 from countermand.domain.phases import Phase
+from countermand.notices.order_words import order_of
 from countermand.notices.wording import Signatory
 
 
@@ -63,3 +65,18 @@ class PublicNotice:
     changed_at: datetime | None = None
     variant: str = ""
     replaced_by: str = ""
+
+    @property
+    def is_exercise(self) -> bool:
+        """Whether nothing has to be done because of it, whatever it says."""
+        return order_of(self.content).get("mode") == "exercise"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was taken back or has ended."""
+        return self.state in {PublicState.WITHDRAWN, PublicState.ENDED}
+
+    @property
+    def newer(self) -> str:
+        """The notice that it was taken back for, if one stands in its place."""
+        return self.replaced_by if self.variant == Variant.REPLACED else ""

@@ -51,28 +51,43 @@ def write_lookup(settings: Settings, *, now: datetime) -> None:
 
 def _public_notices(standing: Mapping[str, Fence]) -> Iterator[PublicNotice]:
     for order in Order.objects.order_by("-created_at", "number"):
-        fence = standing.get(order.number)
-        state = public_state(Phase(order.phase))
-        # The fence is heard before the database knows of it; what nobody was told has no page.
-        taken_back_at = fence.at if fence is not None and fence.withdrawn else None
-        if state is not None and taken_back_at is not None:
-            state = None if state is PublicState.PREPARED else PublicState.WITHDRAWN
-        revision = Revision.objects.filter(order=order, number=order.revision_number).first()
-        if state is None or revision is None:
-            continue
-        document = document_of(revision)
-        approvers = Approval.objects.filter(revision__order=order, void_at__isnull=True)
-        ids = list(dict.fromkeys(approvers.order_by("at").values_list("person_id", flat=True)))
-        known = people.by_ids([order.author_id, *ids])
-        yield PublicNotice(
-            number=order.number,
-            content=revision.content,
-            app_names=tuple(app_names(document).values()),
-            state=state,
-            issued_by=telling.signatory(known.get(order.author_id)),
-            approved_by=tuple(telling.signatory(known.get(each)) for each in ids),
-            since=order.in_force_at,
-            changed_at=order.ended_at or taken_back_at,
-            variant=order.variant,
-            replaced_by=corrections.replacement_of(order) or "",
-        )
+        if notice := _public_notice(order, standing.get(order.number)):
+            yield notice
+
+
+def public_notice(settings: Settings, number: str) -> PublicNotice | None:
+    """Return what anybody may know of one notice now; None: nobody was told of it.
+
+    Raises FenceUnreadable.
+    """
+    order = Order.objects.filter(number=number).first()
+    if order is None:
+        return None
+    return _public_notice(order, fences.read(settings.folder.fences, number))
+
+
+def _public_notice(order: Order, fence: Fence | None) -> PublicNotice | None:
+    state = public_state(Phase(order.phase))
+    # The fence is heard before the database knows of it; what nobody was told has no page.
+    taken_back_at = fence.at if fence is not None and fence.withdrawn else None
+    if state is not None and taken_back_at is not None:
+        state = None if state is PublicState.PREPARED else PublicState.WITHDRAWN
+    revision = Revision.objects.filter(order=order, number=order.revision_number).first()
+    if state is None or revision is None:
+        return None
+    document = document_of(revision)
+    approvers = Approval.objects.filter(revision__order=order, void_at__isnull=True)
+    ids = list(dict.fromkeys(approvers.order_by("at").values_list("person_id", flat=True)))
+    known = people.by_ids([order.author_id, *ids])
+    return PublicNotice(
+        number=order.number,
+        content=revision.content,
+        app_names=tuple(app_names(document).values()),
+        state=state,
+        issued_by=telling.signatory(known.get(order.author_id)),
+        approved_by=tuple(telling.signatory(known.get(each)) for each in ids),
+        since=order.in_force_at,
+        changed_at=order.ended_at or taken_back_at,
+        variant=order.variant,
+        replaced_by=corrections.replacement_of(order) or "",
+    )

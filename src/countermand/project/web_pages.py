@@ -29,10 +29,12 @@ from countermand.domain.order_number import OrderNumber
 from countermand.enforcement.actions import Publisher
 from countermand.gate.keys import KeyMissing
 from countermand.notices import lookup_answers, wording
-from countermand.orders import checking, own_answers
+from countermand.notices.public_notice import PublicNotice
+from countermand.orders import checking, own_answers, publishing
 from countermand.orders.own_answers import Reaction
 from countermand.orders.planning import context_of
 from countermand.project.askers import network_of
+from countermand.stop.fence import FenceUnreadable
 
 _TYPES: Final = MappingProxyType(
     {
@@ -146,7 +148,7 @@ def check(request: HttpRequest) -> HttpResponse:
     key = settings.folder.secret("message-id-key").encode()
     now = clock.for_data(settings.folder).now()
     network = network_of(request, settings.own_proxies)
-    asked = None
+    asked = notice = None
     try:
         if request.POST.get("do") == "report":
             verdict = checking.report(number, address, key=key, now=now, network=network)
@@ -155,10 +157,12 @@ def check(request: HttpRequest) -> HttpResponse:
             checked = checking.check(number, address, code, key=key, now=now, network=network)
             verdict = checked.verdict
             if checked.person_id is not None:
-                asked = own_answers.asked_of(checked.person_id, number, key=key, now=now)
-    except DatabaseError:
-        verdict = Verdict.CANNOT_SAY
-    return _answered(settings, request, Reaction(verdict, asked=asked))
+                notice = publishing.public_notice(settings, checking.known_number(number))
+                if notice is None or not notice.is_over:
+                    asked = own_answers.asked_of(checked.person_id, number, key=key, now=now)
+    except (DatabaseError, FenceUnreadable):
+        verdict, asked, notice = Verdict.CANNOT_SAY, None, None
+    return _answered(settings, request, Reaction(verdict, asked=asked), notice)
 
 
 @csrf_exempt  # what proves the person comes in the body, and no foreign page has it
@@ -192,13 +196,19 @@ def answer(request: HttpRequest) -> HttpResponse:
     return _answered(settings, request, reaction)
 
 
-def _answered(settings: Settings, request: HttpRequest, reaction: Reaction) -> HttpResponse:
+def _answered(
+    settings: Settings,
+    request: HttpRequest,
+    reaction: Reaction,
+    notice: PublicNotice | None = None,
+) -> HttpResponse:
     written = _as_written(request.POST.get("number", "")[:_LONGEST_TYPED])
     known = _NAME.fullmatch(written) and (settings.folder.lookup / f"{written}.html").is_file()
     page = lookup_answers.answer_page(
         reaction.verdict,
         number=written if known else "",
         house=wording.house_of(settings),
+        notice=notice,
         asked=reaction.asked,
         noted=reaction.noted,
         language=request.POST.get("language", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from countermand import clock
 from countermand.domain import causes, check_code
 from countermand.domain.check_code import Verdict
+from countermand.domain.delivery import StopKind
 from countermand.notices.models import Notice, NoticeEvidence
 from countermand.orders import checking
 from countermand.orders.checking import Checked
-from countermand.orders.models import StaffAnswer
+from countermand.orders.models import Order, StaffAnswer
 from countermand.people.models import Person
 from tests.order_world import After, World
 
@@ -398,6 +400,55 @@ def test_the_page_answers_in_both_languages_and_keeps_the_code_out_of_addresses(
     wrong = web.post("/check", typed | {"code": "<script>"}).content.decode()
     assert "No such mail went from us to whoever has this address" in wrong
     assert "<script" not in wrong
+
+
+@pytest.fixture
+def asks(
+    told: tuple[World, str], client: Client, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], str]:
+    """Let somebody check the notice they had, as often as wanted; returns the whole page."""
+    world, number = told
+    monkeypatch.setenv("COUNTERMAND_DATA", str(world.settings.data))
+    monkeypatch.setenv("DATABASE_URL", world.settings.database_url)
+    code = mail_of(number, "p5").values["check_code"]
+    typed = {"number": number, "address": "p5@example.org", "code": code, "do": "check"}
+
+    def ask() -> str:
+        return client.post("/check", typed).content.decode()
+
+    return ask
+
+
+def test_an_old_notice_is_said_to_be_genuine_and_taken_back_from_the_press_on(
+    told: tuple[World, str], asks: Callable[[], str]
+) -> None:
+    world, number = told
+    before = asks()
+    world.stops_on_disk(number, "operator")  # and the database has not heard of it
+    at_once = asks()
+    world.press(number, StopKind.TAKE_BACK)
+    corrected = asks()
+
+    assert 'class="state in_force"' in before
+    assert "I removed the app" in before
+    for page in (at_once, corrected):
+        assert "This mail is genuine, and the notice has been taken back" in page
+        assert "यह मेल असली है, पर सूचना वापस ले ली गई है" in page
+        assert 'class="state withdrawn"' in page
+        assert 'class="state in_force"' not in page
+        assert "I removed the app" not in page  # nothing is asked any more
+    assert "It was sent by mistake." in corrected
+
+
+def test_how_a_notice_stands_is_said_after_a_pause_and_after_its_end(
+    told: tuple[World, str], asks: Callable[[], str]
+) -> None:
+    world, number = told
+    world.press(number, StopKind.PAUSE)
+    assert "This mail is genuine; mails about the notice are on hold" in asks()
+
+    Order.objects.filter(number=number).update(phase="closed", paused_from="", ended_at=world.now)
+    assert "This mail is genuine, and the notice has ended" in asks()
 
 
 def test_people_who_take_it_for_forged_pause_the_order_until_a_person_lets_it_go_on(
