@@ -98,12 +98,17 @@ TRAEFIK = "\n".join(
 )
 ENVOY = (DEPLOY / "envoy/envoy.yaml").read_text(encoding="utf-8")
 CADDY = (DEPLOY / "caddy/Caddyfile").read_text(encoding="utf-8")
+POSTFIX = """
+smtpd_sender_restrictions = check_policy_service inet:127.0.0.1:10099
+smtpd_policy_service_default_action = DUNNO
+"""
 WELL = {
     Kind.DOVECOT: DOVECOT,
     Kind.NGINX: NGINX,
     Kind.TRAEFIK: TRAEFIK,
     Kind.ENVOY: ENVOY,
     Kind.CADDY: CADDY,
+    Kind.POSTFIX: POSTFIX,
 }
 
 
@@ -360,6 +365,40 @@ def test_a_second_way_to_active_sync_is_named(place: str) -> None:
 )
 def test_a_proxy_that_would_refuse_phones_is_named(text: str, before: str, after: str) -> None:
     assert "refuses phones" in found(changed(text, before, after))
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after", "sentence"),
+    [
+        (TRAEFIK, "dialTimeout: 300ms", "dialTimeout: 60s", "waits 60000 ms"),
+        (TRAEFIK, "responseHeaderTimeout: 1s", "responseHeaderTimeout: 1m", "waits 60000 ms"),
+        (TRAEFIK, "HeaderTimeout: 1s", 'HeaderTimeout: "30s"', "waits 30000 ms"),
+        (TRAEFIK, "trustForwardHeader: false", "trustForwardHeader: true", "is believed"),
+        (TRAEFIK, '"404-599"]', '"500-503"]', "in the gate's place (404–599)"),
+        (TRAEFIK, '"404-599": 203', '"500-599": 203', "in the gate's place (404–499)"),
+        (TRAEFIK, '"300-402"', '"300-403"', "no lets people in"),
+        (ENVOY, "timeout: 1.5s", "timeout: 60s", "waits 60000 ms"),
+        (CADDY, "dial_timeout 300ms", "dial_timeout 60s", "waits 60000 ms"),
+        (CADDY, "response_header_timeout 1s", "response_header_timeout 1m", "waits 60000 ms"),
+        (CADDY, "header_up -X-Remote-User", "", "X-Remote-User is believed"),
+        (CADDY, "header_up -X-Original-Uri", "", "X-Original-Uri is believed"),
+        (POSTFIX, "smtpd_policy_service_default_action = DUNNO", "", "stops everybody's mail (451"),
+        (POSTFIX, "DUNNO", "DEFER 4.7.1 later", "stops everybody's mail (DEFER"),
+        (POSTFIX, "smtpd_policy_service_default", "#smtpd_policy_service_default", "(451"),
+    ],
+)
+def test_what_a_setting_says_is_read_and_not_that_it_is_there(
+    text: str, before: str, after: str, sentence: str
+) -> None:
+    assert sentence in found(text.replace(before, after))
+    assert before in text
+
+
+def test_limits_of_the_groupware_are_its_own() -> None:
+    slow = "\n    groupware:\n      forwardingTimeouts:\n        responseHeaderTimeout: 1h\n"
+    assert found(TRAEFIK + slow) == ""
+    own = "reverse_proxy 127.0.0.1:20000 {\ntransport http {\nresponse_header_timeout 1h\n}\n}\n"
+    assert found(CADDY + own) == ""
 
 
 def test_each_of_the_two_files_of_traefik_is_read_alone() -> None:

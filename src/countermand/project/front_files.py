@@ -6,15 +6,21 @@ names what would keep people out, slow them down, or lead past the gate.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from countermand.i18n import gettext as _
 from countermand.project.dovecot_file import dovecot_faults
 from countermand.project.front_faults import Around, Fault
 from countermand.project.nginx_file import nginx_faults
+from countermand.project.proxy_file import (
+    caddy_faults,
+    envoy_faults,
+    postfix_faults,
+    traefik_faults,
+)
 
 
 class Kind(StrEnum):
@@ -25,7 +31,19 @@ class Kind(StrEnum):
     TRAEFIK = "traefik"
     ENVOY = "envoy"
     CADDY = "caddy"
+    POSTFIX = "postfix"
     UNKNOWN = "unknown"
+
+
+_OF_TEXT: Final[Mapping[Kind, Callable[[str], Iterator[Fault]]]] = MappingProxyType(
+    {
+        Kind.NGINX: nginx_faults,
+        Kind.TRAEFIK: traefik_faults,
+        Kind.ENVOY: envoy_faults,
+        Kind.CADDY: caddy_faults,
+        Kind.POSTFIX: postfix_faults,
+    }
+)
 
 
 def kind_of(text: str) -> Kind:
@@ -36,6 +54,7 @@ def kind_of(text: str) -> Kind:
         (Kind.TRAEFIK, "entryPoints:\n"),
         (Kind.CADDY, "reverse_proxy"),
         (Kind.NGINX, "server {"),
+        (Kind.POSTFIX, "smtpd_"),
         (Kind.DOVECOT, "passdb"),
         (Kind.DOVECOT, "auth_policy_server_url"),
     )
@@ -44,54 +63,14 @@ def kind_of(text: str) -> Kind:
 
 def faults(text: str, around: Around) -> list[Fault]:
     """Return what is wrong in a configuration of any kind."""
-    match kind_of(text):
-        case Kind.DOVECOT:
-            return list(dovecot_faults(text, around))
-        case Kind.NGINX:
-            return list(nginx_faults(text))
-        case Kind.TRAEFIK | Kind.ENVOY | Kind.CADDY as kind:
-            return list(_proxy(kind, text))
-        case Kind.UNKNOWN:
-            return [
-                Fault(
-                    _("This is no configuration of a mail server or proxy that is known here."),
-                    _("Name the output of doveconf -n or of nginx -T, or the proxy's own file."),
-                )
-            ]
-
-
-_NEEDED: Final[Mapping[Kind, Sequence[str]]] = {
-    Kind.TRAEFIK: ("statusRewrites:", "responseHeaderTimeout:"),
-    Kind.ENVOY: ("failure_mode_allow: true", "envoy_on_response"),
-    Kind.CADDY: ("handle_errors", "response_header_timeout"),
-}
-
-
-def _proxy(kind: Kind, text: str) -> Iterator[Fault]:
-    written = "\n".join(line.partition("#")[0] for line in text.splitlines())
-    take_over = _("Take over the file of deploy/{proxy}.").format(proxy=kind.value)
-    if kind is Kind.TRAEFIK and "entryPoints:\n" in written and "trustedIPs:" not in written:
-        said = _("The gate never learns what a phone asks for, so nobody is refused ({proxy}).")
-        yield Fault(said.format(proxy=kind.value), take_over)
-    if kind is Kind.TRAEFIK and "forwardAuth:" not in written:
-        return  # the other of its two files, which says where it listens
-    missing = [words for words in _NEEDED[kind] if words not in written]
-    if kind is Kind.TRAEFIK and not missing and not _is_used(written):
-        missing.append("middlewares")
-    if kind is Kind.CADDY and re.search(r"^\s*forward_auth\b", written, re.MULTILINE):
-        missing.append("reverse_proxy")
-    if missing:
-        yield Fault(
-            _("Without an answer of the gate {proxy} refuses phones: it lacks {words}.").format(
-                proxy=kind.value, words=", ".join(missing)
-            ),
-            take_over,
+    kind = kind_of(text)
+    if kind in _OF_TEXT:
+        return list(_OF_TEXT[kind](text))
+    if kind is Kind.DOVECOT:
+        return list(dovecot_faults(text, around))
+    return [
+        Fault(
+            _("This is no configuration of a mail server or proxy that is known here."),
+            _("Name the output of doveconf -n or of nginx -T, or the proxy's own file."),
         )
-
-
-def _is_used(written: str) -> bool:
-    """Tell whether a router goes through the middleware that turns every odd answer into yes."""
-    opens = re.findall(r"^\s*([\w-]+):\n\s*errors:", written, re.MULTILINE)
-    used = " ".join(re.findall(r"middlewares:\s*\[([^\]]*)\]", written))
-    used += " ".join(re.findall(r"^\s*-\s*([\w@-]+)\s*$", written, re.MULTILINE))
-    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", used) for name in opens)
+    ]
