@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import ClassVar, Final
 
 from countermand.domain.errors import CountermandError, gettext_noop
@@ -30,6 +31,52 @@ class NotUnderstood(CountermandError):
     code: ClassVar[str] = "cli.not_understood"
     sentence: ClassVar[str] = gettext_noop("“{text}” cannot be read here.")
     remedy: ClassVar[str] = gettext_noop("Write it like {example}.")
+
+
+@dataclass(eq=False)
+class FileIsThere(CountermandError):
+    """What is to be written has the name of a file that exists."""
+
+    file: str
+
+    code: ClassVar[str] = "cli.file_is_there"
+    sentence: ClassVar[str] = gettext_noop("{file} exists already, and nothing is written over it.")
+    remedy: ClassVar[str] = gettext_noop("Choose another name.")
+
+
+@dataclass(eq=False)
+class FileNotWritten(CountermandError):
+    """A file named on the command line cannot be written."""
+
+    file: str
+    why: str
+
+    code: ClassVar[str] = "cli.file_not_written"
+    sentence: ClassVar[str] = gettext_noop("{file} cannot be written ({why}).")
+    remedy: ClassVar[str] = gettext_noop("Choose another file, in a folder that you may write to.")
+
+
+@dataclass(eq=False)
+class OrderFileNotReadable(CountermandError):
+    """An order file named on the command line cannot be opened."""
+
+    file: str
+    why: str
+
+    code: ClassVar[str] = "order_file.not_found"
+    sentence: ClassVar[str] = gettext_noop("{file} cannot be opened ({why}).")
+    remedy: ClassVar[str] = gettext_noop("Look at the name of the file.")
+
+
+def new_file(file: Path, text: str) -> None:
+    """Write a file that only its owner may read. Raises FileIsThere or FileNotWritten."""
+    try:
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_text(text, encoding="utf-8")
+    except FileExistsError:
+        raise FileIsThere(file=str(file)) from None
+    except OSError as error:
+        raise FileNotWritten(file=str(file), why=error.strerror or str(error)) from error
 
 
 def share(text: str) -> float:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from countermand import environment, i18n
-from countermand.cli import output
+from countermand.cli import given, output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.i18n import gettext as _
@@ -62,7 +62,7 @@ def export(
             with file.open("wb") as target:
                 written = sum(1 for line in lines if target.write(line))
         except OSError as error:
-            raise typer.BadParameter(f"{file}: {error.strerror}") from error
+            raise given.FileNotWritten(file=str(file), why=error.strerror or str(error)) from error
     output.emit(
         {"file": str(file), "lines": written},
         as_json=as_json,

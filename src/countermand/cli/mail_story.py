@@ -246,8 +246,4 @@ def _write(text: str, to: Path | None) -> None:
         return
     # A mark at the beginning lets spreadsheets read Devanagari.
     marked = f"\ufeff{text}" if to.suffix.lower() == ".csv" else text
-    try:
-        to.touch(mode=0o600, exist_ok=False)
-        to.write_text(marked, encoding="utf-8")
-    except OSError as error:
-        raise typer.BadParameter(f"{to}: {error.strerror}") from error
+    given.new_file(to, marked)

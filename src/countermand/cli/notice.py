@@ -276,7 +276,7 @@ def _draw_report(console: Console, answer: dict[str, Any]) -> None:
     count = len(answer["broken"])
     looks = sum(each["state"] == "not_judged" for each in answer["rules"])
     if count:
-        told = _("{count} things to change before it is sent.")
+        told = _("To be changed before it is sent: {count}.")
     elif looks:
         told = _("No rule is seen broken; rules left to a person (?): {looks}.")
     else:

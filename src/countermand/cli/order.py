@@ -121,7 +121,9 @@ def plan(
             try:
                 text = document_file.text_of(file)
             except OSError as error:
-                raise typer.BadParameter(f"{file}: {error.strerror}") from error
+                raise given.OrderFileNotReadable(
+                    file=str(file), why=error.strerror or str(error)
+                ) from error
         planned = actions.plan(
             text,
             actor=here.session.actor(),

@@ -133,6 +133,9 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         },
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": to_call(number),
+        "nobody_sends_exercises": view.mode == "exercise"
+        and reach.not_sent + corrections.waiting > 0
+        and not ledger.is_sent_here(view.mode),
         "paused_devices": len(doors.closed_devices(number, now=now)),
         "mail_stops_by": stopping.by if stopping else None,
         "requests_stop_by": stopping.requests_by if stopping else None,
@@ -294,6 +297,9 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         ]
     console.print(output.table("", [_("what"), _("how it stands")], rows))
     console.print(_next(answer), markup=False)
+    if answer["nobody_sends_exercises"]:
+        line = _("Nobody sends exercises here, so these mails wait. Start: {command}")
+        output.say(console, line, command="countermand up --exercises")
     held_inventories.draw(console, answer["held_inventories"])
     draw_let_through(console, answer["let_through"])
     if answer["to_be_undone_elsewhere"]:

@@ -128,7 +128,7 @@ def _days_off(plan: Mapping[str, Any]) -> list[str]:
     for day in plan["days"]:
         names = day["holiday"]
         name = names.get(i18n.language_in_use()) or names.get("en") or _("weekend")
-        line = _("{day} is a day off in {country} ({name}): the deadline of {people} people.")
+        line = _("{day} is a day off in {country} ({name}). Deadlines on that day: {people}.")
         found.append(
             line.format(day=day["day"], country=day["country"], name=name, people=day["people"])
         )

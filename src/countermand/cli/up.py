@@ -41,6 +41,9 @@ def up(
     senders: Annotated[
         int | None, typer.Option("--senders", help=_("How many senders to start."), min=1)
     ] = None,
+    exercises: Annotated[
+        bool, typer.Option("--exercises", help=_("Send exercises, too: real mails that say so."))
+    ] = False,
 ) -> None:
     """Run until SIGTERM or Ctrl-C."""
     from countermand.project.up import Up, Wishes
@@ -51,6 +54,7 @@ def up(
         port=port,
         ready_file=ready_file.absolute() if ready_file else None,
         senders=senders,
+        exercises=exercises,
     )
     Up(wishes, say=lambda sentence: output.say(console, "{it}", it=sentence)).run()
 

@@ -105,6 +105,11 @@ def held_elsewhere(order_number: str, *, host: str) -> tuple[str, ...]:
     return tuple(leases.exclude(host=host).order_by("name").values_list("name", flat=True))
 
 
+def is_sent_here(mode: str) -> bool:
+    """Tell whether a living sender sends mails of this mode; others pass them over."""
+    return SenderLease.objects.filter(mode=mode, lease_until__gt=Now()).exists()
+
+
 def by_kind(order_number: str) -> dict[str, int]:
     """Return how many mails of each kind were accepted."""
     rows = Notice.objects.filter(order_number=order_number, accepted_at__isnull=False)

@@ -133,6 +133,16 @@ def _due(
                 )
 
 
+def _not_at_night(each: Due, zone: str, now: datetime) -> datetime:
+    """Return when a mail may leave: a reminder found late, by night, waits for the morning.
+
+    One that no morning comes for before the deadline leaves at once, and so do last notices.
+    """
+    if each.kind is not NoticeKind.REMINDER:
+        return now
+    return max(now, schedule.outside_quiet_hours(now, zone, before=each.own_deadline_at))
+
+
 def _said_later(due: DueStep, done: Iterable[int]) -> bool:
     return due.step.send is Send.REMINDER and any(place > due.place for place in done)
 
@@ -202,7 +212,7 @@ def _row(
         each.kind,
         values=wording.notice_values(telling.addressee(whole.person), devices, facts, language),
         step=each.step * STEPS_A_NOTICE + each.due.place,
-        due=now,
+        due=_not_at_night(each, whole.person.zone, now),
         now=now,
         in_reply_to=in_reply_to,
     )

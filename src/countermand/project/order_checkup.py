@@ -49,6 +49,16 @@ _WAITING: Final = """
     ORDER BY number
 """
 
+# A live sender passes exercises over.
+_UNSENT_EXERCISES: Final = """
+    SELECT number FROM orders_order AS one
+    WHERE one.mode = 'exercise' AND EXISTS (
+        SELECT FROM notices_notice AS mail
+        WHERE mail.order_number = one.number AND mail.state = 'pending' AND mail.due_at <= %s)
+    AND one.phase <> 'paused' AND NOT EXISTS (
+        SELECT FROM notices_senderlease WHERE mode = 'exercise' AND lease_until > now())
+    ORDER BY number
+"""
 _STOPPED: Final = """
     SELECT number, phase, taken_back_at, epoch, paused_at
     FROM orders_order WHERE taken_back_at IS NOT NULL OR (phase = 'paused' AND paused_at <= %s)
@@ -64,6 +74,7 @@ def examine_orders(settings: Settings, *, now: datetime) -> Finding:
     with psycopg.connect(settings.database_url, connect_timeout=_PATIENCE_S) as connection:
         stopped = connection.execute(_STOPPED, [now]).fetchall()
         rows = connection.execute(_WAITING, asked).fetchall()
+        exercises = [each for (each,) in connection.execute(_UNSENT_EXERCISES, [now])]
     if unfinished := _unfinished(settings.folder.fences, stopped, now):
         return unfinished
     if paused := [number for number, is_paused_long, _over in rows if is_paused_long]:
@@ -81,6 +92,15 @@ def examine_orders(settings: Settings, *, now: datetime) -> Finding:
             State.BAD,
             _("Were to be looked at again by now: {orders}.").format(orders=", ".join(over)),
             _("End each (countermand order close), or plan an order that replaces it."),
+        )
+    if exercises:
+        return Finding(
+            _NAME,
+            State.BAD,
+            _("Nobody sends exercises here, so these wait: {orders}.").format(
+                orders=", ".join(exercises)
+            ),
+            _("Start it with: countermand up --exercises. It takes the same relay as all mails."),
         )
     return Finding(_NAME, State.GOOD, _("No order waits for a decision that is overdue."))
 

@@ -97,6 +97,7 @@ class Programs:
             pass_fds=(number,),
         )
 
-    def sender(self, name: str) -> Child:
+    def sender(self, name: str, mode: str = "live") -> Child:
         """Return a sender: all that it is given is its own way to the database."""
-        return self._program(name, "countermand.sender", "--name", name, sender=True)
+        arguments = ("--name", name, "--mode", mode)
+        return self._program(name, "countermand.sender", *arguments, sender=True)

@@ -57,6 +57,7 @@ class Wishes:
     port: int | None = None  # of the web; 0 takes any for all
     ready_file: Path | None = None
     senders: int | None = None
+    exercises: bool = False
 
 
 class _Ended(Exception):
@@ -227,6 +228,8 @@ class Up:
     def _start_senders(self) -> None:
         for number in range(1, (self._wishes.senders or self._settings.senders) + 1):
             self._supervisor.add(self._programs.sender(f"sender-{number}"))
+        if self._wishes.exercises:
+            self._supervisor.add(self._programs.sender("exercise-1", mode="exercise"))
 
     # Waiting
 

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from countermand.audit import queries as log
+from countermand.domain import schedule
 from countermand.domain.delivery import Evidence, EvidenceKind, Reply, ReplyKind, StopKind
 from countermand.domain.presence import Answer
 from countermand.enforcement import queries as doors
@@ -100,6 +101,24 @@ def test_nobody_without_the_app_is_reminded_or_kept_from_mail(world: World) -> N
         Notice.objects.filter(kind="lock", order_number=number).values_list("person_id", flat=True)
     )
     assert len(locked) <= 3
+
+
+def test_a_reminder_found_late_by_night_waits_for_the_morning(world: World) -> None:
+    number = world.told_six()
+    deadlines = dict(ToldDevice.objects.values_list("person_id", "own_deadline_at"))
+    night = world.last_deadline(number).replace(hour=18, minute=0) - 2 * DAY  # 23:30 in India
+    world.now = night
+    world.sweep()
+
+    due = Notice.objects.filter(kind="reminder").values_list("person_id", "due_at")
+
+    assert len(due) == 6
+    for person_id, at in due:
+        zone = world.zone_of(person_id)
+        assert not schedule.is_quiet(at, zone)
+        assert night <= at < deadlines[person_id]
+        assert (at > night) == schedule.is_quiet(night, zone)
+    assert any(at > night for _, at in due)
 
 
 def test_one_tap_on_the_look_up_page_opens_at_once_and_no_answer_closes_again(

@@ -16,6 +16,8 @@ from countermand.notices import queries as ledger
 from countermand.notices.mail_story import unreached
 from countermand.notices.models import Notice
 from countermand.orders.doors import closed_devices
+from countermand.project.findings import State
+from countermand.project.order_checkup import examine_orders
 from tests.order_world import DAY, HOUR, MINUTE, World
 
 
@@ -84,6 +86,45 @@ def test_an_export_for_people_is_in_their_language_to_the_head_of_every_column(
     i18n.use("en")
 
     assert [each for each in head.split(",") if each.isascii()] == ["Message-ID"]
+
+
+def test_a_file_that_cannot_be_taken_is_named_with_what_is_wrong_with_it(
+    number: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    there = tmp_path / "mails.csv"
+    there.write_text("mine", encoding="utf-8")
+    said = {}
+    for arguments in (
+        ("notice", "export", number, "--to", str(there)),
+        ("notice", "export", number, "--to", str(tmp_path / "no" / "mails.csv")),
+        ("order", "plan", str(tmp_path / "no.yaml")),
+    ):
+        code = entry.main(list(arguments))
+        said[arguments[-1].removeprefix(str(tmp_path))] = (code, capsys.readouterr().err)
+
+    assert "exists already" in said["/mails.csv"][1]
+    assert "cannot be written (No such file or directory)" in said["/no/mails.csv"][1]
+    assert "cannot be opened (No such file or directory)" in said["/no.yaml"][1]
+    assert [code for code, _ in said.values()] == [1, 1, 3]
+
+
+def test_an_exercise_that_nobody_sends_says_so(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exercise = world.released(mode="exercise")
+    world.sweep(11 * MINUTE)
+    world.send()  # a sender of live orders
+
+    shown = " ".join(given(capsys, "order", "show", exercise).split())
+    live = given(capsys, "order", "show", number)
+    found = examine_orders(world.settings, now=world.now)
+    world.ledger.lease(sender="exercise-1", mode="exercise", host="h", pid=1, seconds=60)
+
+    assert "Start: countermand up --exercises" in shown
+    assert "exercises" not in live
+    assert (found.state, exercise in found.sentence) == (State.BAD, True)
+    assert examine_orders(world.settings, now=world.now).state is State.GOOD
+    assert "exercises" not in given(capsys, "order", "show", exercise)
 
 
 def test_an_export_never_writes_over_a_file(
