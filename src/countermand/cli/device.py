@@ -172,13 +172,21 @@ def stage(
     *,
     group: Annotated[str, typer.Argument(help=_("A group of the directory, or * for everybody."))],
     to: Annotated[Stage, typer.Argument(help=_("How far it has come."))],
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help=_("Limit main passwords even of people without a device password.")
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Move a group."""
     with session() as opened:
         from countermand.enforcement import device_passwords, password_stages
 
-        before = password_stages.set_stage(group, to, actor=opened.actor(), now=opened.now())
+        before = password_stages.set_stage(
+            group, to, actor=opened.actor(), now=opened.now(), even_without=yes
+        )
         device_passwords.follow(opened.settings.device_password_files, now=opened.now())
     answer = {"group": group, "before": before.value, "stage": to.value}
     line = _("{group}: {stage}")

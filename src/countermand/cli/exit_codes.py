@@ -65,6 +65,7 @@ _BY_CODE: Final = MappingProxyType(
         "copy.mail_not_readable": ExitCode.NOT_FOUND,  # as a file that cannot be opened
         "people.role_not_known": ExitCode.NOT_FOUND,
         "devices.device_not_known": ExitCode.NOT_FOUND,
+        "device_password.group_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,
         "gate.other_token": ExitCode.NOT_ALLOWED,
         "people.token_not_known": ExitCode.NOT_ALLOWED,

@@ -34,6 +34,11 @@ from countermand.enforcement.device_passwords import (
 )
 from countermand.enforcement.models import DevicePassword
 from countermand.enforcement.password_files import DeviceLine
+from countermand.enforcement.password_stages import (
+    GroupNotKnown,
+    GroupNotKnownButNear,
+    LeavesPeopleWithout,
+)
 from countermand.people import queries as people_queries
 from countermand.people.models import Person
 from countermand.people.queries import Actor, PersonView
@@ -65,8 +70,9 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asha(files: Path) -> Person:
+    asha = person()
     password_stages.set_stage("pilots", Stage.VOLUNTEERS, actor=MAIL_ADMIN, now=NOW)
-    return person()
+    return asha
 
 
 def issue(who: Person, files: Path, **given: object) -> device_passwords.Issued:
@@ -345,6 +351,7 @@ def test_only_the_last_stage_limits_the_main_password(asha: Person, files: Path)
     device_passwords.follow(files, now=NOW)
     assert limited() == []
 
+    issue(asha, files)
     password_stages.set_stage("pilots", Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
     device_passwords.follow(files, now=NOW)
     assert limited() == [asha.address]
@@ -357,6 +364,53 @@ def test_only_the_last_stage_limits_the_main_password(asha: Person, files: Path)
 def test_the_help_desk_moves_no_group(asha: Person) -> None:
     with pytest.raises(NotYourDevice):
         password_stages.set_stage("pilots", Stage.NEW_DEVICES, actor=HELP_DESK, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("typed", "error", "told"),
+    [("pilosts", GroupNotKnownButNear, "“pilots”"), ("al", GroupNotKnown, "how it is written")],
+)
+def test_a_group_that_nobody_is_in_is_refused(
+    asha: Person, typed: str, error: type[GroupNotKnown], told: str
+) -> None:
+    person("gone", left_on=NOW.date(), groups=["pilosts", "al"])
+
+    with pytest.raises(error) as refused:
+        password_stages.set_stage(typed, Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW)
+
+    assert told in refused.value.remedy.format(**refused.value.facts())
+    assert typed not in queries.stages()
+
+
+def test_a_group_that_has_gone_empty_can_be_moved_back(asha: Person) -> None:
+    Person.objects.filter(pk=asha.pk).update(groups=[])
+
+    password_stages.set_stage("pilots", Stage.ACTIVESYNC_ONLY, actor=MAIL_ADMIN, now=NOW)
+
+    assert queries.stages() == {"pilots": Stage.ACTIVESYNC_ONLY}
+
+
+@pytest.mark.parametrize(("group", "counted"), [("pilots", (2, 3)), ("*", (3, 4))])
+def test_people_without_a_device_password_are_limited_only_when_it_is_asked_for(
+    asha: Person, files: Path, group: str, counted: tuple[int, int]
+) -> None:
+    for uid in ("ravi", "ben"):
+        person(uid)
+    person("elsewhere", groups=["all-staff"])
+    person("gone", left_on=NOW.date())
+    issue(asha, files)
+    limit = partial(
+        password_stages.set_stage, group, Stage.MAIN_PASSWORD_LIMITED, actor=MAIL_ADMIN, now=NOW
+    )
+
+    with pytest.raises(LeavesPeopleWithout) as refused:
+        limit()
+    assert (refused.value.without, refused.value.people) == counted
+    assert queries.stages().get(group) is not Stage.MAIN_PASSWORD_LIMITED
+
+    limit(even_without=True)
+    assert queries.stages()[group] is Stage.MAIN_PASSWORD_LIMITED
+    limit()  # nobody is limited who was not before
 
 
 def test_it_is_counted_who_stands_where(asha: Person, files: Path) -> None:

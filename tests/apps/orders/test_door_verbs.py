@@ -67,6 +67,23 @@ def test_somebody_without_a_role_may_not_act_for_others(staffed: Terminal) -> No
     )
 
 
+def test_limiting_main_passwords_asks_for_a_group_with_people_and_a_yes(staffed: Terminal) -> None:
+    def limit(group: str, *words: str) -> tuple[int, str]:
+        typed = ("device", "stage", group, "main_password_limited", *words)
+        return staffed.give(*typed, who="postmaster")
+
+    code, said = limit("al-staff", "--yes")
+    assert (code, "all-staff" in said) == (ExitCode.NOT_FOUND, True)
+
+    code, said = limit("*")
+    assert (code, "--yes" in said) == (ExitCode.REFUSED, True)
+    everybody = len(staffed.world.people)
+    assert f"{everybody} of {everybody}" in said
+    assert staffed.ask("device", "stages")["groups"] == {"all-staff": "volunteers"}
+
+    assert limit("*", "--yes")[0] == ExitCode.DONE
+
+
 def test_who_is_let_through_is_listed_for_whoever_has_a_role(
     staffed: Terminal, world: World
 ) -> None:
