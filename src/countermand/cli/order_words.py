@@ -43,15 +43,15 @@ _NEXT: Final = MappingProxyType(
         "approved": gettext_noop("Next: it is released: countermand order release {number}"),
         "hold": gettext_noop(
             "Next: the first small group is told at {hold_until}. Until then nobody hears of it: "
-            "countermand take-back {number}"
+            "countermand take-back {number} --because mistake"
         ),
         "canary": gettext_noop(
             "Next: the waves begin at {soak_until} at the earliest. "
-            "To stop it: countermand pause {number}"
+            "To stop it: countermand pause {number} --because '…'"
         ),
         "sending": gettext_noop(
             "Next: the other waves, then the first deadline at {first_deadline_at}. "
-            "To stop it: countermand pause {number}"
+            "To stop it: countermand pause {number} --because '…'"
         ),
         "notified": gettext_noop(
             "Next: reminders, then the first deadline at {first_deadline_at}."
@@ -61,8 +61,8 @@ _NEXT: Final = MappingProxyType(
             "To end it: countermand order close {number}"
         ),
         "paused": gettext_noop(
-            "Next: another person lets it go on: countermand resume {number}, "
-            "or takes it back: countermand take-back {number}"
+            "Next: another person lets it go on: countermand resume {number} --because '…', "
+            "or takes it back: countermand take-back {number} --because mistake"
         ),
         "stopping": gettext_noop("Next: the corrections begin by themselves."),
         "correcting": gettext_noop("Next: the corrections leave by themselves."),

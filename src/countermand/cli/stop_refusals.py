@@ -103,5 +103,6 @@ class PauseInHold(CountermandError):
     code: ClassVar[str] = "stop.pause_in_hold"
     sentence: ClassVar[str] = gettext_noop("{number} waits; nothing of it has left yet.")
     remedy: ClassVar[str] = gettext_noop(
-        "Withdraw it: countermand take-back {number}. Nobody was told, so nobody is corrected."
+        "Withdraw it: countermand take-back {number} --because mistake. "
+        "Nobody was told, so nobody is corrected."
     )
