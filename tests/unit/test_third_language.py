@@ -11,10 +11,12 @@ import pytest
 
 from countermand import i18n
 from countermand.domain.delivery import NoticeKind
-from countermand.notices import lookup, moments, word_store
+from countermand.domain.order_parts import Variant
+from countermand.notices import lookup, moments, statement, word_store
 from countermand.notices.copy_lint import lint_order
 from countermand.notices.preview import PreviewMail, Signed, previews
 from countermand.notices.public_notice import PublicNotice, PublicState
+from countermand.notices.statement import StatementFigures
 from countermand.notices.wording import Signatory
 from tests.order_words_samples import APP_NAMES, HOUSE, NUMBER, content
 
@@ -108,6 +110,122 @@ def test_a_language_without_a_fallback_has_to_be_whole(swahili: Path) -> None:
 
 def test_a_day_in_it_is_read_as_its_locale_writes_it(swahili: Path) -> None:
     assert moments.moment(NOW, "Africa/Nairobi", "sw").startswith("Jumatatu 23 Novemba 2026, 12:00")
+
+
+def portuguese_order() -> dict[str, object]:
+    order = content(languages=["en", "pt"], apps=["clips", "clips-lite"])
+    order["order"]["title"]["pt"] = "Clips nos telefones"
+    return order
+
+
+@pytest.fixture
+def portuguese(swahili: Path) -> Path:
+    """Add a language of which only the notice is translated, as it stands in the documentation."""
+    folder = swahili.parent / "pt"
+    folder.mkdir()
+    about = 'locale = "pt_PT"\nmoment = "EEEE, d MMMM y, HH:mm"\nfallback = "en"\n'
+    (folder / "language.toml").write_text(about, encoding="utf-8")
+    notice = (swahili.parent / "en" / "notice.txt").read_text(encoding="utf-8")
+    (folder / "notice.txt").write_text(
+        notice.replace("this is", "esta é").replace("## What to do", "## O que fazer"),
+        encoding="utf-8",
+    )
+    word_store.forget()
+    return folder
+
+
+def in_portuguese(kind: NoticeKind) -> str:
+    written = previews(
+        portuguese_order(), NUMBER, house=HOUSE, app_names=APP_NAMES, signed=SIGNED, now=NOW
+    )
+    return "\n".join(m.text for m in written if (m.kind, m.language) == (kind, "pt"))
+
+
+def test_a_sentence_that_falls_back_has_dates_zones_and_lists_in_its_own_language(
+    portuguese: Path,
+) -> None:
+    notice = in_portuguese(NoticeKind.NOTICE)
+
+    assert "esta é Company notice CM-7Q4K of 23 novembro 2026." in notice
+    assert "sexta-feira, 17 julho 2020, 17:00 (" in notice
+    assert "Clips was seen on Monday 23 November 2026, 09:00 (Greenwich Mean Time)" in notice
+    assert "Remove Clips and Clips Lite from every phone" in notice
+    assert "We asked the maker of the app on 20 June 2020." in notice
+    assert "looked at again on 10 January 2021" in notice
+
+
+@pytest.mark.parametrize("kind", [k for k in NoticeKind if k is not NoticeKind.NOTICE])
+def test_a_mail_that_falls_back_is_in_that_language_throughout(
+    portuguese: Path, kind: NoticeKind
+) -> None:
+    (portuguese / "sentences.toml").write_text(
+        '[check]\nnever_ask = "Nunca pedimos palavras-passe."\n', encoding="utf-8"
+    )
+    word_store.forget()
+    mail = in_portuguese(kind)
+
+    assert "November 2026" in mail or "July 2020" in mail
+    for word in ("novembro", "julho", "segunda-feira", "telefones", "Nunca pedimos", " e Clips"):
+        assert word not in mail
+
+
+def test_a_page_that_falls_back_has_its_dates_in_the_language_it_fell_back_to(
+    portuguese: Path, tmp_path: Path
+) -> None:
+    public = PublicNotice(
+        number=NUMBER,
+        content=portuguese_order(),
+        app_names=("Clips", "Clips Lite"),
+        state=PublicState.WITHDRAWN,
+        issued_by=Signatory("R. Iyer"),
+        approved_by=(Signatory("M. Khan"), Signatory("S. Das")),
+        variant="mistake",
+        since=NOW,
+        changed_at=NOW,
+    )
+    lookup.write(tmp_path / "pages", [public], house=HOUSE, now=NOW)
+
+    page = (tmp_path / "pages" / f"{NUMBER}.html").read_text(encoding="utf-8")
+    assert "November 2026" in page
+    assert "M. Khan and S. Das" in page
+    for word in ("novembro", "segunda-feira", "M. Khan e S. Das"):
+        assert word not in page
+
+
+def statement_in(language: str) -> word_store.Sentence:
+    figures = StatementFigures(
+        certain=2,
+        possible=0,
+        corrected=2,
+        first_notice_at=NOW,
+        taken_back_at=NOW,
+        corrections_began_at=NOW,
+    )
+    return statement.fill(
+        portuguese_order(),
+        NUMBER,
+        variant=Variant.MISTAKE,
+        figures=figures,
+        house=HOUSE,
+        language=language,
+    )
+
+
+def test_a_statement_that_falls_back_is_in_that_language_throughout_and_says_so(
+    portuguese: Path,
+) -> None:
+    said = statement_in("pt")
+
+    assert "took notice CM-7Q4K back on Monday 23 November 2026, 09:00 (Coordinated" in said
+    assert said.language == "en"
+
+
+def test_a_language_that_is_not_there_is_refused_with_those_that_are(portuguese: Path) -> None:
+    with pytest.raises(word_store.LanguageWithoutWords) as refused:
+        statement_in("fr")
+
+    sentence, _ = i18n.told(refused.value, "en")
+    assert sentence == "There are no mail texts in the language “fr”, only in: en, hi, pt, sw."
 
 
 def test_one_catalogue_is_enough_for_the_screens(tmp_path: Path) -> None:

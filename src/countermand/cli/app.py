@@ -95,7 +95,7 @@ def _show_stop_verbs(app: typer.Typer) -> None:
 
 def _globals(
     lang: Annotated[
-        str | None, typer.Option("--lang", help=_("Language: en or hi."), metavar="LANG")
+        str | None, typer.Option("--lang", help=_("A language such as en or hi."), metavar="LANG")
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help=_("The data folder to work with."))

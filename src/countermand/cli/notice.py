@@ -362,7 +362,8 @@ def preview(
 def statement(
     number: Number,
     language: Annotated[
-        str | None, typer.Option("--language", help=_("en or hi; without it, your own."))
+        str | None,
+        typer.Option("--language", help=_("A language such as en or hi; without it, your own.")),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -374,5 +375,5 @@ def statement(
 
         context = context_of(opened.settings)
         text = showing.statement_of(number, language=chosen, context=context)
-    answer = {"number": number, "language": chosen, "statement": text}
+    answer = {"number": number, "language": text.language, "statement": text}
     output.emit(answer, as_json=as_json, render=lambda c: c.print(text, markup=False))

@@ -56,7 +56,7 @@ _OPTIONS: Final = {
     "--force": gettext_noop("stop a number that is not known here either"),
     "--code": gettext_noop("the emergency code of the order; it needs no token"),
     "--json": gettext_noop("answer as JSON"),
-    "--lang": gettext_noop("en or hi"),
+    "--lang": gettext_noop("a language such as en or hi"),
     "--data": gettext_noop("the data folder"),
 }
 _VARIANT_WORDS: Final = gettext_noop("which of the corrections written beforehand is sent")

@@ -17,6 +17,7 @@ from countermand.notices.order_words import (
     what_happened,
 )
 from countermand.notices.public_notice import PublicNotice, PublicState
+from countermand.notices.word_store import Sentence
 from countermand.notices.wording import signed_by
 from countermand.stop.lookup_page import taken_back_at
 
@@ -93,48 +94,51 @@ def means(notice: PublicNotice, house: House, language: str) -> tuple[str, ...]:
 
 
 def _means(
-    notice: PublicNotice, words: OrderWords, say: Mapping[str, str], zone: str
+    notice: PublicNotice, words: OrderWords, say: Mapping[str, Sentence], zone: str
 ) -> tuple[str, ...]:
-    language = words.language
-    since = moments.moment(notice.since, zone, language) if notice.since else ""
-    changed = (
-        moments.moment(notice.changed_at, zone, language)
-        if notice.changed_at
-        else taken_back_at(zone)
+    stands = say[f"means.{notice.state}"]
+    first = stands.format(
+        since=moments.moment(notice.since, zone, stands.language) if notice.since else "",
+        changed=_changed(notice, zone, stands.language),
     )
-    first = say[f"means.{notice.state}"].format(since=since, changed=changed)
     if notice.state is not PublicState.WITHDRAWN:
         return (first,)
     why = (_why(notice, say),) if notice.variant else ()
-    own = _happened(notice, words, changed) if notice.variant else ()
+    own = _happened(notice, words, zone) if notice.variant else ()
     kept = (say["means.withdrawn_mails"], say["means.withdrawn_door"], say["means.withdrawn_app"])
     return (first, *why, *own, *kept)
 
 
-def _why(notice: PublicNotice, say: Mapping[str, str]) -> str:
+def _why(notice: PublicNotice, say: Mapping[str, Sentence]) -> str:
     if notice.newer:
         return say["why.replaced_by"].format(number=notice.newer)
     return say[f"why.{notice.variant}"]
 
 
-def _happened(notice: PublicNotice, words: OrderWords, changed: str) -> tuple[str, ...]:
+def _changed(notice: PublicNotice, zone: str, language: str) -> str:
+    at = notice.changed_at
+    return moments.moment(at, zone, language) if at else taken_back_at(zone)
+
+
+def _happened(notice: PublicNotice, words: OrderWords, zone: str) -> tuple[str, ...]:
     text = what_happened(
         notice.content, notice.number, variant=notice.variant, language=words.language
     )
     own = own_words.naming(text, notice.replaced_by, instead="")  # ours stands before it
+    changed = _changed(notice, zone, text.language)
     return (own.replace("{taken_back_at}", changed),) if own else ()
 
 
 def _parts(
-    notice: PublicNotice, words: OrderWords, say: Mapping[str, str], house: House
+    notice: PublicNotice, words: OrderWords, say: Mapping[str, Sentence], house: House
 ) -> tuple[_Part, ...]:
     places = words.places
     issued_by = signed_by((notice.issued_by,), words.language)
     if notice.is_over:
-        return (_decided(notice, words, say), _Part(say["heading.help"], (house.help_desk,)))
+        return (_decided(notice, say), _Part(say["heading.help"], (house.help_desk,)))
     return (
         _Part(say["heading.action"], (words.fill("[[action]]"), places["other_remedy"])),
-        _Part(say["heading.deadline"], (_deadline(notice, say, words.language, house.zone),)),
+        _Part(say["heading.deadline"], (_deadline(notice, say, house.zone),)),
         _Part(say["heading.consequence"], _consequence(notice, places, say)),
         _Part(
             say["heading.reason"],
@@ -144,13 +148,13 @@ def _parts(
             say["heading.exceptions"],
             (words.fill("[[exceptions]]").replace("{issued_by}", issued_by),),
         ),
-        _decided(notice, words, say),
+        _decided(notice, say),
         _Part(say["heading.help"], (house.help_desk,)),
     )
 
 
 def _consequence(
-    notice: PublicNotice, places: Mapping[str, str], say: Mapping[str, str]
+    notice: PublicNotice, places: Mapping[str, str], say: Mapping[str, Sentence]
 ) -> tuple[str, ...]:
     told = (places["consequence"], places["unobservable"])
     is_ours = order_of(notice.content).get("enforcement") in DOORS_OF_OURS
@@ -159,23 +163,24 @@ def _consequence(
     return told
 
 
-def _decided(notice: PublicNotice, words: OrderWords, say: Mapping[str, str]) -> _Part:
+def _decided(notice: PublicNotice, say: Mapping[str, Sentence]) -> _Part:
     key = "decided.by" if notice.approved_by else "decided.issued_only"
     text = say[key].format(
-        issued_by=signed_by((notice.issued_by,), words.language),
-        approved_by=signed_by(notice.approved_by, words.language),
+        issued_by=signed_by((notice.issued_by,), say[key].language),
+        approved_by=signed_by(notice.approved_by, say[key].language),
     )
     return _Part(say["heading.decided"], (text,))
 
 
-def _deadline(notice: PublicNotice, say: Mapping[str, str], language: str, zone: str) -> str:
+def _deadline(notice: PublicNotice, say: Mapping[str, Sentence], zone: str) -> str:
     deadline = order_of(notice.content).get("deadline")
     if not isinstance(deadline, Mapping):
         return ""
     if deadline.get("at"):
         at = datetime.fromisoformat(str(deadline["at"]))
-        return say["deadline.instant"].format(moment=moments.moment(at, zone, language))
+        said = say["deadline.instant"]
+        return said.format(moment=moments.moment(at, zone, said.language))
     day = date.fromisoformat(str(deadline["day"]))
     hour = time.fromisoformat(str(deadline["hour"]))
-    moment = moments.clock_moment(datetime.combine(day, hour), language)
-    return say["deadline.each_person"].format(moment=moment)
+    said = say["deadline.each_person"]
+    return said.format(moment=moments.clock_moment(datetime.combine(day, hour), said.language))

@@ -54,8 +54,8 @@ def render(
 
 
 def _written(now: datetime, zone: str, language: str) -> str:
-    moment = moments.moment(now, zone, language)
-    return word_store.page_words(language)["foot.written"].format(moment=moment)
+    said = word_store.page_words(language)["foot.written"]
+    return said.format(moment=moments.moment(now, zone, said.language))
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,8 @@ Read from the content that the digest covers, so that a mail says what was appro
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any, ClassVar, Final, Protocol
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.phases import DOORS_OF_OURS, Enforcement
 from countermand.notices import moments, word_store
+from countermand.notices.word_store import Sentence
 
 _PLACE: Final = re.compile(r"\[\[([a-z_]+)\]\]")
 # Kinds of device, as people call them; the same word in both languages.
@@ -106,6 +109,20 @@ class OrderWords:
         return filled.strip()
 
 
+def words_digest(house: House) -> str:
+    """Return the SHA-256 (hex) over every approved word and over how the house calls itself."""
+    said = {
+        "files": word_store.files_digest(),
+        "organisation": house.organisation,
+        "lookup_address": house.lookup_address,
+        "help_desk": house.help_desk,
+        "notice_word": dict(house.notice_word),
+    }
+    return hashlib.sha256(
+        json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    ).hexdigest()
+
+
 def order_words(
     content: Mapping[str, Any],
     *,
@@ -121,16 +138,16 @@ def order_words(
     """
     content = order_of(content)
     reader = _Reader(content, language)
-    say = word_store.sentences(language)
+    apps = tuple(_plain(name) for name in app_names)
+    say = _naming(apps, word_store.sentences(language))
     enforcement = Enforcement(str(content["enforcement"]))
-    apps = moments.listed(tuple(_plain(name) for name in app_names), language)
     places = {
         "number": number,
         "notice_word": _plain(house.word_in(language)),
         "lookup": _plain(house.lookup_address),
         "help_desk": _plain(house.help_desk),
         "help_desk_line": say["check.help_desk"],
-        "apps": apps,
+        "apps": moments.listed(apps, language),
         "title": reader.text("title"),
         "reason": reader.text("reason"),
         "how_to_check": say["check.how"],
@@ -139,7 +156,7 @@ def order_words(
         "report": say["check.report"],
         "exceptions": say["exceptions.ask"],
         **_exercise(content, say),
-        **_what_to_do(content, say, language),
+        **_what_to_do(content, say),
         **_consequence(say, enforcement),
         **_lost(content, say),
         "looked_at": say["looked_at.app"],
@@ -159,7 +176,9 @@ def order_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return order if isinstance(order, Mapping) else content
 
 
-def what_happened(content: Mapping[str, Any], number: str, *, variant: str, language: str) -> str:
+def what_happened(
+    content: Mapping[str, Any], number: str, *, variant: str, language: str
+) -> Sentence:
     """Return the order's own sentence for this kind of take-back. Raises TextMissing.
 
     Its places `{number}` and `{title}` are filled; `{taken_back_at}` and `{replaced_by}` wait for
@@ -167,12 +186,13 @@ def what_happened(content: Mapping[str, Any], number: str, *, variant: str, lang
     """
     content = order_of(content)
     entries = _mapping(content.get("corrections")).get(variant)
-    text = _in_language(entries, content, language, f"corrections.{variant}")
-    text = text.replace("{number}", number)
-    text = text.replace("{title}", _Reader(content, language).text("title"))
+    own = in_language(entries, content, language, f"corrections.{variant}")
+    text = own.replace("{number}", number)
+    text = text.replace("{title}", _Reader(content, own.language).text("title"))
     kept = "|".join(_LATER_SLOTS)
     parts = re.split(rf"(\{{(?:{kept})\}})", " ".join(text.split()))
-    return "".join(part if part[1:-1] in _LATER_SLOTS else _plain_part(part) for part in parts)
+    plain = (part if part[1:-1] in _LATER_SLOTS else _plain_part(part) for part in parts)
+    return Sentence("".join(plain), own.language)
 
 
 class _Reader:
@@ -183,23 +203,24 @@ class _Reader:
         self.language = language
 
     def text(self, key: str) -> str:
-        return _plain(_in_language(self._content.get(key), self._content, self.language, key))
+        return _plain(in_language(self._content.get(key), self._content, self.language, key))
 
     def given(self, entries: object, key: str) -> str:
-        return _plain(_in_language(entries, self._content, self.language, key))
-
-    def date(self, value: object) -> str:
-        return moments.day(_as_date(value), "UTC", self.language) if value else ""
+        return _plain(in_language(entries, self._content, self.language, key))
 
 
-def _in_language(entries: object, content: Mapping[str, Any], language: str, key: str) -> str:
+def in_language(entries: object, content: Mapping[str, Any], language: str, key: str) -> Sentence:
+    """Return a text of an order in this language, else in the order's fallback, and in which.
+
+    Raises TextMissing.
+    """
     if isinstance(entries, str):
-        return entries
+        return Sentence(entries, language)
     if isinstance(entries, Mapping):
         fallback = str(content.get("fallback_language") or "en")
         for wanted in (language, fallback, ""):
             if entries.get(wanted):
-                return str(entries[wanted])
+                return Sentence(str(entries[wanted]), wanted or language)
     raise TextMissing(key=key, language=language)
 
 
@@ -227,9 +248,7 @@ def _exercise(content: Mapping[str, Any], say: Mapping[str, str]) -> dict[str, s
     }
 
 
-def _what_to_do(
-    content: Mapping[str, Any], say: Mapping[str, str], language: str
-) -> dict[str, str]:
+def _what_to_do(content: Mapping[str, Any], say: Mapping[str, Sentence]) -> dict[str, str]:
     targets = frozenset(content.get("targets") or ("app",))
     devices = _mapping(_mapping(content.get("scope")).get("devices"))
     reads_mail = devices.get("reads_mail", True)
@@ -246,9 +265,8 @@ def _what_to_do(
         parts.append(say[f"only.{owners[0]}"])
     kinds = _platform_names(devices.get("platforms"))
     if kinds:
-        parts.append(
-            say["only.platforms"].replace("[[platforms]]", moments.listed(kinds, language))
-        )
+        said = say["only.platforms"]
+        parts.append(said.replace("[[platforms]]", moments.listed(kinds, said.language)))
     others = [say[f"remedy.{r}"] for r in remedies if r not in {"remove-app", main}]
     action = say[f"{table}.{main}"]
     return {
@@ -288,12 +306,14 @@ def _lost(content: Mapping[str, Any], say: Mapping[str, str]) -> dict[str, str]:
     return {"lost_heading": say["lost.heading"] if parts else "", "lost": " ".join(parts)}
 
 
-def _grounds(content: Mapping[str, Any], reader: _Reader, say: Mapping[str, str]) -> dict[str, str]:
-    review_on = reader.date(content.get("review_on"))
+def _grounds(
+    content: Mapping[str, Any], reader: _Reader, say: Mapping[str, Sentence]
+) -> dict[str, str]:
+    review_on = content.get("review_on")
     return {
         "evidence": say[f"evidence.{_grade(content.get('evidence'))}"],
         "hearing": _hearing(_mapping(content.get("hearing")), reader, say),
-        "review": say["review.on"].replace("[[review_on]]", review_on) if review_on else "",
+        "review": _dated(say["review.on"], review_on=review_on) if review_on else "",
     }
 
 
@@ -305,20 +325,42 @@ def _grade(evidence: object) -> str:
     return next(iter(grades)) if len(grades) == 1 else "mixed"
 
 
-def _hearing(hearing: Mapping[str, Any], reader: _Reader, say: Mapping[str, str]) -> str:
+def _hearing(hearing: Mapping[str, Any], reader: _Reader, say: Mapping[str, Sentence]) -> str:
     if hearing.get("answered_at") and hearing.get("asked_at"):
         quoted = bool(hearing.get("answer"))
-        text = say["hearing.answered" if quoted else "hearing.answered_unquoted"]
-        text = text.replace("[[answered_on]]", reader.date(hearing["answered_at"]))
+        text = _dated(
+            say["hearing.answered" if quoted else "hearing.answered_unquoted"],
+            answered_on=hearing["answered_at"],
+            asked_on=hearing["asked_at"],
+        )
         if quoted:
             text = text.replace("[[answer]]", reader.given(hearing["answer"], "hearing.answer"))
-        return text.replace("[[asked_on]]", reader.date(hearing["asked_at"]))
+        return text
     if hearing.get("asked_at"):
-        return say["hearing.asked"].replace("[[asked_on]]", reader.date(hearing["asked_at"]))
+        return _dated(say["hearing.asked"], asked_on=hearing["asked_at"])
     if hearing.get("not_asked_because"):
         because = reader.given(hearing["not_asked_because"], "hearing.not_asked_because")
         return say["hearing.not_asked"].replace("[[because]]", because)
     return say["hearing.not_recorded"]
+
+
+def _naming(apps: tuple[str, ...], say: Mapping[str, Sentence]) -> Mapping[str, Sentence]:
+    """Return the sentences with the apps listed in each as its language lists them."""
+    languages = {said.language for said in say.values()}
+    listed = {language: moments.listed(apps, language) for language in languages}
+    return {
+        key: Sentence(said.replace("[[apps]]", listed[said.language]), said.language)
+        for key, said in say.items()
+    }
+
+
+def _dated(said: Sentence, **dates: object) -> str:
+    """Fill dates of an order, as the language of the sentence writes them."""
+    text = str(said)
+    for place, value in dates.items():
+        on = moments.day(_as_date(value), "UTC", said.language)
+        text = text.replace(f"[[{place}]]", on)
+    return text
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

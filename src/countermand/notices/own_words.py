@@ -8,10 +8,11 @@ out, and one of ours says what is so.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from countermand.notices import word_store
+from countermand.notices import moments, word_store
 
 ANOTHER: Final = "{replaced_by}"
 
@@ -39,10 +40,10 @@ def naming(text: str, replacement: str | None, *, instead: str) -> str:
     return " ".join(each for each in said if each)
 
 
-def of_ours(variant: str, number: str, taken_back_at: str, language: str) -> str:
-    """Return our own sentence about a take-back; the moment is in words already."""
-    say = word_store.sentences(language)
-    return say[f"taken_back.{variant}"].format(number=number, taken_back_at=taken_back_at)
+def of_ours(variant: str, number: str, at: datetime, zone: str, language: str) -> str:
+    """Return our own sentence about a take-back at this instant, as this zone reads it."""
+    said = word_store.sentences(language)[f"taken_back.{variant}"]
+    return said.format(number=number, taken_back_at=moments.moment(at, zone, said.language))
 
 
 def _sentences(text: str) -> list[str]:

@@ -171,7 +171,7 @@ class _Example:
         match template.kind:
             case NoticeKind.NOTICE | NoticeKind.REMINDER | NoticeKind.LOCK:
                 return wording.notice_values(
-                    person, self._devices(), self._facts(person, language), language
+                    person, self._devices(), self._facts(person, language), language, template.kind
                 )
             case NoticeKind.RESTORED:
                 return wording.restored_values(

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_parts import Variant
-from countermand.notices import moments, own_words
-from countermand.notices.order_words import House, TextMissing, order_of
+from countermand.notices import moments, own_words, word_store
+from countermand.notices.order_words import House, in_language, order_of
+from countermand.notices.word_store import Sentence
 from countermand.sender.compose import filled
 
 
@@ -54,36 +55,31 @@ def fill(
     house: House,
     language: str,
     replaced_by: str | None = None,
-) -> str:
-    """Return the statement with its figures. Raises StatementNotReleased and TextMissing."""
+) -> Sentence:
+    """Return the statement with its figures, and in which language it is.
+
+    Raises StatementNotReleased, TextMissing and LanguageWithoutWords.
+    """
+    word_store.sentences(language)  # a language that nobody has words for is no slip to pass over
     if figures.corrections_began_at is None:
         raise StatementNotReleased(number=number)
     order = order_of(content)
     first = figures.first_notice_at
-    taken_back_at = moments.moment(figures.taken_back_at, house.zone, language)
+    statements = order.get("statement")
+    entries = statements.get(variant.value) if isinstance(statements, Mapping) else None
+    text = in_language(entries, order, language, f"statement.{variant.value}")
+    language = text.language  # what is filled in follows the text, which may be a fallback
     values: dict[str, str | list[str]] = {
         "number": number,
-        "title": _text(order.get("title"), order, language, "title"),
+        "title": in_language(order.get("title"), order, language, "title"),
         "organisation": house.organisation,
         "people_certain": str(figures.certain),
         "people_possible": str(figures.possible),
         "people_reached": str(figures.certain + figures.possible),
         "people_corrected": str(figures.corrected),
         "first_notice_at": moments.moment(first, house.zone, language) if first else "–",
-        "taken_back_at": taken_back_at,
+        "taken_back_at": moments.moment(figures.taken_back_at, house.zone, language),
     }
-    statements = order.get("statement")
-    entries = statements.get(variant.value) if isinstance(statements, Mapping) else None
-    key = f"statement.{variant.value}"
-    text = " ".join(_text(entries, order, language, key).split())
-    ours = own_words.of_ours(variant, number, taken_back_at, language)
-    return filled(own_words.naming(text, replaced_by, instead=ours), values)
-
-
-def _text(entries: object, order: Mapping[str, Any], language: str, key: str) -> str:
-    if isinstance(entries, Mapping):
-        fallback = str(order.get("fallback_language") or "en")
-        for wanted in (language, fallback, ""):
-            if entries.get(wanted):
-                return str(entries[wanted])
-    raise TextMissing(key=key, language=language)
+    ours = own_words.of_ours(variant, number, figures.taken_back_at, house.zone, language)
+    said = own_words.naming(" ".join(text.split()), replaced_by, instead=ours)
+    return Sentence(filled(said, values), language)

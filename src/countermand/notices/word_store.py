@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from countermand.domain.errors import CountermandError, gettext_noop
 
@@ -30,12 +30,28 @@ class LanguageWithoutWords(CountermandError):
     """Mails are asked for in a language for which no approved words exist."""
 
     language: str
+    there: str
 
     code: ClassVar[str] = "words.language_without_words"
-    sentence: ClassVar[str] = gettext_noop("There are no mail texts in the language “{language}”.")
-    remedy: ClassVar[str] = gettext_noop(
-        "Leave the language out of the order and state a fallback, or write the texts for it."
+    sentence: ClassVar[str] = gettext_noop(
+        "There are no mail texts in the language “{language}”, only in: {there}."
     )
+    remedy: ClassVar[str] = gettext_noop(
+        "Name one that is there; in an order, state it as the fallback. Or write the texts for it."
+    )
+
+
+class Sentence(str):
+    """Words that know in which language they are, for what is put into them."""
+
+    __slots__ = ("language",)
+    language: str
+
+    def __new__(cls, text: str, language: str) -> Self:
+        """Take the words as they are."""
+        made = super().__new__(cls, text)
+        made.language = language
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +76,20 @@ def languages_from(first: str) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def mail_source(language: str, name: str) -> MailSource:
     """Return one mail such as `notice` or `correction.mistake`. Raises LanguageWithoutWords."""
-    written_in = language
-    if not _has(language, f"{name}.txt"):
-        written_in = fallback_of(language) or language
+    written_in = _written_in(language, name)
     text = _read(written_in, f"{name}.txt")
     first, _, body = text.partition("\n")
     return MailSource(first.removeprefix("Subject:").strip(), body.strip(), written_in)
+
+
+def mail_name(kind: str, variant: str = "") -> str:
+    """Return the name of a mail of this kind, such as `correction.mistake`."""
+    return f"{kind}.{variant}" if variant else f"{kind}"
+
+
+def language_of_mail(language: str, kind: str, variant: str = "") -> str:
+    """Return in which language whoever reads this one gets a mail of this kind."""
+    return _written_in(language, mail_name(kind, variant))
 
 
 @lru_cache(maxsize=16)
@@ -83,38 +107,38 @@ def fallback_of(language: str) -> str:
 
 def forget() -> None:
     """Read everything anew; folders of words have changed."""
-    for known in (mail_source, about, sentences, page_words, files_digest):
+    for known in (mail_source, about, sentences, page_words, files_digest, _written_in):
         known.cache_clear()
 
 
 @lru_cache(maxsize=16)
-def sentences(language: str) -> Mapping[str, str]:
+def sentences(language: str) -> Mapping[str, Sentence]:
     """Return every single sentence by its dotted key. Raises LanguageWithoutWords."""
     return _with_fallback(language, "sentences.toml")
 
 
 @lru_cache(maxsize=16)
-def page_words(language: str) -> Mapping[str, str]:
+def page_words(language: str) -> Mapping[str, Sentence]:
     """Return the words of the look-up page by dotted key. Raises LanguageWithoutWords."""
     return _with_fallback(language, PAGE_WORDS)
 
 
-def _with_fallback(language: str, name: str) -> Mapping[str, str]:
+def _with_fallback(language: str, name: str) -> Mapping[str, Sentence]:
     other = fallback_of(language)
-    beneath = _by_key(_read(other, name)) if other else {}
-    own = _by_key(_read(language, name)) if _has(language, name) else {}
+    beneath = _by_key(other, name) if other else {}
+    own = _by_key(language, name) if _has(language, name) else {}
     found = {**beneath, **own}
-    if not found or (not other and not set(found) >= set(_by_key(_read(COMPLETE, name)))):
-        raise LanguageWithoutWords(language=language)
+    if not found or (not other and not set(found) >= set(_by_key(COMPLETE, name))):
+        raise _without_words(language)
     return found
 
 
-def _by_key(text: str) -> Mapping[str, str]:
-    tables = tomllib.loads(text)
+def _by_key(language: str, name: str) -> Mapping[str, Sentence]:
+    tables = tomllib.loads(_read(language, name))
     return {
-        f"{table}.{name}": text
+        f"{table}.{key}": Sentence(text, language)
         for table, entries in tables.items()
-        for name, text in entries.items()
+        for key, text in entries.items()
     }
 
 
@@ -137,5 +161,14 @@ def _has(language: str, name: str) -> bool:
 def _read(language: str, name: str) -> str:
     folder = WORDS_FOLDER / language
     if not _has(language, name):
-        raise LanguageWithoutWords(language=language)
+        raise _without_words(language)
     return (folder / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=256)  # asked for every mail
+def _written_in(language: str, name: str) -> str:
+    return language if _has(language, f"{name}.txt") else fallback_of(language) or language
+
+
+def _without_words(language: str) -> LanguageWithoutWords:
+    return LanguageWithoutWords(language=language, there=", ".join(languages()))

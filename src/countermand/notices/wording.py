@@ -8,11 +8,11 @@ what approvers see), and each person's values fill the slots `{…}` when their 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from countermand.domain.delivery import EXPIRES, NoticeKind
@@ -28,6 +28,7 @@ from countermand.notices.order_words import (
     order_of,
     order_words,
     what_happened,
+    words_digest,
 )
 
 __all__ = [
@@ -104,6 +105,8 @@ class Addressee:
 class KnownDevice:
     """What is known of one ordered app on one device; `short_id` is shown, the rest is not.
 
+    Of a device that nothing is known of yet, one entry names all: the others are `further_apps`.
+
     `seen_at` is when the list of apps was taken, None where the source does not say.
     `said_removed_at` is set while the person's own word holds. `in_custody`: its reader looks after
     it for others; `reads_mail_of` names whose mail is read on it besides; `held_by` names somebody
@@ -118,6 +121,7 @@ class KnownDevice:
     said_removed_at: datetime | None = None
     in_custody: bool = False
     reads_mail_of: tuple[str, ...] = ()
+    further_apps: tuple[str, ...] = ()
     held_by: str = ""
 
 
@@ -140,20 +144,6 @@ def language_for(person_language: str, languages: Iterable[str], fallback: str) 
     return fallback
 
 
-def words_digest(house: House) -> str:
-    """Return the SHA-256 (hex) over every approved word and over how the house calls itself."""
-    said = {
-        "files": word_store.files_digest(),
-        "organisation": house.organisation,
-        "lookup_address": house.lookup_address,
-        "help_desk": house.help_desk,
-        "notice_word": dict(house.notice_word),
-    }
-    return hashlib.sha256(
-        json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    ).hexdigest()
-
-
 def prepare_templates(
     content: Mapping[str, Any],
     order_number: str,
@@ -164,27 +154,38 @@ def prepare_templates(
     """Return every mail that this order may ever send, in each of its languages.
 
     `content` is what the digest covers. Mails about a door exist only where there is one.
-    Raises TextMissing and LanguageWithoutWords.
+    A mail that is not translated is in the fallback language throughout. Raises TextMissing and
+    LanguageWithoutWords.
     """
-    prepared: list[TemplateText] = []
-    for language in sorted(order_of(content)["languages"]):
-        words = order_words(
+
+    @cache
+    def words_in(language: str) -> OrderWords:
+        return order_words(
             content, number=order_number, language=language, house=house, app_names=app_names
         )
+
+    prepared: list[TemplateText] = []
+    for language in sorted(order_of(content)["languages"]):
         for kind in NoticeKind:
-            if kind in _DOOR_MAILS and words.enforcement not in DOORS_OF_OURS:
+            if kind in _DOOR_MAILS and words_in(language).enforcement not in DOORS_OF_OURS:
                 continue
-            if kind is NoticeKind.CORRECTION:
-                prepared += [_correction(words, content, variant) for variant in Variant]
-            else:
-                prepared.append(_template(words, kind, ""))
+            for variant in _variants(kind):
+                words = words_in(word_store.language_of_mail(language, kind, variant))
+                if variant:
+                    words = _with_what_happened(words, content, variant)
+                prepared.append(_template(words, kind, variant, language))
     return prepared
 
 
 def notice_values(
-    person: Addressee, devices: Sequence[KnownDevice], facts: MailFacts, language: str
+    person: Addressee,
+    devices: Sequence[KnownDevice],
+    facts: MailFacts,
+    language: str,
+    kind: NoticeKind = NoticeKind.NOTICE,
 ) -> Values:
     """Fill the slots of a notice, a reminder or a lock notice."""
+    language = word_store.language_of_mail(language, kind)
     return {
         "name": _person(person.name, person.local_name, language),
         "told_on": moments.day(facts.told_at, person.zone, language),
@@ -206,12 +207,14 @@ def restored_values(
     language: str,
 ) -> Values:
     """Fill the slots of the mail that says that a device is no longer paused by this order."""
+    language = word_store.language_of_mail(language, NoticeKind.RESTORED)
     say = word_store.sentences(language)
+    because_of = say[f"because.{because}"]
     return {
         "name": _person(person.name, person.local_name, language),
         "devices": list(dict.fromkeys(_label(device, language) for device in devices))
         or [say["device.nameless"]],
-        "because": say[f"because.{because}"].format(when=moments.moment(at, person.zone, language)),
+        "because": because_of.format(when=moments.moment(at, person.zone, because_of.language)),
         "issued_by": _signed(issued_by, language),
     }
 
@@ -231,16 +234,17 @@ def correction_values(
     `content` is what the digest of `order` covers; `app_names` gives the name of each ordered app
     by its catalogue id. Raises TextMissing.
     """
-    at = moments.moment(order.taken_back_at, person.zone, language)
-    ours = own_words.of_ours(order.variant, order.number, at, language)
+    language = word_store.language_of_mail(language, NoticeKind.CORRECTION, order.variant)
     own = what_happened(content, order.number, variant=order.variant, language=language)
-    own = own_words.naming(own, order.replacement, instead=ours)
+    at, zone = order.taken_back_at, person.zone
+    ours = own_words.of_ours(order.variant, order.number, at, zone, own.language)
+    said = own_words.naming(own, order.replacement, instead=ours)
     return {
         "headline": _headline(correction, language),
         "name": _person(person.name, person.local_name, language),
-        "taken_back_at": at,
+        "taken_back_at": moments.moment(at, zone, language),
         "responsible": _signed(responsible, language),
-        "what_happened": own.replace("{taken_back_at}", at),
+        "what_happened": said.replace("{taken_back_at}", moments.moment(at, zone, own.language)),
         # Corrections that were approved before the whole text was a slot ask for this one.
         "replaced_by": order.replacement or word_store.sentences(language)["preview.replacement"],
         **_true_now(person, correction, app_names, language),
@@ -257,6 +261,7 @@ def closing_values(
     language: str,
 ) -> Values:
     """Fill the slots of the mail that says that a notice has ended in its own time."""
+    language = word_store.language_of_mail(language, NoticeKind.CLOSING)
     return {
         "name": _person(person.name, person.local_name, language),
         "ended_at": moments.moment(ended_at, person.zone, language),
@@ -265,23 +270,21 @@ def closing_values(
     }
 
 
-def _correction(words: OrderWords, content: Mapping[str, Any], variant: Variant) -> TemplateText:
+def _variants(kind: NoticeKind) -> Sequence[str]:
+    return [each.value for each in Variant] if kind is NoticeKind.CORRECTION else [""]
+
+
+def _with_what_happened(words: OrderWords, content: Mapping[str, Any], variant: str) -> OrderWords:
     own = what_happened(content, words.places["number"], variant=variant, language=words.language)
     # What names another order is chosen when the mail is written: by then one stands, or none does.
-    places = {
-        **words.places,
-        "what_happened": "{what_happened}" if own_words.ANOTHER in own else own,
-    }
-    return _template(
-        OrderWords(words.language, words.enforcement, words.app_names, places),
-        NoticeKind.CORRECTION,
-        variant.value,
-    )
+    # What is in another language than the mail has its date in that one.
+    is_later = own_words.ANOTHER in own or own.language != words.language
+    places = {**words.places, "what_happened": "{what_happened}" if is_later else own}
+    return OrderWords(words.language, words.enforcement, words.app_names, places)
 
 
-def _template(words: OrderWords, kind: NoticeKind, variant: str) -> TemplateText:
-    name = f"{kind.value}.{variant}" if variant else kind.value
-    source = word_store.mail_source(words.language, name)
+def _template(words: OrderWords, kind: NoticeKind, variant: str, language: str) -> TemplateText:
+    source = word_store.mail_source(words.language, word_store.mail_name(kind, variant))
     subject = words.fill(source.subject)
     parts = mail_markup.blocks(source.body, words.fill)
     text = mail_markup.as_text(parts)
@@ -291,7 +294,7 @@ def _template(words: OrderWords, kind: NoticeKind, variant: str) -> TemplateText
     return TemplateText(
         kind=kind,
         variant=variant,
-        language=words.language,
+        language=language,
         subject=subject,
         text=text,
         html=html,
@@ -320,7 +323,7 @@ def _devices(person: Addressee, devices: Sequence[KnownDevice], language: str) -
     say = word_store.sentences(language)
     if devices:
         return [_device(device, person.zone, language) for device in devices]
-    known = [say["device.no_device"]]
+    known: list[str] = [say["device.no_device"]]
     if person.unit:
         known.append(say["device.unit"].format(unit=person.unit))
     elif person.number:
@@ -341,16 +344,18 @@ def _device(device: KnownDevice, zone: str, language: str) -> str:
         key = f"device.{device.presence.value}" + ("" if at else "_undated")
     else:
         key = f"device.{device.presence.value}"
-    said = say[key].format(
+    known = say[key]
+    said = known.format(
         device=_label(device, language),
-        app=device.app_name,
-        when=moments.moment(at, zone, language) if at else "",
+        app=moments.listed((device.app_name, *device.further_apps), known.language),
+        when=moments.moment(at, zone, known.language) if at else "",
     )
     if device.in_custody:
         said = f"{said} {say['device.in_custody']}"
     if device.reads_mail_of:
-        owners = moments.listed(device.reads_mail_of, language)
-        said = f"{said} {say['device.reads_mail_of'].format(owners=owners)}"
+        more = say["device.reads_mail_of"]
+        owners = moments.listed(device.reads_mail_of, more.language)
+        said = f"{said} {more.format(owners=owners)}"
     return said
 
 
@@ -364,7 +369,7 @@ def _headline(correction: Correction, language: str) -> str:
     key = correction.headline.value
     if correction.headline is Headline.OTHER_STILL_APPLIES:
         key += "_one" if len(correction.standing) == 1 else "_more"
-    return say[key].format(numbers=moments.listed(correction.standing, language))
+    return say[key].format(numbers=moments.listed(correction.standing, say[key].language))
 
 
 def _true_now(
@@ -383,8 +388,9 @@ def _sentence(
     if sentence.says is Says.APP_FREE and len(sentence.apps) > 1:
         key += "_more"
     at = sentence.deadline_at
-    return word_store.sentences(language)[key].format(
-        apps=moments.listed(tuple(app_names[app] for app in sentence.apps), language),
+    said = word_store.sentences(language)[key]
+    return said.format(
+        apps=moments.listed(tuple(app_names[app] for app in sentence.apps), said.language),
         number=sentence.number,
-        deadline=moments.moment(at, person.zone, language) if at else "",
+        deadline=moments.moment(at, person.zone, said.language) if at else "",
     )

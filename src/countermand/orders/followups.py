@@ -205,12 +205,14 @@ def _row(
         told_at=each.told_at,
         own_deadline_at=each.own_deadline_at,
     )
-    devices = telling.known_devices(concerned, voice.document, language)
+    devices = telling.known_devices(concerned, voice.document)
     return telling.new_notice(
         voice,
         whole.person,
         each.kind,
-        values=wording.notice_values(telling.addressee(whole.person), devices, facts, language),
+        values=wording.notice_values(
+            telling.addressee(whole.person), devices, facts, language, each.kind
+        ),
         step=each.step * STEPS_A_NOTICE + each.due.place,
         due=_not_at_night(each, whole.person.zone, now),
         now=now,

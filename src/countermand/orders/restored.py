@@ -57,7 +57,7 @@ def tell_restored(
                 NoticeKind.RESTORED,
                 values=wording.restored_values(
                     telling.addressee(whole.person),
-                    telling.known_devices(cells, document, language),
+                    telling.known_devices(cells, document),
                     because=because,
                     at=now,
                     issued_by=voice.issued_by,

@@ -10,6 +10,7 @@ from countermand.notices import preview, statement
 from countermand.notices import queries as ledger
 from countermand.notices.preview import PreviewMail, Signed
 from countermand.notices.statement import StatementFigures
+from countermand.notices.word_store import Sentence
 from countermand.orders import corrections, documents, telling
 from countermand.orders.documents import document_of
 from countermand.orders.models import Order, Revision
@@ -43,7 +44,7 @@ def corrections_of(found: list[PreviewMail]) -> list[PreviewMail]:
     return [mail for mail in found if mail.kind is NoticeKind.CORRECTION]
 
 
-def statement_of(number: str, *, language: str, context: PlanContext) -> str:
+def statement_of(number: str, *, language: str, context: PlanContext) -> Sentence:
     """Return the statement with its figures. Raises StatementNotReleased before staff were told.
 
     Staff are being told from the first correction on that a server has taken: one mailbox that is

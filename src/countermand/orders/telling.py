@@ -16,8 +16,8 @@ from countermand.domain.delivery import NoticeKind
 from countermand.domain.order_parts import OrderDocument
 from countermand.domain.presence import Presence
 from countermand.notices import actions as notices
-from countermand.notices import moments, wording
 from countermand.notices import queries as ledger
+from countermand.notices import wording
 from countermand.notices.wording import Addressee, KnownDevice, MailFacts, Signatory, Values
 from countermand.orders import documents, rule_log, shared_use, told_rows
 from countermand.orders.cells import Cell, PersonCells, cells_of, person_facts
@@ -94,18 +94,17 @@ def addressee(person: PersonView) -> Addressee:
 def known_devices(
     cells: Iterable[Cell],
     document: OrderDocument,
-    language: str,
     beside: Beside = NOTHING_BESIDE,
 ) -> list[KnownDevice]:
     """Return what a mail may say of a person's devices, app by app."""
     names = documents.app_names(document)
+    first, *further = names.values()
     return [
         KnownDevice(
             name=cell.device.name,
             short_id=cell.device.short_id,
-            app_name=names[seen.app_id]
-            if seen
-            else moments.listed(tuple(names.values()), language),
+            app_name=names[seen.app_id] if seen else first,
+            further_apps=() if seen else tuple(further),
             presence=seen.presence if seen else Presence.UNKNOWN,
             seen_at=seen.shown_at if seen else None,
             said_removed_at=seen.attested_at if seen and seen.is_excused else None,
@@ -286,7 +285,7 @@ def notice_row(
         told_at=due,
         own_deadline_at=deadline,
     )
-    devices = known_devices(cells, voice.document, language, beside)
+    devices = known_devices(cells, voice.document, beside)
     devices += beside.read_on.get(whole.person.id, ())
     return new_notice(
         voice,
