@@ -71,7 +71,7 @@ _NEXT: Final = MappingProxyType(
 _NEXT_LIKE: Final = MappingProxyType({"collecting": "enforcing", "handed_over": "enforcing"})
 _EVENTS: Final = MappingProxyType(
     {
-        "order.plan": gettext_noop("planned: {people} people affected"),
+        "order.plan": gettext_noop("planned; people affected: {people}"),
         "order.planned_again": gettext_noop("planned again, nothing has changed"),
         "order.edit": gettext_noop("edited; every approval is void"),
         "order.submit": gettext_noop("handed in for approval"),
@@ -87,7 +87,7 @@ _EVENTS: Final = MappingProxyType(
         "order.go": gettext_noop("the waves begin"),
         "order.all_sent": gettext_noop("everybody has been told"),
         "order.deadline_reached": gettext_noop("the first deadline is reached"),
-        "order.late_joiners_told": gettext_noop("told later: {people} people"),
+        "order.late_joiners_told": gettext_noop("people told later: {people}"),
         "order.let_through": gettext_noop("a device is let through until {until}: {because}"),
         "order.let_through_ended": gettext_noop("a device is no longer let through: {because}"),
         "order.probed": gettext_noop("sent as a test to mailboxes of ours: {mailboxes}"),
@@ -102,7 +102,7 @@ _EVENTS: Final = MappingProxyType(
         ),
         "order.undo_confirmed": gettext_noop("the other system's policy is undone"),
         "order.all_corrected": gettext_noop(
-            "corrected: {corrected} people; to be called: {to_call}"
+            "people corrected: {corrected}; to be called: {to_call}"
         ),
     }
 )

@@ -108,13 +108,13 @@ def _warnings(plan: Mapping[str, Any]) -> list[str]:
         line = _("Not known here as people who may approve: {who}.")
         found.append(line.format(who=", ".join(plan["approvers_not_known"])))
     if plan["absent"]["beyond_deadline"]:
-        line = _("{count} people are absent beyond their deadline; they get a later one.")
+        line = _("People absent beyond their deadline, who get a later one: {count}.")
         found.append(line.format(count=plan["absent"]["beyond_deadline"]))
     found += _days_off(plan.get("days_off", {"days": [], "unknown": []}))
     if (outside := plan.get("outside_hours", {"people": 0}))["people"]:
         line = _(
-            "{people} people have their deadline when the help desk is not there ({hours}, where"
-            " they live)."
+            "People with a deadline when the help desk is not there ({hours}, where they live):"
+            " {people}."
         )
         found.append(line.format(**outside))
     if plan["named"]:

@@ -132,7 +132,7 @@ def _say_booked(stop: Stop) -> None:
         case "withdrawn":
             tell(_("Nobody was told, so nobody needs a correction."))
         case "correcting" | "corrected":
-            line = _("Corrections are on their way to {count} people.")
+            line = _("Corrections are on their way. People: {count}.")
             tell(line.format(count=counts.get("corrections", 0)))
         case "stopping":
             tell(_("Corrections leave as soon as every sender is proven to have ended."))
