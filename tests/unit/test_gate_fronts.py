@@ -355,6 +355,18 @@ def test_a_question_that_is_too_long_is_let_in_and_counted(doors: Doors, counts:
     assert counts.get("doubts", kind="question_too_long") == 1
 
 
+def test_a_query_that_is_too_long_to_be_read_is_let_in_and_counted(
+    doors: Doors, counts: Counts
+) -> None:
+    query = f"DeviceId={PAUSED[1]}&Cmd="
+    for length, status, doubts in ((4096, 403, 0), (4097, 204, 1)):
+        uri = "/Microsoft-Server-ActiveSync?" + query.ljust(length, "x")
+        given = web(doors, authorization=basic(ASHA), x_forwarded_uri=uri)
+
+        assert given.status == status
+        assert counts.get("doubts", kind="question_too_long") == doubts
+
+
 def test_a_fault_of_ours_lets_in_and_is_counted(doors: Doors, counts: Counts) -> None:
     class Broken:
         def stored(self, door: bytes) -> bytes | None:

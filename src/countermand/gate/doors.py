@@ -119,6 +119,8 @@ class Doors:
                 self._see(key, EAS_DEVICE_ID, lambda: _device_of(request))
         else:
             asked = forward_auth.question(request)
+            if asked.is_too_long:
+                self._answerer.counts.add("doubts", kind="question_too_long")
             given = self._answerer.answer(asked.doors)
             kind = forward_auth.kind_of(asked, given.device_known)
             if given is UNKNOWN:

@@ -51,10 +51,14 @@ _HIDDEN_TEXT: Final = re.compile(rb"(?:[2-7][0-9a-f]){6,}")
 
 @dataclass(frozen=True, slots=True)
 class WebQuestion:
-    """Who asks through a proxy, with which devices; `is_webmail` says that it is no phone."""
+    """Who asks through a proxy, with which devices; `is_webmail` says that it is no phone.
+
+    `is_too_long` says that a query was not read for its length.
+    """
 
     is_webmail: bool
     doors: tuple[Door, ...]
+    is_too_long: bool = False
 
 
 def plain_key(headers: Headers) -> bytes | None:
@@ -116,7 +120,8 @@ def question(request: Request) -> WebQuestion:
     devices = _once(device for query in queries if (device := device_of(query)))
     logins = _logins(request) or _once(normal_login(user_of(query)) for query in queries)
     doors = tuple(Door(login, device) for login in logins for device in devices)
-    return WebQuestion(is_webmail=False, doors=doors)
+    is_too_long = any(len(query) > LONGEST_QUERY for query in queries)
+    return WebQuestion(is_webmail=False, doors=doors, is_too_long=is_too_long)
 
 
 def kind_of(asked: WebQuestion, device_known: str) -> DoorKind:
