@@ -126,7 +126,7 @@ def _say_booked(stop: Stop) -> None:
     if "got_it" in counts:
         line = _("Got it: {got_it}. May have got it: {may_have}. Not sent any more: {not_sent}.")
         tell(line.format(**counts))
-        if stop.kind is StopKind.TAKE_BACK:
+        if stop.kind is StopKind.TAKE_BACK and counts.get("phase") != "withdrawn":
             _say_queue(counts)
     match counts.get("phase"):
         case "withdrawn":

@@ -82,7 +82,7 @@ PHASE_WORDS: Final = MappingProxyType(
         Phase.HOLD: gettext_noop("held, can still be undone"),
         Phase.CANARY: gettext_noop("with the first small group"),
         Phase.SENDING: gettext_noop("being sent"),
-        Phase.NOTIFIED: gettext_noop("sent to everybody"),
+        Phase.NOTIFIED: gettext_noop("all mails are out"),
         Phase.ENFORCING: gettext_noop("in force, past its deadline"),
         Phase.COLLECTING: gettext_noop("past its deadline, collecting answers"),
         Phase.HANDED_OVER: gettext_noop("past its deadline, handed over"),

@@ -31,6 +31,32 @@ class StatementNotReleased(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Wait until corrections are on their way, then ask again.")
 
 
+@dataclass(eq=False)
+class NothingTakenBack(CountermandError):
+    """The statement was asked for of an order that was never taken back."""
+
+    number: str
+
+    code: ClassVar[str] = "statement.nothing_taken_back"
+    sentence: ClassVar[str] = gettext_noop(
+        "There is nothing to state about {number}: it was not taken back."
+    )
+    remedy: ClassVar[str] = gettext_noop("Where it stands: countermand order show {number}.")
+
+
+@dataclass(eq=False)
+class NobodyWasTold(CountermandError):
+    """The statement was asked for of an order that was withdrawn before anything was sent."""
+
+    number: str
+
+    code: ClassVar[str] = "statement.nobody_was_told"
+    sentence: ClassVar[str] = gettext_noop(
+        "There is nothing to state about {number}: it was withdrawn before anybody was told."
+    )
+    remedy: ClassVar[str] = gettext_noop("Nobody has to do anything.")
+
+
 @dataclass(frozen=True, slots=True)
 class StatementFigures:
     """What the ledger says about one take-back, in people; instants are aware.

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from countermand.domain.delivery import NoticeKind
 from countermand.domain.order_parts import Variant
+from countermand.domain.phases import Phase
 from countermand.notices import preview, statement
 from countermand.notices import queries as ledger
 from countermand.notices.preview import PreviewMail, Signed
-from countermand.notices.statement import StatementFigures
+from countermand.notices.statement import NobodyWasTold, NothingTakenBack, StatementFigures
 from countermand.notices.word_store import Sentence
 from countermand.orders import corrections, documents, telling
 from countermand.orders.documents import document_of
@@ -47,10 +48,15 @@ def corrections_of(found: list[PreviewMail]) -> list[PreviewMail]:
 def statement_of(number: str, *, language: str, context: PlanContext) -> Sentence:
     """Return the statement with its figures. Raises StatementNotReleased before staff were told.
 
-    Staff are being told from the first correction on that a server has taken: one mailbox that is
-    full does not keep the press waiting.
+    Raises NobodyWasTold or NothingTakenBack where no correction will ever leave. Staff are being
+    told from the first correction on that a server has taken: one mailbox that is full does not
+    keep the press waiting.
     """
     order, revision = _newest(number)
+    if order.phase == Phase.WITHDRAWN:
+        raise NobodyWasTold(number=number)
+    if order.taken_back_at is None:
+        raise NothingTakenBack(number=number)
     reach = ledger.reach(number)
     return statement.fill(
         revision.content,
@@ -61,7 +67,7 @@ def statement_of(number: str, *, language: str, context: PlanContext) -> Sentenc
             possible=reach.may_have,
             corrected=ledger.corrections(number).sent,
             first_notice_at=ledger.first_accepted_at(number),
-            taken_back_at=order.taken_back_at or order.created_at,
+            taken_back_at=order.taken_back_at,
             corrections_began_at=order.statement_at
             or ledger.first_accepted_at(number, kind=NoticeKind.CORRECTION),
         ),

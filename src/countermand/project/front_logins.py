@@ -6,6 +6,7 @@ machine nobody listens in between, and its certificate has another name.
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import poplib
 import smtplib
@@ -64,7 +65,8 @@ def _imap(host: str, port: int, login: str, password: str, *, implicit: bool) ->
         except imaplib.IMAP4.error as error:
             return _words(error.args[0])
     finally:
-        session.shutdown()
+        with contextlib.suppress(OSError):  # or it hides what went wrong before
+            session.shutdown()
     return ""
 
 
@@ -84,7 +86,8 @@ def _pop3(host: str, port: int, login: str, password: str, *, implicit: bool) ->
         except poplib.error_proto as error:
             return _words(error.args[0])
     finally:
-        session.close()
+        with contextlib.suppress(OSError):
+            session.close()
     return ""
 
 
@@ -107,7 +110,8 @@ def _smtp(host: str, port: int, login: str, password: str, *, implicit: bool) ->
         except smtplib.SMTPAuthenticationError as error:
             return _words(error.smtp_error)
     finally:
-        session.close()
+        with contextlib.suppress(OSError):
+            session.close()
     return ""
 
 

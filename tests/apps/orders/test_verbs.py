@@ -370,3 +370,23 @@ def test_the_answers_to_an_order_are_counted_and_listed_for_a_human(terminal: Te
     assert code == ExitCode.DONE
     assert f"{number}: 2 of 3 devices are answered for" in said
     assert not INSIDE.search(said)
+
+
+def test_of_an_order_that_was_withdrawn_in_time_nothing_is_said_that_was_not_so(
+    terminal: Terminal, file: Path, relay: str
+) -> None:
+    terminal.world.staff(8)
+    number = approved(terminal, file)
+    terminal.set("COUNTERMAND_RELAY", relay)
+    terminal.ask("order", "release", number, who="operator")
+    _, early = terminal.give("statement", "show", number)
+
+    _, said = terminal.give("take-back", number, "--because", "mistake", who="operator")
+    _, later = terminal.give("statement", "show", number)
+
+    assert "it was not taken back" in early
+    assert "Nobody was told, so nobody needs a correction." in said
+    assert "the mail relay has taken" not in said
+    assert "it was withdrawn before anybody was told" in later
+    for text in (early, later):
+        assert "Wait until corrections" not in text
