@@ -108,10 +108,10 @@ def brief(number: str) -> dict[str, Any]:
 def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> dict[str, Any]:
     """Return everything that `order show` says of one order."""
     from countermand.notices import queries as ledger
-    from countermand.orders import closings, door_outlook, doors, overrides, queries, reports
+    from countermand.orders import closings, door_outlook, doors, overrides, queries, reach, reports
 
     view = queries.view(number)
-    reach = ledger.reach(number)
+    found = reach.of(number)
     stopping = None
     if view.taken_back_at is None and view.phase != "closed":
         stopping = closings.stopping(
@@ -126,15 +126,15 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         **_standing(view),
         "approvals": _approvals(number, view.digest),
         "notices": {
-            "certain": reach.got_it,
-            "possible": reach.may_have,
-            "not_sent": reach.not_sent,
+            "certain": found.got_it,
+            "possible": found.may_have,
+            "not_sent": found.not_sent,
             "by_kind": ledger.by_kind(number),
         },
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": to_call(number),
         "nobody_sends_exercises": view.mode == "exercise"
-        and reach.not_sent + corrections.waiting > 0
+        and ledger.reach(number).not_sent + corrections.waiting > 0
         and not ledger.is_sent_here(view.mode),
         "paused_devices": len(doors.closed_devices(number, now=now)),
         "mail_stops_by": stopping.by if stopping else None,

@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
-from django.db.models import Case, Count, F, Max, Min, Q, SmallIntegerField, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    SmallIntegerField,
+    When,
+)
 from django.db.models.functions import Now
 
 from countermand.domain.delivery import NoticeKind, NoticeState
@@ -230,8 +241,14 @@ _AS_FAR_AS_KNOWN: Final = Case(
 )
 
 
+def has_mail(order_number: str, person_id: OuterRef) -> Exists:
+    """Say, within a query over people, of whom a mail of an order was written down."""
+    rows = Notice.objects.filter(order_number=order_number, person_id=person_id)
+    return Exists(rows.exclude(kind=NoticeKind.CORRECTION.value))
+
+
 def reach(order_number: str) -> Reach:
-    """Return how many people got an order, may have got it, or have not been sent it."""
+    """Return how many people got an order, may have got it, or have not been sent their mail."""
     people = (
         Notice.objects.filter(order_number=order_number)
         .exclude(kind=NoticeKind.CORRECTION.value)

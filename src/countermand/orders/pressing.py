@@ -14,7 +14,7 @@ from typing import Any, Final
 from countermand.domain.delivery import StopKind
 from countermand.domain.phases import PAUSABLE, Phase
 from countermand.notices import queries as ledger
-from countermand.orders import corrections, publishing, relay_queue, running, stops
+from countermand.orders import corrections, publishing, reach, relay_queue, running, stops
 from countermand.orders.desk import Desk
 from countermand.orders.models import Order
 from countermand.stop import fence as fences
@@ -115,12 +115,12 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
     except OSError:
         if not pressed.refused:
             raise  # else it is the same disk, and the next sweep writes its files
-    reach = ledger.reach(fence.number)
+    found = reach.of(fence.number)
     counts = {
         "phase": booked.phase,
-        "got_it": reach.got_it,
-        "may_have": reach.may_have,
-        "not_sent": reach.not_sent,
+        "got_it": found.got_it,
+        "may_have": found.may_have,
+        "not_sent": found.not_sent,
         "corrections": ledger.corrections(fence.number).people,
         "fetched_back": booked.fetched.fetched,
         "queue": "none" if desk.queue is None else booked.fetched.why or "reached",

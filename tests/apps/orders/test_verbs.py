@@ -339,6 +339,18 @@ def test_a_take_back_at_the_terminal_says_who_got_it(terminal: Terminal) -> None
     assert said["durable_ms"] < 1000
 
 
+def test_whom_no_wave_has_reached_counts_among_those_who_did_not_get_it(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+    before = terminal.ask("order", "show", number)
+
+    said = terminal.ask("take-back", number, "--because", "mistake", who="operator")
+    after = terminal.ask("order", "show", number)
+
+    assert said["not_sent"] == before["people"] - said["got_it"] - said["may_have"] > 0
+    assert before["notices"]["not_sent"] == after["notices"]["not_sent"] == said["not_sent"]
+
+
 def test_what_somebody_said_is_written_down_by_the_help_desk(terminal: Terminal) -> None:
     terminal.world.staff(8)
     number = terminal.world.notified()
