@@ -13,7 +13,7 @@ from countermand.gate.down_logs import DownLogs
 from lab.gates import Entry, OddGate, RealGate, all_that_shuts, odd_gate, real_gate
 from lab.ground import HERE, TOKEN, Server, held_port, until
 from lab.nginx import address
-from lab.people import ASHA, LAPTOP, PHONE, RAVI
+from lab.people import ASHA, LAPTOP, PHONE, RAVI, Person
 from lab.phone import Phone, Said
 from lab.proxies import DOWN_LOG, PROXIES, Groupware, groupware
 
@@ -101,6 +101,23 @@ def test_the_story_behind_a_proxy(proxy: str) -> None:
         until("mail", lambda: not refused(site.phone().folder_sync()))
         gate.kill()
         assert not refused(site.phone().folder_sync())
+
+
+@pytest.mark.parametrize("order", [(RAVI, ASHA), (ASHA, RAVI)])
+def test_a_second_name_opens_no_door(gate: RealGate, proxy: str, order: tuple[Person, ...]) -> None:
+    path = f"/Microsoft-Server-ActiveSync?Cmd=FolderSync&DeviceId={PHONE}"
+    with groupware() as behind, PROXIES[proxy](gate.port, behind.port) as server:
+        connection = http.client.HTTPConnection(HERE, server.port, timeout=60)
+        connection.putrequest("POST", path)
+        for person in order:
+            word = base64.b64encode(f"{person.login}:{PASSWORD}".encode()).decode()
+            connection.putheader("Authorization", f"Basic {word}")
+        connection.putheader("Content-Length", "0")
+        connection.endheaders()
+        got = connection.getresponse().status
+        connection.close()
+        # One that hands on a single name has asked about that one.
+        assert got == 403 or behind.got[0].count("Basic ") == 1
 
 
 def test_a_dead_gate_lets_everybody_in(proxy: str) -> None:

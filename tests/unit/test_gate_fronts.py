@@ -319,6 +319,8 @@ def test_a_header_that_a_phone_adds_gains_it_nothing(doors: Doors) -> None:
         {"x_remote_user": "somebody@else.example"},
         {"x_original_method": "OPTIONS", "x_forwarded_method": "POST"},
         {"x_forwarded_uri": [eas, "/webmail"]},
+        {"authorization": [basic("somebody@else.example"), basic(ASHA)]},
+        {"authorization": f"{basic('somebody@else.example')},{basic(ASHA)}"},  # as Envoy joins them
     ):
         headers: dict[str, Any] = {"x_forwarded_uri": eas, "authorization": basic(ASHA), **added}
         assert web(doors, **headers).status == 403, added

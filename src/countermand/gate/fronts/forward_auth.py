@@ -151,7 +151,9 @@ def basic_name(value: bytes) -> str:
 
 def _logins(request: Request) -> list[str]:
     named = _texts(request, USER_HEADERS)
-    named += [basic_name(each) for each in request.all(AUTHORIZATION)[:_MOST_OF_EACH]]
+    # Envoy puts what came twice into one header, with a comma between; no Basic word holds one.
+    shown = b",".join(request.all(AUTHORIZATION)).split(b",")
+    named += [basic_name(each.strip()) for each in shown[:_MOST_OF_EACH]]
     # Windows clients write DOMAIN\name; which of the two a mail server knows is not ours to say.
     spelled = [part for name in named for part in (name, name.rpartition("\\")[2])]
     return _once(normal_login(name) for name in spelled if name.strip())
