@@ -176,11 +176,12 @@ def committed_doors(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     from countermand.enforcement.models import (  # noqa: PLC0415 - Django is set up above
         DoorEntry,
         FeedHead,
+        Override,
         PublishedState,
     )
 
     with django_db_blocker.unblock():
         yield
-        for each in (DoorEntry, FeedHead, PublishedState):
+        for each in (DoorEntry, FeedHead, Override, PublishedState):
             each.objects.all().delete()
         connections["default"].close()

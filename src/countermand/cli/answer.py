@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from countermand.cli import given, output
+from countermand.cli import gates_told, given, output
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.domain.address import shown_address
@@ -77,19 +77,23 @@ def _recorder(said: Answer) -> Callable[..., None]:
 
 def _record(said: Answer, device: str, order: str | None, *, as_json: bool) -> None:
     with session() as opened:
+        from countermand.enforcement import openings
         from countermand.enforcement.actions import Publisher
         from countermand.orders import actions
         from countermand.orders.planning import context_of
 
+        now, settings = opened.now(), opened.settings
         found = actions.record_answer(
             device,
             said,
             actor=opened.actor(),
-            publisher=Publisher.load(opened.settings.folder),
-            context=context_of(opened.settings),
-            now=opened.now(),
+            publisher=Publisher.load(settings.folder),
+            context=context_of(settings),
+            now=now,
             number=order,
         )
+        gates = settings.gates if found.opened else ()
+        told = openings.tell(found.device_id, found.orders, gates=gates, token=settings.gate_token)
     shown: dict[str, Any] = {
         "name": found.name,
         "device": found.device,
@@ -102,11 +106,13 @@ def _record(said: Answer, device: str, order: str | None, *, as_json: bool) -> N
     )
     kept_line = _("Written down for {name}, {device}. A person looks after it.")
     line = opened_line if found.opened else kept_line
-    output.emit(
-        shown,
-        as_json=as_json,
-        render=lambda c: output.say(c, line, name=found.name, device=found.device),
-    )
+
+    def render(console: Console) -> None:
+        output.say(console, line, name=found.name, device=found.device)
+        gates_told.say(console, told, now)
+
+    output.emit({**shown, **gates_told.as_json(told, now)}, as_json=as_json, render=render)
+    raise typer.Exit(gates_told.exit_code(told))
 
 
 def list_answers(number: Number, as_json: JsonFlag = False) -> None:

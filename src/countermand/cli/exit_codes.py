@@ -1,7 +1,7 @@
 """What each exit code means, and which one an error ends with.
 
 0 done · 1 refused, or faults found · 2 not understood as a command · 3 not found · 4 not allowed ·
-5 not reachable · 6 stopped, but not yet proven everywhere · 7 the disk refused the stop. Once
+5 not reachable · 6 done, but not yet proven everywhere · 7 the disk refused the stop. Once
 published, a number keeps its meaning.
 """
 
@@ -35,7 +35,7 @@ MEANINGS: Final = MappingProxyType(
         ExitCode.NOT_FOUND: gettext_noop("not found"),
         ExitCode.NOT_ALLOWED: gettext_noop("not allowed"),
         ExitCode.NOT_REACHABLE: gettext_noop("not reachable"),
-        ExitCode.NOT_PROVEN_YET: gettext_noop("stopped, but not yet proven everywhere"),
+        ExitCode.NOT_PROVEN_YET: gettext_noop("done, but not yet proven everywhere"),
         ExitCode.NOT_ON_DISK: gettext_noop(
             "the disk refused: stopped only where it says so; stop it again"
         ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import typer
+from rich.console import Console
 
-from countermand.cli import given, order_pages, output, shown_time
+from countermand.cli import gates_told, given, order_pages, output, shown_time
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.i18n import gettext as _
@@ -57,17 +58,22 @@ def give(
     with session() as opened:
         from datetime import timedelta
 
+        from countermand.enforcement import openings
         from countermand.enforcement.actions import Publisher
         from countermand.orders import overrides
 
+        now, settings = opened.now(), opened.settings
         found = overrides.give(
             device,
             number,
             lasting=timedelta(hours=min(hours, _MOST_HOURS)),
             because=because,
             actor=opened.actor(),
-            publisher=Publisher.load(opened.settings.folder),
-            now=opened.now(),
+            publisher=Publisher.load(settings.folder),
+            now=now,
+        )
+        told = openings.tell(
+            found.device_id, [number], gates=settings.gates, token=settings.gate_token
         )
     line = _("{device} of {person} is let through until {until}; {number} goes on for all others.")
     facts = {
@@ -77,7 +83,13 @@ def give(
         "until": shown_time.instant(found.until),
     }
     answer = {**facts, "until": found.until, "doors_opened": found.doors}
-    output.emit(answer, as_json=as_json, render=lambda c: output.say(c, line, **facts))
+
+    def render(console: Console) -> None:
+        output.say(console, line, **facts)
+        gates_told.say(console, told, now)
+
+    output.emit({**answer, **gates_told.as_json(told, now)}, as_json=as_json, render=render)
+    raise typer.Exit(gates_told.exit_code(told))
 
 
 def end(*, number: Number, device: Device, because: Because, as_json: JsonFlag = False) -> None:

@@ -83,6 +83,29 @@ def seal(key: bytes, door: bytes, body: bytes) -> bytes:
     return hmac.digest(key, door + body, "sha256")[:SEAL_BYTES]
 
 
+def is_genuine(record: bytes, *, entry_key: bytes, door: bytes) -> bool:
+    """Tell whether the holder of the key put this record on this door."""
+    body, its_seal = record[: _BODY.size], record[_BODY.size :]
+    return hmac.compare_digest(seal(entry_key, door, body), its_seal)
+
+
+def opened_as(record: bytes, other: bytes, *, entry_key: bytes, door: bytes) -> bytes:
+    """Return a record with what opens it in another of the same order, sealed anew.
+
+    Everything else stays, so it is never shut where the record is open.
+    """
+    if record[:NUMBER_BYTES] != other[:NUMBER_BYTES]:
+        return record
+    has = EntryNumbers._make(_BODY.unpack_from(record))
+    told = EntryNumbers._make(_BODY.unpack_from(other))
+    opened = has._replace(
+        attested_at=max(has.attested_at, told.attested_at),
+        override_until=max(has.override_until, told.override_until),
+    )
+    body = _BODY.pack(*opened)
+    return body + seal(entry_key, door, body)
+
+
 def order_and_presence(record: bytes) -> tuple[bytes, int]:
     """Return the order of one record and its presence, as `EntryNumbers` has them."""
     return record[:ORDER_BYTES], record[ORDER_BYTES]

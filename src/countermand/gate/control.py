@@ -1,6 +1,7 @@
 """The control port: stops arrive here and beat everything; here one looks how the gate is.
 
 POST /stop       bearer, a stop as JSON   in memory, then on the disk, then acknowledged
+POST /open       bearer, sealed records   doors that somebody opened, ahead of the feed
 POST /stop-code  number and code          needs no token: the code itself is the proof
 POST /ask        bearer, login, device    the same answer that a mail server would get
 GET  /doors                                by which doors questions came since this gate started
@@ -14,6 +15,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -23,11 +25,12 @@ from typing import Any, Final, Self
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
-from countermand.gate import disk_room, log_lines
+from countermand.gate import disk_room, log_lines, openings
 from countermand.gate.answerer import Answerer, Door
 from countermand.gate.counts import Counts
 from countermand.gate.door_kinds import DoorKind
 from countermand.gate.doors import shows_token
+from countermand.gate.openings import Opening, Openings, Outcome
 from countermand.gate.protocol import Request, Response
 from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop import fence as fences
@@ -36,10 +39,13 @@ from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 WANTED_HEADERS: Final = frozenset({b"authorization", b"x-countermand-token"})
 _TRIES: Final = 10
 _TRIES_PER_S: Final = 0.5
+# Openings that wait while the follower lays down a large batch.
+_MOST_WAITING: Final = 32
 _NOT_HERE: Final = Response(HTTPStatus.NOT_FOUND)
 _NOT_UNDERSTOOD: Final = Response(
     HTTPStatus.BAD_REQUEST, b'{"code":"gate.question_not_understood"}'
 )
+_NOT_TAKEN: Final = Response(HTTPStatus.TOO_MANY_REQUESTS, b'{"code":"gate.opening_not_taken"}')
 _NO_TOKEN: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.token_missing"}')
 _TOO_OFTEN: Final = Response(HTTPStatus.TOO_MANY_REQUESTS, b'{"code":"gate.too_many_tries"}')
 _WRONG_CODE: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.code_wrong"}')
@@ -89,7 +95,11 @@ class Control:
     boot: Boot
     ring: Callable[[Fence], None]
     unknown: UnknownClients
+    openings: Openings
     tries: Tries = field(default_factory=Tries)
+    # One thread of their own, so that no stop waits behind them.
+    opening: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "openings"))
+    waiting: int = 0
 
     @property
     def counts(self) -> Counts:
@@ -108,6 +118,7 @@ class Control:
             (b"GET", b"/doors"): self._doors,
             (b"GET", b"/unknown"): self._unknown,
             (b"POST", b"/stop"): self._stop,
+            (b"POST", b"/open"): self._open,
             (b"POST", b"/stop-code"): self._stop_code,
             (b"POST", b"/ask"): self._ask,
         }
@@ -208,6 +219,34 @@ class Control:
                 "withdrawn": standing.withdrawn,
             }
         )
+
+    def _open(self, request: Request) -> Response | asyncio.Future[Response]:
+        if not shows_token(request, self.token):
+            return _NO_TOKEN
+        told = None if request.oversized else openings.read(request.body)
+        if told is None:
+            return _NOT_UNDERSTOOD
+        if self.waiting >= _MOST_WAITING:
+            return _NOT_TAKEN
+        self.waiting += 1
+        answer = asyncio.get_running_loop().run_in_executor(self.opening, self._opened, told)
+        answer.add_done_callback(self._waits_no_more)
+        return answer
+
+    def _waits_no_more(self, answer: asyncio.Future[Response]) -> None:
+        del answer
+        self.waiting -= 1
+
+    def _opened(self, told: list[Opening]) -> Response:
+        outcome = self.openings.take(told)
+        self.counts.add("openings", outcome=outcome.value)
+        match outcome:
+            case Outcome.OPEN:
+                return _json({"gate": self.name, "open": True})
+            case Outcome.FORGED:
+                return _NOT_UNDERSTOOD
+            case Outcome.NOT_WRITTEN:
+                return _NOT_TAKEN
 
     def _ask(self, request: Request) -> Response:
         if not shows_token(request, self.token):

@@ -34,6 +34,7 @@ from countermand.gate.damage_note import DamageNote
 from countermand.gate.down_logs import DownLogs
 from countermand.gate.follower_lock import FollowerLock
 from countermand.gate.machine_time import MachineTime, ThisMachine
+from countermand.gate.openings import Openings
 from countermand.gate.protocol import Listener
 from countermand.gate.table import Place
 
@@ -114,6 +115,7 @@ class Gate:
                 boot=control.Boot.now(self.answering.answerer.now()),
                 ring=lambda stop: self.bell.ring([stop]),
                 unknown=self.answering.unknown,
+                openings=Openings(self.answering.table, self.answering.keys.entry_key),
             ).respond,
             control.WANTED_HEADERS,
         )

@@ -160,6 +160,18 @@ class Table:
         with file.env.begin(write=True) as writing:
             self._change(file, writing, rows, Place(version, row_id))
 
+    def amend(self, rows: Callable[[int, Callable[[bytes], bytes]], Iterable[FeedRow]]) -> None:
+        """Store durably what `rows` makes of the version and of what is stored for a door.
+
+        The place in the feed stays: whatever the feed brings from there on takes its place.
+        """
+        file = self._file
+        with file.env.begin(write=True) as writing:
+            place = _place(writing.get(_PLACE, db=file.about))
+            changed = list(rows(place.version, lambda door: writing.get(door, b"", db=file.doors)))
+            if changed:
+                self._change(file, writing, changed, place)
+
     def replace_all(self, rows: Iterable[FeedRow], *, version: int, row_id: int) -> None:
         """Put these rows, one for each order and door, in the place of everything.
 

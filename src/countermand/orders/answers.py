@@ -52,6 +52,7 @@ class NotForYou(CountermandError):
 class Answered:
     """Whose device it is, the orders concerned, and how many of its doors were opened by it."""
 
+    device_id: int
     person_id: int
     name: str
     device: str
@@ -94,6 +95,7 @@ def record_answer(
     )
     owner = people.by_ids([found.person_id])[found.person_id]
     return Answered(
+        device_id=found.id,
         person_id=owner.id,
         name=owner.name,
         device=found.name or device,

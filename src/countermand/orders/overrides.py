@@ -115,6 +115,7 @@ class NoOverride(CountermandError):
 class Given:
     """An override: whose device, until when, and how many of its doors learned of it now."""
 
+    device_id: int
     number: str
     person: str
     device: str
@@ -157,7 +158,7 @@ def give(
     )
     _note(order, "order.let_through", found.id, actor=actor, now=now, until=until, because=because)
     owner = people.by_ids([found.person_id])[found.person_id]
-    return Given(number, owner.name, found.name or device, until, doors)
+    return Given(found.id, number, owner.name, found.name or device, until, doors)
 
 
 @transaction.atomic(durable=True)
@@ -187,7 +188,7 @@ def end(
     )
     _note(order, "order.let_through_ended", found.id, actor=actor, now=now, because=because)
     owner = people.by_ids([found.person_id])[found.person_id]
-    return Given(number, owner.name, found.name or device, now, doors)
+    return Given(found.id, number, owner.name, found.name or device, now, doors)
 
 
 def _check(lasting: timedelta, because: str, actor: Actor) -> None:

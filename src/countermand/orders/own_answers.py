@@ -35,12 +35,21 @@ _PROOF: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,12})\.([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A device that an answer opened, and under which orders."""
+
+    device_id: int
+    orders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reaction:
     """What became of an answer, and what is asked now."""
 
     verdict: Verdict
     noted: Noted | None = None
     asked: Asked | None = None
+    opened: Opened | None = None
 
 
 def asked_of(person_id: int, number: str, *, key: bytes, now: datetime) -> Asked | None:
@@ -77,11 +86,12 @@ def give(
         since = now - check_code.WITHIN
         if given_answers.count_of(person_id, since=since) >= check_code.ANSWERS_OF_ONE_PERSON:
             return Reaction(Verdict.TOO_OFTEN)
+        numbers = tuple(_answered(known, own[device].id))
         answers.keep(
             own[device],
             answer,
             apps=_apps([known]),
-            numbers=_answered(known, own[device].id),
+            numbers=numbers,
             actor_id=person_id,
             publisher=publisher,
             context=context,
@@ -92,6 +102,7 @@ def give(
         Verdict.NOTED if is_opening else Verdict.NOTED_HELP,
         noted=Noted(_shown(own[device], answer), answer),
         asked=_asked(known, person_id, key=key, now=now),
+        opened=Opened(own[device].id, numbers) if is_opening else None,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from countermand.config import Settings
 from countermand.domain.check_code import Verdict
 from countermand.domain.errors import CountermandError
 from countermand.domain.order_number import OrderNumber
+from countermand.enforcement import openings
 from countermand.enforcement.actions import Publisher
 from countermand.gate.keys import KeyMissing
 from countermand.notices import lookup_answers, wording
@@ -193,6 +195,11 @@ def answer(request: HttpRequest) -> HttpResponse:
             )
     except (DatabaseError, KeyMissing):
         reaction = Reaction(Verdict.CANNOT_SAY)
+    if opened := reaction.opened:
+        with suppress(DatabaseError):  # it is kept; gates that follow the database hear it there
+            openings.begin(
+                opened.device_id, opened.orders, gates=settings.gates, token=settings.gate_token
+            )
     return _answered(settings, request, reaction)
 
 

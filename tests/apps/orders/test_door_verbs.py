@@ -1,5 +1,7 @@
 """The verbs about doors as a person or a script meets them: passwords, counts, letting through."""
 
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -8,10 +10,13 @@ import pytest
 
 from countermand.cli.exit_codes import ExitCode
 from countermand.clock import SystemClock
+from countermand.devices.models import Device
 from countermand.domain.approvals import Role
 from countermand.enforcement import door_counts
+from countermand.enforcement.actions import Publisher, compile_entries
 from countermand.enforcement.door_counts import Said
 from tests.apps.orders.test_verbs import INSIDE, Terminal, terminal
+from tests.gate_world import door, now
 from tests.order_world import World
 
 __all__ = ["terminal"]
@@ -171,3 +176,38 @@ def test_letting_through_is_listed_and_ended(staffed: Terminal, world: World) ->
     assert staffed.ask("override", "list", number) == []
     code, _ = staffed.give("override", "end", number, *words, who="desk")
     assert code == ExitCode.NOT_FOUND
+
+
+def entered(device_id: int, number: str, publisher: Publisher) -> None:
+    facts = door("phone-a", device_id=device_id)
+    entry = replace(facts.entry, order_number=number)
+    compile_entries(number, [replace(facts, entry=entry)], publisher=publisher, now=now())
+
+
+@pytest.mark.parametrize("verb", ["override", "answer"])
+def test_a_gate_that_could_not_be_told_of_an_opening_is_named_with_a_time(
+    staffed: Terminal, world: World, verb: str
+) -> None:
+    number = str(world.plan())
+    device_id = Device.objects.get(source_device_id="d0").pk
+    entered(device_id, number, Publisher.load(world.settings.folder))
+    staffed.set("COUNTERMAND_GATES", "http://127.0.0.1:1")
+    words = (
+        ("override", "give", number, "--device", "d0", "--because", "On call.")
+        if verb == "override"
+        else ("answer", "removed", "--order", number, "--device", "d0")
+    )
+
+    code, said = staffed.give(*words, who="desk")
+
+    assert code == ExitCode.NOT_PROVEN_YET
+    assert "Mail gates that know: 0 of 1." in said
+    assert "Not reached: http://127.0.0.1:1; it may still refuse this device until" in said
+    code, said = staffed.give(*words, "--json", who="desk")
+    assert code == ExitCode.NOT_PROVEN_YET
+    told = json.loads(said)
+    assert [(each["url"], each["knows"]) for each in told["gates"]] == [
+        ("http://127.0.0.1:1", False)
+    ]
+    latest = datetime.fromisoformat(told["open_by_at_the_latest"])
+    assert timedelta(minutes=14) < latest - now() < timedelta(minutes=15)

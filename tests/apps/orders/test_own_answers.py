@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -17,12 +18,13 @@ from countermand.domain.check_code import Verdict
 from countermand.domain.delivery import StopKind
 from countermand.domain.errors import CountermandError
 from countermand.domain.presence import OPENING_ANSWERS, Answer
-from countermand.enforcement.actions import Publisher
+from countermand.enforcement.actions import Publisher, compile_entries
 from countermand.notices.lookup_answers import Asked
 from countermand.notices.models import Notice
 from countermand.orders import answer_lists, own_answers
 from countermand.orders.own_answers import Reaction
 from countermand.orders.planning import context_of
+from tests.gate_world import PATIENCE_S, door, now
 from tests.order_world import HOUR, MINUTE, After, World
 
 KEY = b"key"
@@ -278,6 +280,27 @@ def test_one_tap_on_the_page_is_kept_and_confirmed_in_both_languages(
     assert answer["Cache-Control"] == "no-store"
     assert "form-action 'self'" in answer["Content-Security-Policy"]
     assert not answer.cookies
+
+
+def test_one_tap_on_the_page_is_told_to_gates_and_waits_for_none(
+    staff: Staff, web: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = door("phone-a", device_id=staff.phone("p5").pk)
+    facts = replace(facts, entry=replace(facts.entry, order_number=staff.number))
+    publisher = Publisher.load(staff.world.settings.folder)
+    compile_entries(staff.number, [facts], publisher=publisher, now=now())
+    page = checked(staff, web)
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        gate.settimeout(PATIENCE_S)
+        monkeypatch.setenv("COUNTERMAND_GATES", f"http://127.0.0.1:{gate.getsockname()[1]}")
+
+        answer = web.post("/answer", form_of(page) | {"said": "removed"})
+
+        assert "Noted. Thank you" in answer.content.decode()
+        told, _ = gate.accept()  # nobody has answered
+        with told:
+            told.settimeout(PATIENCE_S)
+            assert told.recv(100).startswith(b"POST /open HTTP/1.1\r\n")
 
 
 def test_the_page_offers_six_buttons_in_each_language_and_keeps_its_proof_in_bodies(
