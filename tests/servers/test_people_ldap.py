@@ -298,7 +298,13 @@ def tls_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     config = tmp_path / "slapd.conf"
     config.write_text(
         text.format(
-            folder=tmp_path, base=BASE, admin=ADMIN, password=PASSWORD, limit=9, files=files
+            folder=tmp_path,
+            base=BASE,
+            admin=ADMIN,
+            password=PASSWORD,
+            limit=9,
+            files=files,
+            more="",
         )
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
