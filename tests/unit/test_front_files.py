@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from countermand.project.front_faults import Around
+from countermand.project.front_faults import Around, milliseconds
 from countermand.project.front_files import Kind, faults, kind_of
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -253,6 +253,24 @@ def test_what_is_shipped_for_a_policy_server_behind_the_gate_is_well(version: st
 
     assert found(whole, passes_on=True) == ""
     assert "more or less often" in found(whole)
+
+
+@pytest.mark.parametrize(
+    ("written", "wait_ms"),
+    [
+        ("300ms", 300),
+        ("2000 msecs", 2000),
+        ("1", 1000),
+        ("0.25s", 250),
+        ("1m30s", 90_000),
+        ("1h 2m", 3_720_000),
+        ("soon", None),
+        ("", None),
+        ("1s and more", None),
+    ],
+)
+def test_a_duration_is_read_as_any_server_writes_it(written: str, wait_ms: int | None) -> None:
+    assert milliseconds(written) == wait_ms
 
 
 def test_sleeping_sessions_are_named() -> None:

@@ -7,9 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from countermand.i18n import gettext as _
+
 LONGEST_WAIT_MS: Final = 2000
+# Of what may answer in the gate's place, all but a plain no.
+ODD_STATUSES: Final = frozenset(range(300, 600)) - {403}
 _LUA_COMMENT: Final = re.compile(r"--[^\n]*")
-_DURATION: Final = re.compile(r"(\d+)\s*(ms|msecs?|s|secs?|m|mins?|h|hours?)?")
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|msecs?|s|secs?|m|mins?|h|hours?)?\s*")
+_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
 _MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
@@ -80,9 +85,37 @@ class Around:
 
 
 def milliseconds(text: str, *, bare: str = "s") -> int | None:
-    """Read a duration as mail servers write one (`bare`: what a number alone means), or nothing."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
+    """Read a duration as servers write one, `1.5s` or `1m30s`, or nothing.
+
+    `bare` is what a number alone means.
+    """
+    if _DURATION.fullmatch(text.strip()) is None:
         return None
-    unit = found[2] or bare
-    return int(found[1]) * _MS["ms" if unit.startswith("ms") else unit[0]]
+    parts = ((number, unit or bare) for number, unit in _PART.findall(text))
+    return int(
+        sum(float(number) * _MS["ms" if u.startswith("ms") else u[0]] for number, u in parts)
+    )
+
+
+def too_long(wait_ms: int | None, remedy: str) -> Iterator[Fault]:
+    """Yield that a phone waits too long for a gate, if it does."""
+    if wait_ms is not None and wait_ms > LONGEST_WAIT_MS:
+        yield Fault(
+            _("A phone waits {wait} ms for a gate that does not answer.").format(wait=wait_ms),
+            remedy,
+        )
+
+
+def odd_answers(statuses: str, remedy: str) -> Fault:
+    """Return that these answers of something else reach a phone."""
+    return Fault(
+        _(
+            "Phones get an error when something else answers in the gate's place ({statuses})."
+        ).format(statuses=statuses),
+        remedy,
+    )
+
+
+def refuses_nobody(remedy: str) -> Fault:
+    """Return that what makes the gate's other answers harmless also takes its no for one."""
+    return Fault(_("The gate's no lets people in, so nobody is refused."), remedy)

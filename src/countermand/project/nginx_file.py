@@ -9,12 +9,19 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from countermand.i18n import gettext as _
-from countermand.project.front_faults import LONGEST_WAIT_MS, Block, Fault, milliseconds
+from countermand.project.front_faults import (
+    ODD_STATUSES,
+    Block,
+    Fault,
+    milliseconds,
+    odd_answers,
+    refuses_nobody,
+    too_long,
+)
 
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[{};]|[^\s{};"\']+')
 _IN_TROUBLE: Final = frozenset({500, 502, 504})
-# Of what stands in the gate's place, all but a plain no; nginx cannot catch 499.
-_ODD: Final = frozenset(range(300, 600)) - {403, 499}
+_ODD: Final = ODD_STATUSES - {499}  # which nginx cannot catch
 # Empty in the question of auth_request, which is where keys are made of them.
 _EMPTY_THERE: Final = re.compile(r"\$\{?(?:args|query_string)\b")
 _PERSON: Final = re.compile(r"\$\{?(?:remote_user|http_x_remote_user)\b")
@@ -166,14 +173,9 @@ def _question(place: Block, open_at: Collection[str]) -> Iterator[Fault]:
     if not caught >= _IN_TROUBLE:
         yield Fault(_("Phones get 500 when the gate does not answer or is in trouble."), whole)
     elif missed := sorted(_ODD - caught):
-        yield Fault(
-            _(
-                "Phones get an error when something else answers in the gate's place ({statuses})."
-            ).format(statuses=_listed(missed)),
-            whole,
-        )
+        yield odd_answers(_listed(missed), whole)
     if HTTPStatus.FORBIDDEN in caught:
-        yield Fault(_("The gate's no lets people in, so nobody is refused."), whole)
+        yield refuses_nobody(whole)
     sent = dict(value.partition(" ")[::2] for value in place.all("proxy_set_header"))
     if "Authorization" not in sent:
         hands_on = place.get("proxy_pass_request_headers", "on") == "on"
@@ -186,12 +188,8 @@ def _question(place: Block, open_at: Collection[str]) -> Iterator[Fault]:
             _("Set the header Authorization to the gate's token in the question."),
         )
     for name, wanted in _WAITS:
-        wait = milliseconds(place.get(name, "60s"))
-        if wait is not None and wait > LONGEST_WAIT_MS:
-            yield Fault(
-                _("A phone waits {wait} ms for a gate that does not answer.").format(wait=wait),
-                _("Set {name} to {value}.").format(name=name, value=wanted),
-            )
+        remedy = _("Set {name} to {value}.").format(name=name, value=wanted)
+        yield from too_long(milliseconds(place.get(name, "60s")), remedy)
 
 
 def _listed(statuses: Sequence[int]) -> str:

@@ -8,11 +8,15 @@ from http import HTTPStatus
 from typing import Final
 
 from countermand.i18n import gettext as _
-from countermand.project.front_faults import LONGEST_WAIT_MS, Fault
+from countermand.project.front_faults import (
+    ODD_STATUSES,
+    Fault,
+    milliseconds,
+    odd_answers,
+    refuses_nobody,
+    too_long,
+)
 
-_WAIT: Final = re.compile(r"([\d.]+)\s*(ms|s|m|h)?")
-_MS: Final = {"ms": 1.0, "": 1000.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}
-_ODD: Final = frozenset(range(300, 600)) - {HTTPStatus.FORBIDDEN}
 _RANGE: Final = re.compile(r"(\d{3})(?:-(\d{3}))?")
 # What a phone could say about itself, and Caddy hands on unless it is told not to.
 _OF_A_PHONE: Final = ("-X-Original-Uri", "-X-Original-Method", "-X-Remote-User", "-Remote-User")
@@ -37,8 +41,7 @@ def traefik_faults(text: str) -> Iterator[Fault]:
         yield _believed("traefik", "X-Forwarded-Uri")
     for name in ("dialTimeout", "responseHeaderTimeout"):
         # The groupware may have limits of its own, which are longer.
-        waits = [_milliseconds(each) for each in _values(written, name)]
-        yield from _too_long(min(waits, default=0), _take_over("traefik"))
+        yield from too_long(min(_waits(written, name), default=0), _take_over("traefik"))
     if not missing:
         yield from _rewritten(written)
 
@@ -48,15 +51,10 @@ def _rewritten(written: str) -> Iterator[Fault]:
     listed += re.findall(r"\bstatus:\s*\n((?:\s*-\s*\S+\n)+)", written)
     yes = re.findall(r"^\s*[\"']?(\d{3}(?:-\d{3})?)[\"']?:\s*[\"']?2\d\d", written, re.MULTILINE)
     caught = _statuses(" ".join(listed)) & _statuses(" ".join(yes))
-    if missed := sorted(_ODD - caught):
-        yield Fault(
-            _(
-                "Phones get an error when something else answers in the gate's place ({statuses})."
-            ).format(statuses=f"{missed[0]}–{missed[-1]}"),
-            _take_over("traefik"),
-        )
+    if missed := sorted(ODD_STATUSES - caught):
+        yield odd_answers(f"{missed[0]}–{missed[-1]}", _take_over("traefik"))
     if HTTPStatus.FORBIDDEN in caught:
-        yield Fault(_("The gate's no lets people in, so nobody is refused."), _take_over("traefik"))
+        yield refuses_nobody(_take_over("traefik"))
 
 
 def envoy_faults(text: str) -> Iterator[Fault]:
@@ -66,7 +64,7 @@ def envoy_faults(text: str) -> Iterator[Fault]:
     yield from _lacking("envoy", [each for each in needed if each not in written])
     asked = re.search(r"\bserver_uri:.*?\btimeout:\s*([\d.]+\w*)", written, re.DOTALL)
     if asked:
-        yield from _too_long(_milliseconds(asked[1]), _take_over("envoy"))
+        yield from too_long(milliseconds(asked[1]), _take_over("envoy"))
 
 
 def caddy_faults(text: str) -> Iterator[Fault]:
@@ -82,8 +80,7 @@ def caddy_faults(text: str) -> Iterator[Fault]:
         return
     question = before.rpartition("reverse_proxy")[2] + after.partition("handle_response")[0]
     for name in ("dial_timeout", "response_header_timeout"):
-        waits = [_milliseconds(each) for each in _values(question, name)]
-        yield from _too_long(max(waits, default=0), _take_over("caddy"))
+        yield from too_long(max(_waits(question, name), default=0), _take_over("caddy"))
     dropped = {each.lower() for each in re.findall(r"header_up\s+(-\S+)", question)}
     if kept := [each[1:] for each in _OF_A_PHONE if each.lower() not in dropped]:
         yield _believed("caddy", ", ".join(kept))
@@ -114,9 +111,8 @@ def _values(written: str, name: str) -> list[str]:
     return re.findall(rf"(?<![\w-]){name}:?[ \t]+[\"']?([^\s,}}\"']+)", written)
 
 
-def _milliseconds(text: str) -> int:
-    found = _WAIT.match(text)
-    return int(float(found[1]) * _MS[found[2] or ""]) if found else 0
+def _waits(written: str, name: str) -> list[int]:
+    return [milliseconds(each) or 0 for each in _values(written, name)]
 
 
 def _statuses(text: str) -> set[int]:
@@ -138,13 +134,6 @@ def _lacking(proxy: str, missing: Sequence[str]) -> Iterator[Fault]:
                 proxy=proxy, words=", ".join(missing)
             ),
             _take_over(proxy),
-        )
-
-
-def _too_long(wait: int, remedy: str) -> Iterator[Fault]:
-    if wait > LONGEST_WAIT_MS:
-        yield Fault(
-            _("A phone waits {wait} ms for a gate that does not answer.").format(wait=wait), remedy
         )
 
 
