@@ -19,6 +19,7 @@ from countermand.data_folder import DataFolder
 from countermand.domain.address import ascii_domain
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.retention import Bounds, Kind, Retention, read_countries
+from countermand.loopback import LOOPBACK
 
 PREFIX: Final = "COUNTERMAND_"
 # Names that the world already has for these settings.
@@ -339,7 +340,7 @@ class Settings:
     def check_relay(self) -> None:
         """Refuse a demonstration whose mails could leave this machine."""
         host = self.relay.rpartition(":")[0].strip("[]")
-        if self.folder.is_demonstration and host not in {"127.0.0.1", "::1", "localhost"}:
+        if self.folder.is_demonstration and host not in LOOPBACK:
             raise RelayNotLoopback(relay=self.relay)
 
 

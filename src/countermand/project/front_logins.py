@@ -17,9 +17,9 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from countermand.i18n import gettext as _
+from countermand.loopback import LOOPBACK
 
 _PATIENCE_S: Final = 15.0
-_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # Each raises one of these where a front does not answer, or not as its protocol has it.
 FAILURES: Final = (OSError, imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException)
 
@@ -35,7 +35,7 @@ def log_in(front: str, password: str) -> str:
 
 def _trust(host: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if host in _HERE:
+    if host in LOOPBACK:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -43,7 +43,7 @@ def _trust(host: str) -> ssl.SSLContext:
 
 def _needs_tls(host: str, *, offered: bool) -> bool:
     """Tell whether to begin TLS now. Raises OSError where it is needed and not offered."""
-    if not offered and host not in _HERE:
+    if not offered and host not in LOOPBACK:
         raise OSError(_("it offers no TLS, so no password is sent to it"))
     return offered
 

@@ -26,6 +26,7 @@ from countermand.config import Settings
 from countermand.domain.address import with_ascii_domain
 from countermand.domain.delivery import ClaimedNotice, NoticeKind, Template
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.loopback import LOOPBACK
 from countermand.notices import probe
 from countermand.notices.preview import PreviewMail
 from countermand.notices.probe import Arrival
@@ -41,7 +42,6 @@ _GO_ON: Final = range(200, 400)
 _PATIENCE_S: Final = 20.0
 _FOLDER: Final = re.compile(rb'\((?P<flags>[^)]*)\) (?:"[^"]*"|NIL) "?(?P<name>[^"]+)"?')
 _SCHEMES: Final = frozenset({"imap", "imaps"})
-_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OTHER_LETTERS: Final = re.compile(r"&([A-Za-z0-9+,]*)-")  # RFC 3501, 5.1.3
 
 
@@ -110,7 +110,7 @@ class ProbeMailbox:
         if parts.scheme not in _SCHEMES or not parts.hostname or "@" not in login:
             raise ProbeNotUnderstood(text=text)
         is_encrypted = parts.scheme == "imaps"
-        if not is_encrypted and parts.hostname not in _HERE:
+        if not is_encrypted and parts.hostname not in LOOPBACK:
             raise ProbeNotSecret(text=text)
         port = port or (993 if is_encrypted else 143)
         return cls(login, parts.hostname, port, is_encrypted, password, token_file)

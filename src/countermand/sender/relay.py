@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from countermand.config import Settings
+from countermand.loopback import LOOPBACK
 from countermand.sender.link import Link, LinkLost, ServerReply
 from countermand.sender.tls import context_for
 from countermand.wire import xoauth2
@@ -25,7 +26,6 @@ CONNECT_S: Final = 30.0
 COMMAND_S: Final = 300.0  # RFC 5321, 4.5.3.2
 _OK: Final = range(200, 300)
 _GO_ON: Final = 334
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class RelayTls(StrEnum):
@@ -73,7 +73,7 @@ class Relay:
     @property
     def starts_tls(self) -> bool:
         """Whether STARTTLS must succeed before anything is said."""
-        wanted = self.tls is RelayTls.AUTO and self.host not in _LOOPBACK
+        wanted = self.tls is RelayTls.AUTO and self.host not in LOOPBACK
         return wanted or self.tls is RelayTls.STARTTLS
 
 

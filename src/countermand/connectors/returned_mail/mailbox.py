@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from countermand.connectors.returned_mail.report import LARGEST
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.loopback import LOOPBACK
 from countermand.wire.imap_login import ImapLogin
 
 AT_ONCE: Final = 200
@@ -126,7 +127,7 @@ class ImapMailbox:
             session: imaplib.IMAP4 = imaplib.IMAP4_SSL(
                 self.host, self.port, ssl_context=context, timeout=_LONGEST_S
             )
-        elif self.host in {"127.0.0.1", "::1", "localhost"}:
+        elif self.host in LOOPBACK:
             session = imaplib.IMAP4(self.host, self.port, timeout=_LONGEST_S)
         else:
             raise ReturnedMailUnavailable(why=gettext_noop("imap without TLS to another machine"))
