@@ -5,7 +5,6 @@ The log keeps how much of which app was forgotten, and names nobody.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,6 +21,7 @@ from countermand.devices.models import (
     Observation,
 )
 from countermand.domain.retention import Kind
+from countermand.row_batches import delete_some
 
 BATCH: Final = 5_000
 RUNS_ARE_KEPT: Final = timedelta(days=7)
@@ -59,12 +59,9 @@ def apps() -> frozenset[str]:
 def forget(due: Due, *, now: datetime) -> int:
     """Forget some of it, 5,000 rows at most; returns how many."""
     rows = _findings(due) if due.kind is Kind.FINDINGS else _answers(due)
-    ids: Collection[int] = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
-    if not ids:
-        return 0
-    rows.model._default_manager.filter(pk__in=ids).delete()  # noqa: SLF001
-    _record(f"{due.kind}.forgotten", due, len(ids), now)
-    return len(ids)
+    if forgotten := delete_some(rows, BATCH):
+        _record(f"{due.kind}.forgotten", due, forgotten, now)
+    return forgotten
 
 
 def _record(event: str, due: Due, rows: int, now: datetime) -> None:
@@ -111,9 +108,7 @@ def forget_runs(now: datetime) -> int:
     parts = ImportRun.objects.filter(complete=False, started_at__lt=now - RUNS_ARE_KEPT)
     parts = parts.exclude(state="held", report__is_whole=True)
     rests = Observation.objects.filter(run=OuterRef("pk"))
-    ids = list(parts.exclude(Exists(rests)).order_by("pk").values_list("pk", flat=True)[:BATCH])
-    ImportRun.objects.filter(pk__in=ids).delete()
-    return len(ids)
+    return delete_some(parts.exclude(Exists(rests)), BATCH)
 
 
 def _findings(due: Due) -> QuerySet[Any]:

@@ -19,12 +19,13 @@ from django.db import connection, transaction
 from countermand.audit import actions as audit
 from countermand.enforcement import queries
 from countermand.enforcement.models import FeedMark, GateReading, Override, SessionEnding
+from countermand.row_batches import delete_some
 
 LONGEST: Final = timedelta(days=7)
 PAST_IS_KEPT: Final = timedelta(days=30)
 BATCH: Final = 5_000
 _MARK_EVERY: Final = timedelta(hours=1)
-_BATCH: Final = 10_000
+_MARKS_AT_ONCE: Final = 10_000
 _PURGE: Final = """
     DELETE FROM enforcement_doorentry WHERE id IN (
         SELECT id FROM enforcement_doorentry WHERE deleted AND version <= %s
@@ -43,7 +44,7 @@ def purge(gates: Collection[str], *, now: datetime) -> int:
     if limit <= 0:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_PURGE, [limit, _BATCH])
+        cursor.execute(_PURGE, [limit, _MARKS_AT_ONCE])
         return int(cursor.rowcount)
 
 
@@ -54,13 +55,8 @@ def forget_past(now: datetime) -> int:
     Nobody looks at a line whose door was found open again, nor at an override whose time is over.
     """
     before = now - PAST_IS_KEPT
-    forgotten = 0
-    for rows in (
-        SessionEnding.objects.filter(opened_at__lte=before),
-        Override.objects.filter(until__lte=before),
-    ):
-        ids = rows.order_by("pk").values_list("pk", flat=True)[:BATCH]
-        forgotten += rows.model.objects.filter(pk__in=list(ids)).delete()[0]
+    forgotten = delete_some(SessionEnding.objects.filter(opened_at__lte=before), BATCH)
+    forgotten += delete_some(Override.objects.filter(until__lte=before), BATCH)
     if forgotten:
         facts = {"rows": forgotten, "kept_days": PAST_IS_KEPT.days}
         audit.record("doors.forgotten", actor_id=None, facts=facts, now=now)

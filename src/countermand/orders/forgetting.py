@@ -17,6 +17,7 @@ from countermand.audit import actions as audit
 from countermand.domain.check_code import LIMITS_LOOK_BACK, REPORTS_KEPT, Said
 from countermand.notices import purging
 from countermand.orders.models import Order, StaffAnswer, ToldDevice, WithdrawnCopy
+from countermand.row_batches import delete_some
 
 BATCH: Final = 5_000
 
@@ -86,10 +87,7 @@ def _period(due: Due) -> dict[str, Any]:
 def _forget(
     rows: QuerySet[Any], event: str, order_number: str, period: dict[str, Any], now: datetime
 ) -> int:
-    ids = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH])
-    if not ids:
-        return 0
-    rows.model._default_manager.filter(pk__in=ids).delete()  # noqa: SLF001
-    facts = {"rows": len(ids), **period}
-    audit.record(event, order_number=order_number, actor_id=None, facts=facts, now=now)
-    return len(ids)
+    if forgotten := delete_some(rows, BATCH):
+        facts = {"rows": forgotten, **period}
+        audit.record(event, order_number=order_number, actor_id=None, facts=facts, now=now)
+    return forgotten
