@@ -115,6 +115,12 @@ class Hands:
     def say(self, words: bytes) -> None:
         self.relay.send(words)
 
+    async def take_envelope(self) -> None:
+        """Hear an envelope, and let the sender hear that its body is waited for."""
+        await self.hear(b"DATA\r\n")
+        self.say(TAKEN)
+        await self.turn()
+
     def is_silent(self) -> bool:
         """Whether the sender has said nothing more."""
         try:

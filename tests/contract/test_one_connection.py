@@ -17,9 +17,7 @@ from tests.held_connection import TAKEN, a_connection, mail, stop
 def test_a_relay_that_speaks_before_the_dot_gets_none(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             hands.say(b"451 not now\r\n")
             await hands.turn()
 
@@ -40,9 +38,7 @@ def test_a_goodbye_that_came_in_the_instant_of_the_permit_is_seen_before_the_dot
 
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
 
             hands.say(b"421 going down\r\n")
             hands.permits.give(1)
@@ -60,9 +56,7 @@ def test_a_flow_that_has_ended_writes_nothing_for_a_permit_that_comes_in_the_sam
 ) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             flowing = hands.session._flowing
             assert flowing is not None
 
@@ -81,9 +75,7 @@ def test_what_a_connection_gives_back_is_not_begun_by_the_no_that_comes_of_it(
 ) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1), mail(2)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             hands.running.cancel()
             await asyncio.gather(hands.running, return_exceptions=True)
 
@@ -214,9 +206,7 @@ def test_the_next_envelope_goes_with_the_dot_and_its_permit_is_asked_a_mail_ahea
 def test_a_body_that_leaves_in_parts_arrives_whole_and_once(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             hands.link.takes.extend([5, 0, 9, 1, 0, 4, 0, 1, 0, 0, 1])
 
             hands.permits.give(1)
@@ -236,9 +226,7 @@ def test_however_few_bytes_are_left_to_the_end_of_the_dot_they_wait_for_a_look(
 ) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             whole = mail(1).mail.content + b".\r\n"
             hands.link.takes.extend([len(whole) - left, 0])
 
@@ -258,9 +246,7 @@ def test_however_few_bytes_are_left_to_the_end_of_the_dot_they_wait_for_a_look(
 def test_a_mail_that_comes_late_is_asked_for_with_the_dot_before_it(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             hands.mails.add(mail(2))
             hands.permits.give(1)
 

@@ -63,9 +63,7 @@ def test_a_relay_that_takes_no_more_of_a_body_is_given_up_and_the_mail_told_nobo
 ) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             hands.link.takes.extend([5, *[0] * 1000])
             hands.permits.give(1)
             monkeypatch.setattr(sessions, "COMMAND_S", 0.0)
@@ -86,9 +84,7 @@ def test_a_relay_that_waits_for_our_permit_is_not_given_up(
 ) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             monkeypatch.setattr(sessions, "COMMAND_S", 0.0)
             monkeypatch.setattr(sessions, "_DOT_REPLY_S", 0.0)
             hands.session._look_at_clock()
@@ -105,9 +101,7 @@ def test_a_relay_that_waits_for_our_permit_is_not_given_up(
 def test_a_relay_has_its_time_from_the_dot_however_long_the_permit_took(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_connection(tmp_path, mail(1), mail(2)) as hands:
-            await hands.hear(b"DATA\r\n")
-            hands.say(TAKEN)
-            await hands.turn()
+            await hands.take_envelope()
             hands.session._waits_since_s -= 10_000
             hands.permits.give(1)
             await hands.hear(b"DATA\r\n")

@@ -111,7 +111,8 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
     from countermand.orders import closings, door_outlook, doors, overrides, queries, reach, reports
 
     view = queries.view(number)
-    found = reach.of(number)
+    written = ledger.reach(number)
+    found = reach.of(number, written)
     stopping = None
     if view.taken_back_at is None and view.phase != "closed":
         stopping = closings.stopping(
@@ -134,7 +135,7 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": to_call(number),
         "nobody_sends_exercises": view.mode == "exercise"
-        and ledger.reach(number).not_sent + corrections.waiting > 0
+        and written.not_sent + corrections.waiting > 0
         and not ledger.is_sent_here(view.mode),
         "paused_devices": len(doors.closed_devices(number, now=now)),
         "mail_stops_by": stopping.by if stopping else None,

@@ -37,7 +37,7 @@ def find(text: str) -> sightings.SeenDevice | None:
     """
     word = text.strip()
     rows = Device.objects.filter(gone_at__isnull=True, person_id__isnull=False).order_by("pk")
-    short = word.removeprefix("…") if word.startswith("…") else word.removeprefix("...")
+    short = word.removeprefix("…").removeprefix("...")
     if short != word:
         return _only(rows.filter(short_id__iexact=short), word)
     return _only(rows.filter(source_device_id=word), word) or _only(

@@ -33,7 +33,6 @@ from countermand.people.queries import Actor, PersonView
 
 MOST_FOR_ONE_PERSON: Final = 10
 _FOR_OTHERS: Final = frozenset({Role.HELP_DESK, Role.MAIL_ADMIN, Role.OPERATOR})
-_FOR_STAGES: Final = frozenset({Role.MAIL_ADMIN, Role.OPERATOR})
 _BATCH: Final = 5_000
 # A transaction may commit some time after the instant that it wrote down.
 _OVERLAP: Final = timedelta(hours=1)

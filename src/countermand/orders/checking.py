@@ -65,8 +65,9 @@ def check(
             return Checked(Verdict.TOO_OFTEN)
         if not _is_heard(wrong, known, asker, now):
             return Checked(Verdict.SLOWED)
-        whose = _whose(known, address, check_code.typed(code))
-        if not whose.seen and check_code.typed(code) == check_code.OF_TESTS:
+        typed = check_code.typed(code)
+        whose = _whose(known, address, typed)
+        if not whose.seen and typed == check_code.OF_TESTS:
             return Checked(Verdict.TEST_MAIL)  # known to everybody: no guess, and no doubt
         said = Said.GENUINE if whose.seen else Said.NOT_GENUINE
         codes.record_seen(whose.seen, now=now)

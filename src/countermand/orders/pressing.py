@@ -115,7 +115,7 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
     except OSError:
         if not pressed.refused:
             raise  # else it is the same disk, and the next sweep writes its files
-    found = reach.of(fence.number)
+    found = reach.of(fence.number, ledger.reach(fence.number))
     counts = {
         "phase": booked.phase,
         "got_it": found.got_it,

@@ -14,12 +14,14 @@ from countermand.notices.queries import Reach
 from countermand.orders.models import Affected
 
 
-def of(number: str) -> Reach:
-    """Return how many people got an order, may have got it, or did not get it."""
-    found = ledger.reach(number)
+def of(number: str, written: Reach) -> Reach:
+    """Return how many people got an order, may have got it, or did not get it.
+
+    `written` is what the ledger says of those whose mails are written down.
+    """
     waiting = Affected.objects.filter(
         ~ledger.has_mail(number, OuterRef("person_id")),
         order_id=number,
         revision_number=F("order__revision_number"),
     )
-    return replace(found, not_sent=found.not_sent + waiting.count())
+    return replace(written, not_sent=written.not_sent + waiting.count())
