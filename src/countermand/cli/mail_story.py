@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -41,6 +42,15 @@ MAIL_STATES: Final = MappingProxyType(
         "pulled_unread": gettext_noop("arrived, taken away unread"),
     }
 )
+# Of somebody on the list of an order for whom there is no notice.
+NO_MAIL: Final = MappingProxyType(
+    {
+        "wave_not_begun": gettext_noop("no mail yet: their wave has not begun"),
+        "had_left": gettext_noop("no mail: this person had left before their turn came"),
+        "ended_first": gettext_noop("no mail: it ended before their wave began"),
+        "forgotten": gettext_noop("what was sent to them is no longer kept"),
+    }
+)
 HEARD: Final = MappingProxyType(
     {
         "dsn_delivered": gettext_noop("a mail server reports that it arrived"),
@@ -54,7 +64,7 @@ HEARD: Final = MappingProxyType(
 )
 # What these kinds note down beside adds nothing for a reader.
 _SAID_WHOLE: Final = frozenset({"check_code", "pulled_unread"})
-_REACH: Final = ("none", "possible", "certain")
+REACH: Final = ("none", "possible", "certain")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 # What stands above each column of an export.
 _COLUMNS: Final = MappingProxyType(
@@ -90,7 +100,7 @@ def register(group: typer.Typer) -> None:
     telling = _("Tell one person's story: every mail to them, and what is known of it.")
     words = "notice story asha.verma@example.org"
     group.command("story", help=output.taught(telling, words))(story)
-    writing = _("Write down for every mail of an order who got it, and how that is known.")
+    writing = _("Write down for everybody concerned who got which mail, and how that is known.")
     group.command("export", help=output.taught(writing, "notice export CM-7Q4K --to mails.csv"))(
         export
     )
@@ -167,7 +177,7 @@ def export(
         typer.Option("--to", help=_("A new file, readable by you alone; without it, the screen.")),
     ] = None,
 ) -> None:
-    """Write every mail of an order, one a line."""
+    """Write every mail of an order, one a line, and everybody for whom there is none."""
     with session():
         from countermand.notices import mail_story
         from countermand.orders import queries as orders
@@ -180,6 +190,7 @@ def export(
             _plain(mail, known[mail.person_id].name if mail.person_id in known else "")
             for mail in mails
         ]
+        lines += [no_mail(each) for each in without_mail(number)]
     if written is Format.CSV:
         _write(_as_csv(lines), to)
     elif to is None:
@@ -195,7 +206,7 @@ def _plain(mail: MailStory, name: str) -> dict[str, Any]:
         "name": name,
         "address": mail.address,
         "language": mail.language,
-        "reach": _REACH[int(mail.exposure)],
+        "reach": REACH[int(mail.exposure)],
         "state": mail.state,
         "due_at": mail.due_at,
         "accepted_at": mail.accepted_at,
@@ -208,6 +219,63 @@ def _plain(mail: MailStory, name: str) -> dict[str, Any]:
         ],
         "message_id": mail.message_id,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class NoMailFor:
+    """Somebody on the list of an order for whom there is no notice, and why: see `NO_MAIL`."""
+
+    order_number: str
+    person_id: int
+    name: str
+    address: str
+    why: str
+
+
+def without_mail(number: str, *, person_id: int | None = None) -> list[NoMailFor]:
+    """Return everybody on the list of an order whom no mail line names."""
+    from countermand.orders import reach
+    from countermand.people import queries as people
+
+    found = reach.without_mail(number, person_id=person_id)
+    known = people.by_ids([each.person_id for each in found])
+    return [
+        NoMailFor(
+            number,
+            each.person_id,
+            name=known[each.person_id].name if each.person_id in known else "",
+            address=known[each.person_id].address if each.person_id in known else "",
+            why=each.why.value,
+        )
+        for each in found
+    ]
+
+
+def no_mail(one: NoMailFor) -> dict[str, Any]:
+    """Return a line as mails have it, for somebody who has none."""
+    nothing: dict[str, Any] = dict.fromkeys(_COLUMNS)
+    return {
+        **nothing,
+        "order": one.order_number,
+        "kind": "notice",
+        "name": one.name,
+        "address": one.address,
+        "reach": None if one.why == "forgotten" else REACH[0],
+        "state": one.why,
+        "attempts": 0,
+        "last_reply": "",
+        "heard": [],
+    }
+
+
+def state_word(state: str) -> str:
+    """Return how a mail stands, or why there is none, in the language in use."""
+    return _(NO_MAIL[state] if state in NO_MAIL else MAIL_STATES[state])
+
+
+def reach_word(reach: str | None) -> str:
+    """Return how somebody was reached, in the language in use; nothing where nobody knows it."""
+    return "" if reach is None else _(order_words.EXPOSURES[REACH.index(reach)])
 
 
 def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
@@ -223,8 +291,8 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
             **line,
             "kind": _(order_words.KINDS[line["kind"]]),
             "address": shown_address(line["address"]),
-            "reach": _(order_words.EXPOSURES[_REACH.index(line["reach"])]),
-            "state": _(MAIL_STATES[line["state"]]),
+            "reach": reach_word(line["reach"]),
+            "state": state_word(line["state"]),
             "heard": heard,
         }
         writer.writerow([_cell(shown[column]) for column in _COLUMNS])

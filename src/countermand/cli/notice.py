@@ -6,14 +6,13 @@ import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
 
 from countermand import i18n
-from countermand.cli import given, mail_story, order_pages, order_words, output, shown_time
+from countermand.cli import given, mail_story, notice_list, order_pages, output
 from countermand.cli.exit_codes import ExitCode
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
@@ -31,21 +30,10 @@ Number = Annotated[
         help=_("The number of the order, such as CM-7Q4K."), callback=given.order_number
     ),
 ]
-Person = Annotated[
-    str | None, typer.Option("--person", help=_("Only this person: an address or directory key."))
-]
 Kind = Annotated[
     NoticeKind | None,
     typer.Option("--kind", help=_("notice, reminder, lock, restored, closing or correction")),
 ]
-
-# Of a mail to be called about; what was skipped alone was written down, its address is another's.
-_WHY: Final = MappingProxyType(
-    {
-        "maybe": gettext_noop("it is not certain that the mail arrived"),
-        "skipped": gettext_noop("never sent: this person has no address of their own any more"),
-    }
-)
 
 
 @dataclass(eq=False)
@@ -63,9 +51,9 @@ class FileNotReadable(CountermandError):
 def register(app: typer.Typer) -> None:
     """Add the groups."""
     group = typer.Typer(no_args_is_help=True, help=_("The mails of an order."))
-    listing = _("List who was sent what, and what became of it.")
+    listing = _("List everybody concerned: who was sent what, and what became of it.")
     group.command("list", help=output.taught(listing, "notice list CM-7Q4K --kind correction"))(
-        list_notices
+        notice_list.list_notices
     )
     showing = _("Show a mail as it would read.")
     group.command("preview", help=output.taught(showing, "notice preview CM-7Q4K --language hi"))(
@@ -81,77 +69,6 @@ def register(app: typer.Typer) -> None:
     told = _("Show the statement with its figures; ready only after staff were told.")
     statements.command("show", help=output.taught(told, "statement show CM-7Q4K"))(statement)
     app.add_typer(statements, name="statement")
-
-
-def list_notices(
-    *,
-    number: Number,
-    person: Person = None,
-    kind: Kind = None,
-    to_call: Annotated[
-        bool,
-        typer.Option("--to-call", help=_("Only people of whom no mail is known to have arrived.")),
-    ] = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """List mails, with the person's own deadline."""
-    if to_call:
-        _list_to_call(number, as_json=as_json)
-        return
-    with session():
-        from countermand.notices import queries as ledger
-        from countermand.orders import queries as orders
-        from countermand.people import queries as people
-
-        orders.view(number)
-        who = people.person(person).id if person else None
-        lines = ledger.lines(number, kind=kind, person_id=who)
-        known = people.by_ids({line.person_id for line in lines})
-        listed = orders.listed_people(number)
-        answer = [
-            {
-                "kind": line.kind,
-                "name": known[line.person_id].name if line.person_id in known else "",
-                "address": line.address,
-                "language": line.language,
-                "late": line.person_id in listed and listed[line.person_id].joined_at is not None,
-                "own_deadline_at": listed[line.person_id].own_deadline_at
-                if line.person_id in listed
-                else None,
-                "due_at": line.due_at,
-                "accepted_at": line.accepted_at,
-                "state": line.state,
-                "reach": _REACH[int(line.exposure)],
-                "message_id": line.message_id,
-            }
-            for line in lines
-        ]
-    output.emit(answer, as_json=as_json, render=lambda c: _draw_list(c, answer))
-
-
-def _list_to_call(number: str, *, as_json: bool) -> None:
-    with session():
-        from countermand.orders import queries as orders
-
-        orders.view(number)
-        answer = order_pages.to_call(number)
-
-    def render(console: Console) -> None:
-        rows = [
-            (
-                each["name"],
-                shown_address(each["address"]),
-                _(order_words.KINDS[each["kind"]]),
-                f"{_(_WHY.get(each['state'], mail_story.MAIL_STATES[each['state']]))} "
-                f"{each['detail']}".strip(),
-            )
-            for each in answer
-        ]
-        title = _("To be called by a person")
-        columns = [_("name"), _("address"), _("mail"), _("why")]
-        console.print(output.table(title, columns, rows))
-
-    output.emit(answer, as_json=as_json, render=render)
 
 
 def copies(number: Number, as_json: JsonFlag = False) -> None:
@@ -293,33 +210,6 @@ def _draw_broken(console: Console, broken: dict[str, Any]) -> None:
 
 
 _SIGNS = {"kept": "✓", "broken": "✗", "not_judged": "?", "not_needed": "–"}
-_REACH = {0: "none", 1: "possible", 2: "certain"}
-_LEVELS = {word: level for level, word in _REACH.items()}
-
-
-def _draw_list(console: Console, answer: list[dict[str, Any]]) -> None:
-    rows = [
-        (
-            line["name"],
-            shown_address(line["address"]),
-            _(order_words.KINDS[line["kind"]]),
-            _(order_words.EXPOSURES[_LEVELS[line["reach"]]]),
-            _(mail_story.MAIL_STATES[line["state"]]),
-            shown_time.instant(line["accepted_at"]),
-            shown_time.instant(line["own_deadline_at"]),
-        )
-        for line in answer
-    ]
-    columns = [
-        _("name"),
-        _("address"),
-        _("mail"),
-        _("how it stands"),
-        _("the mail"),
-        _("accepted"),
-        _("own deadline"),
-    ]
-    console.print(output.table(_("Mails"), columns, rows))
 
 
 def preview(

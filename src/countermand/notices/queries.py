@@ -241,10 +241,10 @@ _AS_FAR_AS_KNOWN: Final = Case(
 )
 
 
-def has_mail(order_number: str, person_id: OuterRef) -> Exists:
-    """Say, within a query over people, of whom a mail of an order was written down."""
+def has_notice(order_number: str, person_id: OuterRef) -> Exists:
+    """Say, within a query over people, of whom a notice of an order is written down."""
     rows = Notice.objects.filter(order_number=order_number, person_id=person_id)
-    return Exists(rows.exclude(kind=NoticeKind.CORRECTION.value))
+    return Exists(rows.filter(kind=NoticeKind.NOTICE.value))
 
 
 def reach(order_number: str) -> Reach:

@@ -16,6 +16,9 @@ from countermand.notices import queries as ledger
 from countermand.notices.mail_story import unreached
 from countermand.notices.models import Notice
 from countermand.orders.doors import closed_devices
+from countermand.orders.models import Affected
+from countermand.orders.reach import NoMail
+from countermand.people.models import Person
 from countermand.project.findings import State
 from countermand.project.order_checkup import examine_orders
 from tests.order_world import DAY, HOUR, MINUTE, World
@@ -73,7 +76,7 @@ def test_an_export_has_a_line_for_every_mail_and_no_cell_that_computes(
 
     with file.open(encoding="utf-8-sig", newline="") as text:
         rows = list(csv.DictReader(text))
-    assert len(rows) == len(as_json) == Notice.objects.count()
+    assert len(rows) == len(as_json) == Affected.objects.filter(order=number).count()
     assert {row["address"]: row["the mail"] for row in rows}[one.address] == "came back"
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
     assert file.stat().st_mode & 0o077 == 0
@@ -231,6 +234,7 @@ def test_a_code_that_was_entered_is_told_in_words(
 
 def test_every_state_and_every_kind_of_evidence_has_words_of_its_own() -> None:
     assert set(mail_story.MAIL_STATES) == {each.value for each in NoticeState}
+    assert set(mail_story.NO_MAIL) == {each.value for each in NoMail}
     assert set(mail_story.HEARD) == {each.value for each in EvidenceKind}
     assert len(set(mail_story.MAIL_STATES.values())) == len(NoticeState)
 
@@ -269,3 +273,73 @@ def test_a_mail_that_was_given_up_unsent_keeps_nobody_from_being_called(world: W
     [person] = Notice.objects.filter(state="refused").values_list("person_id", flat=True)
     assert Notice.objects.filter(person_id=person, state="skipped").exists()
     assert unreached(number) == (person,)
+
+
+def test_everybody_on_the_list_is_named_in_list_and_export_whom_no_wave_has_reached_too(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = Affected.objects.filter(order=number).count()
+    written = Notice.objects.count()
+    shown = " ".join(given(capsys, "notice", "list", number).split())
+    listed = json.loads(given(capsys, "notice", "list", number, "--json"))
+    exported = json.loads(given(capsys, "notice", "export", number, "--format", "json"))
+    table = list(csv.DictReader(given(capsys, "notice", "export", number).splitlines()))
+    order = json.loads(given(capsys, "order", "show", number, "--json"))
+
+    assert len(listed) == len(exported) == len(table) == people > written
+    waiting = [each for each in listed if each["state"] == "wave_not_begun"]
+    assert len(waiting) == people - written == order["notices"]["not_sent"]
+    assert {each["reach"] for each in waiting} == {"none"}
+    assert all(each["name"] and each["address"] for each in waiting)
+    assert "their wave has not" in shown
+    said = {row["address"]: row["the mail"] for row in table}
+    assert said[waiting[0]["address"]] == "no mail yet: their wave has not begun"
+    assert json.loads(given(capsys, "notice", "list", number, "--to-call", "--json")) == []
+    only = given(capsys, "notice", "list", number, "--person", waiting[0]["address"], "--json")
+    assert [each["state"] for each in json.loads(only)] == ["wave_not_begun"]
+    assert json.loads(given(capsys, "notice", "list", number, "--kind", "lock", "--json")) == []
+
+
+def states(capsys: pytest.CaptureFixture[str], number: str) -> dict[str, str]:
+    listed = json.loads(given(capsys, "notice", "list", number, "--json"))
+    return {each["address"]: each["state"] for each in listed if each["kind"] == "notice"}
+
+
+def test_who_had_left_before_their_wave_is_named_as_such(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = next(at for at, state in states(capsys, number).items() if state == "wave_not_begun")
+    Person.objects.filter(address=waiting).update(left_on=world.now.date())
+    assert states(capsys, number)[waiting] == "wave_not_begun"
+    world.sweep(31 * MINUTE)
+
+    found = states(capsys, number)
+
+    assert found[waiting] == "had_left"
+    assert "wave_not_begun" not in found.values()
+
+
+def test_who_was_spared_by_a_take_back_is_named_as_such(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = {at for at, state in states(capsys, number).items() if state == "wave_not_begun"}
+    world.press(number, StopKind.TAKE_BACK)
+
+    found = states(capsys, number)
+
+    assert {at for at, state in found.items() if state == "ended_first"} == waiting
+    assert json.loads(given(capsys, "notice", "list", number, "--to-call", "--json")) == []
+
+
+def test_whose_mails_were_forgotten_counts_as_nobody_who_was_spared(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = states(capsys, number)
+    Notice.objects.all().delete()
+
+    after = states(capsys, number)
+    order = json.loads(given(capsys, "order", "show", number, "--json"))
+
+    assert set(before) == set(after)
+    assert {after[at] for at, state in before.items() if state == "sent"} == {"forgotten"}
+    assert order["notices"]["not_sent"] == sum(s == "wave_not_begun" for s in before.values())
