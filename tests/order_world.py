@@ -234,7 +234,9 @@ class World:
         pressing.complete_stops(self.desk, now=self.now)
         return jobs.sweep(self.desk, now=self.now)
 
-    def send(self, limit: int = 10_000, kind: ReplyKind = ReplyKind.ACCEPTED) -> list[str]:
+    def send(
+        self, limit: int = 10_000, kind: ReplyKind = ReplyKind.ACCEPTED, said: str = "250"
+    ) -> list[str]:
         """Let a sender send what is due; returns the addresses, in order."""
         name = "sender-1"
         self.ledger.lease(sender=name, mode="live", host="here", pid=1, seconds=60)
@@ -244,7 +246,7 @@ class World:
             sender=name, permits=permits, replies=[], aborted=[], now=self.now
         )
         allowed = {answer.holding for answer in answers if answer.refusal is None}
-        replies = [Reply(each, kind, after_dot=True, text="250", queue_id="q") for each in allowed]
+        replies = [Reply(each, kind, after_dot=True, text=said, queue_id="q") for each in allowed]
         self.ledger.exchange(
             sender=name,
             permits=[],

@@ -52,6 +52,33 @@ def test_a_mail_without_its_recipient_gets_neither_body_nor_dot(tmp_path: Path) 
     asyncio.run(story())
 
 
+class AsksForMore(FramedRelay):
+    """Answers the end of a mail as if it went on, which says neither yes nor no."""
+
+    def took(self) -> None:
+        if self.heard.endswith(b"\r\n.\r\n"):
+            self.out.write(b"354 go on\r\n250 2.0.0 taken\r\n")
+
+
+def test_an_answer_that_is_neither_yes_nor_no_leaves_it_open_who_got_the_mail(
+    tmp_path: Path,
+) -> None:
+    """Nor is what follows it on that connection taken for the answer to another mail."""
+
+    async def story() -> None:
+        async with a_post(tmp_path, people=1) as post:
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(AsksForMore, "127.0.0.1", 0)
+            post.port = server.sockets[0].getsockname()[1]
+
+            await post.work_until(lambda: post.states() == [NoticeState.MAYBE])
+
+            server.close()
+            assert post.house.row(1).exposure is Exposure.POSSIBLE
+
+    asyncio.run(story())
+
+
 class TakesAPart(FramedRelay):
     """Takes an envelope and the beginning of a body, and the rest after `between` was called."""
 

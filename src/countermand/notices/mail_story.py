@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from countermand.domain.delivery import NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
@@ -17,17 +17,24 @@ from countermand.notices.models import Notice, NoticeEvidence
 CAME_BACK: Final = (NoticeState.REFUSED.value, NoticeState.BOUNCED.value)
 # All tries went, and none was answered: nobody knows whether it arrived, until evidence comes.
 IN_DOUBT: Final = Q(state=NoticeState.MAYBE.value, attempts__gte=MOST_ATTEMPTS)
-_NOT_KNOWN_TO_ARRIVE: Final = Q(state__in=CAME_BACK) | IN_DOUBT
+# Put off for so long: it is tried on, and nobody waits for it. Told by instants, not by tries: a
+# server may put a mail off before any dot of it is written.
+_PUT_OFF: Final = Q(state=NoticeState.PENDING.value) & ~Q(last_reply="")
+_CALLED_AFTER: Final = timedelta(hours=24)
+_CORRECTED_AFTER: Final = timedelta(hours=1)
+_NOT_KNOWN_TO_ARRIVE: Final = (
+    Q(state__in=CAME_BACK) | IN_DOUBT | _PUT_OFF & Q(due_at__gte=F("dated_at") + _CALLED_AFTER)
+)
 _LEAVES_FOR_THEM: Final = Notice.objects.filter(
     order_number=OuterRef("order_number"),
     person_id=OuterRef("person_id"),
     kind=NoticeKind.CORRECTION.value,
 ).exclude(state=NoticeState.SKIPPED.value)
-# A correction that is put off or not answered again and again is tried on for ever; nobody waits.
 # One that never leaves, since its address is somebody else's by now, matters if there is no other.
 UNHEARD_CORRECTION: Final = Q(kind=NoticeKind.CORRECTION.value) & (
     _NOT_KNOWN_TO_ARRIVE
     | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
+    | _PUT_OFF & Q(due_at__gte=F("dated_at") + _CORRECTED_AFTER)
     | Q(state=NoticeState.SKIPPED.value) & ~Exists(_LEAVES_FOR_THEM)
 )
 _SLICE: Final = 2000
@@ -89,9 +96,9 @@ def of_person(person_id: int) -> list[MailStory]:
 def unreached(order_number: str) -> tuple[int, ...]:
     """Return people of whom no mail of an order is known to have arrived: somebody calls them.
 
-    Each was refused, came back, or had all its tries without an answer. Whoever was fetched back,
-    or never sent anything, knows of nothing and is not called. A mail that was given up unsent has
-    reached nobody, so it keeps nobody from being called.
+    Each was refused, came back, had all its tries without an answer, or is put off for a day.
+    Whoever was fetched back, or never sent anything, knows of nothing and is not called. A mail
+    that was given up unsent has reached nobody, so it keeps nobody from being called.
     """
     rows = Notice.objects.filter(order_number=order_number)
     rows = rows.exclude(state=NoticeState.SKIPPED.value, exposure=Exposure.NONE)

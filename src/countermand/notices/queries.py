@@ -50,7 +50,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What came back of one kind of mail; `uncertain` had all their tries and no clear answer."""
+    """What came back of one kind of mail; `uncertain` had all their tries and no clear answer.
+
+    `refused` are those, too, that wait since a server said no for ever, though not of the mailbox.
+    """
 
     mails: int
     accepted: int
@@ -221,13 +224,18 @@ def copies(order_number: str) -> list[SentCopy]:
     return [SentCopy(*row) for row in rows.values_list("pk", "person_id", "address", "message_id")]
 
 
+_SAID_NO: Final = Q(state=NoticeState.REFUSED.value) | Q(
+    state=NoticeState.PENDING.value, last_reply__startswith="5"
+)
+
+
 def health(order_number: str, *, kind: NoticeKind = NoticeKind.NOTICE) -> Health:
     """Return what came back so far."""
     found = Notice.objects.filter(order_number=order_number, kind=kind.value).aggregate(
         mails=Count("pk"),
         accepted=Count("pk", filter=Q(accepted_at__isnull=False)),
         bounced=Count("pk", filter=Q(state=NoticeState.BOUNCED.value)),
-        refused=Count("pk", filter=Q(state=NoticeState.REFUSED.value)),
+        refused=Count("pk", filter=_SAID_NO),
         uncertain=Count("pk", filter=IN_DOUBT),
     )
     return Health(**found)

@@ -11,8 +11,15 @@ from countermand.sender.supply import Ready
 
 OK: Final = range(200, 300)
 GO_ON: Final = 354
-_TRY_LATER: Final = range(400, 500)
-_OUR_FAULT: Final = range(500, 505)  # syntax and order of commands: says nothing about a mailbox
+_NO: Final = range(400, 600)
+_FOR_EVER: Final = range(500, 600)
+# What a refusal is about (RFC 3463): 5.1 and 5.2 a mailbox, but for 5.1.7 and 5.1.8, our own
+# address; 5.4.1 where Exchange Online knows of nobody. All else (a login, a limit, a network, a
+# policy) is against us, and mended by somebody some day.
+_ENHANCED: Final = re.compile(r"5\.\d{1,3}\.\d{1,3}(?!\S)")
+_ABOUT_A_MAILBOX: Final = re.compile(r"5\.(?:1\.(?![78]$)\d+|2\.\d+|4\.1)")
+_SAYS_NOTHING: Final = "5.0."
+_MAILBOX_CODES: Final = frozenset({550, 551, 552, 553, 556})  # where nothing else is said
 _NOT_XCHAR: Final = re.compile(r"[^!-*,-<>-~]")  # outside "!" to "~", or "+" or "="
 _QUEUE_ID: Final = re.compile(r"queued as ([A-Za-z0-9._-]{1,60})")
 
@@ -40,14 +47,12 @@ class EnvelopeReplies(NamedTuple):
     def refusal(self, holding: Holding) -> Reply:
         """Return what is recorded: a mailbox is given up only for what was said about itself.
 
-        What the relay has against our own address or our commands says nothing about a person,
-        and is tried again.
+        What the relay has against us says nothing about a person, and is tried again.
         """
         if self.mail.code not in OK:
-            return _before_dot(holding, ReplyKind.DEFERRED, self.mail)
+            return before_dot(holding, ReplyKind.DEFERRED, self.mail.text)
         about = self.rcpt if self.rcpt.code not in OK else self.data
-        temporary = about.code in _TRY_LATER or about.code in _OUR_FAULT or about.code == GO_ON
-        return _before_dot(holding, ReplyKind.DEFERRED if temporary else ReplyKind.REFUSED, about)
+        return before_dot(holding, _kind_of_no(about), about.text)
 
 
 def commands(ready: Ready, extensions: frozenset[str]) -> bytes:
@@ -69,13 +74,16 @@ def _xtext(text: str) -> str:
 
 
 def answer_to_dot(holding: Holding, reply: ServerReply) -> Reply:
-    """Return what is recorded of the relay's answer to a whole mail."""
+    """Return what is recorded of the relay's answer to a whole mail.
+
+    One that is neither a yes nor a no leaves it open whether the mail was taken.
+    """
     text = reply.text
     if reply.code in OK:
         queued = _QUEUE_ID.search(text)
         queue_id = queued[1] if queued else None
         return Reply(holding, ReplyKind.ACCEPTED, True, text, queue_id)  # noqa: FBT003
-    kind = ReplyKind.DEFERRED if reply.code in _TRY_LATER else ReplyKind.REFUSED
+    kind = _kind_of_no(reply) if reply.code in _NO else ReplyKind.LOST
     return Reply(holding, kind, True, text, None)  # noqa: FBT003
 
 
@@ -84,5 +92,11 @@ def before_dot(holding: Holding, kind: ReplyKind, text: str) -> Reply:
     return Reply(holding, kind, False, text, None)  # noqa: FBT003
 
 
-def _before_dot(holding: Holding, kind: ReplyKind, reply: ServerReply) -> Reply:
-    return before_dot(holding, kind, reply.text)
+def _kind_of_no(reply: ServerReply) -> ReplyKind:
+    """Say whether a no gives the mailbox up, or is one for now."""
+    said = next((m[0] for line in reply.lines if (m := _ENHANCED.match(line))), _SAYS_NOTHING)
+    if said.startswith(_SAYS_NOTHING):
+        is_final = reply.code in _MAILBOX_CODES
+    else:
+        is_final = reply.code in _FOR_EVER and _ABOUT_A_MAILBOX.fullmatch(said) is not None
+    return ReplyKind.REFUSED if is_final else ReplyKind.DEFERRED

@@ -206,7 +206,7 @@ class Session:
         answer = answer_to_dot(dotted.holding, reply)
         self._committer.tell(answer)
         self._supply.pace.hand_over(answer.queue_id)
-        if reply.code == GOING_DOWN:
+        if reply.code == GOING_DOWN or answer.kind is ReplyKind.LOST:
             raise SessionOver
         self._ask_for_permits()
 

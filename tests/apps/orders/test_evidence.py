@@ -9,7 +9,7 @@ import pytest
 
 from countermand import wiring
 from countermand.connectors.returned_mail.mailbox import ReturnedMailUnavailable
-from countermand.domain.delivery import EvidenceKind, ReplyKind, StopKind
+from countermand.domain.delivery import EvidenceKind, Reply, ReplyKind, StopKind
 from countermand.domain.findings import Finding, QueuedMail, QueueUnavailable
 from countermand.notices import evidence, mail_story
 from countermand.notices import queries as ledger
@@ -19,7 +19,7 @@ from countermand.orders.desk import open_desk
 from countermand.project.findings import State
 from countermand.project.mail_checkup import examine_returned
 from countermand.stop import press as stopping
-from tests.order_world import HOUR, MINUTE, World
+from tests.order_world import DAY, HOUR, MINUTE, World
 
 PEOPLE = 12
 
@@ -227,6 +227,57 @@ def test_whose_correction_is_put_off_again_and_again_is_called_while_it_is_tried
     world.send()
 
     assert ledger.corrections(number).to_call == ()
+
+
+def test_whose_mail_is_put_off_for_long_is_called_however_few_dots_were_written(
+    world: World,
+) -> None:
+    """A server that says no for now as soon as it hears the address is asked each minute."""
+    number = told(world)
+    take_back(world, number)
+    one = Notice.objects.filter(order_number=number, kind="correction").order_by("pk")[0]
+    others = Notice.objects.filter(order_number=number, kind="correction").exclude(pk=one.pk)
+    others.update(due_at=world.now + 9 * HOUR)
+
+    put_off_at_rcpt(world)
+    assert ledger.corrections(number).to_call == ()
+    world.now += HOUR
+    put_off_at_rcpt(world)
+
+    assert Notice.objects.get(pk=one.pk).attempts == 0
+    assert ledger.corrections(number).to_call == (one.person_id,)
+    assert mail_story.last_undelivered(number, [one.person_id])[one.person_id].kind == "correction"
+
+
+def test_whose_notice_is_put_off_for_a_day_is_called_meanwhile(world: World) -> None:
+    world.staff(PEOPLE)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    one, *others = notices(number)
+    Notice.objects.filter(pk__in=[each.pk for each in others]).update(due_at=world.now + 9 * DAY)
+    put_off_at_rcpt(world)
+    assert mail_story.unreached(number) == ()
+
+    world.now += DAY
+    put_off_at_rcpt(world)
+
+    assert mail_story.unreached(number) == (one.person_id,)
+    assert mail_story.last_undelivered(number, [one.person_id])[one.person_id].state == "pending"
+    world.now += MINUTE
+    world.send()
+    assert mail_story.unreached(number) == ()
+
+
+def put_off_at_rcpt(world: World) -> None:
+    """Let a server put off what is due before it lets any dot be written."""
+    name = "sender-1"
+    world.ledger.lease(sender=name, mode="live", host="here", pid=1, seconds=60)
+    held = [each.holding for each in world.claim(10, sender=name)]
+    replies = [
+        Reply(each, ReplyKind.DEFERRED, after_dot=False, text="452 4.2.2 full", queue_id=None)
+        for each in held
+    ]
+    world.ledger.exchange(sender=name, permits=[], replies=replies, aborted=[], now=world.now)
 
 
 def returned_mails(folder: Path, *mails: str) -> str:

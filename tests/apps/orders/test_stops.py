@@ -293,6 +293,22 @@ def test_many_bounces_pause_the_order_by_itself_with_the_cause_in_words(world: W
     assert world.order(number).phase == "canary"
 
 
+def test_a_relay_that_says_no_to_us_pauses_the_order_and_gives_nobody_up(world: World) -> None:
+    """A login, a limit or a network: once somebody mended it, everybody gets the mail."""
+    world.staff(40)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.send(3, kind=ReplyKind.DEFERRED, said="554 5.7.1 Relay access denied")
+
+    world.sweep(MINUTE)
+
+    assert "cause.undelivered answered=3" in world.order(number).pause_cause
+    world.resume(number)
+    world.now += HOUR
+    world.send()
+    assert not Notice.objects.filter(order_number=number).exclude(state="sent").exists()
+
+
 def test_two_that_came_back_pause_a_first_group_of_a_handful(world: World) -> None:
     world.staff(8)
     number = world.sent_to_first_group()
