@@ -232,7 +232,7 @@ def postgres(place: Path, devices: int) -> Iterator[Peer]:
     folder.path.mkdir(exist_ok=True)
     folder.path.chmod(0o711)
     home = postgres_home.choose(folder)
-    database = EmbeddedPostgres(home, Passwords("admin", "main", "sender"))
+    database = EmbeddedPostgres(home, Passwords("admin", "main", "sender", "gate"))
     database.start()
     try:
         with _peer("postgres", devices, database.url(), besides=(database.pid,)) as peer:

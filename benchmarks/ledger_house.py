@@ -181,7 +181,7 @@ def durable_house() -> Iterator[LedgerHouse]:
     for each in folder.folders:
         each.mkdir(parents=True, exist_ok=True)
     home = postgres_home.choose(folder)
-    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender"))
+    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender", "gate"))
     server.start()
     try:
         with psycopg.connect(server.url(role=ADMIN), autocommit=True) as admin:

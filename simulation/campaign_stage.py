@@ -306,7 +306,8 @@ def build(*, with_power: bool) -> Stage:
 
     installation.make(data, installation.Kind.DEMONSTRATION)
     home = postgres_home.choose(data)
-    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender"), durable=with_power)
+    passwords = Passwords("admin", "main", "sender", "gate")
+    server = EmbeddedPostgres(home, passwords, durable=with_power)
     server.start()
     double = MailServerProcess(folder)
     double.__enter__()

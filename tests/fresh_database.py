@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FreshDatabase:
-    """One database of one test: the address of the program, and that of a sender."""
+    """One database of one test: the addresses of the program, of a sender and of a gate."""
 
     url: str
     sender_url: str
+    gate_url: str

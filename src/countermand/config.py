@@ -64,6 +64,9 @@ class Settings:
     sender_database_url: str = _setting(
         "", gettext_noop("The same database for senders, with the role that may do little.")
     )
+    gate_database_url: str = _setting(
+        "", gettext_noop("The same database for gates, with the role that may read what they need.")
+    )
     relay: str = _setting(
         "127.0.0.1:25",
         gettext_noop("The mail relay, as host:port."),

@@ -77,7 +77,7 @@ def load(environ: Mapping[str, str] | None = None, *, data: Path | None = None) 
     given["data"] = data.expanduser().absolute() if data else given.get("data") or default_data()
     folder = DataFolder(given["data"])
     running = folder.running()
-    for name in ("database_url", "sender_database_url"):
+    for name in ("database_url", "sender_database_url", "gate_database_url"):
         if not given.get(name):
             given[name] = str(running.get(name, ""))
     if not given.get("gates"):

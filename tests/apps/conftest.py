@@ -19,15 +19,15 @@ import django
 import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from countermand.data_folder import DataFolder
-from countermand.project import postgres_home
+from countermand.project import postgres_home, tables
 from countermand.project.embedded_postgres import (
     ADMIN,
+    GATE,
     MAIN,
     SENDER,
     EmbeddedPostgres,
@@ -85,7 +85,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     folder = Path(tempfile.mkdtemp(prefix="cm-test-", dir=_quick_folder()))
     folder.chmod(0o711)
     home = postgres_home.choose(DataFolder(folder))
-    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender"), durable=False)
+    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender", "gate"), durable=False)
     server.start()
     yield server
     server.stop()
@@ -122,7 +122,7 @@ def template(postgres: EmbeddedPostgres, django_db_blocker: DjangoDbBlocker) -> 
         )
     with django_db_blocker.unblock():
         _use(postgres.url(database=TEMPLATE))
-        call_command("migrate", verbosity=0)
+        tables.bring_up_to_date()
         connections["default"].close()
     return postgres
 
@@ -145,7 +145,9 @@ def _own_database(server: EmbeddedPostgres, of: str = TEMPLATE) -> Iterator[Fres
     name = f"test_{next(_numbers)}"
     _copy(server, name, of)
     yield FreshDatabase(
-        url=server.url(database=name), sender_url=server.url(role=SENDER, database=name)
+        url=server.url(database=name),
+        sender_url=server.url(role=SENDER, database=name),
+        gate_url=server.url(role=GATE, database=name),
     )
     with psycopg.connect(server.url(role=ADMIN, database="postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

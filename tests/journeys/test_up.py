@@ -188,10 +188,49 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def gate_of(running: Running) -> dict[str, Any]:
+    """How the gate is, once it follows the database."""
+
+    def follows() -> dict[str, Any]:
+        with urllib.request.urlopen(f"{running.told()['gates'][0]}/ready", timeout=30) as answer:
+            said: dict[str, Any] = json.load(answer)
+        return said if said["follows_states"] and said["follows_entries"] else {}
+
+    said: dict[str, Any] = until(follows)
+    return said
+
+
+def test_the_gate_comes_to_the_database_as_somebody_who_may_only_read_its_own(
+    running: Running,
+) -> None:
+    assert gate_of(running)["has_more_rights"] is False
+    with psycopg.connect(running.told()["database_url"]) as owner:
+        comes_as = owner.execute(
+            "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = ANY (%s)",
+            [["countermand states", "countermand entries"]],
+        ).fetchall()
+    assert comes_as == [("countermand_gate",)]
+
+
+def forget_the_role_of_gates(running: Running) -> None:
+    """Leave a data folder behind as versions did that had no such role."""
+    password = running.data / "keys" / "postgres-admin-password"
+    admin = psycopg.conninfo.make_conninfo(
+        running.told()["database_url"],
+        user="countermand_admin",
+        password=password.read_text().strip(),
+    )
+    with psycopg.connect(admin) as connection:
+        connection.execute("DROP OWNED BY countermand_gate")
+        connection.execute("DROP ROLE countermand_gate")
+    (running.data / "keys" / "postgres-gate-password").unlink()
+
+
 @pytest.mark.timeout(240)  # two whole starts
 def test_a_killed_up_leaves_nothing_and_the_next_one_sends_nothing_it_may_not(data: Path) -> None:
     with up(data.parent / "killed") as first:
         first.until_ready()
+        forget_the_role_of_gates(first)
         pids = first.told()["pids"].values()
         first.process.kill()
         first.process.wait()
@@ -208,6 +247,7 @@ def test_a_killed_up_leaves_nothing_and_the_next_one_sends_nothing_it_may_not(da
         assert f"Port {taken.getsockname()[1]} is taken" in second.words()
         assert is_well(f"{second.told()['web']}/readyz")
         assert "sender-1" not in second.told()["pids"]
+        assert gate_of(second)["has_more_rights"] is False
         assert spoilt.name in second.words()
         spoilt.unlink()
         until(lambda: "sender-1" in second.told()["pids"])

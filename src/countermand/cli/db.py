@@ -24,7 +24,7 @@ def migrate() -> None:
     from countermand.cli.session import session
 
     with session(environment.load()):
-        from django.core.management import call_command
+        from countermand.project import tables
 
-        call_command("migrate", verbosity=0, interactive=False)
+        tables.bring_up_to_date()
     output.say(output.stdout(), _("The tables are up to date."))

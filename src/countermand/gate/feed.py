@@ -23,7 +23,7 @@ from typing import Any, Final
 import lmdb
 import psycopg
 
-from countermand.gate import disk_room, log_lines
+from countermand.gate import disk_room, log_lines, rights
 from countermand.gate.counts import Counts
 from countermand.gate.entries_age import EntriesAge
 from countermand.gate.machine_time import MachineTime
@@ -83,8 +83,8 @@ class Follower:
         self._stop.set()
         self._thread.join(longest_s)
 
-    def begin(self) -> None:
-        """Forget what a lost connection had promised."""
+    def begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Begin anew on this connection, without what the one before had promised."""
 
     def look(self, connection: psycopg.Connection[Any]) -> None:
         """Read whatever is new."""
@@ -110,7 +110,7 @@ class Follower:
                 prepare_threshold=None,
             ) as connection:
                 connection.execute(f"LISTEN {CHANNEL}")
-                self.begin()
+                self.begin(connection)
                 self._look_and_wait(connection)
         except Exception as error:  # noqa: BLE001 - the gate goes on with what it has, whatever it is
             if self.follows or not self._has_told:  # also where it was never reached
@@ -170,15 +170,18 @@ class StatesFollower(Follower):
         self._newest: SignedSet | None = None
         self._age = EntriesAge()
         self.disk_refuses = False
+        self.has_more_rights = False
 
     @property
     def entries_behind_ms(self) -> int:
         """Return how long what is known of doors has been behind the database."""
         return self._age.behind_ms(self._time.since_boot_ms())
 
-    def begin(self) -> None:
-        """Believe no more that sets arrive at once."""
+    def begin(self, connection: psycopg.Connection[Any]) -> None:
+        """Believe no more that sets arrive at once, and look what this role may do."""
         self._looked_at_ms = None
+        with contextlib.suppress(psycopg.Error):  # no order waits for an answer to this
+            self.has_more_rights = rights.are_more_than_needed(connection)
 
     def look(self, connection: psycopg.Connection[Any]) -> None:
         """Take the newest set over, if there is a newer one."""

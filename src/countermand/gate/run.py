@@ -137,6 +137,7 @@ class Gate:
             "down_logs_unreadable": self._down.unreadable,
             "is_follower": self._lock.is_held,
             "follows_states": bool(self._states and self._states.follows),
+            "has_more_rights": bool(self._states and self._states.has_more_rights),
             "follows_entries": bool(self._entries and self._entries.follows),
             "entries_behind_s": self._states.entries_behind_ms / 1000 if self._states else 0.0,
             "disk_refuses": any(each.disk_refuses for each in self._followers()),
@@ -208,8 +209,12 @@ class Gate:
     def _source(self) -> Source:
         from countermand.gate import feed  # noqa: PLC0415 - see `follow`
 
+        def url() -> str:
+            settings = self._read_settings()
+            return settings.gate_database_url or settings.database_url
+
         return feed.Source(
-            url=lambda: self._read_settings().database_url,
+            url=url,
             poll_s=_POLL_DEMONSTRATION_S if self._folder.is_demonstration else _POLL_S,
             counts=self.counts,
         )

@@ -24,6 +24,7 @@ import psycopg
 from psycopg import sql
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.gate import rights
 from countermand.i18n import gettext as _
 from countermand.project.children import spawn
 from countermand.project.postgres_home import MAJOR, PostgresHome, socket_folder
@@ -31,6 +32,7 @@ from countermand.project.postgres_home import MAJOR, PostgresHome, socket_folder
 ADMIN: Final = "countermand_admin"
 MAIN: Final = "countermand"
 SENDER: Final = "countermand_sender"
+GATE: Final = rights.ROLE
 DATABASE: Final = "countermand"
 
 _SMALL_SHARED_MEMORY_BYTES: Final = 256 * 1024 * 1024
@@ -96,11 +98,12 @@ class PasswordsDoNotMatch(CountermandError):
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """The passwords of the three roles, made by `init`."""
+    """The passwords of the four roles, made by `init`."""
 
     admin: str
     main: str
     sender: str
+    gate: str
 
 
 def _silent(_sentence: str) -> None:
@@ -151,6 +154,7 @@ class EmbeddedPostgres:
             ADMIN: self._passwords.admin,
             MAIN: self._passwords.main,
             SENDER: self._passwords.sender,
+            GATE: self._passwords.gate,
         }[role]
         host = quote(str(self._socket), safe="")
         return f"postgresql://{role}:{quote(word, safe='')}@/{database}?host={host}"
@@ -317,7 +321,12 @@ class EmbeddedPostgres:
         admin = self.url(role=ADMIN, database="postgres")
         with psycopg.connect(admin, autocommit=True) as connection:
             known = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
-            for role, word in ((MAIN, self._passwords.main), (SENDER, self._passwords.sender)):
+            words = {
+                MAIN: self._passwords.main,
+                SENDER: self._passwords.sender,
+                GATE: self._passwords.gate,
+            }
+            for role, word in words.items():
                 verb = "ALTER" if role in known else "CREATE"
                 connection.execute(
                     sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(

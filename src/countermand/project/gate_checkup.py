@@ -88,6 +88,7 @@ def _examine(url: str) -> Iterator[Finding]:
         )
         return
     yield from _other_server(url, metrics)
+    yield from _rights(url, ready)
     yield from _down_logs(url, ready, metrics)
     doubts = [
         f"{_(_WORDS[kind]) if kind in _WORDS else kind} ({count})"
@@ -154,6 +155,20 @@ def _situation(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Fin
         )
 
 
+def _rights(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
+    if ready.get("has_more_rights"):
+        sentence = _("The mail gate at {url} may do more in the database than it needs.")
+        yield Finding(
+            _NAME,
+            State.NOTE,
+            sentence.format(url=url),
+            _(
+                "Give it the role countermand_gate, with COUNTERMAND_GATE_DATABASE_URL:"
+                " docs/howto/own-database.md."
+            ),
+        )
+
+
 def _down_logs(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Finding]:
     """Yield what keeps a gate from counting the lines of questions that no gate answered."""
     if ready.get("down_logs_unreadable"):
@@ -196,7 +211,10 @@ def _without_orders(url: str, ready: Mapping[str, Any], metrics: str) -> Finding
             _("The mail gate at {url} never reached the database: it refuses nobody.").format(
                 url=url
             ),
-            _("Look at DATABASE_URL on its machine; its log says what went wrong."),
+            _(
+                "Look at COUNTERMAND_GATE_DATABASE_URL or DATABASE_URL on its machine; its log says"
+                " what went wrong."
+            ),
         )
     sentence = _("The mail gate at {url} has no list of orders yet: it refuses nobody.")
     return Finding(_NAME, State.NOTE, sentence.format(url=url), _("Ask again in a minute."))

@@ -35,6 +35,7 @@ _SECRETS: Final = (
     "postgres-admin-password",
     "postgres-password",
     "postgres-sender-password",
+    "postgres-gate-password",
 )
 _SECRET_BYTES: Final = 48
 # As root, PostgreSQL's own user passes through to its cluster: it may pass, not look.
@@ -161,6 +162,7 @@ def passwords(folder: DataFolder) -> Passwords:
         admin=folder.secret("postgres-admin-password"),
         main=folder.secret("postgres-password"),
         sender=folder.secret("postgres-sender-password"),
+        gate=folder.secret("postgres-gate-password"),
     )
 
 

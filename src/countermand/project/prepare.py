@@ -12,11 +12,10 @@ import sys
 from typing import Final
 
 import django
-from django.core.management import call_command
 
 from countermand import environment, older_objects, wiring
 from countermand.domain.errors import CountermandError
-from countermand.project import turn
+from countermand.project import tables, turn
 
 # Loaded while the database is still being made.
 _TAKE_A_WHILE: Final = ("countermand.orders.jobs", "django.core.management.commands.migrate")
@@ -37,7 +36,7 @@ def main() -> None:
             importlib.import_module(name)
     settings = environment.load()
     turn.await_it(database)
-    call_command("migrate", verbosity=0, interactive=False)
+    tables.bring_up_to_date()
     now = wiring.clock(settings).now()
     wiring.pause_what_was_restored(settings, now)  # a fault here keeps everything off
     for step in (wiring.complete_stops, wiring.show_everything):

@@ -19,8 +19,12 @@ _KEPT_FROM_CHILDREN: Final = (
     "DATABASE_URL",
     "COUNTERMAND_DATABASE_URL",
     "COUNTERMAND_SENDER_DATABASE_URL",
+    "COUNTERMAND_GATE_DATABASE_URL",
     "COUNTERMAND_TOKEN",
 )
+# Who comes to the database with a role of its own, and may do little there.
+SENDER: Final = "sender"
+GATE: Final = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,8 @@ class Programs:
     addresses: Mapping[str, Any]
     tables_ready: Path
 
-    def environment(self, *, sender: bool = False) -> dict[str, str]:
-        """Return the surroundings of a child; a sender never sees the address of the owner."""
+    def environment(self, *, role: str = "") -> dict[str, str]:
+        """Return the surroundings of a child; a sender or a gate sees no address of the owner."""
         given = {
             name: value
             for name, value in os.environ.items()
@@ -44,19 +48,19 @@ class Programs:
             "PYTHONUTF8": "1",
             "PYTHONUNBUFFERED": "1",
         }
-        if sender:
-            url = self.addresses["sender_database_url"]
-            return given | {"COUNTERMAND_SENDER_DATABASE_URL": url}
+        if role:
+            url = self.addresses[f"{role}_database_url"]
+            return given | {f"COUNTERMAND_{role.upper()}_DATABASE_URL": url}
         return given | {"DATABASE_URL": self.addresses["database_url"]}
 
-    def _program(self, name: str, module: str, *arguments: str, sender: bool = False) -> Child:
+    def _program(self, name: str, module: str, *arguments: str, role: str = "") -> Child:
         return Child(
             name=name,
             command=[sys.executable, "-m", module, *arguments],
-            environment=self.environment(sender=sender),
+            environment=self.environment(role=role),
             log=self.folder.logs / f"{name}.log",
             # A sender holds no work that an orderly end would save: everything is durable.
-            on_parent_death=signal.SIGKILL if sender else signal.SIGTERM,
+            on_parent_death=signal.SIGKILL if role == SENDER else signal.SIGTERM,
         )
 
     def worker(self) -> Child:
@@ -78,6 +82,7 @@ class Programs:
             self.addresses["gate_control"].rpartition(":")[2],
             "--ready-file",
             str(self.folder.run / "gate.ready"),
+            role=GATE,
         )
 
     def web(self, listener: socket.socket) -> Child:
@@ -100,4 +105,4 @@ class Programs:
     def sender(self, name: str, mode: str = "live") -> Child:
         """Return a sender: all that it is given is its own way to the database."""
         arguments = ("--name", name, "--mode", mode)
-        return self._program(name, "countermand.sender", *arguments, sender=True)
+        return self._program(name, "countermand.sender", *arguments, role=SENDER)

@@ -27,7 +27,7 @@ from countermand.i18n import gettext as _
 from countermand.i18n import language_in_use, told
 from countermand.project import installation, ports, postgres_home
 from countermand.project.children import spawn
-from countermand.project.embedded_postgres import SENDER, EmbeddedPostgres
+from countermand.project.embedded_postgres import GATE, SENDER, EmbeddedPostgres
 from countermand.project.folder_lock import FolderLock, is_held
 from countermand.project.own_services import text_at
 from countermand.project.programs import Programs
@@ -156,11 +156,11 @@ class Up:
         return True
 
     def _choose_database(self) -> None:
-        if self._settings.database_url:
-            self._addresses["database_url"] = self._settings.database_url
-            self._addresses["sender_database_url"] = (
-                self._settings.sender_database_url or self._settings.database_url
-            )
+        settings = self._settings
+        if owner := settings.database_url:
+            self._addresses["database_url"] = owner
+            self._addresses["sender_database_url"] = settings.sender_database_url or owner
+            self._addresses["gate_database_url"] = settings.gate_database_url or owner
             return
         self._postgres = EmbeddedPostgres(
             postgres_home.choose(self._folder),
@@ -170,6 +170,7 @@ class Up:
         )
         self._addresses["database_url"] = self._postgres.url()
         self._addresses["sender_database_url"] = self._postgres.url(role=SENDER)
+        self._addresses["gate_database_url"] = self._postgres.url(role=GATE)
 
     def _choose_addresses(self) -> None:
         wished = self._wishes.port

@@ -25,6 +25,7 @@ from countermand.enforcement.actions import (
     set_attested,
 )
 from countermand.enforcement.models import DoorEntry, FeedHead
+from countermand.project.embedded_postgres import GATE
 from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 from tests.gate_world import (
@@ -47,6 +48,11 @@ PHONE = "SEC17CD1A3E9E3F2"
 
 
 def database_url() -> str:
+    """The database of this test, as gates come to it."""
+    return psycopg.conninfo.make_conninfo(owner_url(), user=GATE, password="gate")
+
+
+def owner_url() -> str:
     about = connection.settings_dict
     return psycopg.conninfo.make_conninfo(
         host=about["HOST"],

@@ -143,6 +143,7 @@ def said_of_gates(folder: DataFolder, *gates: str) -> Finding:
         ({"states_sequence": 0, "states_good_for_s": 0.0}, State.NOTE, "no list of orders yet"),
         ({"stops_unreadable": 1}, State.BAD, "cannot read its stops"),
         ({"down_logs_unreadable": 1}, State.NOTE, "cannot read a log"),
+        ({"has_more_rights": True}, State.NOTE, "may do more in the database than it needs"),
         ({"disk_refuses": True}, State.BAD, "takes nothing"),
         ({"entries_behind_s": 300.4}, State.BAD, "knows of devices is 300 s behind"),
     ],

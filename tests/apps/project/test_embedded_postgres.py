@@ -31,7 +31,7 @@ from countermand.project.embedded_postgres import (
 )
 from tests.fresh_database import FreshDatabase
 
-PASSWORDS = Passwords("admin", "main", "sender")
+PASSWORDS = Passwords("admin", "main", "sender", "gate")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
 
@@ -155,7 +155,7 @@ START_AND_WAIT = textwrap.dedent("""
     from countermand.project.embedded_postgres import EmbeddedPostgres, Passwords
 
     home = postgres_home.choose(DataFolder(Path(sys.argv[1])))
-    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender"), durable=False)
+    server = EmbeddedPostgres(home, Passwords("admin", "main", "sender", "gate"), durable=False)
     server.start()
     print(server.pid, flush=True)
     time.sleep(60)
@@ -228,7 +228,7 @@ def test_a_password_that_the_cluster_does_not_know_is_said_at_once(place: Path) 
     server = server_in(place)
     server.start()
     server.stop()
-    stranger = server_in(place, passwords=Passwords("other", "main", "sender"))
+    stranger = server_in(place, passwords=Passwords("other", "main", "sender", "gate"))
 
     with pytest.raises(PasswordsDoNotMatch):
         stranger.start()
