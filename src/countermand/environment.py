@@ -62,18 +62,20 @@ def default_data() -> Path:
     return Path.home() / ".local" / "share" / "countermand"
 
 
-def load(environ: Mapping[str, str] | None = None, *, data: Path | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    data: Path | None = None,
+    left_out: list[CountermandError] | None = None,
+) -> Settings:
     """Read all settings; `data` (as given on the command line) wins over the environment.
 
     What `up` wrote to run/up.json fills in the addresses of the embedded database and of the
-    gates where the environment names none. Raises SettingNotUnderstood or SettingFileMissing.
+    gates where the environment names none. Raises SettingNotUnderstood or SettingFileMissing;
+    with `left_out` these are put there, and the setting has its default, but for the folder.
     """
     environ = os.environ if environ is None else environ
-    given: dict[str, Any] = {}
-    for each in dataclasses.fields(Settings):
-        text = _given(each.name, environ)
-        if text is not None:
-            given[each.name] = _read(each, text)
+    given = _all_given(environ, left_out)
     given["data"] = data.expanduser().absolute() if data else given.get("data") or default_data()
     folder = DataFolder(given["data"])
     running = folder.running()
@@ -85,6 +87,22 @@ def load(environ: Mapping[str, str] | None = None, *, data: Path | None = None) 
     if not given.get("gate_token"):
         given["gate_token"] = folder.secret("gate-token")
     return Settings(**given)
+
+
+def _all_given(
+    environ: Mapping[str, str], left_out: list[CountermandError] | None
+) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for each in dataclasses.fields(Settings):
+        try:
+            text = _given(each.name, environ)
+            if text is not None:
+                given[each.name] = _read(each, text)
+        except (SettingNotUnderstood, SettingFileMissing) as error:
+            if left_out is None or each.name == "data":
+                raise
+            left_out.append(error)
+    return given
 
 
 def unknown_names(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from countermand.stop import register
 from countermand.stop.register import KnownActor, KnownOrder, Register
 
 NUMBER = "CM-7Q4K"
+MOST_OF_A_GATE = 16 * 1024  # what a gate reads of a question
 
 
 def token_hash(token: str) -> str:
@@ -38,8 +41,9 @@ def folder(tmp_path: Path) -> DataFolder:
     return folder
 
 
-def run(folder: DataFolder, *arguments: str, who: str = "operator") -> int:
+def run(folder: DataFolder, *arguments: str, who: str = "operator", **settings: str) -> int:
     environ = {"COUNTERMAND_DATA": str(folder.path), "COUNTERMAND_TOKEN": f"token-of-{who}"}
+    environ |= settings
     return stop_verbs.run(list(arguments), environ)
 
 
@@ -135,6 +139,98 @@ def test_an_order_in_its_hold_is_withdrawn_by_anybody_and_not_paused(folder: Dat
     assert fences.read(folder.fences, NUMBER) is None
     run(folder, "take-back", NUMBER, "--because", "mistake", who="auditor")
     assert fences.read(folder.fences, NUMBER) is not None
+
+
+@pytest.mark.parametrize("words", ["M\udcfcller has seen it", "long " * 40_000])
+def test_no_words_of_a_reason_keep_an_order_from_being_stopped(
+    folder: DataFolder, words: str
+) -> None:
+    """A terminal may not be in UTF-8, and somebody may paste a whole mail."""
+    run(folder, "take-back", NUMBER, "--because", "mistake", "--note", words)
+
+    fence = fences.read(folder.fences, NUMBER)
+    assert fence is not None
+    assert fence.withdrawn
+    assert fence.because.startswith(("mistake: M\N{REPLACEMENT CHARACTER}ller", "mistake: long"))
+    assert len(fence.to_json()) < MOST_OF_A_GATE
+
+
+def test_a_gate_token_in_any_script_keeps_nobody_from_stopping(folder: DataFolder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stopped = run(
+            folder,
+            "take-back",
+            NUMBER,
+            "--because",
+            "mistake",
+            COUNTERMAND_GATES=f"http://127.0.0.1:{server.getsockname()[1]}",
+            COUNTERMAND_GATE_TOKEN="\u091f\u094b\u0915\u0928",
+        )
+
+    assert stopped == stop_words.NOT_PROVEN_YET
+    assert fences.read(folder.fences, NUMBER) is not None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"COUNTERMAND_ZONE": "Mars/Phobos"},
+        {"COUNTERMAND_CONNECTIONS": "many"},
+        {"COUNTERMAND_RELAY_PASSWORD_FILE": "/nonexistent"},
+        {"COUNTERMAND_GATE_TOKEN_FILE": "/nonexistent"},
+    ],
+)
+def test_a_setting_that_cannot_be_read_keeps_nobody_from_stopping(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str], wrong: dict[str, str]
+) -> None:
+    run(folder, "take-back", NUMBER, "--because", "mistake", **wrong)
+
+    assert fences.read(folder.fences, NUMBER) is not None
+    assert all(name in capsys.readouterr().err for name in wrong)
+
+
+def test_a_folder_that_is_not_named_is_not_guessed(tmp_path: Path) -> None:
+    environ = {"COUNTERMAND_DATA_FILE": str(tmp_path / "missing"), "COUNTERMAND_TOKEN": "any"}
+
+    assert stop_verbs.run(["take-back", NUMBER, "--because", "mistake"], environ) == (
+        stop_words.REFUSED
+    )
+
+
+@pytest.mark.parametrize("reads", ["nobody", "closed", "full disk", "Latin-1"])
+def test_a_stop_is_no_failure_for_nobody_can_read_what_it_says(
+    folder: DataFolder, reads: str
+) -> None:
+    away, output = os.pipe()
+    os.close(away)
+    if reads == "full disk":
+        os.close(output)
+        output = os.open("/dev/full", os.O_WRONLY)
+    shell = "exec 1>&-;" if reads == "closed" else ""
+    stopping = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            f'{shell} exec "$0" -m countermand.cli.entry "$@"',
+            sys.executable,
+            *("--lang", "hi", "take-back", NUMBER, "--because", "mistake"),
+        ],
+        check=False,
+        env={
+            "COUNTERMAND_DATA": str(folder.path),
+            "COUNTERMAND_TOKEN": "token-of-operator",
+            "PYTHONIOENCODING": "latin-1" if reads == "Latin-1" else "utf-8",
+        },
+        stdout=subprocess.PIPE if reads == "Latin-1" else output,
+        stderr=subprocess.PIPE,
+    )
+    os.close(output)
+
+    fence = fences.read(folder.fences, NUMBER)
+    assert fence is not None
+    assert fence.withdrawn
+    # The rest was done as well, as far as there is a database.
+    assert (stopping.returncode, stopping.stderr) == (stop_words.NOT_PROVEN_YET, b"")
 
 
 def test_what_was_never_released_needs_no_stop(folder: DataFolder) -> None:

@@ -5,11 +5,13 @@ Standard library only, as all that a stop loads before it is durable.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from countermand import i18n
 from countermand.cli import shown_time
@@ -59,7 +61,6 @@ def say(stop: Stop, pressed: Pressed) -> None:
         tell(f"{said.format(number=stop.number)} {durable}")
     _say_senders(pressed)
     _say_gates(stop, pressed)
-    sys.stdout.flush()
 
 
 def _say_senders(pressed: Pressed) -> None:
@@ -209,9 +210,25 @@ def _latest(stop: Stop) -> datetime:
 
 def tell(line: str) -> None:
     """Print one line for whoever stops."""
-    sys.stdout.write(f"{line}\n")
+    _print(line, sys.stdout)
 
 
 def warn(line: str) -> None:
     """Print one line that must be seen, whatever becomes of the others."""
-    sys.stderr.write(f"{line}\n")
+    _print(line, sys.stderr)
+
+
+def _print(line: str, stream: TextIO | None) -> None:
+    """Print as far as anybody can read it: a stop goes on, and is no failure, where nobody can."""
+    if stream is None:  # it was closed before we began
+        return
+    encoding = stream.encoding or "utf-8"
+    with contextlib.suppress(ValueError):  # it was closed since
+        try:
+            stream.write(f"{line}\n".encode(encoding, "replace").decode(encoding))
+            stream.flush()
+        except OSError:
+            # Nobody reads, or the disk is full: what is left unwritten would fail at the end, too.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -79,7 +79,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
 
 
 def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    settings = environment.load(environ, data=given.data)
+    left_out: list[CountermandError] = []  # no setting that is wrong keeps anybody from stopping
+    settings = environment.load(environ, data=given.data, left_out=left_out)
     shown_time.use(settings.zone)
     folder = settings.folder
     kind = StopKind.PAUSE if given.verb == "pause" else StopKind.TAKE_BACK
@@ -117,6 +118,8 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         _show_withdrawn(folder.lookup, stop)
     if not given.json:
         say(stop, pressed)
+    for each in left_out:
+        warn("\n→ ".join(i18n.told(each, i18n.language_in_use())))
     first, pressed = pressed, _finish(settings, stop, pressed)
     if given.json:
         tell(json.dumps(as_json(stop, pressed), ensure_ascii=False))

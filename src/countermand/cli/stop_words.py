@@ -140,4 +140,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--lang")
     parser.add_argument("--data", type=Path)
-    return parser.parse_args(rest, argparse.Namespace(verb=verb))
+    given = parser.parse_args(rest, argparse.Namespace(verb=verb))
+    for each in ("because", "note"):
+        setattr(given, each, _text(getattr(given, each, "")))
+    return given
+
+
+def _text(typed: str) -> str:
+    """Return what was typed as a text that can be stored; bytes of a terminal may be none."""
+    return typed.encode(errors="surrogateescape").decode(errors="replace")

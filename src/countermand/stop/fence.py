@@ -26,6 +26,7 @@ from countermand.stop.durable import write_durably
 TAKEN_BACK_EPOCH: Final = 2**53 - 1  # above every epoch that will ever be
 _PAUSE: Final = ".pause.json"
 _TAKE_BACK: Final = ".take-back.json"
+_MOST_WORDS: Final = 1_000  # so that any gate takes it, and a file is read whole
 _LOCK_WAIT_S: Final = 0.05  # two pauses of one order at one instant; never longer
 
 
@@ -70,7 +71,10 @@ class Fence:
         return epoch <= self.stopped_epoch
 
     def to_json(self) -> bytes:
-        """Return the file's content; also what a gate is told."""
+        """Return the file's content; also what a gate is told.
+
+        Whatever the words of `because` are: what is too long of them, or is no text, is left out.
+        """
         return json.dumps(
             {
                 "version": 1,
@@ -79,10 +83,10 @@ class Fence:
                 "withdrawn": self.withdrawn,
                 "at": self.at.isoformat(),
                 "by": self.by,
-                "because": self.because,
+                "because": self.because[:_MOST_WORDS],
             },
             ensure_ascii=False,
-        ).encode()
+        ).encode(errors="replace")
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:

@@ -149,7 +149,7 @@ def _told_at_once(url: str, attempt: Attempt) -> socket.socket | None:
         connection.connect((host, port or 80))
         connection.settimeout(_LONGEST_S)
         connection.sendall(_request(host, path, attempt))
-    except OSError:
+    except (OSError, ValueError):
         connection.close()
         return None
     return connection
@@ -182,7 +182,7 @@ def _request(host: str, path: str, attempt: Attempt) -> bytes:
         *(f"{name}: {value}" for name, value in _headers(attempt).items()),
         f"Content-Length: {len(attempt.body)}",
     ]
-    return "".join(f"{line}\r\n" for line in lines).encode("latin-1") + b"\r\n" + attempt.body
+    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + attempt.body
 
 
 def _answer(connection: socket.socket) -> tuple[int, bool]:
@@ -230,7 +230,8 @@ def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) ->
 
     connection = HTTPSConnection(host, port, timeout=_LONGEST_S)
     try:
-        connection.request("POST", path, body=attempt.body, headers=_headers(attempt))
+        headers = {name: value.encode() for name, value in _headers(attempt).items()}
+        connection.request("POST", path, body=attempt.body, headers=headers)
         answer = connection.getresponse()
         return answer.status, _is_durable(answer.read(_LONGEST_ANSWER))
     finally:
