@@ -170,41 +170,6 @@ _UNSETTLED: Final = Q(
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A mail that has not begun to leave."""
-
-    notice_id: int
-    person_id: int
-    step: int
-    due_at: datetime
-
-
-def waiting(
-    order_number: str,
-    *,
-    kind: NoticeKind,
-    due_by: datetime | None = None,
-    dated_by: datetime | None = None,
-) -> list[Waiting]:
-    """Return the mails of a kind that wait and that no server has taken, whatever was tried.
-
-    With `due_by` those that may leave until then, with `dated_by` those that bear such a date.
-    """
-    rows = Notice.objects.filter(
-        order_number=order_number,
-        kind=kind.value,
-        is_waiting=True,
-        state=NoticeState.PENDING.value,
-        exposure=Exposure.NONE,
-    )
-    if due_by is not None:
-        rows = rows.filter(due_at__lte=due_by)
-    if dated_by is not None:
-        rows = rows.filter(dated_at__lte=dated_by)
-    return [Waiting(*row) for row in rows.values_list("pk", "person_id", "step", "due_at")]
-
-
-@dataclass(frozen=True, slots=True)
 class SentCopy:
     """A mail that lies, or may lie, in somebody's mailbox."""
 

@@ -26,12 +26,14 @@ from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
 from countermand.notices import wording
 from countermand.notices.wording import MailFacts
-from countermand.orders import door_outlook, due_people, stepping, telling
+from countermand.orders import door_outlook, due_people, shared_use, stepping, telling
 from countermand.orders.cells import Cell, PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.doors import STEPS_A_NOTICE
 from countermand.orders.models import Order, ToldDevice
 from countermand.orders.planning import PlanContext
+from countermand.orders.shared_use import Beside
+from countermand.people import queries as people
 
 # A reminder may come so much before its instant, when that instant lies in the night.
 _AT_MOST_EARLIER: Final = timedelta(hours=11)
@@ -161,13 +163,16 @@ def write(
         whole.person.id: whole for whole in cells_of(document, {each.person_id for each in due})
     }
     answered = ledger.first_message_ids(order.number)
+    also = shared_use.beside(document, list(cells.values()), people.mail_readers())
     fresh = []
     for each in due:
         whole = cells[each.person_id]
         concerned = _concerned(order, document, whole, each, now)
         if concerned:
             answers = answered.get(each.person_id, "")
-            fresh.append(_row(voice, whole, concerned, each, in_reply_to=answers, now=now))
+            fresh.append(
+                _row(voice, whole, concerned, each, beside=also, in_reply_to=answers, now=now)
+            )
     return notices.add_notices(fresh, ids=context.ids)
 
 
@@ -195,6 +200,7 @@ def _row(
     concerned: list[Cell],
     each: Due,
     *,
+    beside: Beside,
     in_reply_to: str,
     now: datetime,
 ) -> notices.NewNotice:
@@ -205,7 +211,7 @@ def _row(
         told_at=each.told_at,
         own_deadline_at=each.own_deadline_at,
     )
-    devices = telling.known_devices(concerned, voice.document)
+    devices = telling.known_devices(concerned, voice.document, beside)
     return telling.new_notice(
         voice,
         whole.person,

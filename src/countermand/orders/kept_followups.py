@@ -19,7 +19,8 @@ from countermand.domain.schedule import DueStep
 from countermand.domain.verdict import LOCK_NOTICE_LEAD
 from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
-from countermand.notices.queries import Waiting
+from countermand.notices import waiting as waiting_mails
+from countermand.notices.waiting import Waiting
 from countermand.orders import followups, stepping, telling
 from countermand.orders.documents import document_of
 from countermand.orders.doors import STEPS_A_NOTICE
@@ -46,7 +47,7 @@ def renew_what_was_kept(number: str, *, context: PlanContext, now: datetime) -> 
 
 
 def _kept(number: str, kind: NoticeKind, now: datetime) -> list[Waiting]:
-    return ledger.waiting(number, kind=kind, due_by=now + _AHEAD, dated_by=now - _A_WHILE)
+    return waiting_mails.of_kind(number, kind, due_by=now + _AHEAD, dated_by=now - _A_WHILE)
 
 
 @transaction.atomic(durable=True)

@@ -1,8 +1,8 @@
 """Whoever comes under an order later is told on the day, with a deadline of their own.
 
-Hired later, a new phone, the app seen for the first time: found after an import, told under the
-texts that were approved. Too many on one day is no trickle but a mistake somewhere: it pauses the
-order, and a person decides.
+Hired later, back after having left before they were told, a new phone, the app seen for the first
+time: found after an import, told under the texts that were approved. Too many on one day is no
+trickle but a mistake somewhere: it pauses the order, and a person decides.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from countermand.domain.order_parts import OrderDocument
 from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP
 from countermand.domain.plan import AffectedBy
 from countermand.domain.presence import Presence
-from countermand.orders import cell_sql, rule_log, stepping, telling
+from countermand.notices import waiting
+from countermand.notices.waiting import TOLD_OR_TO_BE_TOLD
+from countermand.orders import cell_sql, recipients, rule_log, stepping, telling
 from countermand.orders.cells import PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.planning import PlanContext, own_deadline
+from countermand.people import queries as people
 
 _A_DAY: Final = timedelta(days=1)
 # The wave of those who joined late; they are in none.
@@ -69,6 +72,8 @@ def _tell_late_joiners(
     if order.phase not in TOLD_BEYOND_FIRST_GROUP or order.looked_for_late == known:
         return 0
     document = document_of(stepping.current(order))
+    # Before anybody else is: whoever left and is back is one of them.
+    recipients.give_up_what_goes_astray(order, document, context=context, now=now)
     if now.date() > document.scope.late_joiners.until:
         return 0
     late = list(_late(order, document, now))
@@ -93,14 +98,9 @@ def _late(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Lat
 
     Somebody who was told hears of another device only once the app was seen on it.
     """
-    found = _whom_to_look_at(order, document, now)
-    listed = set(
-        Affected.objects.filter(
-            order=order, revision_number=order.revision_number, person_id__in=found
-        ).values_list("person_id", flat=True)
-    )
+    found, untold = _whom_to_look_at(order, document, now)
     for whole in cells_of(document, found):
-        if whole.person.id not in listed:
+        if whole.person.id in untold:
             fresh = {cell.device.id for cell in whole.concerned}
             yield _Late(whole, frozenset(fresh), is_new=True)
             continue
@@ -111,25 +111,29 @@ def _late(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Lat
 
 
 # Who was told of nothing yet, and what nobody was told of: found without reading anybody else.
-_LATE: Final = """
-    SELECT DISTINCT cell.person_id FROM ({cells}) AS cell
-    LEFT JOIN orders_affected AS listed
-        ON listed.order_id = %(order)s AND listed.revision_number = %(revision)s
-        AND listed.person_id = cell.person_id
+# Everybody on the list was told by now, or has a notice that waits, but who had left at that time.
+_LATE: Final = f"""
+    SELECT DISTINCT cell.person_id, known.person_id IS NULL FROM ({{cells}}) AS cell
+    LEFT JOIN (SELECT DISTINCT person_id FROM ({TOLD_OR_TO_BE_TOLD}) AS mail) AS known
+        ON known.person_id = cell.person_id
     WHERE cell.presence <> 'absent' AND (
-        listed.id IS NULL
-        OR (listed.notices > 0 AND cell.presence = 'present' AND NOT EXISTS (
+        known.person_id IS NULL
+        OR (cell.presence = 'present' AND NOT EXISTS (
             SELECT FROM orders_tolddevice AS told
             WHERE told.order_id = %(order)s AND told.device_id = cell.device_id)))
-"""
+"""  # noqa: S608  (constants of ours)
 
 
-def _whom_to_look_at(order: Order, document: OrderDocument, now: datetime) -> list[int]:
+def _whom_to_look_at(
+    order: Order, document: OrderDocument, now: datetime
+) -> tuple[list[int], set[int]]:
+    """Return whom to look at, and who of them was never told."""
     cells = cell_sql.in_scope(document, now=now)
-    given: dict[str, Any] = {"order": order.number, "revision": order.revision_number}
+    given: dict[str, Any] = waiting.parameters(order.number)
     with connection.cursor() as cursor:
         cursor.execute(_LATE.format(cells=cells.sql), {**cells.parameters, **given})
-        return [row[0] for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return [person for person, _ in rows], {person for person, is_untold in rows if is_untold}
 
 
 def _tell(
@@ -159,11 +163,26 @@ def _tell(
                     own_deadline_at=deadlines[person.id],
                 )
             )
-    Affected.objects.bulk_create(fresh, batch_size=1000)
+    Affected.objects.bulk_create(
+        fresh,
+        batch_size=1000,
+        update_conflicts=True,  # whoever is back is on the list, and joins it anew
+        unique_fields=["order", "revision_number", "person_id"],
+        update_fields=["joined_at", "own_deadline_at"],
+    )
     new = {each.whole.person.id: deadlines[each.whole.person.id] for each in late if each.is_new}
     rule_log.people_came(order.number, new, now=now)
+    readers = people.mail_readers()
     for each in late:
-        telling.tell_one(order, document, each.whole, each.device_ids, context=context, now=now)
+        telling.tell_one(
+            order,
+            document,
+            each.whole,
+            each.device_ids,
+            readers=readers,
+            context=context,
+            now=now,
+        )
     latest = max(filter(None, deadlines.values()))
     order.last_deadline_at = max(order.last_deadline_at or latest, latest)
     stepping.note(

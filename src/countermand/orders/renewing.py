@@ -7,9 +7,10 @@ A mail is frozen at birth, so the old row is given up unsent and a new one takes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from django.db import transaction
 
@@ -18,13 +19,14 @@ from countermand.domain.order_parts import OrderDocument
 from countermand.domain.order_sections import MINIMUM_NOTICE
 from countermand.domain.phases import TOLD_BEYOND_FIRST_GROUP, Phase
 from countermand.notices import actions as notices
-from countermand.notices import queries as ledger
-from countermand.notices.queries import Waiting
-from countermand.orders import stepping, telling
+from countermand.notices import waiting as waiting_mails
+from countermand.notices.waiting import Waiting
+from countermand.orders import shared_use, stepping, telling
 from countermand.orders.cells import PersonCells, cells_of
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, ToldDevice
 from countermand.orders.planning import PlanContext, least_notice, promised_deadline
+from countermand.people import queries as people
 
 MAY_BE_LATE: Final = TOLD_BEYOND_FIRST_GROUP | {Phase.CANARY}
 # So long a mail may wait for its turn at a busy relay without being written anew.
@@ -46,8 +48,8 @@ def renew_what_was_kept(number: str, *, context: PlanContext, now: datetime) -> 
 
 
 def _kept(number: str, now: datetime) -> list[Waiting]:
-    return ledger.waiting(
-        number, kind=NoticeKind.NOTICE, due_by=now + _AHEAD, dated_by=now - _A_WHILE
+    return waiting_mails.of_kind(
+        number, NoticeKind.NOTICE, due_by=now + _AHEAD, dated_by=now - _A_WHILE
     )
 
 
@@ -69,7 +71,7 @@ def renew_deadlines(
     The old row is given up unsent, a mail being frozen at birth; the new one names a deadline that
     leaves the promised notice, and so does the record of the person.
     """
-    waiting = ledger.waiting(order.number, kind=NoticeKind.NOTICE)
+    waiting = waiting_mails.of_kind(order.number, NoticeKind.NOTICE)
     least = least_notice(document)
     return _renew_short(order, document, waiting, least, context=context, now=now)
 
@@ -83,58 +85,97 @@ def _renew_short(
     context: PlanContext,
     now: datetime,
 ) -> int:
-    rows = {(row.person_id, row.step): row for row in waiting}
-    told: dict[tuple[int, int], list[ToldDevice]] = {}
-    named = ToldDevice.objects.filter(
-        order=order, person_id__in={person_id for person_id, _ in rows}
-    )
-    for device in named:
-        told.setdefault((device.person_id, device.step), []).append(device)
-    listed = {
-        row.person_id: row
-        for row in Affected.objects.filter(
-            order=order,
-            revision_number=order.revision_number,
-            person_id__in=[person_id for person_id, _ in rows],
+    rows = list(waiting)
+    named = _Named.of(order, rows)
+    short = [
+        row
+        for row in rows
+        if (at := named.deadline(row)) is not None and at - max(row.due_at, now) < least
+    ]
+    _write_anew(order, document, short, named, context=context, now=now)
+    return len(short)
+
+
+def write_anew(
+    order: Order,
+    document: OrderDocument,
+    waiting: Sequence[Waiting],
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    """Give up notices that wait, and write others in their place, by what is known of people now.
+
+    One that a sender took in hand meanwhile stays as it is.
+    """
+    _write_anew(order, document, waiting, _Named.of(order, waiting), context=context, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What waiting notices name: the devices, by person and step, and people on the list."""
+
+    told: Mapping[tuple[int, int], Sequence[ToldDevice]]
+    listed: Mapping[int, Affected]
+
+    @classmethod
+    def of(cls, order: Order, waiting: Iterable[Waiting]) -> Self:
+        people = {row.person_id for row in waiting}
+        told: dict[tuple[int, int], list[ToldDevice]] = {}
+        for device in ToldDevice.objects.filter(order=order, person_id__in=people):
+            told.setdefault((device.person_id, device.step), []).append(device)
+        listed = Affected.objects.filter(
+            order=order, revision_number=order.revision_number, person_id__in=people
         )
-    }
-    short = {
-        key: row
-        for key, row in rows.items()
-        if (at := _named_deadline(told.get(key, ()), listed.get(key[0]))) is not None
-        and at - max(row.due_at, now) < least
-    }
+        return cls(told, {row.person_id: row for row in listed})
+
+    def devices(self, row: Waiting) -> Sequence[ToldDevice]:
+        return self.told.get((row.person_id, row.step), ())
+
+    def deadline(self, row: Waiting) -> datetime | None:
+        listed = self.listed.get(row.person_id)
+        named = [device.own_deadline_at for device in self.devices(row)]
+        return min(named, default=listed.own_deadline_at if listed else None)
+
+
+def _write_anew(
+    order: Order,
+    document: OrderDocument,
+    waiting: Sequence[Waiting],
+    named: _Named,
+    *,
+    context: PlanContext,
+    now: datetime,
+) -> None:
+    if not waiting:
+        return
     voice = telling.voice_of(order, document)
-    for some in telling.sliced(sorted(short)):
-        cells = {w.person.id: w for w in cells_of(document, {person_id for person_id, _ in some})}
-        given_up = set(notices.give_up([short[key].notice_id for key in some]))
+    for some in telling.sliced(sorted(waiting, key=lambda row: (row.person_id, row.step))):
+        cells = {w.person.id: w for w in cells_of(document, {row.person_id for row in some})}
+        given_up = set(notices.give_up([row.notice_id for row in some]))
         _renew(
             voice,
             [
-                (cells[key[0]], listed[key[0]], short[key].due_at, told.get(key, []))
-                for key in some
-                if short[key].notice_id in given_up and key[0] in cells
+                (cells[row.person_id], named.listed[row.person_id], row.due_at, named.devices(row))
+                for row in some
+                if row.notice_id in given_up and row.person_id in cells
             ],
             context=context,
             now=now,
         )
-    return len(short)
-
-
-def _named_deadline(devices: Sequence[ToldDevice], row: Affected | None) -> datetime | None:
-    named = [device.own_deadline_at for device in devices]
-    return min(named, default=row.own_deadline_at if row else None)
 
 
 def _renew(
     voice: telling.Voice,
-    waiting: Iterable[tuple[PersonCells, Affected, datetime, list[ToldDevice]]],
+    waiting: Sequence[tuple[PersonCells, Affected, datetime, Sequence[ToldDevice]]],
     *,
     context: PlanContext,
     now: datetime,
 ) -> None:
     fresh: list[notices.NewNotice] = []
     moved: dict[int, datetime | None] = {}
+    wholes = [whole for whole, *_ in waiting]
+    also = shared_use.beside(voice.document, wholes, people.mail_readers())
     for whole, row, due_at, devices in waiting:
         due = max(due_at, now)
         deadline = promised_deadline(
@@ -145,7 +186,9 @@ def _renew(
         if not devices:
             cells = [cell for cell in whole.cells if cell.in_scope]
         fresh.append(
-            telling.notice_row(voice, whole, cells, row, due=due, deadline=deadline, now=now)
+            telling.notice_row(
+                voice, whole, cells, row, due=due, deadline=deadline, now=now, beside=also
+            )
         )
         for device in devices:
             device.step, device.own_deadline_at = row.notices, deadline

@@ -20,7 +20,16 @@ from countermand.domain import plan
 from countermand.domain.order_parts import Go, OrderDocument
 from countermand.domain.order_sections import EMERGENCY_NOTICE, MINIMUM_NOTICE
 from countermand.domain.phases import Phase, Step
-from countermand.orders import corrections, drafting, health, renewing, rule_log, stepping, telling
+from countermand.orders import (
+    corrections,
+    drafting,
+    health,
+    recipients,
+    renewing,
+    rule_log,
+    stepping,
+    telling,
+)
 from countermand.orders.documents import document_of
 from countermand.orders.models import Affected, Order, Revision
 from countermand.orders.planning import PlanContext, plan_of
@@ -364,6 +373,7 @@ def resume(
     register(order.number, order.epoch, order.phase)
     telling.go_on(order, lost=lost, now=now)
     document = document_of(stepping.current(order))
+    recipients.give_up_what_goes_astray(order, document, context=context, now=now)
     renewing.renew_deadlines(order, document, context=context, now=now)
 
 

@@ -31,7 +31,7 @@ from countermand.orders.planning import (
 from countermand.orders.shared_use import Beside
 from countermand.orders.told_rows import Named
 from countermand.people import queries as people
-from countermand.people.queries import PersonView
+from countermand.people.queries import MailReader, PersonView
 
 NOTHING_BESIDE: Final = Beside()
 _SLICE: Final = 1000
@@ -240,17 +240,21 @@ def tell_one(
     whole: PersonCells,
     device_ids: Collection[int],
     *,
+    readers: Collection[MailReader],
     context: PlanContext,
     now: datetime,
 ) -> None:
-    """Tell one late joiner of these devices, now, with a deadline counted from now."""
+    """Tell one late joiner of these devices, now, with a deadline counted from now.
+
+    `readers` are all who read the mail of others.
+    """
     voice = voice_of(order, document)
     row = Affected.objects.get(
         order=order, revision_number=order.revision_number, person_id=whole.person.id
     )
     deadline = own_deadline(document, whole.person, told_at=now)
     cells = [cell for cell in whole.cells if cell.device.id in device_ids]
-    also = shared_use.beside(document, [whole])
+    also = shared_use.beside(document, [whole], readers)
     fresh = notice_row(voice, whole, cells, row, due=now, deadline=deadline, now=now, beside=also)
     notices.add_notices([fresh], ids=context.ids)
     told_rows.name_devices(order.number, _named(row, cells, deadline))
