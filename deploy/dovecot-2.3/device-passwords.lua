@@ -17,7 +17,7 @@
 --     # The main password: from the webmail's own machine only, never straight from a phone.
 --     driver = passwd-file
 --     args = username_format=%u /etc/dovecot/users
---     override_fields = allow_nets=127.0.0.1/32 user_device=webmail userdb_user_device=webmail nodelay=y
+--     override_fields = allow_nets=127.0.0.1/32,::1/128 user_device=webmail userdb_user_device=webmail nodelay=y
 --   }
 --
 -- Until everybody has device passwords, one passdb more takes the main password straight from a

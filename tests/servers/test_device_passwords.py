@@ -3,6 +3,7 @@
 No gate runs: what Dovecot does with a dead one has tests of its own.
 """
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from countermand.enforcement.password_files import DeviceLine
 from countermand.ports import Ended, OpenSession
 from lab import mailbox
 from lab.dovecot import ADMIN_KEY, FROM_PHONES, PASSDBS, Dovecot, dovecot_that_asks
-from lab.ground import HERE, until
+from lab.ground import DEPLOY, HERE, until
 from lab.people import ASHA, RAVI, Person
 
 WORD = "k7fd-m2qx-9wsa-cc4h-t3nv"
@@ -99,6 +100,30 @@ def test_a_file_that_cannot_be_read_makes_nobody_s_password_wrong(
     finally:
         aside.rename(shard)
     assert "UNAVAILABLE" in said
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_passdbs_of_the_script_s_head_take_a_webmail_of_this_machine_either_way(
+    address: str,
+) -> None:
+    """Whatever asks for `localhost` comes from ::1 first."""
+    head = (DEPLOY / "dovecot-2.3/device-passwords.lua").read_text(encoding="utf-8")
+    lines = [line.removeprefix("--   ") for line in head.splitlines() if line.startswith("--   ")]
+    passdbs = "\n".join(lines[: lines.index("}", lines.index("}") + 1) + 1])
+    passdbs = passdbs.replace("{", "{{").replace("}", "}}").replace("/etc/dovecot/", "{folder}/")
+
+    with dovecot_that_asks(NO_GATE, passdbs=passdbs) as server:
+        logs_in_from = subprocess.run(
+            [
+                *("doveadm", "-c", str(server.folder / "dovecot.conf"), "auth", "test"),
+                *("-x", "service=imap", "-x", f"rip={address}", ASHA.login, ASHA.password),
+            ],
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+        )
+
+    assert "user_device=webmail" in logs_in_from.stdout
 
 
 def test_whoever_is_not_limited_reads_on_with_the_main_password(server: Dovecot) -> None:

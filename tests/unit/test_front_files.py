@@ -1,5 +1,6 @@
 """The doctor reads configurations: the shipped ones are well, each planted fault is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ passdb {{
 passdb {{
   driver = passwd-file
   args = username_format=%u /etc/dovecot/users
-  override_fields = allow_nets=127.0.0.1/32 user_device=webmail nodelay=y
+  override_fields = allow_nets=127.0.0.1/32,::1/128 user_device=webmail nodelay=y
 }}
 """
 )
@@ -36,7 +37,7 @@ passdb lua {{
 passdb passwd-file {{
   passwd_file_path = /etc/dovecot/users
   fields {{
-    allow_nets = 127.0.0.1/32
+    allow_nets = 127.0.0.1/32,::1/128
     user_device = webmail
   }}
   result_success = continue-ok
@@ -146,14 +147,15 @@ def changed(text: str, before: str, after: str) -> str:
         ("device=%{passdb:user_device}", "", "which device asks"),
         ("auth_policy_server_url", "#auth_policy_server_url", "asks no gate"),
         ("auth_policy_server_api_header", "#auth_policy_server_api_header", "carries no token"),
-        ("allow_nets=127.0.0.1/32 ", "", "good from everywhere"),
-        ("allow_nets=127.0.0.1/32 ", "", "counts as the webmail's"),
+        ("allow_nets=127.0.0.1/32,::1/128 ", "", "good from everywhere"),
+        ("allow_nets=127.0.0.1/32,::1/128 ", "", "counts as the webmail's"),
         (" mechanism=%m", "", "OAuth is not counted"),
         (" nodelay=y", "", "slows down everybody"),
         ("blocking=yes", "blocking=yes cache_key=%u", "remembers a wrong device password"),
         ("#auth_policy_log_only", "auth_policy_log_only", "refuses nothing"),
-        ("allow_nets=127.0.0.1/32", "allow_nets=0.0.0.0/0", "good from everywhere"),
-        ("allow_nets=127.0.0.1/32", "allow_nets=127.0.0.1/32,::/0", "good from everywhere"),
+        ("127.0.0.1/32,::1/128", "0.0.0.0/0", "good from everywhere"),
+        (",::1/128", "", "says localhost comes over IPv6 and is not let in"),
+        ("::1/128", "::/0", "good from everywhere"),
     ],
 )
 def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str) -> None:
@@ -175,8 +177,9 @@ def test_each_fault_of_a_dovecot_is_named(before: str, after: str, sentence: str
         ("nodelay = y", "", "slows down everybody"),
         ("skip = unauthenticated", "", "guesses passwords is not slowed down"),
         ("user_device = webmail", "nodelay = y", "guesses passwords is not slowed down"),
-        ("allow_nets = 127.0.0.1/32", "", "counts as the webmail's"),
-        ("allow_nets = 127.0.0.1/32", "allow_nets = ::/0", "counts as the webmail's"),
+        ("allow_nets = 127.0.0.1/32,::1/128", "", "counts as the webmail's"),
+        ("127.0.0.1/32,::1/128", "::/0", "counts as the webmail's"),
+        (",::1/128", "", "says localhost comes over IPv6 and is not let in"),
         ("reject_on_fail = no", "reject_on_fail = no\n  log_only = yes", "refuses nothing"),
     ],
 )
@@ -184,6 +187,26 @@ def test_each_fault_that_a_newer_dovecot_prints_is_named(
     before: str, after: str, sentence: str
 ) -> None:
     assert sentence in found(changed(AS_PRINTED_BY_24, before, after))
+
+
+@pytest.mark.parametrize("networks", ["10.0.0.7/32", "local,127.0.0.1/32", "::1/128,127.0.0.0/8"])
+def test_a_webmail_is_asked_for_no_way_in_that_it_has_or_needs_not(networks: str) -> None:
+    assert found(changed(DOVECOT, "127.0.0.1/32,::1/128", networks)) == ""
+
+
+def test_every_recipe_takes_this_machine_over_both_of_its_addresses() -> None:
+    recipes = [
+        *DEPLOY.glob("dovecot-*/*.conf"),
+        DEPLOY / "dovecot-2.3/device-passwords.lua",
+    ]
+    networks = [
+        each
+        for path in recipes
+        for each in re.findall(r"allow_nets ?= ?(127\S+)", path.read_text(encoding="utf-8"))
+    ]
+
+    assert set(networks) == {"127.0.0.1/32,::1/128"}
+    assert len(networks) == 8
 
 
 @pytest.mark.parametrize("version", ["2.3", "2.4"])

@@ -262,9 +262,10 @@ def _follow_passwd_file(folder: Path, now: datetime) -> int:
 def follow(folder: Path, *, now: datetime) -> int:
     """Bring the mail server's files to what is stored; costs little while nothing has changed.
 
-    Returns how many files changed. Does nothing as long as nobody uses device passwords.
+    Returns how many files changed. Does nothing as long as nobody uses device passwords and the
+    folder is not there; who made it has a mail server that looks there at every login.
     """
-    if not DevicePassword.objects.exists() and not PasswordStage.objects.exists():
+    if not (folder.is_dir() or DevicePassword.objects.exists() or PasswordStage.objects.exists()):
         return 0
     known = password_files.state(folder)
     # Somebody may leave on a day of which the directory has told long before.

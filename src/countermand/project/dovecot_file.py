@@ -143,6 +143,11 @@ class _Passdb:
         self.said = f"{self.own} {inner}"
         self.says_nodelay = "nodelay" in self.said
         networks = " ".join(_NETWORKS.findall(self.said)).replace(",", " ").split()
+        self.knows_one_of_two = (
+            any(each.startswith("127.") for each in networks)
+            and "local" not in networks
+            and not any(each.startswith("::") for each in networks)
+        )
         # A network of no bits is everybody.
         self.is_for_some_places = bool(networks) and not any(
             each.endswith("/0") for each in networks
@@ -170,6 +175,14 @@ def _passdb(passdb: _Passdb, around: Around, *, says_it_last: bool) -> Iterator[
         return
     if not (passdb.says_nodelay or (passdb.goes_on and says_it_last)):
         yield _without_nodelay(passdb.driver)
+    if passdb.knows_one_of_two:
+        yield Fault(
+            _("A webmail that says localhost comes over IPv6 and is not let in ({driver}).").format(
+                driver=passdb.driver
+            ),
+            _("Write ::1/128 beside it in allow_nets, as in deploy/."),
+            may_wait=True,
+        )
     if not passdb.is_for_some_places:
         yield from _main_password(passdb, around)
 

@@ -521,3 +521,15 @@ def test_whoever_leaves_on_a_day_that_was_told_before_is_in_no_file(
 def test_nothing_is_written_as_long_as_nobody_uses_device_passwords(files: Path) -> None:
     assert device_passwords.follow(files, now=NOW) == 0
     assert not files.exists()
+
+
+def test_a_folder_that_a_mail_server_looks_into_is_begun_before_anybody_has_a_password(
+    files: Path,
+) -> None:
+    """The script takes a folder without a form for a fault, and every wrong password with it."""
+    files.mkdir()
+
+    device_passwords.follow(files, now=NOW)
+
+    assert password_files.state(files)["form"] == password_files.FORM
+    assert device_passwords.follow(files, now=NOW) == 0
