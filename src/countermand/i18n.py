@@ -31,7 +31,8 @@ def offered(folder: Path) -> tuple[str, ...]:
 LANGUAGES: Final = offered(LOCALE_FOLDER)
 
 # Facts of errors and faults that are words of ours; all others are somebody else's, or names.
-_WORDED: Final = ("why", "what", "hint")
+_WORDED: Final = ("why", "what", "hint", "stands", "wanted", "part", "earlier")
+_LISTED: Final = ("missing",)  # several such words, with commas between them
 
 Translator = Callable[[str], str]
 
@@ -121,7 +122,12 @@ def _filled(
 ) -> tuple[str, str]:
     into = translate(language)
     worded = {n: in_other_words(v, into) for n in _WORDED if isinstance(v := facts.get(n), str)}
-    facts = {**facts, **worded}
+    listed = {
+        name: ", ".join(map(into, value.split(", ")))
+        for name in _LISTED
+        if isinstance(value := facts.get(name), str)
+    }
+    facts = {**facts, **worded, **listed}
     return (
         into(sentence).format_map(facts) if sentence else "",
         into(remedy).format_map(facts) if remedy else "",

@@ -10,6 +10,7 @@ from countermand.domain.approvals import (
     ApprovalPolicy,
     CauseMissing,
     DigestChanged,
+    FingerprintNotUnderstood,
     GivenApproval,
     Need,
     NotEnoughApprovals,
@@ -22,6 +23,7 @@ from countermand.domain.approvals import (
     check_met,
     check_resume,
     is_met,
+    named_digest,
     needed,
 )
 
@@ -64,12 +66,31 @@ def test_nobody_approves_without_having_opened_each_part(unopened: Part) -> None
     with pytest.raises(NotOpened) as refused:
         approve(OTHER, opened=EVERY_PART - {unopened})
 
-    assert refused.value.missing == unopened
+    assert refused.value.missing == f"the {unopened}"
 
 
 def test_an_approval_of_another_digest_is_refused() -> None:
     with pytest.raises(DigestChanged):
         approve(OTHER, digest="other")
+
+
+DIGEST = "74a53e15b89a3459581f9a6f9f9de7f44ccc117d2ec9cc243e871b6202300f45"
+
+
+@pytest.mark.parametrize("given", [DIGEST, DIGEST[:12], f" {DIGEST[:12].upper()} ", DIGEST[:40]])
+def test_a_version_is_named_by_as_much_of_its_fingerprint_as_pages_show(given: str) -> None:
+    assert named_digest(given, DIGEST) == DIGEST
+
+
+@pytest.mark.parametrize("given", ["", "zzz", DIGEST[:11], "yes please, this one", f"{DIGEST}0"])
+def test_what_can_be_no_fingerprint_is_called_so(given: str) -> None:
+    with pytest.raises(FingerprintNotUnderstood):
+        named_digest(given, DIGEST)
+
+
+def test_the_fingerprint_of_another_version_says_that_the_order_was_changed() -> None:
+    with pytest.raises(DigestChanged):
+        named_digest("0" * 12, DIGEST)
 
 
 def test_one_person_counts_once() -> None:

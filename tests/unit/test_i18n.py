@@ -12,8 +12,12 @@ import pytest
 
 from countermand import i18n
 from countermand.data_folder import FileDamaged
+from countermand.domain.approvals import NotOpened, OwnApproval, Part, SameHand
 from countermand.domain.errors import CountermandError, FaultsFound
+from countermand.domain.lifecycle import StepNotAllowed
 from countermand.domain.order_faults import fault_of
+from countermand.domain.phases import Phase, Step
+from countermand.orders.refusals import NotYours
 from countermand.system_reasons import WITH_VALUES, in_other_words
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +62,22 @@ def test_an_error_is_told_whole_in_both_languages() -> None:
     assert i18n.told(error, "en")[0] == ("order.yaml was refused; nothing of it was taken over.")
     assert i18n.told(error, "hi")[0] != i18n.told(error, "en")[0]
     assert "order.yaml" in i18n.told(error, "hi")[0]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        StepNotAllowed(phase=Phase.CANARY, step=Step.RETURN_FOR_CHANGES),
+        OwnApproval(person_id=1, part="submitter"),
+        SameHand(person_id=1, earlier="pause"),
+        NotOpened.of(1, [Part.PLAN, Part.NOTICE, Part.CORRECTION]),
+        NotYours(step=Step.RETURN_FOR_CHANGES, roles="", may=""),
+    ],
+)
+def test_no_word_of_ours_stays_english_within_a_hindi_refusal(refusal: CountermandError) -> None:
+    sentence, _ = i18n.told(refusal, "hi")
+
+    assert not re.search(r"[A-Za-z]", sentence)
 
 
 def test_the_language_in_use_belongs_to_the_one_who_chose_it() -> None:

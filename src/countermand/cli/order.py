@@ -164,8 +164,9 @@ def review(
             context=here.context,
             now=here.session.now(),
         )
+        actor, now = here.session.actor(), here.session.now()
         for one in parts:
-            actions.opened(number, one, actor=here.session.actor(), now=here.session.now())
+            actions.opened(number, one, actor=actor, now=now, digest=shown["digest"])
     output.emit(shown, as_json=as_json, render=lambda c: order_pages.draw_review(c, shown))
 
 

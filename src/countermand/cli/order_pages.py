@@ -11,6 +11,7 @@ from rich.console import Console
 from countermand.cli import held_inventories, order_words, output, plan_page
 from countermand.cli.shown_time import instant
 from countermand.domain import causes
+from countermand.domain.approvals import PART_WORDS
 from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def review(
     """Return the parts of an order that somebody opens."""
     from countermand.orders import showing
 
+    answer: dict[str, Any] = plan_page.planned(number)  # its digest first: see `actions.opened`
     mails = showing.mails(number, context=context, now=now)
-    answer: dict[str, Any] = plan_page.planned(number)
     plan = answer.pop("plan")
     answer["parts"] = list(parts)
     if "plan" in parts:
@@ -81,7 +82,7 @@ def draw_review(console: Console, answer: Mapping[str, Any]) -> None:
     output.say(
         console,
         _("Opened: {parts}. Fingerprint of this version: {digest}"),
-        parts=", ".join(_(order_words.PARTS[part]) for part in answer["parts"]),
+        parts=", ".join(_(PART_WORDS[part]) for part in answer["parts"]),
         digest=answer["digest"],
     )
 

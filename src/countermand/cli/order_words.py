@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from countermand.domain import causes
+from countermand.domain.approvals import PART_WORDS
 from countermand.domain.errors import gettext_noop
 from countermand.i18n import gettext as _
 
@@ -106,13 +107,6 @@ _EVENTS: Final = MappingProxyType(
         ),
     }
 )
-PARTS: Final = MappingProxyType(
-    {
-        "plan": gettext_noop("the plan"),
-        "notice": gettext_noop("the notice"),
-        "correction": gettext_noop("the correction"),
-    }
-)
 _VARIANTS: Final = MappingProxyType(
     {
         "mistake": gettext_noop("sent by mistake"),
@@ -177,7 +171,7 @@ def _shown(key: str, value: Any) -> Any:
     if key == "variant":
         return _(_VARIANTS.get(str(value), str(value)))
     if key == "part":
-        return _(PARTS.get(str(value), str(value)))
+        return _(PART_WORDS.get(value, str(value)))
     return causes.told(value, _) if key == "because" and isinstance(value, str) else value
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 
 from countermand import i18n
 from countermand.cli import held_inventories, order_words, output
 from countermand.cli.shown_time import instant
+from countermand.domain.approvals import SHOWN_FINGERPRINT
 from countermand.i18n import gettext as _
-
-SHOWN_FINGERPRINT: Final = 12  # characters
 
 
 def planned(number: str) -> dict[str, Any]:

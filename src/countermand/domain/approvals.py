@@ -6,11 +6,13 @@ cannot approve it, and whoever approves has opened the plan, the notice and the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar, Final
+from types import MappingProxyType
+from typing import ClassVar, Final, Self
 
 from countermand.domain.errors import CountermandError, gettext_noop
 
@@ -36,6 +38,17 @@ class Part(StrEnum):
 
 
 EVERY_PART: Final = frozenset(Part)
+# What people read; a part by its bare name would be read as a verb by translators.
+PART_WORDS: Final = MappingProxyType(
+    {
+        Part.PLAN: gettext_noop("the plan"),
+        Part.NOTICE: gettext_noop("the notice"),
+        Part.CORRECTION: gettext_noop("the correction"),
+    }
+)
+# So much of a fingerprint names a version: what every page shows of it.
+SHOWN_FINGERPRINT: Final = 12
+_FINGERPRINT: Final = re.compile(rf"[0-9a-f]{{{SHOWN_FINGERPRINT},64}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,25 @@ class NotOpened(CountermandError):
     code: ClassVar[str] = "approval.not_opened"
     sentence: ClassVar[str] = gettext_noop("Not opened yet: {missing}.")
     remedy: ClassVar[str] = gettext_noop("Open them (countermand order review), then approve.")
+
+    @classmethod
+    def of(cls, person_id: int, missing: Iterable[Part]) -> Self:
+        """Name the parts as people read them."""
+        return cls(person_id=person_id, missing=", ".join(PART_WORDS[part] for part in missing))
+
+
+@dataclass(eq=False)
+class FingerprintNotUnderstood(CountermandError):
+    """What was given can be the fingerprint of no version."""
+
+    given: str
+    least: int = SHOWN_FINGERPRINT
+
+    code: ClassVar[str] = "approval.fingerprint_not_understood"
+    sentence: ClassVar[str] = gettext_noop("“{given}” is no version fingerprint.")
+    remedy: ClassVar[str] = gettext_noop(
+        "Give its first {least} characters or more, as countermand order review shows it."
+    )
 
 
 @dataclass(eq=False)
@@ -174,6 +206,19 @@ def needed(
     return Need(policy.strict, outside_it=1) if strict else Need(policy.usual, outside_it=0)
 
 
+def named_digest(given: str, current: str) -> str:
+    """Return the digest that a fingerprint names, which may be its beginning as pages show it.
+
+    Raises FingerprintNotUnderstood, or DigestChanged when it names another version.
+    """
+    fingerprint = given.strip().lower()
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise FingerprintNotUnderstood(given=given)
+    if not current.startswith(fingerprint):
+        raise DigestChanged(given=given, current=current)
+    return current
+
+
 def check_approver(
     *,
     person_id: int,
@@ -196,7 +241,7 @@ def check_approver(
         raise DigestChanged(given=digest, current=revision_digest)
     missing = [part for part in Part if part not in opened]
     if missing:
-        raise NotOpened(person_id=person_id, missing=", ".join(missing))
+        raise NotOpened.of(person_id, missing)
     if person_id in already:
         raise AlreadyApproved(person_id=person_id)
 

@@ -183,6 +183,9 @@ _NEXT: Final = MappingProxyType(
     }
 )
 
+# Where an order can still be planned anew, with other words or the very same.
+EDITABLE: Final = frozenset(phase for phase, step in _NEXT if step is Step.EDIT)
+
 _EFFECTS: Final[MappingProxyType[Step, tuple[Effect, ...]]] = MappingProxyType(
     {
         Step.PLAN: (FreezeAffected(), VoidApprovals(keep_same_digest=True), WriteLog()),

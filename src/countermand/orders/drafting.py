@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from countermand.domain import approvals as policy
 from countermand.domain.approvals import GivenApproval, Part, Role
+from countermand.domain.lifecycle import EDITABLE, StepNotAllowed
 from countermand.domain.order_number import LONGEST, SHORTEST, generate
 from countermand.domain.order_parts import OrderDocument
 from countermand.domain.phases import Phase, Step
@@ -39,11 +40,14 @@ def plan(
     """Plan an order out of its file and return its number; nothing leaves by this.
 
     A number (given here or in the file) means an edit of that order: a new revision, and every
-    approval is void unless the content is the very same. Raises FaultsFound with all faults.
+    approval is void unless the content is the very same. Raises FaultsFound with all faults, and
+    StepNotAllowed for an order that is released or over.
     """
     stepping.require(actor, Step.PLAN)
     document = documents.read(text, file=file, now=now)
     order = _order_for(document, number, actor, now)
+    if Phase(order.phase) not in EDITABLE:
+        raise StepNotAllowed(phase=Phase(order.phase), step=Step.PLAN)
     if order.mode != document.mode.value:
         raise ModeIsFixed(number=order.number, mode=order.mode)
     planned = plan_of(document, order=order, now=now, context=context)
@@ -183,10 +187,18 @@ def submit(number: str, *, actor: Actor, now: datetime) -> None:
 
 
 @transaction.atomic(durable=True)
-def opened(number: str, part: Part, *, actor: Actor, now: datetime) -> None:
-    """Record that somebody opened a part of the newest text; the ground of an approval."""
+def opened(
+    number: str, part: Part, *, actor: Actor, now: datetime, digest: str | None = None
+) -> None:
+    """Record that somebody opened a part; the ground of an approval.
+
+    `digest` is that of the text which was shown, read before any of it; without it the newest is
+    meant. Raises DigestChanged when there is a newer one by now, which nobody has seen.
+    """
     order = stepping.locked(number)
     revision = stepping.current(order)
+    if digest is not None and digest != revision.digest:
+        raise policy.DigestChanged(given=digest, current=revision.digest)
     _, is_first = Opening.objects.get_or_create(
         revision=revision, person_id=actor.person_id, part=part.value, defaults={"at": now}
     )
@@ -199,8 +211,9 @@ def opened(number: str, part: Part, *, actor: Actor, now: datetime) -> None:
 def approve(number: str, *, actor: Actor, now: datetime, digest: str | None = None) -> bool:
     """Approve exactly one digest; return whether enough people have approved now.
 
-    Without `digest` the newest text is meant: the one that this person opened last, or they are
-    refused. Raises OwnApproval, NotOpened, DigestChanged, AlreadyApproved or StepNotAllowed.
+    `digest` may be its beginning, as pages show it. Without it the newest text is meant: the one
+    that this person opened last, or they are refused. Raises OwnApproval, NotOpened,
+    FingerprintNotUnderstood, DigestChanged, AlreadyApproved or StepNotAllowed.
     """
     order = stepping.locked(number)
     revision = stepping.current(order)
@@ -218,7 +231,7 @@ def approve(number: str, *, actor: Actor, now: datetime, digest: str | None = No
                 "part", flat=True
             )
         ),
-        digest=digest or revision.digest,
+        digest=revision.digest if digest is None else policy.named_digest(digest, revision.digest),
         revision_digest=revision.digest,
         already=frozenset(
             one.person_id for one in given if one.digest == revision.digest and not one.is_void

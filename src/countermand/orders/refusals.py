@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.order_number import nearest
+from countermand.domain.phases import STEP_WORDS, Step
 
 
 @dataclass(eq=False)
@@ -38,14 +39,19 @@ def not_known(number: str, known: Iterable[str]) -> OrderNotKnown:
 
 @dataclass(eq=False)
 class NotYours(CountermandError):
-    """Nobody with these roles may take this step."""
+    """Nobody with these roles may take this step; `may` names those who may."""
 
-    step: str
+    step: Step
     roles: str
+    may: str
+    wanted: str = ""
 
     code: ClassVar[str] = "order.not_yours"
-    sentence: ClassVar[str] = gettext_noop("Your roles ({roles}) do not include: {step}.")
-    remedy: ClassVar[str] = gettext_noop("Ask somebody who has the role.")
+    sentence: ClassVar[str] = gettext_noop("Your roles ({roles}) do not include: {wanted}.")
+    remedy: ClassVar[str] = gettext_noop("Ask somebody who has one of these roles: {may}.")
+
+    def __post_init__(self) -> None:
+        self.wanted = self.wanted or STEP_WORDS[self.step]
 
 
 @dataclass(eq=False)
@@ -83,7 +89,10 @@ class PlanTooOld(CountermandError):
 
     code: ClassVar[str] = "order.plan_too_old"
     sentence: ClassVar[str] = gettext_noop("The plan of {number} is more than 24 hours old.")
-    remedy: ClassVar[str] = gettext_noop("Plan it again, and have it approved again.")
+    remedy: ClassVar[str] = gettext_noop(
+        "It was planned again just now, and is another one: have it approved "
+        "(countermand order review {number}), then release it."
+    )
 
 
 @dataclass(eq=False)
@@ -98,7 +107,10 @@ class PlanHasDrifted(CountermandError):
     sentence: ClassVar[str] = gettext_noop(
         "Since the plan of {number} was approved, {came} people came in and {went} fell out."
     )
-    remedy: ClassVar[str] = gettext_noop("Plan it again; its approvals no longer hold.")
+    remedy: ClassVar[str] = gettext_noop(
+        "It was planned again just now: have it approved "
+        "(countermand order review {number}), then release it."
+    )
 
 
 @dataclass(eq=False)

@@ -84,11 +84,9 @@ def release(
     back to review and nothing is released. Raises PlanHasDrifted, PlanTooOld, TooLittleNotice,
     NotEnoughApprovals, LookupPageNotLive or RelayNotHealthy.
     """
-    if surroundings.lookup_missing_at:
-        raise LookupPageNotLive(place=surroundings.lookup_missing_at)
-    if surroundings.relay_missing_at:
-        raise RelayNotHealthy(place=surroundings.relay_missing_at)
-    released, refusal = _release(number, actor=actor, now=now, context=context)
+    released, refusal = _release(
+        number, actor=actor, now=now, context=context, surroundings=surroundings
+    )
     if refusal is not None:
         raise refusal
     assert released is not None  # noqa: S101  (one of the two is always there)
@@ -97,13 +95,19 @@ def release(
 
 @transaction.atomic(durable=True)
 def _release(
-    number: str, *, actor: Actor, now: datetime, context: PlanContext
+    number: str,
+    *,
+    actor: Actor,
+    now: datetime,
+    context: PlanContext,
+    surroundings: Surroundings,
 ) -> tuple[Released | None, Exception | None]:
     stepping.require(actor, Step.RELEASE)
     order = stepping.locked(number)
     revision = stepping.current(order)
     document = document_of(revision)
-    if order.phase == Phase.APPROVED:
+    if order.phase == Phase.APPROVED:  # of any other, what stands in its way is said below
+        _check_surroundings(surroundings)
         _check_notice_is_left(order, document, now)
         refusal = _drifted(order, revision, document, now=now, context=context)
         if refusal is not None:
@@ -122,6 +126,13 @@ def _release(
     stepping.take(order, Step.RELEASE, actor_id=actor.person_id, now=now, facts=facts)
     telling.start_mailing(order, revision, document, context=context, now=now)
     return Released(order.number, order.hold_until, code), None
+
+
+def _check_surroundings(surroundings: Surroundings) -> None:
+    if surroundings.lookup_missing_at:
+        raise LookupPageNotLive(place=surroundings.lookup_missing_at)
+    if surroundings.relay_missing_at:
+        raise RelayNotHealthy(place=surroundings.relay_missing_at)
 
 
 def _drifted(

@@ -7,7 +7,7 @@ the stop path has done it before, and `publishing` does the rest after the commi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -33,7 +33,13 @@ def locked(number: str) -> Order:
 def require(actor: Actor, step: Step) -> None:
     """Refuse unless one of the actor's roles may take this step."""
     if not any(lifecycle.may(Role(role), step) for role in actor.roles):
-        raise NotYours(step=step.value, roles=", ".join(sorted(actor.roles)) or "-")
+        may = [role for role in Role if lifecycle.may(role, step)]
+        raise NotYours(step=step, roles=_listed(actor.roles) or "-", may=_listed(may))
+
+
+def _listed(roles: Iterable[str]) -> str:
+    """Return roles as the command line spells them."""
+    return ", ".join(sorted(roles)).replace("_", "-")
 
 
 def current(order: Order) -> Revision:

@@ -17,7 +17,7 @@ from countermand.domain.verdict import LOCK_NOTICE_LEAD, MINIMUM_NOTICE, decide
 from countermand.notices.models import Mailing, Notice
 from countermand.orders import actions, door_outlook, queries
 from countermand.orders.documents import document_of
-from countermand.orders.models import Affected, Approval, Order, Revision
+from countermand.orders.models import Affected, Approval, Opening, Order, Revision
 from countermand.orders.refusals import ModeIsFixed, NotYours, OrderNotKnown, OutsideYourUnits
 from countermand.people.actions import grant_role
 from tests.one_by_one import cells_in_scope
@@ -168,6 +168,16 @@ def test_an_approval_needs_everything_opened(world: World) -> None:
         actions.approve(number, actor=world.actor("legal"), now=world.now)
 
 
+def test_what_was_shown_before_an_edit_does_not_count_as_opened(world: World) -> None:
+    number = world.plan()
+    shown = queries.newest_revision(number).digest
+    world.plan(number, title={"en": "Another title", "hi": "दूसरा शीर्षक"})
+
+    with pytest.raises(DigestChanged):
+        actions.opened(number, Part.PLAN, actor=world.actor("legal"), now=world.now, digest=shown)
+    assert Opening.objects.count() == 0
+
+
 def test_an_edit_voids_every_approval(world: World) -> None:
     world.staff(3)
     number = world.approved()
@@ -194,6 +204,22 @@ def test_planning_the_very_same_again_keeps_approvals(world: World) -> None:
     assert world.order(number).phase == "approved"
     assert Approval.objects.filter(void_at__isnull=True).count() == 2
     assert Revision.objects.count() == 1
+
+
+def test_what_was_released_is_not_planned_again_not_even_with_the_same_words(
+    world: World,
+) -> None:
+    world.staff(3)
+    number = world.released()
+    figures = queries.newest_revision(number).plan
+    world.staff(2)
+
+    with pytest.raises(StepNotAllowed) as refused:
+        world.plan(number)
+    assert refused.value.step == "plan"
+    assert queries.newest_revision(number).plan == figures
+    with pytest.raises(StepNotAllowed):
+        world.plan(number, title={"en": "Another title", "hi": "दूसरा शीर्षक"})
 
 
 def test_a_returned_order_is_a_draft_without_approvals(world: World) -> None:

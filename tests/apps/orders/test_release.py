@@ -2,7 +2,7 @@
 
 import pytest
 
-from countermand.domain.approvals import SameHand
+from countermand.domain.approvals import NotEnoughApprovals, SameHand
 from countermand.domain.delivery import StopKind
 from countermand.notices.models import Notice
 from countermand.orders import actions
@@ -35,6 +35,29 @@ def test_release_needs_the_look_up_page_and_the_relay(world: World) -> None:
             )
 
     assert world.order(number).phase == "approved"
+
+
+def test_who_may_not_release_and_what_is_not_approved_hear_that_before_anything_else(
+    world: World,
+) -> None:
+    nothing_answers = actions.Surroundings(lookup_missing_at="there", relay_missing_at="there")
+
+    def release(uid: str) -> None:
+        actions.release(
+            number,
+            actor=world.actor(uid),
+            now=world.now,
+            context=world.desk.context,
+            surroundings=nothing_answers,
+        )
+
+    number = world.plan()
+    with pytest.raises(NotYours) as refused:
+        release("desk")
+    assert (refused.value.step, refused.value.roles) == ("release", "help-desk")
+    assert refused.value.may == "author, operator"
+    with pytest.raises(NotEnoughApprovals):
+        release("operator")
 
 
 def test_an_approver_alone_does_not_release(world: World) -> None:
