@@ -14,7 +14,7 @@ from countermand.cli.output import JsonFlag
 from countermand.cli.session import session
 from countermand.domain.address import shown_address
 from countermand.domain.errors import gettext_noop
-from countermand.domain.presence import Answer
+from countermand.domain.presence import OPENING_ANSWERS, Answer
 from countermand.i18n import gettext as _
 
 Device = Annotated[
@@ -104,11 +104,16 @@ def _record(said: Answer, device: str, order: str | None, *, as_json: bool) -> N
     opened_line = _(
         "Written down for {name}, {device}. Mail is let in on it, unless another notice pauses it."
     )
-    kept_line = _("Written down for {name}, {device}. A person looks after it.")
+    open_line = _(
+        "Written down for {name}, {device}. These notices pause no mail on it now: {orders}."
+    )
+    help_line = _("Written down for {name}, {device}. A person looks after it.")
+    kept_line = open_line if said in OPENING_ANSWERS else help_line
     line = opened_line if found.opened else kept_line
+    orders = ", ".join(found.orders)
 
     def render(console: Console) -> None:
-        output.say(console, line, name=found.name, device=found.device)
+        output.say(console, line, name=found.name, device=found.device, orders=orders)
         gates_told.say(console, told, now)
 
     output.emit({**shown, **gates_told.as_json(told, now)}, as_json=as_json, render=render)
@@ -136,6 +141,7 @@ def list_answers(number: Number, as_json: JsonFlag = False) -> None:
                 "name": known[each.person_id].name,
                 "address": known[each.person_id].address,
                 "device": each.device,
+                "id": each.id,
                 "said": each.said,
             }
             for each in found.to_ask
@@ -161,9 +167,10 @@ def _draw(console: Console, answer: dict[str, Any]) -> None:
             each["name"],
             shown_address(each["address"]),
             each["device"],
+            each["id"],
             _(_SHORT[each["said"]]) if each["said"] else _("nothing said"),
         )
         for each in answer["to_ask"]
     ]
-    columns = (_("name"), _("address"), _("device"), _("said"))
+    columns = (_("name"), _("address"), _("device"), _("its id"), _("said"))
     console.print(output.table(_("To be asked by a person"), columns, rows))

@@ -41,8 +41,8 @@ MEANINGS: Final = MappingProxyType(
         ),
     }
 )
-# The last word of an error's code, where it says what kind of error it is; single codes below.
-_BY_LAST_WORD: Final = MappingProxyType(
+# How an error's code ends, where that says what kind of error it is; single codes below.
+_BY_ENDING: Final = MappingProxyType(
     {
         "unknown": ExitCode.NOT_FOUND,
         "not_known": ExitCode.NOT_FOUND,
@@ -54,7 +54,6 @@ _BY_LAST_WORD: Final = MappingProxyType(
 )
 _BY_CODE: Final = MappingProxyType(
     {
-        "app.unknown": ExitCode.NOT_FOUND,
         "cli.missing": ExitCode.USAGE,
         "cli.no_such_option": ExitCode.USAGE,
         "cli.no_such_verb": ExitCode.USAGE,
@@ -63,24 +62,24 @@ _BY_CODE: Final = MappingProxyType(
         "cli.not_among": ExitCode.USAGE,
         "notice.no_such_mail": ExitCode.NOT_FOUND,
         "copy.mail_not_readable": ExitCode.NOT_FOUND,  # as a file that cannot be opened
-        "people.role_not_known": ExitCode.NOT_FOUND,
-        "devices.device_not_known": ExitCode.NOT_FOUND,
-        "device_password.group_not_known": ExitCode.NOT_FOUND,
         "session.no_token": ExitCode.NOT_ALLOWED,
         "gate.other_token": ExitCode.NOT_ALLOWED,
         "people.token_not_known": ExitCode.NOT_ALLOWED,
         "session.not_running": ExitCode.NOT_REACHABLE,
         "session.database_not_reachable": ExitCode.NOT_REACHABLE,
-        "people.person_not_known": ExitCode.NOT_FOUND,
-        "answer.device_not_known": ExitCode.NOT_FOUND,
         "stop.no_such_order": ExitCode.NOT_FOUND,
-        "stop.order_not_known": ExitCode.NOT_FOUND,
         "stop.who_is_acting": ExitCode.NOT_ALLOWED,
         "stop.not_for_your_role": ExitCode.NOT_ALLOWED,
         "order_number.check_character": ExitCode.NOT_FOUND,
         "order_number.not_understood": ExitCode.USAGE,
+        "approval.fingerprint_not_understood": ExitCode.USAGE,
         "order.not_yours": ExitCode.NOT_ALLOWED,
         "approval.own": ExitCode.NOT_ALLOWED,
+        "approval.same_hand": ExitCode.NOT_ALLOWED,
+        # Not allowed by the state of things, whoever asks.
+        "order.step_not_allowed": ExitCode.REFUSED,
+        "notice.step_not_allowed": ExitCode.REFUSED,
+        "source.host_not_allowed": ExitCode.REFUSED,
         "order.lookup_page_not_live": ExitCode.NOT_REACHABLE,
         "order.relay_not_healthy": ExitCode.NOT_REACHABLE,
     }
@@ -91,4 +90,5 @@ def exit_code_of(code: str) -> ExitCode:
     """Return the exit code of an error by its `code`; what is not listed was refused."""
     if code in _BY_CODE:
         return _BY_CODE[code]
-    return _BY_LAST_WORD.get(code.rpartition(".")[2], ExitCode.REFUSED)
+    endings = (known for ending, known in _BY_ENDING.items() if code.endswith(ending))
+    return next(endings, ExitCode.REFUSED)

@@ -11,7 +11,7 @@ from rich.console import Console
 from countermand.cli import held_inventories, order_words, output, plan_page
 from countermand.cli.shown_time import instant
 from countermand.domain import causes
-from countermand.domain.approvals import PART_WORDS
+from countermand.domain.approvals import PART_WORDS, SHOWN_FINGERPRINT
 from countermand.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         *plan_page.doors_that_know(answer["mail_reading"]),
         *_stopping(answer),
         (_("approved by"), ", ".join(str(each["name"]) for each in answer["approvals"])),
-        (_("version fingerprint"), answer["digest"][: plan_page.SHOWN_FINGERPRINT]),
+        (_("version fingerprint"), answer["digest"][: SHOWN_FINGERPRINT]),
         (_("first deadline"), instant(answer["first_deadline_at"])),
         (_("last deadline"), instant(answer["last_deadline_at"])),
     ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from countermand.devices import given_answers
+from countermand.devices import calling, given_answers
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.presence import OPENING_ANSWERS, Answer, Presence
 from countermand.orders import stepping
@@ -35,10 +35,14 @@ class ListNotForYou(CountermandError):
 
 @dataclass(frozen=True, slots=True)
 class ToAsk:
-    """A device about which a person is to ask; `said` is None where nobody said anything."""
+    """A device about which a person is to ask; `said` is None where nobody said anything.
+
+    `id` is how its inventory calls it, and what an answer names it by.
+    """
 
     person_id: int
     device: str
+    id: str
     said: Answer | None
 
 
@@ -68,6 +72,7 @@ class _Told:
     """One device that was told of, and what is known of it."""
 
     person_id: int
+    device_id: int
     device: str
     said: Answer | None
     is_without: bool
@@ -90,7 +95,11 @@ def collected(number: str, *, actor: Actor, now: datetime) -> Collected:
     told = list(_told(order, now))
     said = Counter(each.said for each in told if each.said is not None)
     unanswered = [each.is_without for each in told if each.said is None]
-    to_ask = [ToAsk(each.person_id, each.device, each.said) for each in told if each.is_to_be_asked]
+    asked = [each for each in told if each.is_to_be_asked]
+    ids = calling.ids_of([each.device_id for each in asked])
+    to_ask = [
+        ToAsk(each.person_id, each.device, ids.get(each.device_id, ""), each.said) for each in asked
+    ]
     # Those who asked for help first, then those who said nothing.
     to_ask.sort(key=lambda each: (each.said is None, each.person_id))
     return Collected(
@@ -117,6 +126,7 @@ def _told(order: Order, now: datetime) -> Iterator[_Told]:
             if owners.get(cell.device.id) == whole.person.id:
                 yield _Told(
                     person_id=whole.person.id,
+                    device_id=cell.device.id,
                     device=cell.device.name or cell.device.short_id,
                     said=last.get(cell.device.id),
                     is_without=cell.presence is Presence.ABSENT,

@@ -48,6 +48,22 @@ class NotForYou(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Ask the help desk to write it down.")
 
 
+@dataclass(eq=False)
+class NothingAsked(CountermandError):
+    """No notice that reached its person asks about this device, so no answer can be kept."""
+
+    device: str
+    name: str
+
+    code: ClassVar[str] = "answer.nothing_asked"
+    sentence: ClassVar[str] = gettext_noop(
+        "No company notice asks {name} about {device} now; nothing was written down."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Look whether one is still to come (countermand order list), and name it with --order."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """Whose device it is, the orders concerned, and how many of its doors were opened by it."""
@@ -74,7 +90,7 @@ def record_answer(
     """Keep an answer about every ordered app on a device; open its doors if it says so.
 
     `device` is the id that the inventory gives it, or a name by which mail gates know it. Raises
-    NoSuchDevice, NotForYou or OrderNotKnown.
+    NoSuchDevice, NotForYou, NothingAsked or OrderNotKnown.
     """
     found = cells.find_device(device)
     if found is None:
@@ -82,6 +98,9 @@ def record_answer(
     if not actor.roles and actor.person_id != found.person_id:
         raise NotForYou
     numbers = _orders_about(found.id, number)
+    owner = people.by_ids([found.person_id])[found.person_id]
+    if not numbers:
+        raise NothingAsked(device=found.name or device, name=owner.name)
     apps = NamedApp.objects.filter(order_id__in=numbers).values_list("app_id", flat=True)
     opened = keep(
         found,
@@ -93,7 +112,6 @@ def record_answer(
         context=context,
         now=now,
     )
-    owner = people.by_ids([found.person_id])[found.person_id]
     return Answered(
         device_id=found.id,
         person_id=owner.id,

@@ -351,39 +351,6 @@ def test_whom_no_wave_has_reached_counts_among_those_who_did_not_get_it(terminal
     assert before["notices"]["not_sent"] == after["notices"]["not_sent"] == said["not_sent"]
 
 
-def test_what_somebody_said_is_written_down_by_the_help_desk(terminal: Terminal) -> None:
-    terminal.world.staff(8)
-    number = terminal.world.notified()
-    device = terminal.world.devices()[0]
-
-    said = terminal.ask(
-        "answer", "removed", "--order", number, "--device", device.source_device_id, who="desk"
-    )
-
-    assert said["answer"] == "removed"
-    assert said["orders"] == [number]
-
-
-def test_the_answers_to_an_order_are_counted_and_listed_for_a_human(terminal: Terminal) -> None:
-    terminal.world.staff(3)
-    number = terminal.world.notified()
-    first, second, _ = terminal.world.devices()
-    for said, device in (("removed", first), ("cannot", second)):
-        terminal.ask("answer", said, "--device", device.source_device_id, who="desk")
-
-    found = terminal.ask("answer", "list", number, who="desk")
-
-    assert (found["devices"], found["answered"], found["silent"]) == (3, 2, 1)
-    assert [(each["address"], each["said"]) for each in found["to_ask"]] == [
-        ("p6@example.org", "cannot"),
-        ("p7@example.org", None),
-    ]
-    code, said = terminal.give("answer", "list", number, who="desk")
-    assert code == ExitCode.DONE
-    assert f"{number}: 2 of 3 devices are answered for" in said
-    assert not INSIDE.search(said)
-
-
 def test_of_an_order_that_was_withdrawn_in_time_nothing_is_said_that_was_not_so(
     terminal: Terminal, file: Path, relay: str
 ) -> None:
