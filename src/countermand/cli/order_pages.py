@@ -282,7 +282,7 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         *plan_page.doors_that_know(answer["mail_reading"]),
         *_stopping(answer),
         (_("approved by"), ", ".join(str(each["name"]) for each in answer["approvals"])),
-        (_("version fingerprint"), answer["digest"][: SHOWN_FINGERPRINT]),
+        (_("version fingerprint"), answer["digest"][:SHOWN_FINGERPRINT]),
         (_("first deadline"), instant(answer["first_deadline_at"])),
         (_("last deadline"), instant(answer["last_deadline_at"])),
     ]
