@@ -179,22 +179,26 @@ def publish_states(
         # One set after the other: two publishers cannot give one number to two sets.
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", _SEQUENCE_LOCK)
     newest = PublishedState.objects.aggregate(newest=Max("sequence"))["newest"] or 0
+    issued_ms = time.time_ns() // 1_000_000
+    # Gates take none that is not higher. A database that was restored has forgotten the last ones.
+    sequence = max(newest + 1, issued_ms)
     content = payload(
         orders,
         instance=publisher.instance,
-        sequence=newest + 1,
-        issued_ms=time.time_ns() // 1_000_000,
+        sequence=sequence,
+        issued_ms=issued_ms,
         valid_for_s=valid_for_s,
     )
     PublishedState.objects.create(
-        sequence=newest + 1,
+        sequence=sequence,
         payload=content.decode(),
         signature=b64encode(publisher.key.sign(content)).decode(),
         key_id=publisher.key.key_id,
     )
-    PublishedState.objects.filter(sequence__lte=newest + 1 - _KEPT_SETS).delete()
+    kept = PublishedState.objects.order_by("-sequence").values("sequence")[:_KEPT_SETS]
+    PublishedState.objects.exclude(sequence__in=kept).delete()
     tell_gates()
-    return newest + 1
+    return sequence
 
 
 def _rewrite(

@@ -24,7 +24,7 @@ from countermand.enforcement.actions import (
     publish_states,
     set_attested,
 )
-from countermand.enforcement.models import DoorEntry, FeedHead
+from countermand.enforcement.models import DoorEntry, FeedHead, PublishedState
 from countermand.project.embedded_postgres import GATE
 from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
@@ -116,6 +116,17 @@ def test_a_take_back_is_one_row_and_touches_no_entry(gate: RunningGate, folder: 
     gate.until("open", lambda: not gate.is_paused("phone-7f3a"))
     assert gate.active_sync(PHONE) == 204
     assert FeedHead.objects.get().version == before
+
+
+def test_a_gate_goes_along_with_a_database_that_was_restored(
+    gate: RunningGate, folder: DataFolder
+) -> None:
+    """An older state of it does not know which numbers its lists of orders have had since."""
+    PublishedState.objects.all().delete()
+
+    publish_states([order_state(withdrawn=True)], publisher=publisher(folder))
+
+    gate.until("open", lambda: not gate.is_paused("phone-7f3a"))
 
 
 def take_back_fence() -> Fence:
