@@ -50,7 +50,12 @@ def give(
     because: Because,
     hours: Annotated[
         float,
-        typer.Option("--hours", min=0, help=_("For how long; the help desk may give four hours.")),
+        typer.Option(
+            "--hours",
+            min=0,
+            max=_MOST_HOURS,
+            help=_("For how long; the help desk may give four hours."),
+        ),
     ] = 4.0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -66,7 +71,7 @@ def give(
         found = overrides.give(
             device,
             number,
-            lasting=timedelta(hours=min(hours, _MOST_HOURS)),
+            lasting=timedelta(hours=hours),
             because=because,
             actor=opened.actor(),
             publisher=Publisher.load(settings.folder),

@@ -14,12 +14,20 @@ from countermand.domain.device_stages import EVERYBODY, Stage, stage_of
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.domain.nearest import nearest_word
 from countermand.enforcement import queries
-from countermand.enforcement.device_passwords import NotYourDevice
 from countermand.enforcement.models import PasswordStage
 from countermand.people import queries as people
 from countermand.people.queries import Actor
 
 _FOR_STAGES: Final = frozenset({Role.MAIL_ADMIN, Role.OPERATOR})
+
+
+@dataclass(eq=False)
+class StageNotYours(CountermandError):
+    """A group is moved by those who look after mail, who can also move it back."""
+
+    code: ClassVar[str] = "device_password.stage_not_allowed"
+    sentence: ClassVar[str] = gettext_noop("Your roles do not allow moving a group.")
+    remedy: ClassVar[str] = gettext_noop("Ask a mail administrator or an operator.")
 
 
 @dataclass(eq=False)
@@ -66,11 +74,11 @@ def set_stage(
 ) -> Stage:
     """Say how far a group has come (`*`: everybody); returns where it stood before.
 
-    Raises NotYourDevice, GroupNotKnown, and LeavesPeopleWithout but for `even_without`. The sweep
+    Raises StageNotYours, GroupNotKnown, and LeavesPeopleWithout but for `even_without`. The sweep
     writes the new list of limited main passwords.
     """
     if not actor.roles & _FOR_STAGES:
-        raise NotYourDevice
+        raise StageNotYours
     row = PasswordStage.objects.select_for_update().filter(group=group).first()
     if row is None and group != EVERYBODY:
         _require_known(group, now)

@@ -58,7 +58,7 @@ class OverridesNotForYou(CountermandError):
 class OverrideTooLong(CountermandError):
     """Longer than these roles may give."""
 
-    hours: int
+    hours: str
     most: int
 
     code: ClassVar[str] = "override.too_long"
@@ -66,6 +66,13 @@ class OverrideTooLong(CountermandError):
     remedy: ClassVar[str] = gettext_noop(
         "Give fewer hours, or ask an author, approver or operator of company notices."
     )
+
+
+@dataclass(eq=False)
+class OverrideTooLongForAnybody(OverrideTooLong):
+    """Longer than anybody may give."""
+
+    remedy: ClassVar[str] = gettext_noop("Give fewer hours; nobody may give more.")
 
 
 @dataclass(eq=False)
@@ -147,6 +154,8 @@ def give(
     if found is None:
         raise DeviceToLetThroughNotKnown(device=device)
     until = now + lasting
+    # A shorter one ends no longer one: what is said is what holds.
+    others = [o.until for o in enforced.overrides(number, now=now) if o.device_id == found.id]
     doors = enforcement.set_override(
         found.id,
         number,
@@ -158,7 +167,8 @@ def give(
     )
     _note(order, "order.let_through", found.id, actor=actor, now=now, until=until, because=because)
     owner = people.by_ids([found.person_id])[found.person_id]
-    return Given(found.id, number, owner.name, found.name or device, until, doors)
+    holds_until = max([until, *others])
+    return Given(found.id, number, owner.name, found.name or device, holds_until, doors)
 
 
 @transaction.atomic(durable=True)
@@ -194,10 +204,12 @@ def end(
 def _check(lasting: timedelta, because: str, actor: Actor) -> None:
     if not actor.roles & (_LONGER | _SHORT):
         raise OverrideNotYours
-    most = ANYBODY_AT_MOST if actor.roles & _LONGER else HELP_DESK_AT_MOST
+    may_give_longer = bool(actor.roles & _LONGER)
+    most = ANYBODY_AT_MOST if may_give_longer else HELP_DESK_AT_MOST
     hour = timedelta(hours=1)
     if not timedelta(0) <= lasting <= most:
-        raise OverrideTooLong(hours=-(-lasting // hour), most=most // hour)
+        too_long = OverrideTooLongForAnybody if may_give_longer else OverrideTooLong
+        raise too_long(hours=f"{lasting / hour:.6g}", most=most // hour)
     if len(because.strip()) < SHORTEST_REASON:
         raise OverrideWithoutReason
 

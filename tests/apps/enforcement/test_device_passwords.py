@@ -362,7 +362,7 @@ def test_only_the_last_stage_limits_the_main_password(asha: Person, files: Path)
 
 
 def test_the_help_desk_moves_no_group(asha: Person) -> None:
-    with pytest.raises(NotYourDevice):
+    with pytest.raises(password_stages.StageNotYours):
         password_stages.set_stage("pilots", Stage.NEW_DEVICES, actor=HELP_DESK, now=NOW)
 
 

@@ -156,12 +156,19 @@ def test_hours_and_days_begin_where_they_do_by_the_clock_of_the_house_and_in_utc
 def test_letting_through_is_listed_and_ended(staffed: Terminal, world: World) -> None:
     number = str(world.plan())
 
-    for hours, told in (("5", "5"), ("1e300", "10000"), ("inf", "10000")):
-        code, said = staffed.give(
+    too_long = "You may give 4 hours, not 5."
+    no_span = "10000 is the largest that it takes."
+    for hours, ends_with, told in (
+        ("5", ExitCode.REFUSED, too_long),
+        ("1e300", ExitCode.USAGE, no_span),
+        ("inf", ExitCode.USAGE, no_span),
+        ("nan", ExitCode.USAGE, no_span),
+    ):
+        refused = staffed.give(
             "override", "give", number, "--device", "d0", "--because", "On call.",
             "--hours", hours, who="desk",
         )  # fmt: skip
-        assert (code, f"You may give 4 hours, not {told}." in said) == (ExitCode.REFUSED, True)
+        assert (refused[0], told in refused[1]) == (ends_with, True)
 
     words = ("--device", "d0", "--because", "The surgeon on call needs mail.")
     given = staffed.ask("override", "give", number, *words, who="desk")

@@ -84,6 +84,29 @@ def test_one_device_is_let_through_at_once_and_shut_again_by_itself(
     assert overrides.standing(number, now=world.now) == []
 
 
+def test_a_shorter_one_beside_a_longer_one_says_until_when_the_device_is_let_through(
+    world: World, number: str
+) -> None:
+    longer = give(world, number, lasting=4 * HOUR)
+
+    shorter = give(world, number, lasting=HOUR)
+
+    assert shorter.until == longer.until
+    world.sweep(2 * HOUR)
+    assert not is_shut(world, number)
+
+
+def test_what_is_too_long_is_named_as_it_was_asked_for(world: World, number: str) -> None:
+    with pytest.raises(OverrideTooLong) as refused:
+        give(world, number, lasting=4.5 * HOUR)
+    assert str(refused.value).startswith("You may give 4 hours, not 4.5.")
+    assert "or ask" in str(refused.value)
+
+    with pytest.raises(OverrideTooLong) as refused:
+        give(world, number, lasting=91 * DAY, who="operator")
+    assert "ask" not in str(refused.value)  # nobody may give more
+
+
 def test_the_help_desk_gives_four_hours_and_others_give_more(world: World, number: str) -> None:
     with pytest.raises(OverrideTooLong):
         give(world, number, lasting=4 * HOUR + MINUTE)
