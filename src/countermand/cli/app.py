@@ -128,7 +128,8 @@ def run(arguments: Sequence[str]) -> int:
     except faults.ClickException as error:
         return output.report(usage.told(error), as_json=as_json)
     except CountermandError as error:
-        return output.report(error, as_json=as_json)
+        has_output = not isinstance(error, output.AnswerNotWritten)
+        return output.report(error, as_json=as_json and has_output)
     except typer.Abort:
         return ExitCode.REFUSED
     except SystemExit as end:

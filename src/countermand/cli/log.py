@@ -54,9 +54,9 @@ def export(
         wiring.number_log(here.settings, here.now())
         lines = exporting.lines(installation.log_verifier(here.settings.folder))
         if file is None:
-            for line in lines:
-                sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
+            with output.answering():
+                for line in lines:
+                    sys.stdout.buffer.write(line)
             return
         try:
             with file.open("wb") as target:

@@ -95,7 +95,7 @@ def draw_mail(console: Console, mail: Mapping[str, str]) -> None:
     )
     console.rule(head, align="left")
     console.print(mail["subject"], style="bold", markup=False)
-    console.print(mail["text"], markup=False)
+    output.show(console, mail["text"])
 
 
 def brief(number: str) -> dict[str, Any]:

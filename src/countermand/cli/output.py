@@ -11,10 +11,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import typer
 from rich.console import Console
@@ -24,7 +25,8 @@ from rich.table import Table
 
 from countermand import i18n
 from countermand.cli.exit_codes import ExitCode, exit_code_of
-from countermand.domain.errors import CountermandError, Fault, FaultsFound
+from countermand.cli.stop_said import forsake
+from countermand.domain.errors import CountermandError, Fault, FaultsFound, gettext_noop
 from countermand.i18n import gettext as _
 
 JsonFlag = Annotated[bool, typer.Option("--json", help=_("Answer with one JSON value."))]
@@ -69,22 +71,61 @@ def _plain_word(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+@dataclass(eq=False)
+class AnswerNotWritten(CountermandError):
+    """What was asked is done, and where the answer was to go took none of it."""
+
+    why: str
+
+    code: ClassVar[str] = "cli.answer_not_written"
+    sentence: ClassVar[str] = gettext_noop(
+        "What was asked is done, but the answer could not be written: {why}."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "Make room, and look how things stand before the command is given again."
+    )
+
+
 def write_json(value: Any) -> None:
     """Print one JSON value, readable in every script of the world."""
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
 
 
 def emit(value: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
-    """Answer: the value itself with `--json`, otherwise what `render` draws of it."""
-    if as_json:
-        write_json(value)
-    else:
-        render(stdout())
+    """Answer: the value itself with `--json`, otherwise what `render` draws of it.
+
+    Who closed the output before we began wants no answer. Raises AnswerNotWritten.
+    """
+    if sys.stdout is None:
+        return
+    with answering():
+        if as_json:
+            write_json(value)
+        else:
+            render(stdout())
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Write an answer whole. Raises AnswerNotWritten, but for a reader who has gone."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        forsake(sys.stdout)
+        raise AnswerNotWritten(why=error.strerror or str(error)) from error
 
 
 def say(console: Console, sentence: str, /, **facts: object) -> None:
     """Print a translated sentence; facts are text, never markup."""
-    console.print(sentence.format(**facts), markup=False)
+    show(console, sentence.format(**facts))
+
+
+def show(console: Console, text: str) -> None:
+    """Print a text as it stands; only a terminal breaks its lines."""
+    console.print(text, markup=False, soft_wrap=not console.is_terminal)
 
 
 def table(

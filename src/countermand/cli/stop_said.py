@@ -228,7 +228,11 @@ def _print(line: str, stream: TextIO | None) -> None:
             stream.write(f"{line}\n".encode(encoding, "replace").decode(encoding))
             stream.flush()
         except OSError:
-            # Nobody reads, or the disk is full: what is left unwritten would fail at the end, too.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            forsake(stream)
+
+
+def forsake(stream: TextIO) -> None:
+    """Let a stream that takes no more lead nowhere: what it still holds would fail at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
