@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from countermand.cli import given, order_pages, order_reports, output, plan_page, shown_time
+from countermand.cli import (
+    given,
+    order_pages,
+    order_reports,
+    order_words,
+    output,
+    plan_page,
+    shown_time,
+)
 from countermand.cli.output import JsonFlag
 from countermand.cli.session import Session, session
 from countermand.i18n import gettext as _
@@ -133,7 +141,13 @@ def plan(
             file=name,
         )
         answer = plan_page.planned(planned)
-    output.emit(answer, as_json=as_json, render=lambda c: plan_page.draw_plan(c, answer))
+
+    def render(console: Any) -> None:
+        plan_page.draw_plan(console, answer)
+        next_step = order_words.what_comes_next(answer["phase"], number=answer["number"])
+        output.say(console, "{line}", line=next_step)
+
+    output.emit(answer, as_json=as_json, render=render)
 
 
 def submit(number: Number, as_json: JsonFlag = False) -> None:

@@ -26,6 +26,7 @@ def planned(number: str) -> dict[str, Any]:
         "version": revision.number,
         "digest": revision.digest,
         "held_inventories": held_inventories.held(),
+        "beside": [{"number": each.number, "phase": each.phase} for each in queries.beside(number)],
         "plan": _figures(revision.plan),
     }
 
@@ -76,7 +77,7 @@ def draw_plan(console: Console, answer: Mapping[str, Any]) -> None:
             _("Deadlines"), [_("time zone"), _("first deadline"), _("people affected")], zones
         )
     )
-    for line in _warnings(plan):
+    for line in [*_beside(answer["beside"]), *_warnings(plan)]:
         output.say(console, line)
     held_inventories.draw(console, answer["held_inventories"])
 
@@ -95,8 +96,36 @@ def _draw_spread(console: Console, title: str, spread: Mapping[str, Mapping[str,
     console.print(output.table(title, columns, rows))
 
 
+def _beside(others: Sequence[Mapping[str, str]]) -> list[str]:
+    line = _(
+        "{number} ({where}) is about the same app: whoever both reach is told twice. If one is "
+        "enough, give one up; if this one is to change it, write {number} under “amends” or "
+        "“replaces”."
+    )
+    return [
+        line.format(number=each["number"], where=order_words.phase(each["phase"]))
+        for each in others
+    ]
+
+
+def _reaching_nobody(devices: Mapping[str, int]) -> list[str]:
+    if not devices["all"]:
+        line = _(
+            "No device in scope is known: nobody but the author and an approver would be told. "
+            "Give an inventory first: countermand import devices."
+        )
+    elif devices["absent"] == devices["all"]:
+        line = _(
+            "On no device in scope is the app, as far as lists say: nobody but the author and an "
+            "approver would be told."
+        )
+    else:
+        return []
+    return [line]
+
+
 def _warnings(plan: Mapping[str, Any]) -> list[str]:
-    found = []
+    found = _reaching_nobody(plan["devices"])
     if plan["devices"]["not_checked_yet"]:
         line = _("{count} devices were not checked yet for these apps: import again, then plan.")
         found.append(line.format(count=plan["devices"]["not_checked_yet"]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
 from countermand.domain.app_id import IdentifierKey, SignedIdentifier
 from countermand.orders.models import (
@@ -111,6 +111,22 @@ def view(number: str) -> OrderView:
 def every_order() -> list[OrderView]:
     """Return all orders, the newest first."""
     return _views(list(Order.objects.order_by("-created_at", "number")))
+
+
+def beside(number: str) -> list[OrderView]:
+    """Return the orders that stand beside one: about an app of it, not over, and not its own past.
+
+    Whoever two such orders reach is told twice. One that amends or replaces the other is not meant.
+    """
+    order = _order(number)
+    apps = NamedApp.objects.filter(order=order).values("app_id")
+    rows = (
+        Order.objects.filter(mode=order.mode, ended_at__isnull=True)
+        .filter(pk__in=NamedApp.objects.filter(app_id__in=apps).values("order_id"))
+        .exclude(pk__in=[order.pk, order.amends, order.replaces])
+        .exclude(Q(amends=order.pk) | Q(replaces=order.pk))
+    )
+    return _views(list(rows.order_by("-created_at", "number")))
 
 
 def named_apps() -> frozenset[str]:
