@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -11,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,11 @@ def running(data: Path) -> Iterator[Running]:
         yield started
 
 
+def children_of(pid: int) -> set[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return set(map(int, path.read_text(encoding="ascii").split()))
+
+
 def is_well(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
@@ -163,6 +169,25 @@ def test_a_killed_child_comes_back_at_its_old_address(running: Running, child: s
     assert [after[name] for name in ("web", "gate", "gates")] == [
         before[name] for name in ("web", "gate", "gates")
     ]
+
+
+def test_a_disk_that_takes_nothing_ends_nobody(running: Running) -> None:
+    before = running.told()
+    first = set(before["pids"].values())
+    pid = running.process.pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    os.kill(before["pids"]["worker"], signal.SIGKILL)
+
+    limited = until(lambda: children_of(pid) - first)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (-1, -1))
+    for each in limited:  # it has the limit of whoever started it
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+    until(lambda: running.told()["pids"]["worker"] in children_of(pid) - first - limited)
+    until(lambda: is_well(f"{before['web']}/readyz"))
+    after = running.told()["pids"]
+    assert after == {**before["pids"], "worker": after["worker"]}
 
 
 def test_the_doctor_finds_all_well(running: Running) -> None:

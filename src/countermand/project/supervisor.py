@@ -1,5 +1,7 @@
 """Keeping the children of `up` alive: whoever dies is started again, at once and then ever slower.
 
+What keeps a start off (a full disk, no process to be had) ends nobody: it is tried again.
+
 One thread, one loop: the thread that starts a child must live as long as the child (children.py),
 and a loop that only looks and starts cannot deadlock.
 """
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from countermand.i18n import gettext as _
+from countermand.i18n import reason
 from countermand.project.children import spawn
 
 POLL_S: Final = 0.05
@@ -47,7 +50,8 @@ class Child:
         return self.process.pid if self.process else 0
 
     def start(self) -> None:
-        """Start it; what it prints goes to its log."""
+        """Start it; what it prints goes to its log. Raises OSError or SubprocessError."""
+        self.started_at = time.monotonic()
         _rotate(self.log)
         with self.log.open("ab") as output:
             self.process = spawn(
@@ -57,7 +61,6 @@ class Child:
                 output=output,
                 pass_fds=self.pass_fds,
             )
-        self.started_at = time.monotonic()
 
     def is_running(self) -> bool:
         """Tell whether it lives."""
@@ -103,7 +106,7 @@ class Supervisor:
     def add(self, child: Child) -> None:
         """Start one more child."""
         self.children.append(child)
-        child.start()
+        self._start(child)
         self._changed()
 
     def has(self, name: str) -> bool:
@@ -120,10 +123,21 @@ class Supervisor:
                 self._tell_of_death(child, child.process.returncode)
                 child.bury()
             if time.monotonic() >= child.next_start_at:
-                child.start()
-                changed = True
+                changed |= self._start(child)
         if changed:
             self._changed()
+
+    def _start(self, child: Child) -> bool:
+        """Start one, or have it tried again after a pause; tell whether it runs."""
+        try:
+            child.start()
+        except (OSError, subprocess.SubprocessError) as error:
+            if child.deaths_in_a_row < _SAID_DEATHS:
+                sentence = _("{name} cannot be started ({why}); it is tried again.")
+                self._say(sentence.format(name=child.name, why=reason(error)))
+            child.bury()
+            return False
+        return True
 
     def _tell_of_death(self, child: Child, status: int) -> None:
         if child.deaths_in_a_row >= _SAID_DEATHS:

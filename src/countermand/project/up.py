@@ -3,11 +3,12 @@
 Order of a start: the lock of the data folder, what is stopped (read before anything could send),
 gate and web, which need no tables; the database, its tables, what a stop left unfinished; then
 the worker's first sweep, and senders. A stop that cannot be read keeps every sender off, and says
-so. SIGTERM and SIGINT end all in order.
+so. SIGTERM and SIGINT end all in order; a disk or a terminal that takes nothing ends nobody.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -20,11 +21,13 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import psycopg
+
 from countermand import clock, environment
 from countermand.data_folder import DataFolder, read_json, write_json
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
-from countermand.i18n import language_in_use, told
+from countermand.i18n import language_in_use, reason, told
 from countermand.project import installation, ports, postgres_home
 from countermand.project.children import spawn
 from countermand.project.embedded_postgres import GATE, SENDER, EmbeddedPostgres
@@ -70,7 +73,8 @@ class Up:
     def __init__(self, wishes: Wishes, *, say: Callable[[str], None]) -> None:
         """Prepare; `say` is told whole sentences for a person."""
         self._wishes = wishes
-        self._say = say
+        self._say_to = say
+        self._owes_up_file = False
         self._folder = DataFolder(wishes.data)
         self._wants_end = False
         self._postgres: EmbeddedPostgres | None = None
@@ -80,7 +84,7 @@ class Up:
         self._is_ready = False
         self._stops_said = ""
         self._look_at_stops_at = 0.0
-        self._supervisor = Supervisor(say=say, changed=self._write_up_file)
+        self._supervisor = Supervisor(say=self._say, changed=self._write_up_file)
         self._settings = environment.load(data=wishes.data)
         self._database_ready = self._folder.run / "database.ready"
         self._tables_ready = self._folder.run / "tables.ready"
@@ -275,6 +279,8 @@ class Up:
         self._supervisor.tend()
         if self._is_ready and time.monotonic() >= self._look_at_stops_at:
             self._look_at_stops_at = time.monotonic() + _LOOK_AT_STOPS_EVERY_S
+            if self._owes_up_file:
+                self._write_up_file()
             if not self._supervisor.has("sender-1") and self._read_stops():
                 self._start_senders()
         time.sleep(POLL_S)
@@ -296,9 +302,17 @@ class Up:
             self._postgres.start()
         except CountermandError as error:
             self._say(_in_words(error))
+        except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
+            sentence = _("{name} cannot be started ({why}); it is tried again.")
+            self._say(sentence.format(name="PostgreSQL", why=reason(error)))
         self._write_up_file()
 
     # Telling
+
+    def _say(self, sentence: str) -> None:
+        """Say something, as far as anybody hears it."""
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or the disk is full
+            self._say_to(sentence)
 
     def _told(self) -> dict[str, Any]:
         pids = {child.name: child.pid for child in self._supervisor.children}
@@ -322,7 +336,13 @@ class Up:
         self._say(line.format(relay=self._settings.relay))
 
     def _write_up_file(self) -> None:
-        write_json(self._folder.up_file, self._told())
+        """Write down who runs where; where the disk takes nothing, it is tried again later."""
+        try:
+            write_json(self._folder.up_file, self._told())
+        except OSError:
+            self._owes_up_file = True
+        else:
+            self._owes_up_file = False
 
     def _end(self) -> None:
         self._wants_end = False  # a second wish must not break the end off

@@ -105,3 +105,19 @@ def test_no_child_outlives_a_killed_parent() -> None:
         pass
     finally:
         os.close(handle)
+
+
+def test_what_cannot_be_started_ends_nobody_and_is_tried_again(
+    tmp_path: Path, supervisor: Supervisor, said: list[str]
+) -> None:
+    supervisor.add(child(tmp_path, "/bin/sleep", "60"))
+    late = child(tmp_path / "not-there-yet", "/bin/sleep", "60")
+
+    supervisor.add(late)
+    (tmp_path / "not-there-yet").mkdir()
+    while not late.is_running():
+        supervisor.tend()
+
+    assert all(each.is_running() for each in supervisor.children)
+    assert "sleeper cannot be started" in said[0]
+    supervisor.end()
