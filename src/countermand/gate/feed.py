@@ -33,6 +33,10 @@ from countermand.gate.table import Table
 CHANNEL: Final = "countermand_gate"
 _CONNECT_S: Final = 5
 _LONGEST_STATEMENT_MS: Final = 60_000
+# A way to the database that is cut says nothing. By itself the system would try it for a quarter of
+# an hour, ever more seldom, and the gate would hear nothing for minutes after the way is mended.
+_CUT_AFTER_MS: Final = 10_000
+_SIGN_OF_LIFE_S: Final = 5
 # A set read this soon after the look before cannot have waited for us.
 _AT_ONCE_MS: Final = 5_000
 _NOTHING: Final = -1  # behind every version, the first of an empty database too
@@ -108,6 +112,10 @@ class Follower:
                 application_name=f"countermand {self._name}",
                 options=f"-c statement_timeout={_LONGEST_STATEMENT_MS}",
                 prepare_threshold=None,
+                tcp_user_timeout=_CUT_AFTER_MS,
+                keepalives_idle=_SIGN_OF_LIFE_S,
+                keepalives_interval=_SIGN_OF_LIFE_S,
+                keepalives_count=2,
             ) as connection:
                 connection.execute(f"LISTEN {CHANNEL}")
                 self.begin(connection)

@@ -1,16 +1,23 @@
 """What a follower says of itself where something keeps it from following."""
 
 import json
+import os
+import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 import countermand.gate
 from countermand import config, environment
 from countermand.gate import log_lines
 from countermand.gate.counts import Counts
-from countermand.gate.feed import Source
+from countermand.gate.feed import Follower, Source
 from countermand.gate.feed_entries import EntriesFollower
 from countermand.gate.log_lines import Bounds
 from countermand.gate.machine_time import ThisMachine
@@ -98,3 +105,56 @@ def test_a_follower_that_could_not_be_begun_is_begun_later_and_keeps_no_lock_unt
         until("it follows", follows)
     finally:
         gate.close()
+
+
+@contextmanager
+def over_tcp(url: str) -> Iterator[str]:
+    """The database of `url` behind a port of this machine."""
+    about = psycopg.conninfo.conninfo_to_dict(url)
+    folder, number = str(about["host"]), str(about["port"] or 5432)
+
+    def hand_on(source: socket.socket, to: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                to.sendall(piece)
+            to.shutdown(socket.SHUT_WR)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as behind,
+    ):
+
+        def serve() -> None:
+            with suppress(OSError), server.accept()[0] as before:
+                behind.connect(f"{folder}/.s.PGSQL.{number}")
+                back = threading.Thread(target=hand_on, args=(behind, before), daemon=True)
+                back.start()
+                hand_on(before, behind)
+                back.join()
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        port = server.getsockname()[1]
+        yield psycopg.conninfo.make_conninfo(url, host="127.0.0.1", port=port)
+        serving.join()
+
+
+@pytest.mark.usefixtures("committed_doors")
+def test_a_way_to_the_database_that_is_cut_is_given_up_within_seconds() -> None:
+    """The kernel's own patience is a quarter of an hour, and it says nothing meanwhile."""
+    limits: dict[int, int] = {}
+
+    class Follows(Follower):
+        def look(self, connection: psycopg.Connection[Any]) -> None:
+            with socket.socket(fileno=os.dup(connection.pgconn.socket)) as way:
+                for each in (socket.TCP_USER_TIMEOUT, socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+                    limits[each] = way.getsockopt(socket.IPPROTO_TCP, each)
+
+    with over_tcp(database_url()) as url:
+        follower = Follows(Source(url=lambda: url, poll_s=0.01, counts=Counts()), name="cut")
+        follower.start()
+        until("it follows", lambda: follower.follows)
+        follower.stop()
+
+    assert 0 < limits[socket.TCP_USER_TIMEOUT] <= 10_000
+    assert limits[socket.TCP_KEEPIDLE] + 2 * limits[socket.TCP_KEEPINTVL] <= 15
