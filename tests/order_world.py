@@ -21,6 +21,7 @@ from countermand.project import register as registers
 from countermand.sender.postgres_ledger import PostgresLedger
 from countermand.stop import fence as fences
 from countermand.stop import press as stopping
+from countermand.stop import senders
 from tests.order_samples import whole_order
 
 NOW = datetime(2020, 7, 10, 3, 30, tzinfo=UTC)
@@ -234,12 +235,17 @@ class World:
         pressing.complete_stops(self.desk, now=self.now)
         return jobs.sweep(self.desk, now=self.now)
 
+    @property
+    def here(self) -> str:
+        """The place whose senders this desk can prove dead."""
+        return senders.place(self.settings.folder.senders)
+
     def send(
         self, limit: int = 10_000, kind: ReplyKind = ReplyKind.ACCEPTED, said: str = "250"
     ) -> list[str]:
         """Let a sender send what is due; returns the addresses, in order."""
         name = "sender-1"
-        self.ledger.lease(sender=name, mode="live", host="here", pid=1, seconds=60)
+        self.ledger.lease(sender=name, mode="live", host=self.here, pid=1, seconds=60)
         claimed = self.claim(limit, sender=name)
         permits = [each.holding for each in claimed]
         answers = self.ledger.exchange(

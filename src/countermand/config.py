@@ -217,6 +217,16 @@ class Settings:
         gettext_noop("The control addresses of all mail gates, as URLs."),
         setting_values.read_gates,
     )
+    sender_hosts: tuple[str, ...] = _setting(
+        (),
+        gettext_noop("The stop addresses of all machines that only send, as URLs."),
+        setting_values.read_gates,
+    )
+    sender_control: str = _setting(
+        "127.0.0.1:8483",
+        gettext_noop("Where a machine that only sends is told to stop, as host:port."),
+        setting_values.read_host_and_port,
+    )
     gate_token: str = _setting(
         "",
         gettext_noop("The secret between this machine and its gates; empty reads keys/gate-token."),

@@ -136,6 +136,11 @@ class DataFolder:
         return read_json(self.instance).get("kind") == "demonstration"
 
     @property
+    def makes_no_orders(self) -> bool:
+        """Tell whether orders are made elsewhere: on the machine with the publisher's key."""
+        return self.exists and not (self.keys / "publisher-key").exists()
+
+    @property
     def instance_id(self) -> str:
         """Return the id that tells this installation from any other, empty before `init`."""
         return str(read_json(self.instance).get("instance_id", ""))

@@ -47,7 +47,14 @@ class SenderLedger(Protocol):
     """All that a sender may do: its only way to the database."""
 
     def lease(self, *, sender: str, mode: str, host: str, pid: int, seconds: float) -> bool:
-        """Take or renew the lease; real seconds, counted by the ledger. False: name is taken."""
+        """Take or renew the lease; real seconds, counted by the ledger. False: name is taken.
+
+        `host` is the place whose locks prove that a sender is dead (`stop.senders.place`).
+        """
+        ...
+
+    def leave(self, *, sender: str, host: str) -> None:
+        """End the lease of a sender that has ended every connection: nobody waits for it."""
         ...
 
     def recover(self, *, sender: str, own: bool, now: datetime) -> int:

@@ -264,3 +264,20 @@ def test_it_speaks_hindi(folder: DataFolder, capsys: pytest.CaptureFixture[str])
     run(folder, "take-back", NUMBER, "--because", "mistake", "--lang", "hi")
 
     assert any("\u0900" <= letter <= "\u097f" for letter in capsys.readouterr().out)
+
+
+def test_a_machine_where_no_orders_are_made_says_that_it_tells_nobody_else(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.instance.write_text('{"instance_id": "x", "kind": "production"}', encoding="ascii")
+    code = "0011223344556677"
+    known = KnownOrder(epoch=1, phase="", stop_hash=token_hash(code))
+    register.write(folder, Register(orders={NUMBER: known}))
+
+    status = run(folder, "take-back", NUMBER, "--because", "mistake", "--code", code)
+
+    said = capsys.readouterr().out
+    assert status == stop_words.NOT_PROVEN_YET
+    assert fences.read(folder.fences, NUMBER) is not None
+    assert "stop it where they are, too" in said
+    assert "as soon as the database answers" not in said

@@ -1,9 +1,10 @@
-"""`countermand web` and `countermand worker`: one process each, for those who supervise alone."""
+"""`countermand web` and `worker`: one process each, for those who supervise alone; and `sender`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from countermand.i18n import gettext as _
 
 
 def register(app: typer.Typer) -> None:
-    """Add both verbs."""
+    """Add the verbs."""
     app.command(
         "web",
         help=output.taught(_("Run the web alone, in the foreground."), "web --bind 127.0.0.1:8480"),
@@ -22,6 +23,13 @@ def register(app: typer.Typer) -> None:
     app.command(
         "worker", help=output.taught(_("Run the worker alone, in the foreground."), "worker")
     )(worker)
+    app.command(
+        "sender",
+        help=output.taught(
+            _("Send from this machine too, for orders that are made on another one; hear stops."),
+            "sender --name mx2",
+        ),
+    )(sender)
 
 
 def web(
@@ -37,6 +45,45 @@ def web(
         *("--bind", bind or settings.web, "--threads", "4", "--no-control-socket"),
     ]
     os.execv(sys.executable, command)  # noqa: S606  (this very program, no shell)
+
+
+def sender(
+    *,
+    name: Annotated[
+        str,
+        typer.Option("--name", help=_("How its senders' names begin; else as the machine's own.")),
+    ] = "",
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help=_("Where stops are heard; 0 takes any."), max=65535),
+    ] = None,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option("--ready-file", help=_("Written when everything answers: who listens where.")),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help=_("The data folder to work with."))
+    ] = None,
+    senders: Annotated[
+        int | None, typer.Option("--senders", help=_("How many senders to start."), min=1)
+    ] = None,
+    exercises: Annotated[
+        bool, typer.Option("--exercises", help=_("Send exercises, too: real mails that say so."))
+    ] = False,
+) -> None:
+    """Run until SIGTERM or Ctrl-C."""
+    from countermand.project.sender_host import SenderHost, Wishes, own_name
+
+    console = output.stderr()
+    wishes = Wishes(
+        data=environment.load(data=data).data,
+        name=own_name(name or os.uname().nodename),
+        port=port,
+        ready_file=ready_file.absolute() if ready_file else None,
+        senders=senders,
+        exercises=exercises,
+    )
+    SenderHost(wishes, say=lambda sentence: output.say(console, "{it}", it=sentence)).run()
 
 
 def worker() -> None:

@@ -37,6 +37,7 @@ class Stop:
     now: datetime
     finished: dict[str, Any] = field(default_factory=dict)
     unfinished_why: str = ""
+    is_here_alone: bool = False
 
     @property
     def database_knows(self) -> bool:
@@ -70,6 +71,34 @@ def _say_senders(pressed: Pressed) -> None:
             tell(line.format(name=proof.name, why=i18n.reason(proof.why)))
     killed = [proof for proof in pressed.senders if proof.death is not Death.NOT_PROVEN]
     tell(_("Mail senders ended: {count}.").format(count=len(killed)))
+    for host in pressed.sender_hosts:
+        _say_sender_host(host)
+
+
+def _say_sender_host(host: GateAnswer) -> None:
+    if not host.acknowledged:
+        line = _("Not reached: {url}; its mail senders go on until the database knows of the stop.")
+        tell(line.format(url=host.url))
+        if host.obstacle is Obstacle.TOKEN_REFUSED:
+            _say_other_token(host)
+        return
+    line = _("Mail senders ended at {url}: {count} ({ms:.0f} ms).")
+    tell(line.format(url=host.url, count=host.ended, ms=host.took_ms))
+    if host.living:
+        line = _("Mail senders at {url} not proven to have ended yet: {names}.")
+        tell(line.format(url=host.url, names=", ".join(host.living)))
+    if not host.durable:
+        _say_forgetful(host)
+
+
+def _say_forgetful(one: GateAnswer) -> None:
+    line = _("Its disk takes nothing: {url} knows it until it ends. Make room there first.")
+    tell(line.format(url=one.url))
+
+
+def _say_other_token(one: GateAnswer) -> None:
+    line = _("{url} answers and does not take our token: compare its keys/gate-token.")
+    tell(line.format(url=one.url))
 
 
 def _say_gates(stop: Stop, pressed: Pressed) -> None:
@@ -80,14 +109,12 @@ def _say_gates(stop: Stop, pressed: Pressed) -> None:
     for gate in told:
         tell(_("Knows: {url} ({ms:.0f} ms).").format(url=gate.url, ms=gate.took_ms))
         if not gate.durable:
-            line = _("Its disk takes nothing: {url} knows it until it ends. Make room there first.")
-            tell(line.format(url=gate.url))
+            _say_forgetful(gate)
     for gate in pressed.gates:
         if not gate.acknowledged:
             _say_not_reached(gate, stop, pressed)
             if gate.obstacle is Obstacle.TOKEN_REFUSED:
-                line = _("{url} answers and does not take our token: compare its keys/gate-token.")
-                tell(line.format(url=gate.url))
+                _say_other_token(gate)
 
 
 def _say_not_reached(gate: GateAnswer, stop: Stop, pressed: Pressed) -> None:
@@ -113,6 +140,8 @@ def say_finished(stop: Stop, pressed: Pressed) -> None:
     """Say what the database made of the stop; where it has nothing yet, what follows from that."""
     if pressed.refused:
         _say_not_on_disk(stop)
+    elif stop.is_here_alone:
+        tell(_("No orders are made here, and nobody else is told: stop it where they are, too."))
     elif stop.unfinished_why:
         tell(_("The rest follows as soon as the database answers; the stop holds meanwhile."))
         tell(_("Why it waits: {why}").format(why=i18n.reason(stop.unfinished_why)))
@@ -137,9 +166,20 @@ def _say_booked(stop: Stop) -> None:
             tell(line.format(count=counts.get("corrections", 0)))
         case "stopping":
             tell(_("Corrections leave as soon as every sender is proven to have ended."))
+            _say_held_elsewhere(counts)
         case _:
             if stop.kind is StopKind.PAUSE:
                 _say_who_resumes(stop)
+
+
+def _say_held_elsewhere(counts: Mapping[str, Any]) -> None:
+    """Name the senders that nobody here can prove dead, and when that does not matter any more."""
+    for held in counts.get("held_elsewhere", ()):
+        # Told to the minute, and never a second too early.
+        until = datetime.fromisoformat(held["until"]) + timedelta(minutes=1)
+        line = _("Mail sender {name} on {host} may still end a mail until {at} at the latest.")
+        host = held["place"].partition("/")[0]
+        tell(line.format(name=held["sender"], host=host, at=shown_time.instant(until)))
 
 
 def _say_who_resumes(stop: Stop) -> None:
@@ -188,6 +228,18 @@ def as_json(stop: Stop, pressed: Pressed) -> dict[str, Any]:
             {"name": one.name, "ended": one.death is not Death.NOT_PROVEN, "why": one.why}
             for one in pressed.senders
         ],
+        "sender_hosts": [
+            {
+                "url": one.url,
+                "knows": one.acknowledged,
+                "durable": one.durable,
+                "ended": one.ended,
+                "living": list(one.living),
+                "ms": round(one.took_ms, 3),
+                "why": one.why,
+            }
+            for one in pressed.sender_hosts
+        ],
         "gates": [
             {
                 "url": one.url,
@@ -200,6 +252,7 @@ def as_json(stop: Stop, pressed: Pressed) -> dict[str, Any]:
         ],
         "open_by_at_the_latest": None if pressed.refused else _latest(stop).isoformat(),
         "unfinished": stop.unfinished_why,
+        "here_alone": stop.is_here_alone,
         **stop.finished,
     }
 

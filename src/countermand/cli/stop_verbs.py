@@ -111,6 +111,7 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         because=stop.fence_words,
         now=stop.now,
         gates=settings.gates,
+        sender_hosts=settings.sender_hosts,
         token=settings.gate_token,
         code=code,
     )
@@ -128,11 +129,13 @@ def _stop(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
             say_refused_later(pressed)
         say_finished(stop, pressed)
     if pressed.refused:
-        known = stop.database_knows or any(gate.acknowledged for gate in pressed.gates)
+        told_anywhere = any(each.acknowledged for each in (*pressed.gates, *pressed.sender_hosts))
+        known = stop.database_knows or told_anywhere
         return NOT_ON_DISK if known else UNAVAILABLE
     told = all(gate.acknowledged and gate.durable for gate in pressed.gates)
-    is_proven = pressed.senders_proven_dead and told
-    return DONE if is_proven and not stop.unfinished_why else NOT_PROVEN_YET
+    is_proven = pressed.senders_proven_dead and told and not stop.finished.get("held_elsewhere")
+    is_whole = not stop.unfinished_why and not stop.is_here_alone
+    return DONE if is_proven and is_whole else NOT_PROVEN_YET
 
 
 def _show_withdrawn(lookup: Path, stop: Stop) -> None:
@@ -182,8 +185,9 @@ def _check_code(code: str, number: str, register: Register, settings: config.Set
         raise NothingToStop(number=number, phase=_(known.phase))
     if register.order_of_code(code) == number:
         return
-    # Only gates know the order then: those that took the code over are open already.
-    told = Telling(settings.gates, [with_code(number, code)]).answers()
+    # Only others know the order then: gates that took the code over are open already.
+    others = [*settings.gates, *settings.sender_hosts]
+    told = Telling(others, [with_code(number, code)]).answers()
     if not any(gate.acknowledged for gate in told):
         raise CodeNotRight(number=number)
 
@@ -225,6 +229,9 @@ def _finish(settings: config.Settings, stop: Stop, pressed: Pressed) -> Pressed:
 
     Returns the last press: the database may know of an epoch that had to be stopped as well.
     """
+    if settings.folder.makes_no_orders and not settings.database_url:
+        stop.is_here_alone = True
+        return pressed
     try:
         from countermand.cli.session import prepare
 

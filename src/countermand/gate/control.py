@@ -32,13 +32,12 @@ from countermand.gate.door_kinds import DoorKind
 from countermand.gate.doors import shows_token
 from countermand.gate.openings import Opening, Openings, Outcome
 from countermand.gate.protocol import Request, Response
+from countermand.gate.tries import Tries
 from countermand.gate.unknown_clients import UnknownClients
 from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
 WANTED_HEADERS: Final = frozenset({b"authorization", b"x-countermand-token"})
-_TRIES: Final = 10
-_TRIES_PER_S: Final = 0.5
 # Openings that wait while the follower lays down a large batch.
 _MOST_WAITING: Final = 32
 _NOT_HERE: Final = Response(HTTPStatus.NOT_FOUND)
@@ -49,24 +48,6 @@ _NOT_TAKEN: Final = Response(HTTPStatus.TOO_MANY_REQUESTS, b'{"code":"gate.openi
 _NO_TOKEN: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.token_missing"}')
 _TOO_OFTEN: Final = Response(HTTPStatus.TOO_MANY_REQUESTS, b'{"code":"gate.too_many_tries"}')
 _WRONG_CODE: Final = Response(HTTPStatus.FORBIDDEN, b'{"code":"gate.code_wrong"}')
-
-
-@dataclass(slots=True)
-class Tries:
-    """A few wrong tries at once, then one every two seconds; so that guessing is noticed."""
-
-    left: float = float(_TRIES)
-    counted_at_s: float | None = None
-
-    def take(self, now_s: float) -> bool:
-        """Use a try up, if there is one."""
-        passed_s = 0.0 if self.counted_at_s is None else now_s - self.counted_at_s
-        self.left = min(float(_TRIES), self.left + passed_s * _TRIES_PER_S)
-        self.counted_at_s = now_s
-        if self.left < 1:
-            return False
-        self.left -= 1
-        return True
 
 
 @dataclass(frozen=True, slots=True)

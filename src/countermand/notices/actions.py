@@ -88,6 +88,7 @@ def start_mailing(
     not_after: datetime,
     digest: str,
     revision_number: int,
+    stop_hash: str,
     templates: Sequence[TemplateText],
 ) -> None:
     """Make an order known to the ledger, with its approved words; nothing is due by this.
@@ -103,6 +104,7 @@ def start_mailing(
             "not_after": not_after,
             "digest": digest,
             "revision_number": revision_number,
+            "stop_hash": stop_hash,
         },
     )
     Template.objects.filter(order_number=order_number, revision_number=revision_number).delete()

@@ -23,6 +23,8 @@ class Mailing(models.Model):
     not_after = models.DateTimeField()
     digest = models.CharField(max_length=64)  # the approved digest
     revision_number = models.IntegerField()
+    # SHA-256 (hex) of the emergency code, for machines that only send; empty for older orders.
+    stop_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     class Meta:
         constraints: ClassVar = [
@@ -204,7 +206,11 @@ class OpenBatch(models.Model):
 
 
 class SenderLease(models.Model):
-    """A living sender; `lease_until` is judged by the database's own clock only."""
+    """A living sender; `lease_until` is judged by the database's own clock only.
+
+    `host` is its place (`stop.senders.place`). One that another place took the name from stays, as
+    `was:…`, so that it is known that it may only sleep.
+    """
 
     name = models.CharField(max_length=60, primary_key=True)
     mode = models.CharField(max_length=10)

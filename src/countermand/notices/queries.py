@@ -102,21 +102,38 @@ class NoticeLine:
     last_reply: str
 
 
-def held_elsewhere(order_number: str, *, host: str) -> tuple[str, ...]:
-    """Return the senders of other machines that may still be ending a mail of this order.
+@dataclass(frozen=True, slots=True)
+class HeldElsewhere:
+    """A sender of another place that may still end a mail, and until when at the latest."""
 
-    Nobody here can prove them dead. A sender whose lease ran out is given the time after which
-    every relay has given up on a silent connection.
+    sender: str
+    place: str
+    until: datetime
+
+
+def held_elsewhere(order_number: str, *, proven: Collection[str]) -> tuple[HeldElsewhere, ...]:
+    """Return the senders that may still be ending a mail of this order.
+
+    `proven` are the places whose senders are known to be dead, or to have read the stop. Of the
+    others, one whose lease holds is asked for by the mails in its hands. One whose lease ran out
+    may sleep, and whatever it held others have called doubtful since: it is given the time after
+    which every relay has given up on a silent connection.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT ledger_catch_up(%s)", [order_number])
     rows = Notice.objects.filter(order_number=order_number, state=NoticeState.PERMITTED.value)
     names = rows.exclude(kind=NoticeKind.CORRECTION.value).values_list("claimed_by", flat=True)
+    # Judged by the database's own clock: a lease is real time.
     leases = SenderLease.objects.filter(
-        name__in=list(names.distinct()),
-        lease_until__gt=Now() - RELAY_GIVES_UP_AFTER,  # the database's own clock: a lease is real
+        Q(name__in=list(names.distinct())) | Q(lease_until__lte=Now()),
+        lease_until__gt=Now() - RELAY_GIVES_UP_AFTER,
+        mode__in=Mailing.objects.filter(order_number=order_number).values("mode"),
     )
-    return tuple(leases.exclude(host=host).order_by("name").values_list("name", flat=True))
+    found = leases.exclude(host__in=proven).order_by("name")
+    return tuple(
+        HeldElsewhere(name, host, until + RELAY_GIVES_UP_AFTER)
+        for name, host, until in found.values_list("name", "host", "lease_until")
+    )
 
 
 def is_sent_here(mode: str) -> bool:

@@ -21,6 +21,7 @@ from countermand.stop import fence as fences
 from countermand.stop import press as stopping
 from countermand.stop import senders
 from countermand.stop.fence import Fence
+from countermand.stop.gates import Telling, with_token
 from countermand.stop.press import Pressed
 
 _STOPPED_BY_A_PAUSE: Final = PAUSABLE | {Phase.PAUSED}
@@ -35,7 +36,7 @@ def complete_stops(desk: Desk, *, now: datetime) -> list[str]:
     rows = Order.objects.filter(number__in=list(standing)).values_list("number", "phase", "epoch")
     owed = [n for n, phase, epoch in rows if stops.is_owed(phase, epoch, standing[n])]
     for number in sorted(owed):
-        if stops.is_begun(number) and stops.is_held_elsewhere(number):
+        if stops.is_begun(number) and _is_held_elsewhere(desk, standing[number]):
             continue  # all that can be proven here is proven; killing again would gain nothing
         pressed = _press(desk, standing[number])  # proves once more who is dead
         finish_stop(desk, standing[number], pressed=pressed, now=now)
@@ -72,8 +73,24 @@ def _press(desk: Desk, fence: Fence) -> Pressed:
         now=fence.at,
         epoch=fence.stopped_epoch,
         gates=desk.settings.gates,
+        sender_hosts=desk.settings.sender_hosts,
         token=desk.settings.gate_token,
     )
+
+
+def _is_held_elsewhere(desk: Desk, fence: Fence) -> bool:
+    """Tell whether a sender of another place may still end a mail; such places are told again."""
+    told = Telling(desk.settings.sender_hosts, [with_token(fence, desk.settings.gate_token)])
+    proven = {each.place for each in told.answers() if each.is_proof}
+    return bool(ledger.held_elsewhere(fence.number, proven={_here(desk), *proven}))
+
+
+def _here(desk: Desk) -> str:
+    """Return the place whose locks this process can look at."""
+    try:
+        return senders.place(desk.settings.folder.senders)
+    except OSError:  # a full disk that never had a sender: then none is of this place
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,7 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         queue=desk.queue,
         lock=desk.settings.folder.stop / "relay-queue.lock",
         senders_proven_dead=pressed.senders_proven_dead,
+        proven_places={_here(desk), *pressed.proven_places},
         now=now,
     )
     if booked is None:
@@ -122,6 +140,10 @@ def finish_stop(desk: Desk, fence: Fence, *, pressed: Pressed, now: datetime) ->
         "may_have": found.may_have,
         "not_sent": found.not_sent,
         "corrections": ledger.corrections(fence.number).people,
+        "held_elsewhere": [
+            {"sender": each.sender, "place": each.place, "until": each.until.isoformat()}
+            for each in booked.held_elsewhere
+        ],
         "fetched_back": booked.fetched.fetched,
         "queue": "none" if desk.queue is None else booked.fetched.why or "reached",
     }

@@ -10,8 +10,7 @@ off anywhere and called again by anybody.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from countermand.domain.delivery import Settled, StopKind
 from countermand.domain.order_parts import Variant
 from countermand.domain.phases import PAUSABLE, TOLD, Phase, Step
 from countermand.notices import queries as mails
+from countermand.notices.queries import HeldElsewhere
 from countermand.orders import relay_queue, stepping
 from countermand.orders.models import Order
 from countermand.orders.relay_queue import FetchedBack
@@ -39,6 +39,7 @@ class Booked:
     phase: str
     settled: Settled | None
     fetched: FetchedBack
+    held_elsewhere: tuple[HeldElsewhere, ...] = ()
 
 
 def is_owed(phase: str, epoch: int, fence: Fence) -> bool:
@@ -53,13 +54,15 @@ def book(
     *,
     ledger: NoticeLedger,
     senders_proven_dead: bool,
+    proven_places: Collection[str],
     now: datetime,
     queue: RelayQueue | None = None,
     lock: Path | None = None,
 ) -> Booked | None:
     """Bring the database to what the fence says; None when no order has this number.
 
-    `now` is when this is done; what people read is the instant of the press, `fence.at`.
+    `now` is when this is done; what people read is the instant of the press, `fence.at`. Of
+    `proven_places` all senders are dead or have read the stop; others are waited for.
     """
     if not Order.objects.filter(number=fence.number).exists():
         return None
@@ -70,7 +73,8 @@ def book(
         _pause(fence, now)
     settled = None
     fetched = FetchedBack()
-    if senders_proven_dead and not is_held_elsewhere(fence.number):
+    held = mails.held_elsewhere(fence.number, proven=proven_places)
+    if senders_proven_dead and not held:
         settled = ledger.settle(order_number=fence.number, now=now)
         if fence.withdrawn:
             # Before any correction is written: who never got it must not hear of it.
@@ -81,7 +85,7 @@ def book(
                 settled = ledger.settle(order_number=fence.number, now=now)
             _barrier_proven(fence.number, settled, now)
     phase = Order.objects.values_list("phase", flat=True).get(number=fence.number)
-    return Booked(number=fence.number, phase=phase, settled=settled, fetched=fetched)
+    return Booked(fence.number, phase, settled, fetched, held)
 
 
 def stop_in_ledger(fence: Fence, *, ledger: NoticeLedger) -> None:
@@ -112,11 +116,6 @@ def known_to_the_database() -> Iterator[Fence]:
 def is_begun(number: str) -> bool:
     """Tell whether a take-back is booked and waits for the proof alone."""
     return Order.objects.filter(number=number, phase=Phase.STOPPING.value).exists()
-
-
-def is_held_elsewhere(number: str) -> bool:
-    """Tell whether a sender on another machine may still be ending a mail of this order."""
-    return bool(mails.held_elsewhere(number, host=os.uname().nodename))
 
 
 @transaction.atomic(durable=True)

@@ -134,6 +134,7 @@ def start_mailing(
         not_after=schedule.end_of_day(document.review_on),
         digest=revision.digest,
         revision_number=revision.number,
+        stop_hash=order.stop_hash,
         templates=wording.prepare_templates(
             revision.content["order"],
             order.number,

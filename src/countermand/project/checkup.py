@@ -32,6 +32,7 @@ from countermand.project.mail_checkup import examine_returned
 from countermand.project.order_checkup import examine_orders
 from countermand.project.people_checkup import examine_people
 from countermand.project.report_checkup import examine_reports
+from countermand.project.sender_checkup import examine_sender_hosts
 from countermand.project.session_checkup import examine_sessions
 from countermand.stop import fence
 
@@ -61,6 +62,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "relay": lambda: _relay(settings),
         "returned": lambda: examine_returned(settings),
         "gates": lambda: examine_gates(settings),
+        "sender-hosts": lambda: examine_sender_hosts(settings),
         "sessions": lambda: examine_sessions(settings),
         "lookup": lambda: _lookup(settings),
     }

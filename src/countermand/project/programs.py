@@ -102,6 +102,12 @@ class Programs:
             pass_fds=(number,),
         )
 
+    def stop_port(self, port: int | None, ready_file: Path) -> Child:
+        """Return what hears stops on a machine that only sends."""
+        chosen = () if port is None else ("--port", str(port))
+        arguments = ("--ready-file", str(ready_file), *chosen)
+        return self._program("stop-port", "countermand.sender.stop_port", *arguments, role=SENDER)
+
     def sender(self, name: str, mode: str = "live") -> Child:
         """Return a sender: all that it is given is its own way to the database."""
         arguments = ("--name", name, "--mode", mode)

@@ -27,15 +27,15 @@ from countermand import clock, environment
 from countermand.data_folder import DataFolder, read_json, write_json
 from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.i18n import gettext as _
-from countermand.i18n import language_in_use, reason, told
+from countermand.i18n import reason
 from countermand.project import installation, ports, postgres_home
 from countermand.project.children import spawn
 from countermand.project.embedded_postgres import GATE, SENDER, EmbeddedPostgres
 from countermand.project.folder_lock import FolderLock, is_held
 from countermand.project.own_services import text_at
 from countermand.project.programs import Programs
+from countermand.project.stops_read import StopsRead, in_words
 from countermand.project.supervisor import POLL_S, Child, Supervisor
-from countermand.stop import fence
 
 _READY_PATIENCE_S: Final = 60.0
 _LOOK_AT_STOPS_EVERY_S: Final = 2.0
@@ -82,7 +82,7 @@ class Up:
         self._web: socket.socket | None = None
         self._addresses: dict[str, Any] = {}
         self._is_ready = False
-        self._stops_said = ""
+        self._stops = StopsRead(self._folder.fences, say=self._say)
         self._look_at_stops_at = 0.0
         self._supervisor = Supervisor(say=self._say, changed=self._write_up_file)
         self._settings = environment.load(data=wishes.data)
@@ -121,7 +121,7 @@ class Up:
     # Starting
 
     def _start(self) -> None:
-        can_send = self._read_stops()
+        can_send = self._stops.let_senders_run()
         self._choose_addresses()
         self._choose_database()
         # Gate and look-up page need no database to answer.
@@ -145,19 +145,6 @@ class Up:
         if self._wishes.ready_file:
             write_json(self._wishes.ready_file, self._told())
         self._say_where()
-
-    def _read_stops(self) -> bool:
-        """Read what is stopped; tell whether a sender may run at all."""
-        try:
-            fence.read_all(self._folder.fences)
-        except CountermandError as error:
-            said = _in_words(error)
-            if said != self._stops_said:
-                self._say(said)
-                self._say(_("No mail is sent until this is mended."))
-            self._stops_said = said
-            return False
-        return True
 
     def _choose_database(self) -> None:
         settings = self._settings
@@ -281,7 +268,7 @@ class Up:
             self._look_at_stops_at = time.monotonic() + _LOOK_AT_STOPS_EVERY_S
             if self._owes_up_file:
                 self._write_up_file()
-            if not self._supervisor.has("sender-1") and self._read_stops():
+            if not self._supervisor.has("sender-1") and self._stops.let_senders_run():
                 self._start_senders()
         time.sleep(POLL_S)
 
@@ -301,7 +288,7 @@ class Up:
         try:
             self._postgres.start()
         except CountermandError as error:
-            self._say(_in_words(error))
+            self._say(in_words(error))
         except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
             sentence = _("{name} cannot be started ({why}); it is tried again.")
             self._say(sentence.format(name="PostgreSQL", why=reason(error)))
@@ -353,10 +340,6 @@ class Up:
         if self._web is not None:
             self._web.close()
         self._folder.up_file.unlink(missing_ok=True)
-
-
-def _in_words(error: CountermandError) -> str:
-    return " ".join(told(error, language_in_use()))
 
 
 def _answers_http(url: str) -> bool:

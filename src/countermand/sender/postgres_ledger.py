@@ -101,6 +101,10 @@ class PostgresLedger:
         )
         return bool(rows[0][0])
 
+    def leave(self, *, sender: str, host: str) -> None:
+        """See `ports.SenderLedger`."""
+        self._call("SELECT ledger_leave(%s, %s)", sender, host)
+
     def recover(self, *, sender: str, own: bool, now: datetime) -> int:
         """See `ports.SenderLedger`."""
         return int(self._call("SELECT ledger_recover(%s, %s, %s)", sender, own, now)[0][0])

@@ -114,6 +114,7 @@ class SenderService:
         loop.set_exception_handler(self._take_fault)
         plan.fences.mkdir(mode=0o700, parents=True, exist_ok=True)
         senders.hold_lock(plan.senders, plan.name, since=self._now().isoformat())
+        self._place = senders.place(plan.senders)
         stopped = fences.read_all(plan.fences)
         note("sender.started", sender=plan.name, pid=os.getpid(), stopped_orders=len(stopped))
         await self._begin_lease()
@@ -124,20 +125,34 @@ class SenderService:
             await self._work(committing)
         finally:
             await self._supply.close()
-            await self._give_back(committing)
+            if await self._give_back(committing):
+                await self._leave()
             note("sender.ended", sender=plan.name)
 
-    async def _give_back(self, committing: asyncio.Task[None]) -> None:
-        """Wait for the last commit; where one died before, it is tried once more."""
+    async def _give_back(self, committing: asyncio.Task[None]) -> bool:
+        """Wait for the last commit; where one died before, it is tried once more.
+
+        True when nothing is left to be recorded.
+        """
         has_died = committing.done()
         if has_died:
             committing = asyncio.create_task(self._committer.run())
         flushing = asyncio.create_task(self._committer.flush(within_s=_ORDERLY_END_S))
         await asyncio.wait([flushing, committing], return_when=asyncio.FIRST_COMPLETED)
+        is_recorded = flushing.done() and flushing.result()
         flushing.cancel()
         if committing.done() and not has_died:
             committing.result()
         committing.cancel()
+        return is_recorded
+
+    async def _leave(self) -> None:
+        """End the lease: every connection has ended, so a stop has nobody to wait for."""
+        try:
+            leave = partial(self._keeper.leave, sender=self._plan.name, host=self._place)
+            await self._ask_keeper(leave)
+        except LedgerUnavailable as error:
+            note("ledger.unavailable", why=error.why)
 
     def _take_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note a fault that nobody awaits; that of a call from the event loop ends this sender."""
@@ -228,7 +243,7 @@ class SenderService:
                 self._keeper.lease,
                 sender=self._plan.name,
                 mode=self._plan.mode,
-                host=os.uname().nodename,
+                host=self._place,
                 pid=os.getpid(),
                 seconds=LEASE_S,
             )

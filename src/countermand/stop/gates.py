@@ -1,14 +1,17 @@
-"""Gates that can be reached are told at once; the others read the fence or see a state expire."""
+"""Gates, and machines that only send, are told at once; those that cannot be reached find out.
+
+A gate sees its list of orders expire. A sender gets no permit once the database knows.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from countermand.stop.fence import Fence
 
@@ -37,7 +40,8 @@ class GateAnswer:
 
     Where it was told in two ways, the obstacle is that of the first, and `why` is of the last.
     Where its disk took nothing it is not `durable`: it forgets the stop when it ends. One that said
-    nothing is not either.
+    nothing is not either. A machine that only sends names its `place`, how many senders it `ended`,
+    and those that it could not prove dead.
     """
 
     url: str
@@ -46,6 +50,14 @@ class GateAnswer:
     why: str = ""
     durable: bool = True
     obstacle: Obstacle | None = None
+    place: str = ""
+    ended: int = 0
+    living: tuple[str, ...] = ()
+
+    @property
+    def is_proof(self) -> bool:
+        """Whether every sender of that place is dead, or was started with the stop on its disk."""
+        return self.acknowledged and self.durable and bool(self.place) and not self.living
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +103,11 @@ class Telling:
         return tuple(self._answers.get(url) or _silent(url, late_ms) for url in self._urls)
 
     def _tell(self, url: str, attempts: Sequence[Attempt], begun: socket.socket | None) -> None:
-        why, durable, obstacles = "", True, list[Obstacle]()
+        why, said, obstacles = "", dict[str, Any](), list[Obstacle]()
         for attempt in attempts:
             told, begun = begun, None  # of the first attempt
             try:
-                status, durable = _answer(told) if told else _post(url, attempt)
+                status, said = _answer(told) if told else _post(url, attempt)
             except Exception as error:  # noqa: BLE001 - whatever it is, the stop goes on and says so
                 why = f"{type(error).__name__}: {error}"
                 obstacles.append(Obstacle.NO_ANSWER)
@@ -112,8 +124,10 @@ class Telling:
             acknowledged=not why,
             took_ms=took_ms,
             why=why,
-            durable=durable and not why,
+            # One that says nothing of its disk is older, and means yes.
+            durable=said.get("durable") is not False and not why,
             obstacle=obstacles[0] if obstacles else None,
+            **({} if why else _senders_in(said)),
         )
 
 
@@ -155,7 +169,15 @@ def _told_at_once(url: str, attempt: Attempt) -> socket.socket | None:
     return connection
 
 
-def _post(url: str, attempt: Attempt) -> tuple[int, bool]:
+def _senders_in(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a machine that only sends says of its senders; nothing where it is no such."""
+    place, ended, living = said.get("place"), said.get("ended"), said.get("living")
+    if not (isinstance(place, str) and type(ended) is int and isinstance(living, list)):
+        return {}
+    return {"place": place, "ended": ended, "living": tuple(map(str, living))}
+
+
+def _post(url: str, attempt: Attempt) -> tuple[int, dict[str, Any]]:
     """Post one attempt, and return what `_answer` does. Raises OSError or ValueError."""
     import socket  # noqa: PLC0415 - see above
 
@@ -185,8 +207,8 @@ def _request(host: str, path: str, attempt: Attempt) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + attempt.body
 
 
-def _answer(connection: socket.socket) -> tuple[int, bool]:
-    """Return the status of the answer, and whether the stop lies on the gate's disk.
+def _answer(connection: socket.socket) -> tuple[int, dict[str, Any]]:
+    """Return the status of the answer, and what it says.
 
     A whole HTTP library takes longer to load than all the rest.
     """
@@ -205,7 +227,7 @@ def _answer(connection: socket.socket) -> tuple[int, bool]:
     version, _, rest = said.partition(b" ")
     if not version.startswith(b"HTTP/1."):
         raise ValueError("the answer is no HTTP")
-    return int(rest[:3]), _is_durable(said.partition(b"\r\n\r\n")[2])
+    return int(rest[:3]), _object(said.partition(b"\r\n\r\n")[2])
 
 
 def _is_whole(said: bytes) -> bool:
@@ -216,16 +238,17 @@ def _is_whole(said: bytes) -> bool:
     return not head.partition(b" ")[2].startswith(str(_TAKEN_OVER).encode()) or b"}" in body
 
 
-def _is_durable(body: bytes) -> bool:
-    """Tell whether a gate says so; one that says nothing of it is older, and means yes."""
+def _object(body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        return True
-    return not isinstance(said, dict) or said.get("durable") is not False
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
-def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) -> tuple[int, bool]:
+def _asked_with_tls(
+    host: str, port: int | None, path: str, attempt: Attempt
+) -> tuple[int, dict[str, Any]]:
     from http.client import HTTPSConnection  # noqa: PLC0415
 
     connection = HTTPSConnection(host, port, timeout=_LONGEST_S)
@@ -233,7 +256,7 @@ def _asked_with_tls(host: str, port: int | None, path: str, attempt: Attempt) ->
         headers = {name: value.encode() for name, value in _headers(attempt).items()}
         connection.request("POST", path, body=attempt.body, headers=headers)
         answer = connection.getresponse()
-        return answer.status, _is_durable(answer.read(_LONGEST_ANSWER))
+        return answer.status, _object(answer.read(_LONGEST_ANSWER))
     finally:
         connection.close()
 

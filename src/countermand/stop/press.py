@@ -1,6 +1,7 @@
 """One person presses, and the order stops: durable first, then everywhere that can be reached.
 
     fence on the disk -> gates told (at most 300 ms) -> every sender killed and proven dead
+                         machines that only send told, which do the same there
 
 No step waits for a database, a quorum, a calendar or a sender. Each is idempotent: pressing again
 after a crash, or twice at once, does what is still missing. Whoever pressed settles the ledger
@@ -74,11 +75,17 @@ class Pressed:
     gates: tuple[GateAnswer, ...]
     senders: tuple[SenderProof, ...]
     refused: str = ""
+    sender_hosts: tuple[GateAnswer, ...] = ()
 
     @property
     def senders_proven_dead(self) -> bool:
         """Whether the ledger may be settled now."""
         return all(proof.death is not Death.NOT_PROVEN for proof in self.senders)
+
+    @property
+    def proven_places(self) -> frozenset[str]:
+        """Other places whose senders are dead, or have read the stop."""
+        return frozenset(host.place for host in self.sender_hosts if host.is_proof)
 
 
 def press(
@@ -91,14 +98,16 @@ def press(
     now: datetime,
     epoch: int | None = None,
     gates: Sequence[str] = (),
+    sender_hosts: Sequence[str] = (),
     token: str = "",
     code: str = "",
 ) -> Pressed:
     """Stop order `number`; `now` is only written down.
 
     `epoch` is the epoch to be stopped by a pause; without it the register says it. `gates` are
-    control addresses, `token` opens them, and so does the emergency `code` of the order. Raises
-    OrderNotInRegister (pause only). A disk that refuses the fence must be shown loudly.
+    control addresses, `sender_hosts` those of machines that only send; `token` opens them, and so
+    does the emergency `code` of the order. Raises OrderNotInRegister (pause only). A disk that
+    refuses the fence must be shown loudly.
     """
     begun = time.monotonic()
     final = kind is StopKind.TAKE_BACK
@@ -107,9 +116,9 @@ def press(
     standing, refused = _written(folder, fence)
     durable_ms = (time.monotonic() - begun) * 1000
     ways = [with_token(standing, token)] + ([with_code(number, code)] if code else [])
-    telling = Telling(gates, ways)
+    telling, hosts = Telling(gates, ways), Telling(sender_hosts, ways)
     proofs = senders.kill_all(folder.senders)
-    answers = telling.answers()
+    answers, host_answers = telling.answers(), hosts.answers()
     return Pressed(
         fence=standing,
         durable_ms=durable_ms,
@@ -117,6 +126,7 @@ def press(
         gates=answers,
         senders=proofs,
         refused=refused,
+        sender_hosts=host_answers,
     )
 
 

@@ -2,6 +2,9 @@
 
 A sender takes `flock` on `senders/<name>.lock` *before* it reads any fence. A stop writes the
 fence first and kills afterwards: whoever takes the lock later has read the fence.
+
+A host may hold several such folders, and two hosts may bear one name (containers do). So a folder
+of locks is a *place* with a name of its own: here is where these locks prove something.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.stop.durable import write_durably
 
+_PLACE: Final = "place"
+_PLACE_BYTES: Final = 8
 _DEATH_WAIT_S: Final = 2.0  # SIGKILL frees the lock within 2 ms here; a stuck disk may take longer
 _LOOK_EVERY_S: Final = 0.0005
 
@@ -50,6 +56,25 @@ class SenderProof:
     death: Death
     took_ms: float
     why: str = ""
+
+
+def place(folder: Path) -> str:
+    """Return the name of this folder of locks, made by whoever asks first: `host/1f2e3d4c5b6a7988`.
+
+    A copy of the folder on another host is another place. Raises OSError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / _PLACE
+    if not file.exists():
+        mine = folder / f".{_PLACE}.{os.urandom(4).hex()}"
+        write_durably(mine, os.urandom(_PLACE_BYTES).hex().encode())
+        try:
+            os.link(mine, file)  # whoever was first has named it
+        except FileExistsError:
+            pass
+        finally:
+            mine.unlink()
+    return f"{os.uname().nodename}/{file.read_text(encoding='ascii')}"
 
 
 def hold_lock(folder: Path, name: str, *, since: str) -> int:

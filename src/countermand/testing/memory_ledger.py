@@ -104,6 +104,12 @@ class MemoryLedger:
             self._leases[sender] = (mode, host, self.tick() + seconds)
             return True
 
+    def leave(self, *, sender: str, host: str) -> None:
+        """See `ports.SenderLedger`."""
+        with self._lock:
+            if (held := self._leases.get(sender)) is not None and held[1] == host:
+                del self._leases[sender]
+
     def recover(self, *, sender: str, own: bool, now: datetime) -> int:
         """See `ports.SenderLedger`."""
         with self._lock:

@@ -305,7 +305,7 @@ def test_whoever_is_answered_for_as_an_order_is_closed_or_later_is_told_of_its_e
     world.staff(8)
     number = world.sending()
     name = "sender-2"
-    world.ledger.lease(sender=name, mode="live", host="here", pid=2, seconds=3600)
+    world.ledger.lease(sender=name, mode="live", host=world.here, pid=2, seconds=3600)
     in_hand = world.claim(3, sender=name)
     noted, answered, doubtful = world.permit(in_hand, sender=name)
     told = {row.address for row in in_hand[:2]}

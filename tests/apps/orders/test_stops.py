@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import resource
 from collections.abc import Iterator
@@ -143,7 +142,7 @@ def test_with_mails_in_every_state_exactly_those_who_may_have_it_are_corrected(
     world.send(2, kind=ReplyKind.LOST)
     world.send(2, kind=ReplyKind.REFUSED)
     name = "sender-2"
-    world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=2, seconds=60)
+    world.ledger.lease(sender=name, mode="live", host=world.here, pid=2, seconds=60)
     claimed = world.claim(3, sender=name)
     world.permit(claimed[:2], sender=name)
     notices.catch_up()
@@ -177,7 +176,7 @@ def test_no_notice_follows_a_correction(after: After) -> None:
 def test_whoever_turns_out_later_to_have_it_is_corrected_then(after: After) -> None:
     world, number = after(World.sending_to_thirty)
     name = "sender-1"
-    world.ledger.lease(sender=name, mode="live", host=os.uname().nodename, pid=1, seconds=60)
+    world.ledger.lease(sender=name, mode="live", host=world.here, pid=1, seconds=60)
     claimed = world.claim(1, sender=name)
     world.press(number, StopKind.TAKE_BACK)
     world.send()

@@ -144,6 +144,7 @@ CREATE INDEX IF NOT EXISTS notices_permitbatch_by_order ON notices_permitbatch (
 -- Senders: a role of their own that may call the verbs and nothing else.
 REVOKE ALL ON FUNCTION
     ledger_lease(text, text, text, integer, double precision),
+    ledger_leave(text, text), ledger_stop_hashes(),
     ledger_template(bigint),
     ledger_claim(text, integer, bigint, bigint, timestamptz),
     ledger_claim(text, integer, timestamptz),
@@ -178,6 +179,7 @@ BEGIN
         GRANT USAGE ON SCHEMA public TO countermand_sender;
         GRANT EXECUTE ON FUNCTION
             ledger_lease(text, text, text, integer, double precision),
+            ledger_leave(text, text), ledger_stop_hashes(),
             ledger_template(bigint),
             ledger_claim(text, integer, bigint, bigint, timestamptz),
             ledger_claim(text, integer, timestamptz),

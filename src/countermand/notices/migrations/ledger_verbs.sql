@@ -79,7 +79,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, public, pg_temp AS $$
     WHERE name = p_sender AND lease_until > clock_timestamp()  -- clock: a lease is real time
 $$;
 
--- Take or renew the lease of a sender. False: another host holds this name.
+-- Take or renew the lease of a sender. False: another place holds this name.
 CREATE OR REPLACE FUNCTION ledger_lease(
     p_sender text, p_mode text, p_host text, p_pid integer, p_seconds double precision
 ) RETURNS boolean
@@ -88,15 +88,40 @@ DECLARE
     v_until timestamptz := clock_timestamp()  -- clock: a lease is real time
                            + make_interval(secs => p_seconds);
 BEGIN
+    DELETE FROM notices_senderlease
+    WHERE name <> p_sender AND lease_until < clock_timestamp() - interval '1 day';  -- clock: as above
+    -- Whose lease another place lets run out may only sleep: that it had one stays on record.
+    INSERT INTO notices_senderlease AS left_over (name, mode, host, pid, lease_until)
+    SELECT 'was:' || md5(gone.host || ' ' || gone.name),
+           gone.mode, gone.host, gone.pid, gone.lease_until
+    FROM notices_senderlease gone
+    WHERE gone.name = p_sender AND gone.host <> p_host
+      AND gone.lease_until <= clock_timestamp()  -- clock: a lease is real time
+    ON CONFLICT (name) DO UPDATE SET lease_until = excluded.lease_until;
     INSERT INTO notices_senderlease AS held (name, mode, host, pid, lease_until)
     VALUES (p_sender, p_mode, p_host, p_pid, v_until)
     ON CONFLICT (name) DO UPDATE
         SET mode = excluded.mode, host = excluded.host, pid = excluded.pid,
             lease_until = excluded.lease_until
-        WHERE held.host = excluded.host  -- on one host the sender's own file lock decides
+        WHERE held.host = excluded.host  -- in one place the sender's own file lock decides
            OR held.lease_until <= clock_timestamp();  -- clock: a lease is real time
     RETURN FOUND;
 END
+$$;
+
+-- The end of a sender that holds nothing any more. A lease that ran out instead is the sign of one
+-- that nobody has heard of since, and is waited for.
+CREATE OR REPLACE FUNCTION ledger_leave(p_sender text, p_host text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    DELETE FROM notices_senderlease WHERE name = p_sender AND host = p_host
+$$;
+
+-- What a machine that only sends needs to know an order's emergency code by, and no more.
+CREATE OR REPLACE FUNCTION ledger_stop_hashes()
+RETURNS TABLE (order_number text, epoch bigint, stop_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT m.order_number, m.epoch, m.stop_hash FROM notices_mailing m
+    WHERE m.stop_hash <> '' AND NOT m.withdrawn
 $$;
 
 CREATE OR REPLACE FUNCTION ledger_template(p_template_id bigint)
