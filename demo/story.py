@@ -139,11 +139,11 @@ class Story:
         return released
 
     def due_instants(self, number: str) -> list[tuple[datetime, int]]:
-        """When the waves of an order are due, and how many mails are due by then in all."""
+        """When mails of an order are due, and how many by then in all; who has none is left out."""
         rows = self.stage.countermand(
             "notice", "list", number, "--kind", "notice", actor=AUDITOR
         ).json
-        due = Counter(datetime.fromisoformat(row["due_at"]) for row in rows)
+        due = Counter(datetime.fromisoformat(row["due_at"]) for row in rows if row["due_at"])
         return list(zip(sorted(due), accumulate(due[at] for at in sorted(due)), strict=True))
 
     def taken(self, number: str) -> int:

@@ -97,13 +97,14 @@ LINES: dict[str, tuple[str, str]] = {
     ),
     "corrections": (
         (
-            "{sent} corrections, in the same thread and language, to exactly those reached: "
-            "{missed} missed, {stray} to people who had got nothing "
-            "({precautionary} as a precaution)."
+            "{sent} corrections, in the same thread and language: {missed} of those reached were "
+            "missed, and {stray} went to people to whom nothing was on its way. {precautionary} "
+            "are a precaution: their mail was just leaving when it was stopped."
         ),
         (
-            "{sent} सुधार, उसी सिलसिले और उसी भाषा में, ठीक उन्हीं को जिन तक आदेश पहुँचा: {missed} छूटे, "
-            "{stray} ऐसे लोगों को जिन्हें कुछ नहीं मिला था ({precautionary} एहतियात के तौर पर)।"
+            "{sent} सुधार, उसी सिलसिले और उसी भाषा में: जिन तक आदेश पहुँचा, उनमें से {missed} छूटे, और "
+            "{stray} ऐसे लोगों को गए जिनकी ओर कुछ नहीं निकला था। {precautionary} एहतियात के तौर पर: "
+            "रोकते समय उनकी मेल बस निकल ही रही थी।"
         ),
     ),
     "statement": (
