@@ -30,3 +30,14 @@ def test_a_table_that_reaches_exactly_what_it_was_to_reach_goes_along() -> None:
         age.note(head=second + 1, has=second, now_ms=second * 1000)
 
         assert age.behind_ms(second * 1000) == 0
+
+
+def test_a_table_that_was_filled_once_stays_so_however_far_it_falls_behind() -> None:
+    age = EntriesAge()
+    age.note(head=7, has=0, now_ms=0)
+    assert not age.went_along
+
+    age.note(head=8, has=8, now_ms=1_000)
+    age.note(head=9, has=8, now_ms=2_000)
+
+    assert age.went_along

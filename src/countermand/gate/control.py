@@ -111,8 +111,10 @@ class Control:
         return _json({"alive": True, "gate": self.name})
 
     def _ready(self, request: Request) -> Response:
+        """Say how this gate is; it is not ready while it could refuse nobody."""
         del request
-        return _json({"gate": self.name, **self.situation()})
+        said = {"gate": self.name, **self.situation()}
+        return _json(said, HTTPStatus.OK if said["ready"] else HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _metrics(self, request: Request) -> Response:
         del request
@@ -248,8 +250,8 @@ class Control:
         )
 
 
-def _json(value: dict[str, Any]) -> Response:
-    return Response(HTTPStatus.OK, json.dumps(value, ensure_ascii=False).encode())
+def _json(value: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(status, json.dumps(value, ensure_ascii=False).encode())
 
 
 def _object(body: bytes) -> dict[str, Any]:

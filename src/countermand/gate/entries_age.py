@@ -15,11 +15,12 @@ class EntriesAge:
 
     _wanted: int = 0
     _since_ms: int | None = None
+    went_along: bool = False  # at least once
 
     def note(self, *, head: int, has: int, now_ms: int) -> None:
         """Take note of the newest version there is, and of the one that the table has."""
         if has >= head:
-            self._since_ms = None
+            self._since_ms, self.went_along = None, True
         elif self._since_ms is None or has >= self._wanted:
             self._wanted, self._since_ms = head, now_ms
 

@@ -185,6 +185,11 @@ class StatesFollower(Follower):
         """Return how long what is known of doors has been behind the database."""
         return self._age.behind_ms(self._time.since_boot_ms())
 
+    @property
+    def entries_went_along(self) -> bool:
+        """Tell whether all that there was to know of doors was known at least once."""
+        return self._age.went_along
+
     def begin(self, connection: psycopg.Connection[Any]) -> None:
         """Believe no more that sets arrive at once, and look what this role may do."""
         self._looked_at_ms = None

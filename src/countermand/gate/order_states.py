@@ -54,6 +54,16 @@ class Received(StrEnum):
     CLOCKS_DISAGREE = "clocks_disagree"
 
 
+class Lack(StrEnum):
+    """What a gate lacks that can refuse nobody."""
+
+    ORDERS = "no_orders"
+    NEWER_ORDERS = "orders_too_old"  # or the clocks disagree
+    STOPS = "stops_unreadable"
+    NEWER_DOORS = "doors_too_old"
+    DOORS = "no_doors"
+
+
 @dataclass(frozen=True, slots=True)
 class SignedSet:
     """A set of states as it travels: bytes, signature, and which key it claims."""
@@ -124,6 +134,17 @@ class OrderStates:
             return False
         now_ms = self._time.since_boot_ms()  # once: every turn of a gate asks here
         return now_ms < self._good_until_ms and not self._clock_was_moved(now_ms)
+
+    @property
+    def lack(self) -> Lack | None:
+        """Return why no order can shut a door now; None while orders are trusted."""
+        if self._states is None:
+            return Lack.ORDERS
+        if self.good_for_ms == 0:
+            return Lack.NEWER_ORDERS
+        if self._nothing_readable:
+            return Lack.STOPS
+        return Lack.NEWER_DOORS if self.entries_too_old else None
 
     def _clock_was_moved(self, now_ms: int) -> bool:
         """Tell whether the time of day leapt since the states came: by it deadlines are judged."""

@@ -35,6 +35,7 @@ from countermand.gate.down_logs import DownLogs
 from countermand.gate.follower_lock import FollowerLock
 from countermand.gate.machine_time import MachineTime, ThisMachine
 from countermand.gate.openings import Openings
+from countermand.gate.order_states import Lack
 from countermand.gate.protocol import Listener
 from countermand.gate.table import Place
 
@@ -127,7 +128,10 @@ class Gate:
             place = self.answering.table.place()
         states = self.answering.states
         age_s = states.age_ms / 1000
+        lack = self._lack(place)
         return {
+            "ready": lack is None,
+            "why": lack or "",
             "entries": place.count,
             "feed_version": place.version,
             "states_sequence": states.sequence,
@@ -144,6 +148,12 @@ class Gate:
             "connections": len(self.answering.doors.open),
             "workers": self.crew.situation(),
         }
+
+    def _lack(self, place: Place) -> Lack | None:
+        """Return why this gate could refuse nobody, None where it could."""
+        # Also where its database is empty: then there is nothing that it would not know.
+        knows_doors = place.version > 0 or (self._states and self._states.entries_went_along)
+        return self.answering.states.lack or (None if knows_doors else Lack.DOORS)
 
     def tick(self) -> None:
         """Look after everything that changes by itself; called every TICK_S seconds."""

@@ -16,7 +16,7 @@ from countermand.config import Settings
 from countermand.domain.errors import gettext_noop
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
-from countermand.project.own_services import text_at
+from countermand.project.own_services import readiness_at, text_at
 
 _PATIENCE_S: Final = 3.0
 _LONGEST_SILENCE_S: Final = 120.0  # orders are told every half minute
@@ -76,7 +76,7 @@ def examine_gates(settings: Settings) -> Finding:
 
 def _examine(url: str) -> Iterator[Finding]:
     try:
-        ready = json.loads(text_at(f"{url}/ready", longest_s=_PATIENCE_S))
+        ready = json.loads(readiness_at(f"{url}/ready", longest_s=_PATIENCE_S))
         metrics = text_at(f"{url}/metrics", longest_s=_PATIENCE_S)
         yield from _situation(url, ready, metrics)
     except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError):
@@ -124,6 +124,7 @@ def _other_server(url: str, metrics: str) -> Iterator[Finding]:
 
 def _situation(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Finding]:
     yield from _what_it_learns(url, ready)
+    yield from _doors(url, ready)
     if not ready["states_sequence"]:
         yield _without_orders(url, ready, metrics)
     elif ready["states_good_for_s"] <= 0 and _CLOCKS.search(metrics):
@@ -167,6 +168,20 @@ def _rights(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
                 " docs/howto/own-database.md."
             ),
         )
+
+
+def _doors(url: str, ready: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield why a gate that has orders refuses nobody all the same."""
+    if ready.get("why") == "no_doors":
+        sentence = _(
+            "The mail gate at {url} has not read what is known of devices: it refuses nobody."
+        )
+        remedy = _("Ask again in a minute; its log says what keeps it.")
+        yield Finding(_NAME, State.NOTE, sentence.format(url=url), remedy)
+    if ready.get("why") == "doors_too_old":
+        sentence = _("What the mail gate at {url} knows of devices is too old: it refuses nobody.")
+        remedy = _("Look whether it reaches the database; its log says what keeps it.")
+        yield Finding(_NAME, State.BAD, sentence.format(url=url), remedy)
 
 
 def _down_logs(url: str, ready: Mapping[str, Any], metrics: str) -> Iterator[Finding]:

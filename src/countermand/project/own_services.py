@@ -8,6 +8,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 _DIRECTLY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -28,3 +29,14 @@ def answer_to(url: str, body: bytes, headers: Mapping[str, str], longest_s: floa
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code
+
+
+def readiness_at(url: str, *, longest_s: float) -> str:
+    """Return the same, also what a service says that is not ready (503)."""
+    try:
+        return text_at(url, longest_s=longest_s)
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
+        with error:
+            return str(error.read().decode("utf-8", "replace"))

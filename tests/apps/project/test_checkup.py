@@ -114,7 +114,8 @@ def gate_that_says(ready: object, metrics: str = "") -> Iterator[str]:
 
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            is_unready = isinstance(ready, dict) and ready.get("ready") is False
+            self.send_response(503 if is_unready and self.path == "/ready" else 200)
             self.end_headers()
             self.wfile.write(answers[self.path])
 
@@ -141,6 +142,8 @@ def said_of_gates(folder: DataFolder, *gates: str) -> Finding:
         ({"states_good_for_s": 0.0}, State.BAD, "too old: it refuses nobody"),
         ({"states_age_s": 400.2}, State.BAD, "heard nothing of orders for 400 s"),
         ({"states_sequence": 0, "states_good_for_s": 0.0}, State.NOTE, "no list of orders yet"),
+        ({"ready": False, "why": "no_doors"}, State.NOTE, "has not read what is known of devices"),
+        ({"ready": False, "why": "doors_too_old"}, State.BAD, "of devices is too old"),
         ({"stops_unreadable": 1}, State.BAD, "cannot read its stops"),
         ({"down_logs_unreadable": 1}, State.NOTE, "cannot read a log"),
         ({"has_more_rights": True}, State.NOTE, "may do more in the database than it needs"),
