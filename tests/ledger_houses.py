@@ -80,7 +80,9 @@ class MemoryHouse(LedgerHouse):
         return self.ledger.notices[notice_id].row
 
     def batches(self) -> list[tuple[str, int, tuple[str, ...]]]:
-        return [(b.order_number, b.epoch, b.message_ids) for b in self.ledger.batches]
+        return [
+            (b.order_number, b.epoch, tuple(sorted(b.message_ids))) for b in self.ledger.batches
+        ]
 
 
 class PostgresHouse(LedgerHouse):
@@ -161,7 +163,7 @@ class PostgresHouse(LedgerHouse):
         rows = self.connection.execute(
             "SELECT order_number, epoch, message_ids FROM notices_permitbatch ORDER BY id"
         ).fetchall()
-        return [(order, epoch, tuple(ids)) for order, epoch, ids in rows]
+        return [(order, epoch, tuple(sorted(ids))) for order, epoch, ids in rows]
 
     def template(self, *, text: str = "Hello {name}", subject: str = "Notice for {name}") -> None:
         self.connection.execute(

@@ -100,6 +100,7 @@ def test_a_stop_and_a_mode_are_never_undone(house: PostgresHouse, change: Litera
         "SELECT ledger_fold('CM-7Q4K', NULL)",
         "SELECT ledger_note('s', 'CM-7Q4K', '{}', '{}', '{}', '{}', '{}', '{}', now())",
         "SELECT ledger_take_unheard_back('s', 0)",
+        "SELECT ledger_next('CM-7Q4K', false, 1, now())",
         "SELECT ledger_stop('CM-7Q4K', 0, true)",
         "SELECT * FROM ledger_settle('CM-7Q4K', '2026-01-01T00:00:00Z')",
         "SELECT ledger_evidence(1, 'check_code', '2026-01-01T00:00:00Z', '')",

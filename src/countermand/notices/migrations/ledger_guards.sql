@@ -154,6 +154,7 @@ REVOKE ALL ON FUNCTION
     ledger_recover(text, boolean, timestamptz),
     ledger_lock_shared(text[]), ledger_lock_senders(text[]), ledger_lock_exclusive(text),
     ledger_mode(text), ledger_take_unheard_back(text, bigint),
+    ledger_next(text, boolean, integer, timestamptz),
     ledger_keep_limits(bigint[], timestamptz), ledger_lock_limits(),
     ledger_fold(text, text), ledger_catch_up(text),
     ledger_note(text, text, bigint[], bigint[], bigint[], bigint[], text[], text[], timestamptz),

@@ -22,13 +22,14 @@
 CREATE OR REPLACE FUNCTION ledger_lock_class() RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$ SELECT 1129137997 $$;  -- "CMTM"
 
+-- Whoever names several orders goes up by their numbers, or two would wait for each other.
 CREATE OR REPLACE FUNCTION ledger_lock_shared(p_orders text[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     v_order text;
 BEGIN
-    FOR v_order IN SELECT DISTINCT o FROM unnest(p_orders) o ORDER BY o LOOP
-        PERFORM pg_advisory_xact_lock_shared(public.ledger_lock_class(), hashtext(v_order));
+    FOREACH v_order IN ARRAY p_orders LOOP
+        PERFORM pg_advisory_xact_lock_shared(ledger_lock_class(), hashtext(v_order));
     END LOOP;
 END
 $$;
@@ -136,7 +137,9 @@ $$;
 -- would wait for each other. Nothing is judged here: it was, when it was noted down. A 250 is the
 -- truth for whatever became of the mail since; a permit is one for the claim that it names.
 CREATE OR REPLACE FUNCTION ledger_fold(p_order text, p_sender text) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- A session keeps the plan that was good for its first mails: it has to be good for many, too.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM notices_openbatch b WHERE b.order_number = p_order
                    AND (p_sender IS NULL OR b.sender = p_sender)) THEN
@@ -191,10 +194,13 @@ BEGIN
     UPDATE notices_claimbatch b SET heard = true
     WHERE b.sender = p_sender AND NOT b.heard AND b.claim = p_heard;
     FOR v_batch IN
-        SELECT b.id, b.claim, b.notice_ids, n.order_number
-        FROM notices_claimbatch b JOIN notices_notice n ON n.id = b.notice_ids[1]
+        -- Not a join, which some plans begin with all mails.
+        SELECT b.id, b.claim, b.notice_ids,
+               (SELECT n.order_number FROM notices_notice n
+                WHERE n.id = b.notice_ids[1]) AS order_number
+        FROM notices_claimbatch b
         WHERE b.sender = p_sender AND NOT b.heard
-        ORDER BY n.order_number, b.id
+        ORDER BY order_number, b.id
     LOOP
         CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(
             ledger_lock_class(), hashtext(v_batch.order_number));
@@ -283,6 +289,31 @@ $$;
 CREATE OR REPLACE FUNCTION ledger_lock_limits() RETURNS void
 LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(ledger_lock_class() + 2, 0) $$;
 
+-- Which mails of an order go next, locked for whoever asks; what others hold is left out.
+CREATE OR REPLACE FUNCTION ledger_next(
+    p_order text, p_corrections boolean, p_most integer, p_now timestamptz
+) RETURNS bigint[]
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
+-- However many wait: the next ones are read off their index, never sorted out of all. No other
+-- question may stand under these settings: one of the claim's own went through the whole ledger.
+SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT n.id
+        FROM notices_notice n JOIN notices_mailing m ON m.order_number = n.order_number
+        WHERE n.order_number = p_order
+          AND n.is_waiting
+          AND n.due_at <= p_now
+          AND (n.kind = 'correction') = p_corrections
+          AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction')
+          AND ledger_refusal(n.kind, n.wave, m.epoch, m.phase, m.epoch, m.stopped_epoch,
+                             m.withdrawn, m.barrier_at, m.not_after, p_now) IS NULL
+        ORDER BY n.due_at, n.id
+        LIMIT p_most
+        FOR UPDATE OF n SKIP LOCKED);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION ledger_claim(
     p_sender text, p_limit integer, p_claim bigint, p_heard bigint, p_now timestamptz
 ) RETURNS TABLE (
@@ -291,9 +322,7 @@ CREATE OR REPLACE FUNCTION ledger_claim(
     attempts integer
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan
--- However many wait: the next ones are read off their index, never sorted out of all.
-SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v_mode text := public.ledger_mode(p_sender);
@@ -339,19 +368,7 @@ BEGIN
             -- A stop that waits for this lock is not made to wait for one more claim.
             CONTINUE WHEN NOT pg_try_advisory_xact_lock_shared(
                 public.ledger_lock_class(), hashtext(v_mailing.order_number));
-            v_ids := ARRAY(
-                SELECT n.id
-                FROM notices_notice n JOIN notices_mailing m ON m.order_number = n.order_number
-                WHERE n.order_number = v_mailing.order_number
-                  AND n.is_waiting
-                  AND n.due_at <= p_now
-                  AND (n.kind = 'correction') = v_corrections
-                  AND (n.state = 'pending' OR n.attempts < 3 OR n.kind = 'correction')
-                  AND ledger_refusal(n.kind, n.wave, m.epoch, m.phase, m.epoch, m.stopped_epoch,
-                                     m.withdrawn, m.barrier_at, m.not_after, p_now) IS NULL
-                ORDER BY n.due_at, n.id
-                LIMIT v_left
-                FOR UPDATE OF n SKIP LOCKED);
+            v_ids := ledger_next(v_mailing.order_number, v_corrections, v_left, p_now);
             IF v_is_limited THEN
                 v_ids := ledger_keep_limits(v_ids, p_now);
             END IF;
@@ -444,7 +461,7 @@ CREATE OR REPLACE FUNCTION ledger_exchange(
     p_queue_ids text[], p_aborted bigint[], p_aborted_claims bigint[], p_now timestamptz
 ) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
-SET plan_cache_mode = force_generic_plan AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     v_mode text;
     v_permitted bigint[];
@@ -454,7 +471,8 @@ DECLARE
     v_orders text[] := (
         SELECT CASE WHEN min(n.order_number) = max(n.order_number)
                     THEN ARRAY[min(n.order_number)::text]
-                    ELSE coalesce(array_agg(DISTINCT n.order_number::text), '{}') END
+                    ELSE coalesce(array_agg(DISTINCT n.order_number::text
+                                            ORDER BY n.order_number::text), '{}') END
         FROM notices_notice n WHERE n.id = ANY (p_permits || p_replied || p_aborted));
 BEGIN
     PERFORM ledger_lock_shared(v_orders);
@@ -589,7 +607,7 @@ BEGIN
     PERFORM ledger_lock_shared(ARRAY(
         SELECT DISTINCT n.order_number
         FROM notices_claimbatch b JOIN notices_notice n ON n.id = ANY (b.notice_ids)
-        WHERE b.id = ANY (v_batches)));
+        WHERE b.id = ANY (v_batches) ORDER BY n.order_number));
     PERFORM ledger_lock_senders(v_dead);
     FOR v_order IN SELECT DISTINCT o.order_number FROM notices_openbatch o
                    WHERE o.sender = ANY (v_dead) ORDER BY o.order_number LOOP
