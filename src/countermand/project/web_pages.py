@@ -85,7 +85,7 @@ def lookup(_request: HttpRequest, path: str = "") -> HttpResponse:
     """Serve one file of the look-up page; of an unknown number say that there is no such notice.
 
     People type a number as it comes: in small letters too, with or without its hyphen, with a
-    blank or the full stop of the sentence at its end.
+    blank or the full stop of the sentence at its end. Whatever else they type is no notice.
     """
     folder = environment.load().folder.lookup
     name = path.strip()
@@ -96,7 +96,7 @@ def lookup(_request: HttpRequest, path: str = "") -> HttpResponse:
     try:
         content, kind = _file(folder, _as_written(typed[1]) if typed else name or "index.html")
     except Http404:
-        if typed is None:
+        if typed is None and {"/", "."} & set(name):  # nobody types that for a number
             raise
         status = 404
         content, kind = _file(folder, "no-such-notice.html")

@@ -99,10 +99,11 @@ def test_of_an_unknown_number_the_page_says_that_there_is_no_such_notice(
 ) -> None:
     (lookup / "no-such-notice.html").write_bytes(b"no such notice")
 
-    answer = web.get("/CM-9999")
+    for typed in ("CM-9999", "7Q4K", "c m 7q4k", "cm-\u0967\u0968", "\u0938\u0940-7Q4K"):
+        answer = web.get(f"/{typed}")
 
-    assert (answer.status_code, answer.content) == (404, b"no such notice")
-    assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+        assert (answer.status_code, answer.content) == (404, b"no such notice")
+        assert answer["Content-Security-Policy"].startswith("default-src 'none'")
 
 
 @pytest.mark.parametrize(
