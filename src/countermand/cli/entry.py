@@ -48,9 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         given = [f"{name}={value}" for name, value in options.items()]
         return stop_verbs.run([rest[0], *given, *rest[1:]])
-    from countermand.cli import app
+    try:  # loading the verbs takes a moment in which people think better of it
+        from countermand.cli import app
 
-    return app.run(rest)
+        return app.run(rest)
+    except KeyboardInterrupt:
+        from countermand.cli.exit_codes import ExitCode
+
+        return ExitCode.BROKEN_OFF
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What each exit code means, and which one an error ends with.
 
 0 done · 1 refused, or faults found · 2 not understood as a command · 3 not found · 4 not allowed ·
-5 not reachable · 6 done, but not yet proven everywhere · 7 the disk refused the stop. Once
-published, a number keeps its meaning.
+5 not reachable · 6 done, but not yet proven everywhere · 7 the disk refused the stop · 130 broken
+off. Once published, a number keeps its meaning.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     NOT_REACHABLE = 5
     NOT_PROVEN_YET = 6
     NOT_ON_DISK = 7
+    BROKEN_OFF = 130
 
 
 MEANINGS: Final = MappingProxyType(
@@ -39,6 +40,7 @@ MEANINGS: Final = MappingProxyType(
         ExitCode.NOT_ON_DISK: gettext_noop(
             "the disk refused: stopped only where it says so; stop it again"
         ),
+        ExitCode.BROKEN_OFF: gettext_noop("broken off with Ctrl-C"),
     }
 )
 # How an error's code ends, where that says what kind of error it is; single codes below.

@@ -191,23 +191,32 @@ def directory_token(
 def list_roles(*, as_json: output.JsonFlag = False) -> None:
     """List roles."""
     with session():
-        from countermand.domain.approvals import Role
         from countermand.people import queries
 
-        holders = {role: queries.people_with_role(role) for role in Role}
-        known = queries.by_ids({person for held in holders.values() for person in held})
+        held = queries.grants()
+        known = queries.by_ids({grant.person_id for grant in held})
         rows = [
             {
-                "role": role.value.replace("_", "-"),
-                "person_id": person,
-                "name": known[person].name,
-                "address": known[person].address,
+                "role": grant.role.value.replace("_", "-"),
+                "person_id": grant.person_id,
+                "name": known[grant.person_id].name,
+                "address": known[grant.person_id].address,
+                "outside_it": grant.outside_it,
+                "units": list(grant.units),
             }
-            for role, held in holders.items()
-            for person in held
+            for grant in held
         ]
-    columns = (_("Role"), _("Name"), _("Address"))
-    cells = [(row["role"], row["name"], shown_address(str(row["address"]))) for row in rows]
+    columns = (_("Role"), _("Name"), _("Address"), _("Outside IT"), _("Units"))
+    cells = [
+        (
+            row["role"],
+            row["name"],
+            shown_address(str(row["address"])),
+            _("yes") if grant.outside_it else "",
+            ", ".join(grant.units),
+        )
+        for row, grant in zip(rows, held, strict=True)
+    ]
     output.emit(rows, as_json=as_json, render=lambda c: c.print(output.table("", columns, cells)))
 
 

@@ -271,6 +271,25 @@ def stamp() -> str:
     return str(DirectoryChanges.objects.values_list("changes", flat=True).first() or 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role that somebody holds; without `units` it is about people of all of them."""
+
+    role: Role
+    person_id: int
+    outside_it: bool
+    units: tuple[str, ...]
+
+
+def grants() -> list[Grant]:
+    """Return every role that is held, in the order of the roles."""
+    found = [
+        Grant(Role(row.role), row.person_id, row.outside_it, tuple(row.units))
+        for row in RoleGrant.objects.order_by("person_id")
+    ]
+    return sorted(found, key=lambda each: list(Role).index(each.role))
+
+
 def people_with_role(role: Role) -> tuple[int, ...]:
     """Return the ids of everybody who holds a role."""
     rows = RoleGrant.objects.filter(role=role).order_by("person_id")

@@ -1,4 +1,4 @@
-"""A full disk behind the answer of a command, or nobody there to read it, is no fault of ours."""
+"""A full disk behind an answer, nobody there to read it, or Ctrl-C: no traceback, whatever ends."""
 
 import os
 import subprocess
@@ -7,6 +7,17 @@ from pathlib import Path
 
 import pytest
 
+# Ctrl-C comes at the very moment at which the verbs are loaded.
+_BROKEN_OFF = """
+import sys
+from countermand.cli import entry
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "countermand.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+sys.exit(entry.main(["order", "list"]))
+"""
 _SYNTH = ("-m", "countermand.cli.entry", "synth", "--people", "1", "--seed", "1", "--out")
 
 
@@ -40,3 +51,11 @@ def test_who_closed_the_output_gets_none_and_no_fault(tmp_path: Path, how: tuple
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_command_that_is_broken_off_while_it_starts_leaves_no_traceback() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _BROKEN_OFF], capture_output=True, text=True, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
