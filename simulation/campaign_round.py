@@ -34,6 +34,7 @@ _PRESS_TRIES: Final = 6
 _WHAT_STRIKES_A_PRESS: Final = ("", *faults.PRESS_POINTS, *faults.PRESS_POINTS, "F17", "F20")
 _ALONE_S: Final = 0.15
 _WAKING_S: Final = 0.15
+_HOW_OFTEN_ELSEWHERE: Final = 0.3
 # A file's time is that of the last tick, up to so much before: CLOCK_REALTIME_COARSE.
 _TICK_S: Final = time.clock_getres(5)
 
@@ -67,6 +68,8 @@ class Round:
         self._working = 1
         self._first_press = ""
         self._frozen: list[Kid] = []
+        self._hears_stops: bool | None = None  # whether another machine does; None: there is none
+        self._far: tuple[Kid, str] | None = None  # its sender, and the fault in it
         self._staff = Staff(stage, number, self._chance)
 
     def play(self) -> Outcome:
@@ -81,6 +84,8 @@ class Round:
             elif kind < 0.35:
                 self._send_undisturbed()
             else:
+                if self._chance.random() < _HOW_OFTEN_ELSEWHERE:
+                    self._send_from_elsewhere()
                 self._send_under_fire()
                 self._pass_something_on(0.5)
             if self._stage.disk is not None:
@@ -99,7 +104,7 @@ class Round:
                 self._stage,
                 self._number,
                 stop_seen_at=self._stop_seen_at(),
-                senders=max(1, self._working),
+                senders=self._working,
                 checks=self._staff.checks,
             )
         return self._outcome
@@ -112,6 +117,39 @@ class Round:
         self._sender(None)
         self._stage.wait_for(lambda: self._accepted() > 0, "nothing ever left", _SETTLE_WAIT_S)
         self._first_press = self._chance.choice(("F13", "F14"))
+
+    def _send_from_elsewhere(self) -> None:
+        """Another machine sends, too, and hears stops or does not.
+
+        Where it does not, its sender is left alone: here nobody starts a dead one again, and five
+        minutes are longer than a round.
+        """
+        self._hears_stops = self._chance.random() < 0.7
+        self._working += 1
+        name: str = "out_of_reach"
+        point: tuple[Patch, Strike] | None = None
+        if self._hears_stops:
+            self._stage.fork("stop-port", partial(run_stop_port, self._stage, self._without))
+            name = self._chance.choice(("at_work", "F1", "F3", "F4", "F6", "F7", "F29"))
+            if name != "at_work":
+                frozen = self._chance.random() < 0.5
+                strike = Strike(self._chance.randrange(1, 12), frozen=frozen)
+                point = (faults.SENDER_POINTS[name], strike)
+        data = str(self._stage.far.path)
+        run = partial(run_sender, "far-1", data, point, self._without)
+        self._far = (self._stage.fork("far-1", run), name)
+
+    def _look_elsewhere(self) -> None:
+        """Count what became of the other machine's sender until somebody presses."""
+        if self._far is None:
+            return
+        kid, name = self._far
+        frozen = _is_frozen(kid)
+        is_struck = frozen or name in {"at_work", "out_of_reach"} or not kid.is_alive()
+        if is_struck:
+            self._outcome.struck(f"far_{name}", kill=not kid.is_alive())
+        if frozen:
+            self._frozen.append(kid)
 
     def _send_under_fire(self) -> None:
         for _ in range(self._chance.choice((0, 1, 2, 3, 4))):
@@ -281,6 +319,7 @@ class Round:
     # -- the take-back -------------------------------------------------------------------------
 
     def _stop(self) -> None:
+        self._look_elsewhere()
         for _ in range(_PRESS_TRIES):
             name = self._first_press or self._chance.choice(_WHAT_STRIKES_A_PRESS)
             self._first_press = ""
@@ -317,9 +356,13 @@ class Round:
         return any(self._stage.data.fences.glob("*.take-back.json"))
 
     def _stop_seen_at(self) -> float:
-        fence = self._stage.data.fences / f"{self._number}.take-back.json"
+        """Return from when on every sender could see the stop."""
+        if self._hears_stops is False:
+            return float("inf")  # until the database knew, which nobody wrote down
+        folders = [self._stage.data] + ([self._stage.far] if self._hears_stops else [])
+        fences = [each.fences / f"{self._number}.take-back.json" for each in folders]
         # When it was renamed into its place, by a clock that goes on in ticks: seen from here on.
-        return fence.stat().st_ctime + _TICK_S
+        return max(fence.stat().st_ctime for fence in fences) + _TICK_S
 
     # -- the corrections -----------------------------------------------------------------------
 
@@ -436,6 +479,15 @@ def run_sender(name: str, data: str, point: tuple[Patch, Strike] | None, without
     if point is not None:
         point[0](point[1])
     raise SystemExit(main(["--name", name, "--data", data]))
+
+
+def run_stop_port(stage: Stage, without: str) -> None:
+    """Be what hears stops on another machine."""
+    from countermand.sender.stop_port import main
+
+    faults.leave_out(without)
+    port = stage.settings.sender_hosts[0].rpartition(":")[2]
+    raise SystemExit(main(["--data", str(stage.far.path), "--port", port]))
 
 
 def run_press(arguments: list[str], point: tuple[Patch, Strike] | None, without: str) -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -60,6 +61,7 @@ _LOADED_BEFOREHAND: Final = (
     "countermand.orders.jobs",
     "countermand.project.web_pages",
     "countermand.sender.__main__",
+    "countermand.sender.stop_port",
     "countermand.wiring",
     "http.client",
     "simulation.campaign_faults",
@@ -103,6 +105,7 @@ class Stage:
     double: MailServerProcess
     returned: Returned
     settings: Settings
+    far: DataFolder  # of another machine, which only sends; the port there is in the settings
     told: datetime
     kids: list[Kid] = field(default_factory=list)
     record_from: int = 0
@@ -227,9 +230,10 @@ class Stage:
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         self.ask(f"SELECT {_KEPT}.put_back()")
-        for place in (self.data.fences, self.data.senders):
-            for path in place.iterdir():
-                path.unlink()
+        for folder in (self.data, self.far):
+            for place in (folder.fences, folder.senders):
+                for path in place.iterdir():
+                    path.unlink()
         self.data.stop_register.unlink(missing_ok=True)
         for path, content in self._pages.items():
             path.write_bytes(content)
@@ -249,12 +253,15 @@ class Stage:
 
     def tell(self, after: timedelta) -> None:
         """Set the told clock to so much after the instant at which rounds begin."""
-        clock.tell(self.data.clock_file, told_at=self.told + after, rate=1.0)
+        self._tell_at(self.told + after)
 
     def hurry(self, by: timedelta) -> None:
         """Let the told clock jump."""
-        now = clock.for_data(self.data).now()
-        clock.tell(self.data.clock_file, told_at=now + by, rate=1.0)
+        self._tell_at(clock.for_data(self.data).now() + by)
+
+    def _tell_at(self, told_at: datetime) -> None:
+        for folder in (self.data, self.far):
+            clock.tell(folder.clock_file, told_at=told_at, rate=1.0)
 
     def record(self) -> list[dict[str, Any]]:
         """Return what the mail server accepted in this round, oldest first."""
@@ -312,7 +319,10 @@ def build(*, with_power: bool) -> Stage:
     double = MailServerProcess(folder)
     double.__enter__()
     returned = Returned(folder / "returned")
-    _set_environment(data, server, double)
+    far = _far_from(data, folder / "far")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        far_url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    _set_environment(data, server, double, far_url)
     os.environ["DJANGO_SETTINGS_MODULE"] = "countermand.project.settings"
     django.setup()
     stage = Stage(
@@ -327,7 +337,10 @@ def build(*, with_power: bool) -> Stage:
             database_url=server.url(),
             relay=f"127.0.0.1:{double.port}",
             returned_mail=returned.place,
+            sender_hosts=(far_url,),
+            gate_token=data.secret("gate-token"),
         ),
+        far=far,
         told=_beginning(),
     )
     try:
@@ -353,8 +366,21 @@ def _beginning() -> datetime:
     return NOW
 
 
-def _set_environment(data: DataFolder, server: EmbeddedPostgres, double: MailServerProcess) -> None:
+def _far_from(data: DataFolder, path: Path) -> DataFolder:
+    """Give another machine what ties it to this installation."""
+    far = DataFolder(path)
+    for each in far.folders:
+        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copy(data.instance, far.instance)
+    shutil.copy(data.keys / "gate-token", far.keys / "gate-token")
+    return far
+
+
+def _set_environment(
+    data: DataFolder, server: EmbeddedPostgres, double: MailServerProcess, far_url: str
+) -> None:
     os.environ |= {
+        "COUNTERMAND_SENDER_HOSTS": far_url,
         "COUNTERMAND_DATA": str(data.path),
         "DATABASE_URL": server.url(),
         "COUNTERMAND_SENDER_DATABASE_URL": server.url(role=SENDER),
