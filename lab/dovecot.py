@@ -34,7 +34,7 @@ from lab.ground import (
 from lab.people import PEOPLE, Person
 
 ADMIN_KEY: Final = "key-of-the-lab"
-FROM_WEBMAIL: Final = "127.0.0.1/32"  # where the main password may come from
+FROM_WEBMAIL: Final = "127.0.0.1/32,::1/128"  # where the main password may come from
 PASSWORDS: Final = "passwords"  # the folder that Countermand writes, where a Dovecot reads it
 WEBMAIL: Final = "127.0.0.9"  # where the webmail is, as far as the script is concerned
 

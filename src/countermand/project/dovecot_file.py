@@ -16,6 +16,7 @@ from countermand.project.front_faults import LONGEST_WAIT_MS, Around, Block, Fau
 
 _POLICY: Final = "auth_policy"
 _SERVER: Final = re.compile(r"(?<!\w)(?:auth_policy_)?server_url\s*=\s*(\S+)")
+_LOCALHOST: Final = frozenset({"127.0.0.1", "127.0.0.1/32", "127.0.0.0/8"})
 _NETWORKS: Final = re.compile(r"allow_nets\s*=\s*(\S+)")
 # What a login waits for the gate: 2.3 counts in milliseconds, 2.4 names the unit.
 _WAITS: Final = (
@@ -144,7 +145,7 @@ class _Passdb:
         self.says_nodelay = "nodelay" in self.said
         networks = " ".join(_NETWORKS.findall(self.said)).replace(",", " ").split()
         self.knows_one_of_two = (
-            any(each.startswith("127.") for each in networks)
+            any(each in _LOCALHOST for each in networks)
             and "local" not in networks
             and not any(each.startswith("::") for each in networks)
         )
