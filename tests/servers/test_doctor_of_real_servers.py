@@ -116,6 +116,39 @@ def test_a_dovecot_that_cannot_run_the_script_is_named(
     assert "dovecot-auth-lua" in said.remedy
 
 
+@pytest.mark.parametrize(
+    ("service", "states"),
+    [
+        ("", []),  # it asks no gate: none of our business
+        ("-o smtpd_sasl_type=dovecot", [State.BAD]),
+        ("-o smtpd_sasl_type=cyrus", []),
+    ],
+)
+def test_a_postfix_of_this_machine_is_looked_at_if_dovecot_asks_for_it(
+    service: str,
+    states: list[State],
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs, config = tmp_path / "programs", tmp_path / "postfix"
+    for each in (programs, config):
+        each.mkdir()
+    (config / "main.cf").write_text(
+        "smtpd_sender_restrictions = check_policy_service inet:[::1]:9\n"
+    )
+    (config / "master.cf").write_text(f"submission inet n - n - - smtpd {service}\n")
+    (programs / "postconf").write_text(f'#!/bin/sh\nexec /usr/sbin/postconf -c {config} "$@"\n')
+    (programs / "postconf").chmod(0o755)
+    monkeypatch.setattr(front_checkup, "_PROGRAMS", str(programs))
+    monkeypatch.setattr(front_checkup, "_MAIN_CF", config / "main.cf")
+
+    found = list(examine_fronts(Fronts(), settings))
+
+    assert [each.state for each in found] == states
+    assert all("stops everybody's mail (451" in each.sentence for each in found)
+
+
 # -- Dovecot ------------------------------------------------------------------------------------
 
 

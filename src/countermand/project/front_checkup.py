@@ -1,7 +1,8 @@
 """What the doctor says about mail servers and proxies: their configuration, and a question each.
 
 Configurations that are named are read as they are. Without a name, Dovecot and nginx of this
-machine are asked for theirs, if it mentions the gate at all: others are none of our business.
+machine are asked for theirs, if it mentions the gate at all, and so is a Postfix that leaves
+passwords to Dovecot: others are none of our business.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _AUTH_MODULES: Final = (
     Path("/usr/lib64/dovecot/auth"),
     Path("/usr/lib/dovecot/auth"),
 )
+_MAIN_CF: Final = Path("/etc/postfix/main.cf")
+_ASKS_DOVECOT: Final = re.compile(r"smtpd_sasl_type\s*=\s*dovecot")
 _LUA_MODULE: Final = "libauthdb_lua.so"
 _FOLDERS: Final[Mapping[Kind, Path]] = {Kind.DOVECOT: Path("/etc/dovecot")}
 
@@ -90,6 +93,17 @@ def _examine_machine(settings: Settings) -> Iterator[Finding]:
         elif any(word in text for word in _OURS):
             folder = _FOLDERS.get(kind)
             yield from _judged(command[0], text, folder, settings, lacks_lua=_lacks_lua())
+    yield from _examine_postfix(settings)
+
+
+def _examine_postfix(settings: Settings) -> Iterator[Finding]:
+    """Judge a Postfix that leaves passwords to Dovecot, and so asks the gate by it."""
+    if not _MAIN_CF.exists():
+        return
+    text, why = _printed(("postconf", "-n"))
+    services, _why = _printed(("postconf", "-P"))
+    if not why and _ASKS_DOVECOT.search(f"{text}\n{services}"):
+        yield from _judged("postconf", text, None, settings)
 
 
 def _lacks_lua() -> bool:
