@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
@@ -175,7 +176,12 @@ class OddGate:
     port: int = 0
 
     def be(self, status: int, body: bytes = b"", wait_s: float = 0.0, **headers: str) -> None:
-        """Answer like this from now on, and forget what was asked."""
+        """Answer like this from now on, and forget what was asked.
+
+        A 403 names an order, as the gate's does, unless `headers` say otherwise.
+        """
+        if status == HTTPStatus.FORBIDDEN:
+            headers.setdefault("X_Countermand_Order", ORDER)
         self.status, self.body, self.wait_s, self.headers = status, body, wait_s, headers
         self.asked.clear()
 

@@ -185,6 +185,18 @@ def test_every_odd_answer_lets_people_in(odd: OddGate, before_odd: Site, status:
     assert len(before_odd.groupware.got) == 1
 
 
+@pytest.mark.parametrize("order", ["", "blocked by policy"])
+def test_a_no_of_something_else_in_the_gate_s_place_lets_people_in(
+    odd: OddGate, before_odd: Site, proxy: str, order: str
+) -> None:
+    """But for Traefik, which has no way to look at a header of the answer."""
+    odd.be(403, b"You may not see this page.", X_Countermand_Order=order)
+
+    status, _ = before_odd.raw("POST", "/Microsoft-Server-ActiveSync?Cmd=Sync", b"a letter")
+
+    assert status == (403 if proxy == "traefik" else 200)
+
+
 def test_a_slow_gate_lets_people_in(odd: OddGate, proxy: str) -> None:
     odd.be(403, b"too late", wait_s=4.0)
     with groupware() as behind, PROXIES[proxy](odd.port, behind.port, patient=False) as server:

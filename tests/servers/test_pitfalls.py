@@ -360,7 +360,7 @@ def test_a_sync_that_hangs_since_before_the_closing_is_bounded(odd: OddGate) -> 
 def _close_once_asked(odd: OddGate, asked_before: int) -> None:
     """Let the Sync in, and say no from then on."""
     until("the question of the Sync", lambda: len(odd.asked) > asked_before)
-    odd.status = 403
+    odd.be(403)
 
 
 # -- sessions that are open ---------------------------------------------------------------------

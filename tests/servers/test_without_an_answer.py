@@ -11,7 +11,7 @@ from lab import mailbox
 from lab.dovecot import Dovecot, dovecot_that_asks
 from lab.gates import OddGate, odd_gate
 from lab.ground import TOKEN, Server, held_port
-from lab.nginx import nginx_that_asks
+from lab.nginx import DOWN_LOG, nginx_that_asks
 from lab.people import ASHA, PHONE
 
 ACTIVE_SYNC = "/Microsoft-Server-ActiveSync?Cmd=Sync&User=asha.verma%40example.org&DeviceId=ABC1"
@@ -59,7 +59,7 @@ def imap(server: Dovecot, password: str = ASHA.devices[PHONE]) -> str:
 
 
 def test_a_plain_no_pauses_mail_on_the_web_in_two_languages(gate: OddGate, nginx: Server) -> None:
-    gate.status = 403
+    gate.be(403)
 
     status, said = web(nginx)
 
@@ -77,6 +77,28 @@ def test_whatever_else_a_gate_says_nginx_lets_the_phone_in(
     gate.status = status
 
     assert web(nginx) == (200, "mail")
+
+
+@pytest.mark.parametrize("order", ["", "blocked by policy"])
+def test_a_no_of_something_else_in_the_gate_s_place_lets_the_phone_in(
+    gate: OddGate, nginx: Server, order: str
+) -> None:
+    gate.be(403, b"You may not see this page.", X_Countermand_Order=order)
+
+    assert web(nginx) == (200, "mail")
+    assert (nginx.folder / DOWN_LOG).read_text(encoding="utf-8") != ""
+
+
+def test_whom_another_rule_keeps_out_is_not_told_that_mail_is_paused(gate: OddGate) -> None:
+    gate.be(204)
+    kept_out = {
+        "location = /countermand-question": "deny 127.0.0.0/8; location = /countermand-question"
+    }
+    with nginx_that_asks(gate.port, changes=kept_out) as server:
+        status, said = web(server)
+
+    assert status == 403
+    assert "Mail is paused" not in said
 
 
 def test_without_a_gate_nginx_lets_everybody_in() -> None:

@@ -189,7 +189,9 @@ def test_each_fault_that_a_newer_dovecot_prints_is_named(
     assert sentence in found(changed(AS_PRINTED_BY_24, before, after))
 
 
-@pytest.mark.parametrize("networks", ["10.0.0.7/32", "local,127.0.0.1/32", "::1/128,127.0.0.0/8"])
+@pytest.mark.parametrize(
+    "networks", ["10.0.0.7/32", "local,127.0.0.1/32", "::1/128,127.0.0.0/8", "127.0.0.9/32"]
+)
 def test_a_webmail_is_asked_for_no_way_in_that_it_has_or_needs_not(networks: str) -> None:
     assert found(changed(DOVECOT, "127.0.0.1/32,::1/128", networks)) == ""
 
@@ -319,7 +321,9 @@ def test_a_policy_server_behind_the_gate_that_hears_half_is_named() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ("proxy_intercept_errors on;\n    error_page 300", "error_page 300", "does not answer"),
+        ("proxy_intercept_errors on;", "", "does not answer"),
+        ("error_page 403 = @countermand-no;", "", "in the gate's place (403)"),
+        ("if ($upstream_http_x_countermand_order", "if ($uri", "in the gate's place (403)"),
         ("502 503 504 505", "505", "does not answer"),
         ('proxy_set_header Authorization "Bearer GATE-TOKEN";', "", "carries no token"),
         ("proxy_read_timeout 1s;", "proxy_read_timeout 1m;", "60000 ms"),
@@ -418,6 +422,8 @@ def test_a_proxy_that_would_refuse_phones_is_named(text: str, before: str, after
         (TRAEFIK, '"404-599"]', '"500-503"]', "in the gate's place (404–599)"),
         (TRAEFIK, '"404-599": 203', '"500-599": 203', "in the gate's place (404–499)"),
         (TRAEFIK, '"300-402"', '"300-403"', "no lets people in"),
+        (ENVOY, "x-countermand-order", "x-other", "in the gate's place (403)"),
+        (CADDY, "\t\t\theader X-Countermand-Order CM-*\n", "", "in the gate's place (403)"),
         (ENVOY, "timeout: 1.5s", "timeout: 60s", "waits 60000 ms"),
         (CADDY, "dial_timeout 300ms", "dial_timeout 60s", "waits 60000 ms"),
         (CADDY, "response_header_timeout 1s", "response_header_timeout 1m", "waits 60000 ms"),

@@ -35,6 +35,7 @@ _HANDED_DOWN: Final = (
 )
 _WAITS: Final = (("proxy_connect_timeout", "300ms"), ("proxy_read_timeout", "1s"))
 _LISTED: Final = 5
+_ORDER: Final = "x_countermand_order"
 _SHORTEST_PING_MS: Final = 30 * 60_000
 _LONGEST_MEMORY_MS: Final = 60_000
 _LONGEST_USE_MS: Final = 1_000
@@ -54,12 +55,19 @@ def nginx_faults(text: str) -> Iterator[Fault]:
         return
     names = {place.get("auth_request") for place in asking}
     questions = [each for each in places if each.words[-1] in names]
-    # The question is asked beside a request, and never asks by itself.
-    yield from _doors(places, [each for each in asking if each not in questions])
+    # The question is asked beside a request, and never asks by itself; so is where it leads.
+    beside = {each.words[-1] for each in questions}
+    beside |= {value.split()[-1] for each in questions for value in each.all("error_page")}
+    yield from _doors(places, [each for each in asking if each.words[-1] not in beside])
     yield from _ways_past(blocks, asking)
     open_at = {each.words[-1] for each in places if each.get("return").startswith("2")}
+    looks_at_order = {
+        each.words[-1]
+        for each in places
+        if any(_ORDER in " ".join(inside.words).lower() for inside in each.walk())
+    }
     for each in questions:
-        yield from _question(each, open_at)
+        yield from _question(each, open_at, looks_at_order)
     yield from _hanging(places, asking)
     for each in (*questions, *_between(questions, blocks)):
         yield from _memory(each)
@@ -154,6 +162,15 @@ def _hanging(places: Sequence[Block], asking: Sequence[Block]) -> Iterator[Fault
             )
 
 
+def _told_apart(place: Block, looks_at_order: Collection[str]) -> bool:
+    """Tell whether only a no that names an order counts as the gate's."""
+    return any(
+        value.split()[-1] in looks_at_order
+        for value in place.all("error_page")
+        if str(HTTPStatus.FORBIDDEN.value) in value.split()[:-1]
+    )
+
+
 def _let_in(place: Block, open_at: Collection[str]) -> set[int]:
     """Return the statuses of the gate that a question turns into a yes."""
     if place.get("proxy_intercept_errors", "off") != "on":
@@ -167,15 +184,21 @@ def _let_in(place: Block, open_at: Collection[str]) -> set[int]:
     }
 
 
-def _question(place: Block, open_at: Collection[str]) -> Iterator[Fault]:
+def _question(
+    place: Block, open_at: Collection[str], looks_at_order: Collection[str]
+) -> Iterator[Fault]:
     caught = _let_in(place, open_at)
-    whole = _("Take over countermand-doors.conf whole; every status but 403 lets people in there.")
+    whole = _(
+        "Take over countermand-doors.conf whole; all but the gate's own no lets people in there."
+    )
     if not caught >= _IN_TROUBLE:
         yield Fault(_("Phones get 500 when the gate does not answer or is in trouble."), whole)
     elif missed := sorted(_ODD - caught):
         yield odd_answers(_listed(missed), whole)
     if HTTPStatus.FORBIDDEN in caught:
         yield refuses_nobody(whole)
+    elif not _told_apart(place, looks_at_order):
+        yield odd_answers(str(HTTPStatus.FORBIDDEN.value), whole)
     sent = dict(value.partition(" ")[::2] for value in place.all("proxy_set_header"))
     if "Authorization" not in sent:
         hands_on = place.get("proxy_pass_request_headers", "on") == "on"

@@ -20,6 +20,8 @@ from countermand.project.front_faults import (
 _RANGE: Final = re.compile(r"(\d{3})(?:-(\d{3}))?")
 # What a phone could say about itself, and Caddy hands on unless it is told not to.
 _OF_A_PHONE: Final = ("-X-Original-Uri", "-X-Original-Method", "-X-Remote-User", "-Remote-User")
+# Of something else, which names no order.
+_A_PLAIN_NO: Final = str(HTTPStatus.FORBIDDEN.value)
 _LETS_IN: Final = frozenset({"dunno", "ok", "permit"})
 
 
@@ -62,6 +64,8 @@ def envoy_faults(text: str) -> Iterator[Fault]:
     written = _without_comments(text)
     needed = ("failure_mode_allow: true", "envoy_on_response")
     yield from _lacking("envoy", [each for each in needed if each not in written])
+    if "envoy_on_response" in written and "x-countermand-order" not in written.lower():
+        yield odd_answers(_A_PLAIN_NO, _take_over("envoy"))
     asked = re.search(r"\bserver_uri:.*?\btimeout:\s*([\d.]+\w*)", written, re.DOTALL)
     if asked:
         yield from too_long(milliseconds(asked[1]), _take_over("envoy"))
@@ -78,6 +82,8 @@ def caddy_faults(text: str) -> Iterator[Fault]:
     before, token, after = written.partition("X-Countermand-Token")
     if not token:
         return
+    if not re.search(r"\bheader\s+X-Countermand-Order\b", written, re.IGNORECASE):
+        yield odd_answers(_A_PLAIN_NO, _take_over("caddy"))
     question = before.rpartition("reverse_proxy")[2] + after.partition("handle_response")[0]
     for name in ("dial_timeout", "response_header_timeout"):
         yield from too_long(max(_waits(question, name), default=0), _take_over("caddy"))
