@@ -3,16 +3,18 @@
 import asyncio
 import base64
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from countermand.config import Settings
 from countermand.project import mail_probes
-from countermand.sender.link import LinkLost
+from countermand.sender.link import Link, LinkLost
 from countermand.sender.relay import Login, Relay, RelayTls, opened
 from countermand.testing.certificates import CertificateFiles, for_loopback
 
@@ -276,3 +278,39 @@ def test_only_a_relay_on_this_machine_is_spared_tls_unasked(
     tls: RelayTls, host: str, starts: bool
 ) -> None:
     assert Relay(host, 25, tls=tls).starts_tls is starts
+
+
+class TwoAddresses(asyncio.SelectorEventLoop):
+    """Resolves every name to a closed port, and then to what it is asked for."""
+
+    closed: int
+
+    async def getaddrinfo(self, host: object, port: object, **wanted: object) -> Any:
+        kind, stream = socket.AF_INET, socket.SOCK_STREAM
+        return [(kind, stream, 6, "", ("127.0.0.1", each)) for each in (self.closed, port)]
+
+
+def test_a_relay_of_which_one_machine_is_down_is_reached_at_the_other() -> None:
+    """A name with two addresses is asked in the same order every time."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader
+        writer.write(b"220 the other\r\n")
+
+    async def story() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        link = await Link.connect("relay.example", port, within_s=5.0)
+        greeting = await link.reply(within_s=5.0)
+
+        link.abort()
+        server.close()
+        assert greeting.code == 220
+
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        TwoAddresses.closed = unheard.getsockname()[1]
+        with asyncio.Runner(loop_factory=TwoAddresses) as runner:
+            runner.run(story())
+            with pytest.raises(LinkLost, match="ConnectionRefusedError"):
+                runner.run(Link.connect("relay.example", TwoAddresses.closed, within_s=5.0))

@@ -67,22 +67,30 @@ class Link:
 
     @classmethod
     async def connect(cls, host: str, port: int, *, within_s: float) -> Self:
-        """Connect to the relay. Raises LinkLost."""
+        """Connect to the relay, at the first of its addresses that answers. Raises LinkLost."""
         loop = asyncio.get_running_loop()
-        made: socket.socket | None = None
+        lost = LinkLost("the relay has no address")
         try:
             async with asyncio.timeout(within_s):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                family, kind, protocol, _, address = found[0]
-                made = socket.socket(family, kind, protocol)
-                made.setblocking(False)  # noqa: FBT003 - the standard library's form
-                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await loop.sock_connect(made, address)
         except (OSError, TimeoutError) as error:
-            if made is not None:
-                made.close()
             raise LinkLost(type(error).__name__) from error
-        return cls(made)
+        for family, kind, protocol, _, address in found:
+            made = socket.socket(family, kind, protocol)
+            made.setblocking(False)  # noqa: FBT003 - the standard library's form
+            try:
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                async with asyncio.timeout(within_s):
+                    await loop.sock_connect(made, address)
+            except (OSError, TimeoutError) as error:
+                made.close()
+                lost = LinkLost(type(error).__name__)
+            except BaseException:
+                made.close()
+                raise
+            else:
+                return cls(made)
+        raise lost
 
     async def write(self, content: bytes) -> None:
         """Hand everything to the operating system; back-pressure is waited out. Raises LinkLost."""
