@@ -88,6 +88,12 @@ def heard_so_far() -> int:
     return int(NoticeEvidence.objects.aggregate(last=Max("pk"))["last"] or 0)
 
 
+def is_heard_of(order_number: str, *, after: int) -> bool:
+    """Tell whether anything may have been heard of a mail of this order since `after`."""
+    heard = NoticeEvidence.objects.filter(pk__gt=after - _OVERLAP)
+    return heard.filter(notice__order_number=order_number).exists()
+
+
 def late(order_number: str, *, after: int) -> list[LateDelivery]:
     """Return the mails of an order that came last, out of what was heard since `after`."""
     with connection.cursor() as cursor:

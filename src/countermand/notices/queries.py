@@ -265,7 +265,8 @@ def corrections(order_number: str) -> Corrections:
     rows = Notice.objects.filter(order_number=order_number, kind=NoticeKind.CORRECTION.value)
     sent = rows.filter(state__in=ACCEPTED)
     to_call = set(rows.filter(UNHEARD_CORRECTION).values_list("person_id", flat=True))
-    to_call -= set(sent.values_list("person_id", flat=True))
+    told = sent.filter(person_id__in=to_call)  # of a million, those few alone are read
+    to_call -= set(told.values_list("person_id", flat=True))
     return Corrections(
         people=rows.values("person_id").distinct().count(),
         sent=sent.values("person_id").distinct().count(),

@@ -42,6 +42,7 @@ _AT_ONCE: Final = 500
 # One transaction within a sweep: no take-back waits for more.
 _MOST_TOLD_AT_ONCE: Final = 20_000
 _FIRST_LOOK_AFTER: Final = timedelta(seconds=10)
+_A_LOOK_EVERY: Final = timedelta(hours=1)
 _ANSWERS_COME_WITHIN: Final = timedelta(days=2)
 
 
@@ -109,20 +110,40 @@ def write_owed(number: str, *, owing: NoticeLedger, context: PlanContext, now: d
     """Write down the corrections that are owed and not there yet; returns how many.
 
     In slices, each a transaction of its own: the first leave at once, and being cut off loses
-    nothing. Whoever turns out later to have been reached is found by the next call, and so is whom
+    nothing. Whoever turns out later to have been reached is found by a later call, and so is whom
     a notice reached after the correction: they are corrected once more.
+
+    Once all are corrected, all mails are looked at again when something was heard of one, and else
+    ever more seldom, at least every hour: a look goes through a million mails.
     """
-    owed = [_Owed(each) for each in owing.corrections(order_number=number)]
     heard = late_deliveries.heard_so_far()
     order = Order.objects.get(number=number)
+    if not _is_worth_a_look(order, heard, now):
+        return 0
+    owed = [_Owed(each) for each in owing.corrections(order_number=number)]
     owed += [_once_more(each) for each in late_deliveries.late(number, after=order.late_heard)]
     if owed and not _write_all(order, owed, context=context, now=now):
         return 0
     if owed and order.phase == Phase.CORRECTED:
         withdrawing.take_up_late(number, now=now)
-    if heard != order.late_heard:
-        Order.objects.filter(pk=number).update(late_heard=heard)
+    if heard != order.late_heard or order.phase == Phase.CORRECTED:
+        Order.objects.filter(pk=number).update(late_heard=heard, end_looked_at=now)
     return len(owed)
+
+
+def _is_worth_a_look(order: Order, heard: int, now: datetime) -> bool:
+    if order.phase != Phase.CORRECTED or order.corrected_at is None:
+        return True
+    looked_at = max(order.end_looked_at or order.corrected_at, order.corrected_at)
+    waits = min(max(looked_at - order.corrected_at, _FIRST_LOOK_AFTER), _A_LOOK_EVERY)
+    if not timedelta() <= now - looked_at < waits:  # also where a clock was put back
+        return True
+    if heard == order.late_heard:
+        return False
+    if late_deliveries.is_heard_of(order.number, after=order.late_heard):
+        return True
+    Order.objects.filter(pk=order.number).update(late_heard=heard)
+    return False
 
 
 def _once_more(late: LateDelivery) -> _Owed:

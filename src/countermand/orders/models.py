@@ -55,7 +55,7 @@ class Order(models.Model):
     correcting_at = models.DateTimeField(null=True)  # the barrier was proven
     corrected_at = models.DateTimeField(null=True)
     late_heard = models.BigIntegerField(default=0)  # evidence looked at for what came late
-    end_looked_at = models.DateTimeField(null=True)  # all mails: who was not told of the end
+    end_looked_at = models.DateTimeField(null=True)  # all mails, after its end
     statement_at = models.DateTimeField(null=True)  # the statement may be used from here on
     undone_at = models.DateTimeField(null=True)  # handed-over: somebody confirmed it is undone
     stop_hash = models.CharField(max_length=64, blank=True, default="")

@@ -5,20 +5,25 @@ The oracle is a plain list of what fell into a mailbox when.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from countermand.domain.delivery import EvidenceKind, ReplyKind
+from countermand.domain.delivery import EvidenceKind, OwedCorrection, Reply, ReplyKind
 from countermand.domain.findings import Finding
 from countermand.notices import codes, evidence, late_deliveries
 from countermand.notices.models import Notice, NoticeEvidence
+from countermand.orders import corrections
+from countermand.ports import NoticeLedger
+from countermand.sender.postgres_ledger import PostgresLedger
 from tests.apps.orders.test_evidence import notices, take_back, told
-from tests.order_world import HOUR, MINUTE, NOW, After, World
+from tests.order_world import DAY, HOUR, MINUTE, NOW, After, World
 
 
 def corrected_once(world: World) -> str:
@@ -65,6 +70,77 @@ def test_whoever_got_the_notice_after_the_correction_is_corrected_once_more(afte
         assert world.send() == []
     rows = Notice.objects.filter(order_number=number, kind="correction")
     assert rows.count() == everybody + 1
+
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Asked:
+    """A ledger that counts how often it went through all mails of an order."""
+
+    ledger: PostgresLedger
+    times: int = 0
+
+    def corrections(self, *, order_number: str) -> Iterable[OwedCorrection]:
+        self.times += 1
+        return self.ledger.corrections(order_number=order_number)
+
+
+def look(world: World, number: str) -> int:
+    """Sweep once more; how often that went through all mails."""
+    asked = Asked(world.ledger)
+    corrections.write_owed(
+        number, owing=cast("NoticeLedger", asked), context=world.desk.context, now=world.now
+    )
+    return asked.times
+
+
+def test_of_an_order_that_is_corrected_all_mails_are_looked_at_more_and_more_seldom(
+    world: World,
+) -> None:
+    """A million mails take seconds, and every order that was ever corrected is looked at."""
+    number = corrected_once(world)
+    other = notices(number)[0]
+    instants = [MINUTE, 90 * SECOND, 3 * MINUTE, 4 * MINUTE, 9 * HOUR, 9.5 * HOUR, 10 * HOUR]
+    begun = world.now
+
+    looks = []
+    for after in instants:
+        world.now = begun + after
+        looks.append(look(world, number))
+    world.now = begun + 20 * DAY
+    look(world, number)
+    hear(world, other, world.now, EvidenceKind.DSN_FAILED)
+    heard = [look(world, number), look(world, number)]
+
+    assert looks == [1, 0, 1, 0, 1, 0, 1]
+    assert heard == [1, 0]
+
+
+def test_a_250_that_is_noted_long_after_the_corrections_is_corrected_by_a_later_look(
+    world: World,
+) -> None:
+    """Nothing is heard of it: a sender that was cut off from the database notes it at last."""
+    world.staff(12)
+    number = world.released()
+    world.sweep(11 * MINUTE)
+    world.ledger.lease(sender="sender-2", mode="live", host="here", pid=2, seconds=60)
+    [late] = world.claim(1, sender="sender-2")
+    world.send()
+    take_back(world, number)
+    world.now += MINUTE
+    world.send()
+    world.sweep(MINUTE)
+    assert world.order(number).phase == "corrected"
+    world.now += 30 * MINUTE
+    world.sweep()
+
+    reply = Reply(late.holding, ReplyKind.ACCEPTED, after_dot=True, text="250", queue_id=None)
+    world.ledger.acknowledge(sender="sender-2", replies=[reply], now=world.now)
+    world.sweep(2 * HOUR)
+
+    assert late.address in world.send()
 
 
 def test_a_report_that_comes_late_about_a_mail_that_did_not_is_no_reason(after: After) -> None:
