@@ -7,7 +7,7 @@ A mail is frozen at birth, so the old row is given up unsent and a new one takes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -174,14 +174,21 @@ def _renew(
 ) -> None:
     fresh: list[notices.NewNotice] = []
     moved: dict[int, datetime | None] = {}
+    latest: list[datetime] = []
     wholes = [whole for whole, *_ in waiting]
     also = shared_use.beside(voice.document, wholes, people.mail_readers())
+    all_named = _devices_named(voice.order, {whole.person.id for whole in wholes})
     for whole, row, due_at, devices in waiting:
         due = max(due_at, now)
-        deadline = promised_deadline(
-            voice.document, whole.person, told_at=due, is_late=row.joined_at is not None
-        )
         ids = {device.device_id for device in devices}
+        # Another notice named the others: their deadline, and the person's own, stays what it was.
+        is_further = bool(all_named.get(row.person_id, set()) - ids)
+        deadline = promised_deadline(
+            voice.document,
+            whole.person,
+            told_at=due,
+            is_late=is_further or row.joined_at is not None,
+        )
         cells = [cell for cell in whole.cells if cell.in_scope and cell.device.id in ids]
         if not devices:
             cells = [cell for cell in whole.cells if cell.in_scope]
@@ -193,8 +200,19 @@ def _renew(
         for device in devices:
             device.step, device.own_deadline_at = row.notices, deadline
         ToldDevice.objects.bulk_update(devices, ["step", "own_deadline_at"])
-        moved[row.person_id] = row.own_deadline_at = deadline
+        latest.append(deadline)
+        if not is_further:
+            moved[row.person_id] = row.own_deadline_at = deadline
         row.notices += 1
         row.save(update_fields=["own_deadline_at", "notices"])
     notices.add_notices(fresh, ids=context.ids)
-    telling.deadlines_moved(voice.order, moved, now=now)
+    telling.deadlines_moved(voice.order, moved, latest=latest, now=now)
+
+
+def _devices_named(order: Order, person_ids: Collection[int]) -> dict[int, set[int]]:
+    """Return the devices that any notice named, by person."""
+    named: dict[int, set[int]] = {}
+    rows = ToldDevice.objects.filter(order=order, person_id__in=person_ids)
+    for person_id, device_id in rows.values_list("person_id", "device_id"):
+        named.setdefault(person_id, set()).add(device_id)
+    return named

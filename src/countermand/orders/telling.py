@@ -224,15 +224,22 @@ def _tell(
     told_rows.keep_counts(rows)
 
 
-def deadlines_moved(order: Order, moved: Mapping[int, datetime | None], *, now: datetime) -> None:
-    """Enter in the log that people have more time, and remember when the last of all is over."""
-    if not moved:
-        return
+def deadlines_moved(
+    order: Order,
+    moved: Mapping[int, datetime | None],
+    *,
+    latest: Iterable[datetime] = (),
+    now: datetime,
+) -> None:
+    """Enter in the log that people have more time, and remember when the last of all is over.
+
+    `latest` are deadlines of single devices, which change nothing for their people.
+    """
     rule_log.people_came(order.number, moved, now=now)
-    latest = max(filter(None, [order.last_deadline_at, *moved.values()]))
-    if latest != order.last_deadline_at:
-        order.last_deadline_at = latest
-        Order.objects.filter(pk=order.pk).update(last_deadline_at=latest)
+    last = max(filter(None, [order.last_deadline_at, *moved.values(), *latest]), default=None)
+    if last != order.last_deadline_at:
+        order.last_deadline_at = last
+        Order.objects.filter(pk=order.pk).update(last_deadline_at=last)
 
 
 def tell_one(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from countermand.domain.delivery import ReplyKind, StopKind
-from countermand.notices import moments
+from countermand.notices import moments, word_store
 from countermand.notices import queries as ledger
 from countermand.notices.models import Notice
 from countermand.orders.models import Affected, ToldDevice
@@ -106,3 +106,37 @@ def test_what_waits_an_hour_for_its_turn_is_left_as_it_is(world: World) -> None:
     world.sweep(timedelta(minutes=50))
 
     assert set(Notice.objects.filter(order_number=number).values_list("pk", flat=True)) == before
+
+
+def test_a_further_notice_that_is_written_anew_leaves_the_deadline_of_the_first_as_it_was(
+    world: World,
+) -> None:
+    """A door that shut by the first stays told of: no correction says that none ever did."""
+    number = world.told_six()
+    one = Affected.objects.filter(order_id=number, reason="device").order_by("person_id")[0]
+    first = one.own_deadline_at
+    [phone] = ToldDevice.objects.filter(order_id=number, person_id=one.person_id)
+    world.now = world.last_deadline(number) + DAY
+    world.sweep()
+    assert first is not None
+    world.import_run()
+    tablet = world.device(world.uid_of(one.person_id), "present", name="Tablet")
+    world.sweep()
+    assert Notice.objects.get(person_id=one.person_id, kind="notice", step=1).state == "pending"
+
+    world.press(number, StopKind.PAUSE)
+    world.now += 2 * DAY
+    world.resume(number)
+
+    one.refresh_from_db()
+    phone.refresh_from_db()
+    late = ToldDevice.objects.get(order_id=number, device_id=tablet.pk)
+    assert (one.own_deadline_at, phone.own_deadline_at) == (first, first)
+    assert late.step == 2
+    assert late.own_deadline_at - world.now >= PROMISED
+    assert world.last_deadline(number) == late.own_deadline_at
+    world.press(number, StopKind.TAKE_BACK)
+    [correction] = Notice.objects.filter(kind="correction", person_id=one.person_id)
+    say = word_store.sentences(correction.language)
+    assert say["mail.open_again"] in correction.values["mail"]
+    assert say["mail.never_closed"] not in correction.values["mail"]
