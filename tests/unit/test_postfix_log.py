@@ -74,6 +74,17 @@ def test_a_mail_that_its_mailbox_hands_on_is_in_none_yet() -> None:
     assert {each.message_id for each in found} == {ONE}
 
 
+def test_a_line_says_for_whom_a_copy_was_meant_before_aliases() -> None:
+    copies = lines(
+        "/lmtp[9]: 4Xy1Zk3jQzKb: to=<a.rao@e.org>, orig_to=<A@e.org>, relay=x, status=sent (ok)",
+        "/lmtp[9]: 4Xy1Zk3jQzKb: to=<archive@e.org>, relay=x, status=sent (ok)",
+    )
+    found = log.findings(copies, LogPlace())
+
+    assert [each.address for each in found] == ["a.rao@e.org", "archive@e.org"]
+    assert [each.meant_for for each in found] == ["a@e.org", "archive@e.org"]
+
+
 def test_what_came_back_or_grew_too_old_has_failed() -> None:
     bounced = "/smtp[9]: 4Xy1Zk3jQzKb: to=<a@e.org>, relay=mx2, dsn=5.1.1, status=bounced (no)"
     old = "/qmgr[8]: 4Xy1Zk3jQzKb: from=<o@e.org>, status=expired, returned to sender"

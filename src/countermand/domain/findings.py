@@ -26,6 +26,7 @@ class Finding:
     envelope_id: str = ""
     queue_id: str = ""
     address: str = ""  # the mailbox it is about, if that is said; folded to lower case
+    meant_for: str = ""  # to whom that copy was sent, before aliases; a copy for another may exist
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ _FROM: Final = MappingProxyType(
         NoticeStep.PAUSE: _IN_HAND,
         NoticeStep.TAKE_BACK: _IN_HAND | {_S.PENDING},
         NoticeStep.DSN_DELIVERED: frozenset(_S) - {_S.DELIVERED, _S.PULLED_UNREAD},
-        NoticeStep.DSN_FAILED: frozenset({_S.SENT, _S.MAYBE}),
+        # It may come back before its sender could note that it was accepted.
+        NoticeStep.DSN_FAILED: frozenset({_S.SENT, _S.MAYBE, _S.PERMITTED}),
         NoticeStep.RELAY_LOG_ACCEPTED: _IN_HAND | _NEVER_SENT | {_S.MAYBE},
         NoticeStep.RELAY_LOG_NOT_ACCEPTED: frozenset({_S.MAYBE}),
         NoticeStep.CHECK_CODE: frozenset(_S),

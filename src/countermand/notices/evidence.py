@@ -32,7 +32,7 @@ _MAY_LEARN: Final = frozenset(
         NoticeState.SKIPPED,
     )
 )
-_LATER_THAN_NOW: Final = timedelta(minutes=5)  # clocks of other machines
+_OTHER_CLOCKS: Final = timedelta(minutes=5)  # may be wrong by so much
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,34 @@ class _Known:
     notice_id: int
     address: str
     state: str
+    dated_at: datetime
 
-    def learns_from(self, finding: Finding) -> bool:
+    def kind_of(self, finding: Finding) -> EvidenceKind:
+        """Say what a finding proves: of a copy for another, only that the relay took the mail.
+
+        A relay may send one of every mail to an archive; that its copy arrived says nothing about
+        the person's own. What came back counts all the same: a filter may hide whose copy it was.
+        """
+        meant = folded_name(finding.meant_for)
+        is_theirs = not meant or self.address in {meant, folded_name(finding.address)}
+        if finding.kind is EvidenceKind.DSN_DELIVERED and not is_theirs:
+            return EvidenceKind.RELAY_LOG_ACCEPTED
+        return finding.kind
+
+    def learns(self, kind: EvidenceKind) -> bool:
         """Say whether this is news: that the relay took a mail is known of those it has."""
-        return finding.kind is not EvidenceKind.RELAY_LOG_ACCEPTED or self.state in _MAY_LEARN
+        return kind is not EvidenceKind.RELAY_LOG_ACCEPTED or self.state in _MAY_LEARN
+
+    def instant(self, kind: EvidenceKind, at: datetime | None, now: datetime) -> datetime:
+        """Return when something happened, as others say: not after now, nor before it was due.
+
+        A clock that is so wrong dates no acceptance: the day of silence that proves it begins now.
+        """
+        if at is None or at > now + _OTHER_CLOCKS:
+            return now
+        if at >= self.dated_at - _OTHER_CLOCKS:
+            return at
+        return self.dated_at if kind is EvidenceKind.DSN_DELIVERED else now
 
 
 def take(findings: Iterable[Finding], *, ledger: NoticeLedger, now: datetime) -> Taken:
@@ -75,14 +99,13 @@ def _fresh(findings: Sequence[Finding], now: datetime) -> tuple[list[Evidence], 
     known = set(rows.values_list("notice_id", "kind", "detail"))
     fresh: list[Evidence] = []
     for each, mail in named:
-        if mail is None or not mail.learns_from(each):
+        if mail is None or not mail.learns(kind := mail.kind_of(each)):
             continue
-        key = (mail.notice_id, each.kind.value, each.detail)
+        key = (mail.notice_id, kind.value, each.detail)
         if key in known:
             continue
         known.add(key)
-        at = each.at if each.at is not None and each.at <= now + _LATER_THAN_NOW else now
-        fresh.append(Evidence(mail.notice_id, each.kind, at, each.detail))
+        fresh.append(Evidence(mail.notice_id, kind, mail.instant(kind, each.at, now), each.detail))
     return fresh, sum(mail is None for _, mail in named)
 
 
@@ -99,10 +122,10 @@ def _mails_named(findings: Iterable[Finding]) -> dict[str, _Known]:
         wanted |= Q(queue_id__in=queue_ids)
     found: dict[str, _Known] = {}
     rows = Notice.objects.filter(wanted).values_list(
-        "pk", "address", "message_id", "queue_id", "state"
+        "pk", "address", "message_id", "queue_id", "state", "dated_at"
     )
-    for pk, address, message_id, queue_id, state in rows:
-        mail = _Known(pk, folded_name(address), state)
+    for pk, address, message_id, queue_id, state, dated_at in rows:
+        mail = _Known(pk, folded_name(address), state, dated_at)
         found[message_id] = mail
         found[message_id.strip("<>").partition("@")[0]] = mail
         if queue_id:
@@ -125,7 +148,10 @@ def _mail_of(finding: Finding, by_name: Mapping[str, _Known]) -> _Known | None:
         if mail is None:
             continue
         # A queue id comes back some day, so the mailbox has to be the same as well.
-        if name == finding.queue_id and folded_name(finding.address) != mail.address:
+        if name == finding.queue_id and mail.address not in {
+            folded_name(finding.address),
+            folded_name(finding.meant_for),
+        }:
             return None
         return mail
     return None

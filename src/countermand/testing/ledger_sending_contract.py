@@ -201,6 +201,19 @@ class SendingPromises:
         assert house.row(notice_id).state is state
         assert house.row(notice_id).exposure is exposure
 
+    def test_what_came_back_before_its_answer_was_noted_has_come_back(
+        self, house: LedgerHouse
+    ) -> None:
+        """A sender that cannot reach the ledger notes its 250 late; silence would prove it then."""
+        notice_id = house.permitted()
+        house.ledger.evidence(evidence=[Evidence(notice_id, EvidenceKind.DSN_FAILED, NOW)])
+
+        house.reply(notice_id, ReplyKind.ACCEPTED)
+
+        assert house.row(notice_id).state is NoticeState.BOUNCED
+        assert house.row(notice_id).exposure is Exposure.POSSIBLE
+        assert list(house.claim(now=LATER)) == []
+
     def test_a_copy_taken_out_of_the_queue_leaves_the_doubt_of_earlier_attempts(
         self, house: LedgerHouse
     ) -> None:

@@ -195,6 +195,44 @@ def test_a_mailbox_is_the_same_in_either_spelling_of_its_domain(world: World) ->
     assert Notice.objects.get(pk=one.pk).state == "bounced"
 
 
+def test_a_copy_in_an_archive_says_nothing_about_the_mailbox_of_the_person(world: World) -> None:
+    """Postfix may send a copy of everything somewhere (always_bcc): it bears the Message-ID."""
+    number = told(world)
+    one, aliased = notices(number)[:2]
+
+    def copy(kind: EvidenceKind, mail: Notice, to: str, meant: str) -> Finding:
+        return Finding(
+            kind, None, f"{to} {kind}", message_id=mail.message_id, address=to, meant_for=meant
+        )
+
+    archive, mailbox = "archive@example.org", "a.rao@mail.example.org"
+    delivered, failed = EvidenceKind.DSN_DELIVERED, EvidenceKind.DSN_FAILED
+    found = [
+        copy(delivered, one, archive, archive),
+        copy(failed, one, one.address, one.address),
+        copy(delivered, aliased, mailbox, aliased.address),
+    ]
+    evidence.take(found, ledger=world.ledger, now=world.now)
+
+    states = [Notice.objects.get(pk=each.pk).state for each in (one, aliased)]
+    assert states == ["bounced", "delivered"]
+
+
+@pytest.mark.parametrize("year", [1970, 2019, 2038])
+def test_the_clock_of_another_server_makes_no_mail_older_than_it_is(
+    world: World, year: int
+) -> None:
+    """Or silence would prove at once what was accepted a minute ago."""
+    number = told(world, kind=ReplyKind.LOST)
+    one = notices(number)[0]
+    at = world.now.replace(year=year)
+    delayed = Finding(EvidenceKind.RELAY_LOG_ACCEPTED, at, "", message_id=one.message_id)
+
+    evidence.take([delayed], ledger=world.ledger, now=world.now)
+
+    assert Notice.objects.get(pk=one.pk).accepted_at == world.now
+
+
 def test_whom_no_correction_can_reach_is_on_the_list_to_call(world: World) -> None:
     number = told(world)
     take_back(world, number)

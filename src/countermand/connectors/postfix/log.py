@@ -6,6 +6,7 @@
     local:   QID: … status=sent (forwarded as …)   handed on, as a mail that may still be returned
     smtp:    QID: … status=sent                    with the next server, which may still return it
     any:     QID: … status=bounced | expired       returned
+    to=<…>, orig_to=<…>: after and before aliases; an archive that gets a copy has a line, too
 
 `message-id=` alone proves nothing: Postfix writes it for a session that was cut off before the dot,
 too. The file is followed by its number and offset, across rotation, and read in bounded pieces.
@@ -39,7 +40,10 @@ _LINE: Final = re.compile(
     r"postfix[\w/-]*?/(?P<program>\w+)\[\d+\]: (?P<id>[A-Za-z0-9]{6,30}): (?P<rest>.*)"
 )
 _MESSAGE_ID: Final = re.compile(r"message-id=(<[^<>\s]{3,200}>)")
-_STATUS: Final = re.compile(r"to=<(?P<to>[^>]*)>.*?\bstatus=(?P<status>\w+)(?: \((?P<why>.*)\))?")
+_STATUS: Final = re.compile(
+    r"to=<(?P<to>[^>]*)>(?:, orig_to=<(?P<meant>[^>]*)>)?.*?"
+    r"\bstatus=(?P<status>\w+)(?: \((?P<why>.*)\))?"
+)
 _SAID_BY_QMGR: Final = {
     "(queue active)": EvidenceKind.RELAY_LOG_ACCEPTED,
     "status=expired": EvidenceKind.DSN_FAILED,
@@ -182,7 +186,7 @@ def _finding(match: re.Match[str], place: LogPlace) -> Finding | None:
     told = _kind(program, rest)
     if told is None:
         return None
-    kind, address, why = told
+    kind, address, meant, why = told
     return Finding(
         kind=kind,
         at=None,
@@ -190,13 +194,14 @@ def _finding(match: re.Match[str], place: LogPlace) -> Finding | None:
         message_id=place.message_ids.get(queue_id, ""),
         queue_id=queue_id,
         address=address,
+        meant_for=meant,
     )
 
 
-def _kind(program: str, rest: str) -> tuple[EvidenceKind, str, str] | None:
+def _kind(program: str, rest: str) -> tuple[EvidenceKind, str, str, str] | None:
     if program == "qmgr":
         said = next((each for each in _SAID_BY_QMGR if each in rest), None)
-        return None if said is None else (_SAID_BY_QMGR[said], "", said)
+        return None if said is None else (_SAID_BY_QMGR[said], "", "", said)
     told = _STATUS.search(rest)
     if told is None:
         return None
@@ -204,7 +209,8 @@ def _kind(program: str, rest: str) -> tuple[EvidenceKind, str, str] | None:
     is_there = program in _INTO_A_MAILBOX and not why.startswith(_HANDED_ON)
     if told["status"] == "sent" and not is_there:
         kind = EvidenceKind.RELAY_LOG_ACCEPTED
-    return None if kind is None else (kind, told["to"].lower(), why)
+    meant = told["meant"] or told["to"]
+    return None if kind is None else (kind, told["to"].lower(), meant.lower(), why)
 
 
 def left_for_somewhere(path: Path, queue_ids: frozenset[str]) -> frozenset[str]:

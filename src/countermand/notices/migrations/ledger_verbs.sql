@@ -778,9 +778,10 @@ BEGIN
         WHERE n.id = p_notice
           AND n.state IN ('claimed', 'permitted', 'maybe', 'pending', 'refused', 'skipped');
     WHEN 'dsn_failed' THEN
+        -- It may come back before its sender could note that it was accepted.
         UPDATE notices_notice n
-        SET state = 'bounced', bounced_at = coalesce(n.bounced_at, p_at)
-        WHERE n.id = p_notice AND n.state IN ('sent', 'maybe');
+        SET state = 'bounced', bounced_at = coalesce(n.bounced_at, p_at), claimed_by = ''
+        WHERE n.id = p_notice AND n.state IN ('sent', 'maybe', 'permitted');
     WHEN 'relay_log_not_accepted' THEN
         UPDATE notices_notice n
         SET state = CASE WHEN n.kind <> 'correction' AND EXISTS (
