@@ -20,17 +20,6 @@ def text_at(url: str, *, longest_s: float) -> str:
         return str(answer.read().decode("utf-8", "replace"))
 
 
-def answer_to(url: str, body: bytes, headers: Mapping[str, str], longest_s: float) -> int:
-    """Return the status of the answer to what is posted. Raises OSError or HTTPException."""
-    request = urllib.request.Request(url, body, dict(headers))  # noqa: S310 - of our own settings
-    try:
-        with _DIRECTLY.open(request, timeout=longest_s) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return refused.code
-
-
 def readiness_at(url: str, *, longest_s: float) -> str:
     """Return the same, also what a service says that is not ready (503)."""
     try:
@@ -40,3 +29,14 @@ def readiness_at(url: str, *, longest_s: float) -> str:
             raise
         with error:
             return str(error.read().decode("utf-8", "replace"))
+
+
+def answer_to(url: str, body: bytes, headers: Mapping[str, str], longest_s: float) -> int:
+    """Return the status of the answer to what is posted. Raises OSError or HTTPException."""
+    request = urllib.request.Request(url, body, dict(headers))  # noqa: S310 - of our own settings
+    try:
+        with _DIRECTLY.open(request, timeout=longest_s) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
