@@ -69,6 +69,7 @@ _BY_CODE: Final = MappingProxyType(
         "people.token_not_known": ExitCode.NOT_ALLOWED,
         "session.not_running": ExitCode.NOT_REACHABLE,
         "session.database_not_reachable": ExitCode.NOT_REACHABLE,
+        "session.tables_of_another_version": ExitCode.NOT_REACHABLE,
         "stop.no_such_order": ExitCode.NOT_FOUND,
         "stop.who_is_acting": ExitCode.NOT_ALLOWED,
         "stop.not_for_your_role": ExitCode.NOT_ALLOWED,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from countermand import clock, config, environment, older_objects
 from countermand.cli import shown_time
@@ -54,6 +54,24 @@ class DatabaseNotReachable(CountermandError):
     remedy: ClassVar[str] = gettext_noop(
         "Look at “countermand doctor”. Pausing and taking back work without it."
     )
+
+
+@dataclass(eq=False)
+class TablesOfAnotherVersion(CountermandError):
+    """The program was updated and the tables were not, or the other way round."""
+
+    code: ClassVar[str] = "session.tables_of_another_version"
+    sentence: ClassVar[str] = gettext_noop(
+        "The tables of the database are of another version than this program; nothing was done."
+    )
+    remedy: ClassVar[str] = gettext_noop(
+        "After an update start “countermand up” anew, or give “countermand db migrate”. Pausing "
+        "and taking back work all the same."
+    )
+
+
+# What PostgreSQL says where a table, a column or a function is not there.
+_NOT_THERE: Final = frozenset({"42P01", "42703", "42883"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +130,21 @@ def prepare(settings: config.Settings) -> None:
 def session(settings: config.Settings | None = None) -> Iterator[Session]:
     """Open an installation: settings, clock, database; close the database at the end.
 
-    Raises NotRunning or DatabaseNotReachable.
+    Raises NotRunning, DatabaseNotReachable or TablesOfAnotherVersion.
     """
     settings = settings or environment.load()
     shown_time.use(settings.zone)
     prepare(settings)
-    from django.db import InterfaceError, OperationalError, connections
+    from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 
     try:
         with older_objects.at_rest():
             yield Session(settings=settings, clock=clock.for_data(settings.folder))
     except (OperationalError, InterfaceError) as error:
         raise DatabaseNotReachable from error
+    except ProgrammingError as error:
+        if getattr(error.__cause__, "sqlstate", None) not in _NOT_THERE:
+            raise
+        raise TablesOfAnotherVersion from error
     finally:
         connections.close_all()
