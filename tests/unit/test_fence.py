@@ -1,4 +1,5 @@
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from countermand.stop import fence as fences
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence, FenceUnreadable, FenceView
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+OWNER = 65_123  # nobody of this machine
 
 
 def a_fence(epoch: int = 1, *, withdrawn: bool = False, at: datetime = NOW) -> Fence:
@@ -126,3 +128,31 @@ def test_half_written_files_are_not_believed(tmp_path: Path) -> None:
     (tmp_path / ".CM-7Q4K.pause.json.1.ab").write_bytes(b"{")
 
     assert fences.read_all(tmp_path) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files in others' folders")
+def test_a_stop_by_root_can_be_read_by_whoever_the_folder_belongs_to(tmp_path: Path) -> None:
+    """`sudo countermand take-back` kept all mails of all orders back, corrections too."""
+    os.chown(tmp_path, OWNER, OWNER)
+
+    fences.write(tmp_path, a_fence(withdrawn=True))
+
+    made = {path.name: path.stat().st_uid for path in tmp_path.iterdir()}
+    assert made == {"CM-7Q4K.take-back.json": OWNER, ".CM-7Q4K.lock": OWNER}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_lock_that_leads_elsewhere_gives_nothing_away_and_keeps_nobody_from_stopping(
+    tmp_path: Path,
+) -> None:
+    """Whoever owns the folder may put a link there, and wait for root."""
+    folder, elsewhere = tmp_path / "fences", tmp_path / "of-root"
+    folder.mkdir()
+    os.chown(folder, OWNER, OWNER)
+    elsewhere.touch()
+    (folder / ".CM-7Q4K.lock").symlink_to(elsewhere)
+
+    fences.write(folder, a_fence(withdrawn=True))
+
+    assert fences.read(folder, "CM-7Q4K") is not None
+    assert elsewhere.stat().st_uid == 0

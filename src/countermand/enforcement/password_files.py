@@ -25,6 +25,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from countermand.domain.device_password import SHARDS, shard_of
+from countermand.stop.durable import give_to_owner_of, open_lock
 
 # OWASP's second choice for Argon2id; one lane, which is all that Dovecot's library computes.
 _MEMORY_KIB: Final = 19_456
@@ -78,14 +79,19 @@ def hashed(text: str) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder for one writer; make it first if it is not there."""
     folder.mkdir(mode=_FOLDER_FOR_GROUP, parents=True, exist_ok=True)
-    group = folder.stat().st_gid
+    about = folder.stat()
     for each in (folder / _DEVICES, folder / _LIMITED):
         each.mkdir(mode=_FOLDER_FOR_GROUP, exist_ok=True)
-        if each.stat().st_gid != group:
-            os.chown(each, -1, group)
-    with (folder / "lock").open("wb") as lock:
+        if each.stat().st_gid != about.st_gid:
+            os.chown(each, -1, about.st_gid)
+        if os.geteuid() == 0:
+            os.chown(each, about.st_uid, -1)
+    lock = open_lock(folder / "lock")
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def state(folder: Path) -> dict[str, Any]:
@@ -159,6 +165,7 @@ def _replace(path: Path, content: bytes) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _FOR_GROUP)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            give_to_owner_of(path.parent, file.fileno())
             os.fchmod(file.fileno(), _FOR_GROUP)
             group = path.parent.stat().st_gid
             if os.fstat(file.fileno()).st_gid != group:

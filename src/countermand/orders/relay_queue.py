@@ -20,6 +20,7 @@ from countermand.domain.delivery import Evidence, EvidenceKind
 from countermand.domain.findings import QueueUnavailable
 from countermand.notices import evidence
 from countermand.ports import NoticeLedger, RelayQueue
+from countermand.stop.durable import open_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _alone(lock: Path | None) -> Iterator[None]:
         yield
         return
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = open_lock(lock)
     try:
         # Whoever holds it asks the relay with a time limit, or is dead and holds it no more.
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,8 +1,13 @@
-"""A file is either there whole and on the disk, or it is as it was before."""
+"""A file is either there whole and on the disk, or it is as it was before.
+
+What root makes in somebody else's folder is theirs, as far as the system lets us: whoever types
+`sudo` before a stop must not leave a file there that senders and gates cannot read.
+"""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,6 +22,7 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
+            give_to_owner_of(path.parent, file)
             _write_all(file, content)
             os.fsync(file)
         finally:
@@ -26,6 +32,26 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def open_lock(path: Path) -> int:
+    """Open a file that is there to be locked; make it first if it is not there. Raises OSError."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        file = os.open(path, flags | os.O_EXCL, 0o600)
+    except FileExistsError:  # whoever put it there, it stays theirs
+        return os.open(path, flags, 0o600)
+    give_to_owner_of(path.parent, file)
+    return file
+
+
+def give_to_owner_of(folder: Path, file: int) -> None:
+    """Let a file that we have just made belong to whom its folder belongs."""
+    if os.geteuid() == 0:
+        with suppress(OSError):  # a disk elsewhere that knows no root
+            about = folder.stat()
+            if about.st_uid != 0:
+                os.fchown(file, about.st_uid, about.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.stop.durable import write_durably
+from countermand.stop.durable import open_lock, write_durably
 
 TAKEN_BACK_EPOCH: Final = 2**53 - 1  # above every epoch that will ever be
 _PAUSE: Final = ".pause.json"
@@ -244,7 +244,10 @@ def _read_or_none_if_spoiled(path: Path) -> Fence | None:
 
 
 def _try_lock(path: Path) -> int | None:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        file = open_lock(path)
+    except OSError:  # if the disk takes nothing, the fence itself will say so
+        return None
     until = time.monotonic() + _LOCK_WAIT_S
     while True:
         try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
 from countermand.domain.errors import CountermandError, gettext_noop
-from countermand.stop.durable import write_durably
+from countermand.stop.durable import open_lock, write_durably
 
 _WAIT_S: Final = 2.0  # for another writer; one that hangs holds nobody up for longer
 
@@ -85,9 +85,7 @@ def changing(folder: RegisterFolder) -> Iterator[None]:
     """Keep other writers out between reading what stands and writing what shall stand."""
     path = folder.stop_register
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(
-        path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-    )
+    file = open_lock(path.with_name(f".{path.name}.lock"))
     try:
         until = time.monotonic() + _WAIT_S
         while not _is_taken(file) and time.monotonic() < until:

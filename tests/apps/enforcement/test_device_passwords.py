@@ -533,3 +533,17 @@ def test_a_folder_that_a_mail_server_looks_into_is_begun_before_anybody_has_a_pa
 
     assert password_files.state(files)["form"] == password_files.FORM
     assert device_passwords.follow(files, now=NOW) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files in others' folders")
+def test_what_root_writes_belongs_to_whoever_the_folder_belongs_to(
+    asha: Person, files: Path
+) -> None:
+    """Somebody runs one command as root, and the worker goes on as itself."""
+    files.mkdir()
+    os.chown(files, 65_123, -1)
+
+    issue(asha, files)
+    device_passwords.follow(files, now=NOW)
+
+    assert {path.stat().st_uid for path in files.rglob("*")} == {65_123}
