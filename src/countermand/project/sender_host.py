@@ -23,7 +23,7 @@ from countermand.i18n import gettext as _
 from countermand.project.folder_lock import FolderLock, is_held
 from countermand.project.programs import Programs
 from countermand.project.stops_read import StopsRead
-from countermand.project.supervisor import POLL_S, Supervisor
+from countermand.project.supervisor import POLL_S, Supervisor, as_heard
 
 _LOOK_AT_STOPS_EVERY_S: Final = 2.0
 _LONGEST_NAME: Final = 40
@@ -68,13 +68,13 @@ class SenderHost:
     def __init__(self, wishes: Wishes, *, say: Callable[[str], None]) -> None:
         """Prepare; `say` is told whole sentences for a person."""
         self._wishes = wishes
-        self._say = say
+        self._say = as_heard(say)
         self._folder = DataFolder(wishes.data)
         self._settings = environment.load(data=wishes.data)
         self._wants_end = False
         self._look_at_stops_at = 0.0
-        self._supervisor = Supervisor(say=say, changed=lambda: None)
-        self._stops = StopsRead(self._folder.fences, say=say)
+        self._supervisor = Supervisor(say=self._say, changed=lambda: None)
+        self._stops = StopsRead(self._folder.fences, say=self._say)
         self._ready = self._folder.run / "stop-port.ready"
         addresses = {"sender_database_url": self._settings.sender_database_url}
         self._programs = Programs(self._folder, addresses, self._folder.run / "tables.ready")

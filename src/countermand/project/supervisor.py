@@ -8,6 +8,7 @@ and a loop that only looks and starts cannot deadlock.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import time
@@ -152,6 +153,16 @@ class Supervisor:
         for child in reversed(self.children):
             child.await_end(patience_s)
         self.children.clear()
+
+
+def as_heard(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `say` that goes on where nobody reads what it says, or the disk is full."""
+
+    def said(sentence: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            say(sentence)
+
+    return said
 
 
 def _told(status: int) -> str:

@@ -8,7 +8,6 @@ so. SIGTERM and SIGINT end all in order; a disk or a terminal that takes nothing
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -35,7 +34,7 @@ from countermand.project.folder_lock import FolderLock, is_held
 from countermand.project.own_services import text_at
 from countermand.project.programs import Programs
 from countermand.project.stops_read import StopsRead, in_words
-from countermand.project.supervisor import POLL_S, Child, Supervisor
+from countermand.project.supervisor import POLL_S, Child, Supervisor, as_heard
 
 _READY_PATIENCE_S: Final = 60.0
 _LOOK_AT_STOPS_EVERY_S: Final = 2.0
@@ -73,7 +72,7 @@ class Up:
     def __init__(self, wishes: Wishes, *, say: Callable[[str], None]) -> None:
         """Prepare; `say` is told whole sentences for a person."""
         self._wishes = wishes
-        self._say_to = say
+        self._say = as_heard(say)
         self._owes_up_file = False
         self._folder = DataFolder(wishes.data)
         self._wants_end = False
@@ -295,11 +294,6 @@ class Up:
         self._write_up_file()
 
     # Telling
-
-    def _say(self, sentence: str) -> None:
-        """Say something, as far as anybody hears it."""
-        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or the disk is full
-            self._say_to(sentence)
 
     def _told(self) -> dict[str, Any]:
         pids = {child.name: child.pid for child in self._supervisor.children}
