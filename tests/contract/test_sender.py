@@ -35,7 +35,7 @@ from countermand.sender.ledger_line import ThreadLine
 from countermand.sender.pace import Pace
 from countermand.sender.relay import Relay
 from countermand.sender.session import PERMIT_HOLDS_S
-from countermand.sender.supply import Supply
+from countermand.sender.supply import Ready, Supply
 from countermand.stop import fence as fences
 from countermand.stop.fence import Fence, FenceUnreadable, FenceView
 from countermand.testing.ledger_house import NOW, ORDER, SENDER
@@ -62,6 +62,7 @@ class Post:
     ahead: int = 4
     connections: int = 1
     permit_holds_s: float = PERMIT_HOLDS_S
+    supply: type[Supply] = Supply
 
     @property
     def record(self) -> list[dict[str, Any]]:
@@ -77,7 +78,7 @@ class Post:
         """Let a sender work until `done`, then end it in order."""
         ledger = self.house.ledger
         committer = Committer(ThreadLine(ledger), sender=SENDER, now=lambda: now)
-        supply = Supply(
+        supply = self.supply(
             ThreadLine(ledger),
             committer,
             sender=SENDER,
@@ -115,6 +116,18 @@ class Post:
                     await committer.flush(within_s=2)
                 task.cancel()
             await asyncio.gather(*working, *helpers, return_exceptions=True)
+
+
+class Spoils(Supply):
+    """Hands out one mail that no connection can do anything with."""
+
+    spoiled = 2
+
+    def take_now(self) -> Ready | None:
+        ready = super().take_now()
+        if ready is None or ready.holding.notice_id != self.spoiled:
+            return ready
+        return ready._replace(mail=ready.mail._replace(content=None))  # type: ignore[arg-type]
 
 
 class StopsAtPermit(MemoryLedger):
@@ -343,6 +356,38 @@ def test_a_mail_refused_at_its_dot_told_nobody(tmp_path: Path) -> None:
             assert post.record == []
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("window", [1, 2])
+@pytest.mark.parametrize("without", [frozenset(), frozenset({"PIPELINING"})])
+def test_a_mail_at_which_a_connection_fails_unexpectedly_is_put_off_and_the_others_leave(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    window: int,
+    without: frozenset[str],
+) -> None:
+    async def story() -> None:
+        async with a_post(tmp_path, people=12, without=without) as post:
+            post.supply, post.window, post.connections = Spoils, window, 2
+            others = [mail for mail in post.house.ledger.notices if mail != Spoils.spoiled]
+
+            def all_others_are_sent() -> bool:
+                rows = [post.house.row(mail) for mail in others]
+                return all(row.state is NoticeState.SENT for row in rows)
+
+            await post.work_until(all_others_are_sent)
+
+            spoiled = post.house.ledger.notices[Spoils.spoiled]
+            assert (spoiled.row.state, spoiled.row.exposure) == (
+                NoticeState.PENDING,
+                Exposure.NONE,
+            )
+            assert spoiled.due_at > NOW
+            assert len(post.record) == len(others)
+
+    asyncio.run(story())
+
+    assert '"event": "sender.fault"' in capsys.readouterr().err
 
 
 def test_a_lost_reply_is_doubt_and_the_next_try_is_the_same_mail(tmp_path: Path) -> None:

@@ -134,12 +134,16 @@ def notice(number: int, kind: NoticeKind = NoticeKind.NOTICE, name: str = "Asha"
 
 @asynccontextmanager
 async def a_store(
-    *due: ClaimedNotice, ahead: int = 4, pace: Pace | None = None, trouble: bool = False
+    *due: ClaimedNotice,
+    ahead: int = 4,
+    pace: Pace | None = None,
+    trouble: bool = False,
+    line: type[Line] = Line,
 ) -> AsyncIterator[Store]:
-    line, commits = Line(deque(due)), Commits(is_in_trouble=trouble)
-    line.answers.set()
+    asked, commits = line(deque(due)), Commits(is_in_trouble=trouble)
+    asked.answers.set()
     supply = Supply(
-        line,
+        asked,
         cast("Committer", commits),
         sender=SENDER,
         writer=Writer("orders@example.org", "Example", "help@example.org"),
@@ -149,7 +153,7 @@ async def a_store(
     )
     running = asyncio.create_task(supply.run())
     try:
-        yield Store(supply, line, commits)
+        yield Store(supply, asked, commits)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -174,6 +178,52 @@ def test_a_mail_that_cannot_be_written_is_refused_and_keeps_no_other_back() -> N
             [told] = store.commits.told
             assert (told.holding, told.kind) == (Holding(1, 1), ReplyKind.REFUSED)
             assert not told.after_dot
+
+    asyncio.run(story())
+
+
+def spoiled(number: int, kind: NoticeKind = NoticeKind.NOTICE) -> ClaimedNotice:
+    return notice(number, kind)._replace(values={"name": 7})  # type: ignore[dict-item]
+
+
+@pytest.mark.usefixtures("no_rests")
+def test_a_mail_at_which_something_fails_has_three_tries_and_a_correction_has_ever_more() -> None:
+    async def story() -> None:
+        correction = NoticeKind.CORRECTION
+        due = [spoiled(1), spoiled(2, correction)] * 4
+        async with a_store(*due, notice(3)) as store:
+            ready = await store.supply.take()
+
+            assert ready is not None
+            assert ready.holding == Holding(3, 1)
+            put_off, given_up = ReplyKind.DEFERRED, ReplyKind.REFUSED
+            kinds: dict[int, list[ReplyKind]] = {1: [], 2: []}
+            for told in store.commits.told:
+                assert (told.text, told.after_dot) == ("notice.fault", False)
+                kinds[told.holding.notice_id].append(told.kind)
+            assert kinds[1][:3] == [put_off, put_off, given_up]
+            assert kinds[2] == [put_off] * 4
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("no_rests")
+def test_words_that_cannot_be_used_put_their_mails_off_and_give_none_up() -> None:
+    class OneTextIsGone(Line):
+        async def template(self, template_id: int) -> Template:
+            if template_id == 2:
+                raise IndexError(template_id)
+            return await super().template(template_id)
+
+    async def story() -> None:
+        due = [notice(1)._replace(template_id=2)] * 4
+        async with a_store(*due, notice(3), line=OneTextIsGone) as store:
+            ready = await store.supply.take()
+
+            assert ready is not None
+            assert ready.holding == Holding(3, 1)
+            assert {told.kind for told in store.commits.told} == {ReplyKind.DEFERRED}
+            assert len(store.commits.told) == 4
 
     asyncio.run(story())
 

@@ -42,6 +42,14 @@ MAIL_STATES: Final = MappingProxyType(
         "pulled_unread": gettext_noop("arrived, taken away unread"),
     }
 )
+# What stands in place of a mail server's answer where none was asked.
+OURS: Final = MappingProxyType(
+    {
+        "notice.slot_not_filled": gettext_noop("not sent: its text has a gap"),
+        "notice.address_not_usable": gettext_noop("not sent: this address cannot be used"),
+        "notice.fault": gettext_noop("not sent: something failed here"),
+    }
+)
 # Of somebody on the list of an order for whom there is no notice.
 NO_MAIL: Final = MappingProxyType(
     {
@@ -140,7 +148,8 @@ def _events(mails: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
                 happened.append((mail[key], place, (*about, _(words))))
         happened.extend((heard["at"], place, (*about, _heard(heard))) for heard in mail["heard"])
         if mail["state"] in _STANDS_STILL:
-            happened.append((mail["due_at"], place, (*about, _(MAIL_STATES[mail["state"]]))))
+            words = state_word(mail["state"], mail["last_reply"])
+            happened.append((mail["due_at"], place, (*about, words)))
     happened.sort(key=lambda each: (each[0], each[1]))
     return [(shown_time.instant(at), *cells) for at, _place, cells in happened]
 
@@ -268,8 +277,10 @@ def no_mail(one: NoMailFor) -> dict[str, Any]:
     }
 
 
-def state_word(state: str) -> str:
+def state_word(state: str, last_reply: str = "") -> str:
     """Return how a mail stands, or why there is none, in the language in use."""
+    if state in {"refused", "pending"} and last_reply in OURS:
+        return _(OURS[last_reply])
     return _(NO_MAIL[state] if state in NO_MAIL else MAIL_STATES[state])
 
 
@@ -292,7 +303,8 @@ def _as_csv(lines: Iterable[dict[str, Any]]) -> str:
             "kind": _(order_words.KINDS[line["kind"]]),
             "address": shown_address(line["address"]),
             "reach": reach_word(line["reach"]),
-            "state": state_word(line["state"]),
+            "state": state_word(line["state"], line["last_reply"]),
+            "last_reply": "" if line["last_reply"] in OURS else line["last_reply"],
             "heard": heard,
         }
         writer.writerow([_cell(shown[column]) for column in _COLUMNS])

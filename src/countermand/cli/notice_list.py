@@ -77,6 +77,7 @@ def list_notices(
                 "state": line.state,
                 "reach": mail_story.REACH[int(line.exposure)],
                 "message_id": line.message_id,
+                "last_reply": line.last_reply,
             }
             for line in lines
         ]
@@ -102,8 +103,7 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
                 each["name"],
                 shown_address(each["address"]),
                 _(order_words.KINDS[each["kind"]]),
-                f"{_(_WHY.get(each['state'], mail_story.MAIL_STATES[each['state']]))} "
-                f"{each['detail']}".strip(),
+                _why(each["state"], each["detail"]),
             )
             for each in answer
         ]
@@ -114,6 +114,13 @@ def _list_to_call(number: str, *, as_json: bool) -> None:
     output.emit(answer, as_json=as_json, render=render)
 
 
+def _why(state: str, detail: str) -> str:
+    if detail in mail_story.OURS:
+        return mail_story.state_word(state, detail)
+    words = _(_WHY[state]) if state in _WHY else mail_story.state_word(state)
+    return f"{words} {detail}".strip()
+
+
 def _draw_list(console: Console, answer: Sequence[dict[str, Any]]) -> None:
     rows = [
         (
@@ -121,7 +128,7 @@ def _draw_list(console: Console, answer: Sequence[dict[str, Any]]) -> None:
             shown_address(line["address"]),
             _(order_words.KINDS[line["kind"]]),
             mail_story.reach_word(line["reach"]),
-            mail_story.state_word(line["state"]),
+            mail_story.state_word(line["state"], line["last_reply"]),
             shown_time.instant(line["accepted_at"]),
             shown_time.instant(line["own_deadline_at"]),
         )

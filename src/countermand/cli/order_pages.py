@@ -135,6 +135,7 @@ def shown(number: str, *, timeline: bool, now: datetime, settings: Settings) -> 
         },
         "corrections": {"sent": corrections.sent, "waiting": corrections.waiting},
         "to_call": to_call(number),
+        "at_fault": ledger.at_fault(number),
         "nobody_sends_exercises": view.mode == "exercise"
         and written.not_sent + corrections.waiting > 0
         and not ledger.is_sent_here(view.mode),
@@ -288,6 +289,8 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
     ]
     if answer["reports"]["all"]:
         rows.append((_("reported as forged"), _reported(answer)))
+    if answer["at_fault"]:
+        rows.append((_("mails at which something failed here"), _at_fault(answer)))
     if answer["phase"] == "paused" and answer["pause_cause"]:
         rows.append((_("why it is paused"), answer["pause_cause"]))
     if answer["taken_back_at"]:
@@ -311,6 +314,10 @@ def draw_order(console: Console, answer: Mapping[str, Any]) -> None:
         lines = [(instant(e["at"]), e["what"], e["who"]) for e in answer["timeline"]]
         title = _("What happened")
         console.print(output.table(title, [_("when"), _("what"), _("who")], lines))
+
+
+def _at_fault(answer: Mapping[str, Any]) -> str:
+    return f"{answer['at_fault']}: countermand notice list {answer['number']} --to-call"
 
 
 def _reported(answer: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from countermand.domain.errors import gettext_noop
 CAUSES: Final = MappingProxyType(
     {
         "cause.undelivered": gettext_noop(
-            "{undelivered} of {answered} notices were refused by a mail server or came back."
+            "{undelivered} of {answered} notices did not get through."
         ),
         # As it was written before refusals counted; it still stands in older fences.
         "cause.bounced": gettext_noop("{bounced} of {accepted} notices came back undelivered."),

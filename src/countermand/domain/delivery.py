@@ -155,6 +155,10 @@ class Reply(NamedTuple):
     queue_id: str | None
 
 
+# Recorded in place of a server's answer: something failed at this mail that nobody expected.
+FAULT: Final = "notice.fault"
+
+
 class EvidenceKind(StrEnum):
     """Where later knowledge about a mail came from."""
 

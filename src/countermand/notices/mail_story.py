@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.domain.delivery import FAULT, NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices.models import Notice, NoticeEvidence
@@ -35,6 +35,7 @@ UNHEARD_CORRECTION: Final = Q(kind=NoticeKind.CORRECTION.value) & (
     _NOT_KNOWN_TO_ARRIVE
     | Q(state=NoticeState.PENDING.value, attempts__gte=MOST_ATTEMPTS)
     | _PUT_OFF & Q(due_at__gte=F("dated_at") + _CORRECTED_AFTER)
+    | Q(state=NoticeState.PENDING.value, last_reply=FAULT)
     | Q(state=NoticeState.SKIPPED.value) & ~Exists(_LEAVES_FOR_THEM)
 )
 _SLICE: Final = 2000

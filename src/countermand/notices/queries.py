@@ -22,7 +22,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Now
 
-from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.domain.delivery import FAULT, NoticeKind, NoticeState
 from countermand.domain.exposure import Exposure
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import hearing
@@ -155,6 +155,12 @@ def first_accepted_at(order_number: str, *, kind: NoticeKind | None = None) -> d
         rows = rows.filter(kind=kind.value)
     found: datetime | None = rows.aggregate(at=Min("accepted_at"))["at"]
     return found
+
+
+def at_fault(order_number: str) -> int:
+    """Count the mails that have not left because something failed here that nobody expected."""
+    rows = Notice.objects.filter(order_number=order_number, last_reply=FAULT)
+    return rows.filter(state__in=[NoticeState.PENDING.value, NoticeState.REFUSED.value]).count()
 
 
 def is_known(order_number: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 import psycopg
 
 from countermand.config import Settings
+from countermand.domain.delivery import FAULT
 from countermand.domain.phases import Phase
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
@@ -23,6 +24,7 @@ from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
 
 LONGEST_PAUSE: Final = timedelta(hours=4)
 LONGEST_PROOF: Final = timedelta(minutes=5)
+_NOTHING_LEAVES: Final = [Phase.CLOSED.value, Phase.CORRECTED.value]
 _PATIENCE_S: Final = 3
 _NAME: Final = "orders"
 STANDING: Final = [
@@ -59,6 +61,15 @@ _UNSENT_EXERCISES: Final = """
         SELECT FROM notices_senderlease WHERE mode = 'exercise' AND lease_until > now())
     ORDER BY number
 """
+# Those who are to get them are called; that something fails here has to be mended.
+_AT_FAULT: Final = """
+    SELECT one.number FROM orders_order AS one
+    WHERE one.phase <> ALL (%s) AND EXISTS (
+        SELECT FROM notices_notice AS mail
+        WHERE mail.order_number = one.number AND mail.last_reply = %s
+          AND mail.state IN ('pending', 'refused'))
+    ORDER BY number
+"""
 _STOPPED: Final = """
     SELECT number, phase, taken_back_at, epoch, paused_at
     FROM orders_order WHERE taken_back_at IS NOT NULL OR (phase = 'paused' AND paused_at <= %s)
@@ -75,8 +86,9 @@ def examine_orders(settings: Settings, *, now: datetime) -> Finding:
         stopped = connection.execute(_STOPPED, [now]).fetchall()
         rows = connection.execute(_WAITING, asked).fetchall()
         exercises = [each for (each,) in connection.execute(_UNSENT_EXERCISES, [now])]
-    if unfinished := _unfinished(settings.folder.fences, stopped, now):
-        return unfinished
+        faulty = [each for (each,) in connection.execute(_AT_FAULT, [_NOTHING_LEAVES, FAULT])]
+    if urgent := _unfinished(settings.folder.fences, stopped, now) or _at_fault(faulty):
+        return urgent
     if paused := [number for number, is_paused_long, _over in rows if is_paused_long]:
         return Finding(
             _NAME,
@@ -143,3 +155,19 @@ def _unfinished(
             _("The worker tries it with every look. End senders on other machines, or wait."),
         )
     return None
+
+
+def _at_fault(numbers: Sequence[str]) -> Finding | None:
+    if not numbers:
+        return None
+    return Finding(
+        _NAME,
+        State.BAD,
+        _("Mails did not leave since something failed here: {orders}.").format(
+            orders=", ".join(numbers)
+        ),
+        _(
+            "Call those whom “notice list NUMBER --to-call” names. "
+            "Where it failed stands in the log of the sender."
+        ),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from countermand.domain.errors import CountermandError
 from countermand.sender.committer import Committer
 from countermand.sender.journal import note
 from countermand.sender.link import Link, LinkLost
@@ -54,7 +55,11 @@ class Courier:
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
     async def _work_through(self, link: Link, extensions: frozenset[str]) -> None:
-        """Work over one connection until it ends, and account for its mails. Raises LinkLost."""
+        """Work over one connection until it ends, and account for its mails. Raises LinkLost.
+
+        A fault that nobody expected ends this connection and is blamed on the mail at hand; one
+        without any mail at hand is raised.
+        """
         session = Session(
             link,
             extensions,
@@ -71,6 +76,12 @@ class Courier:
             raise
         except SessionOver:
             return
+        except (CountermandError, OSError):
+            raise
+        except Exception as fault:
+            if not session.blame_fault(fault):
+                raise
+            raise LinkLost("something failed here") from fault
         finally:
             session.close("the sender ended")
             link.abort()

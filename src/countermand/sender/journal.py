@@ -17,7 +17,7 @@ def note(event: str, **facts: str | int | bool) -> None:
     sys.stderr.flush()
 
 
-def note_fault(error: BaseException) -> None:
+def note_fault(error: BaseException, **facts: int) -> None:
     """Write down what nobody expected by its kind and its place: its words may be somebody's."""
     place = ""
     trace = error.__traceback__
@@ -26,4 +26,4 @@ def note_fault(error: BaseException) -> None:
         if module.partition(".")[0] == "countermand" or not place:
             place = f"{module}:{trace.tb_lineno}"
         trace = trace.tb_next
-    note("sender.fault", kind=type(error).__name__, place=place)
+    note("sender.fault", kind=type(error).__name__, place=place, **facts)

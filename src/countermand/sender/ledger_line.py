@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import psycopg
 from psycopg import errors, pq
@@ -45,6 +45,13 @@ _STATEMENTS: Final = {
 }
 
 
+class Unreadable(NamedTuple):
+    """A mail that was handed out, and cannot be read."""
+
+    holding: Holding
+    fault: Exception
+
+
 class LedgerLine(Protocol):
     """What connections and supply ask for while they work; see `ports.SenderLedger`."""
 
@@ -54,7 +61,7 @@ class LedgerLine(Protocol):
 
     async def claim(
         self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
-    ) -> Sequence[ClaimedNotice]:
+    ) -> Sequence[ClaimedNotice | Unreadable]:
         """Hand out up to `limit` due notices. Raises LedgerUnavailable."""
         ...
 
@@ -137,11 +144,14 @@ class PostgresLine:
 
     async def claim(
         self, *, sender: str, claim: int, heard: int, limit: int, now: datetime
-    ) -> Sequence[ClaimedNotice]:
+    ) -> Sequence[ClaimedNotice | Unreadable]:
         """See LedgerLine."""
         values = [sender.encode(), *map(_coded, (limit, claim, heard)), _at(now)]
         found = await self._ask(b"claim", values)
-        return self._rows(found, partial(claimed, claim))
+        try:
+            return self._rows(found, partial(claimed, claim))
+        except Exception:  # noqa: BLE001 - said of the very mail that cannot be read
+            return self._read_one_by_one(found, claim)
 
     async def exchange(
         self,
@@ -167,6 +177,18 @@ class PostgresLine:
             ],
         )
         return permit_answers(permits, self._rows(found, tuple)[0][0])
+
+    def _read_one_by_one(
+        self, found: pq.abc.PGresult, claim: int
+    ) -> list[ClaimedNotice | Unreadable]:
+        read: list[ClaimedNotice | Unreadable] = []
+        for place in range(found.ntuples):
+            try:
+                read += self._reader.load_rows(place, place + 1, partial(claimed, claim))
+            except Exception as fault:  # noqa: BLE001 - told by whoever puts this mail off
+                notice_id = int(found.get_value(place, 0) or b"0")
+                read.append(Unreadable(Holding(notice_id, claim), fault))
+        return read
 
     def _rows(
         self, found: pq.abc.PGresult, make_row: Callable[[Sequence[Any]], _Answer]

@@ -36,6 +36,7 @@ from countermand.sender.envelope import (
     before_dot,
     commands,
 )
+from countermand.sender.journal import note_fault
 from countermand.sender.link import GOING_DOWN, Link, LinkLost, ServerReply
 from countermand.sender.relay import COMMAND_S
 from countermand.sender.supply import Ready, Supply
@@ -336,6 +337,21 @@ class Session:
             self._committer.tell(before_dot(holding, ReplyKind.DEFERRED, why))
             self._present = None
         self.close(why)
+
+    def blame_fault(self, fault: Exception) -> bool:
+        """Blame a fault that nobody expected on the mail at hand; False if there is none.
+
+        One whose dot was written is in doubt, and has no more than its tries.
+        """
+        if self._dotted is not None:
+            note_fault(fault, notice=self._dotted.holding.notice_id)
+            return True
+        if self._present is None:
+            return False
+        ready = self._present.ready
+        self._supply.at_fault(ready.holding, fault, is_correction=ready.is_correction)
+        self._present = None
+        return True
 
     def close(self, why: str) -> None:
         """Record a dot without a reply, and give back what was provably not ended."""

@@ -2,6 +2,10 @@
 
 Even with nothing to claim the ledger is asked now and then: a claim also lets the mails say what
 this sender noted of them.
+
+A mail at which something fails that nobody expected keeps no other from leaving. It is put off,
+and given up after a few tries, for somebody to call; a correction is tried for ever. Where the
+words themselves cannot be used, which many mails have in common, none is given up.
 """
 
 from __future__ import annotations
@@ -9,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from countermand.domain.delivery import (
+    FAULT,
     ClaimedNotice,
     Holding,
     LedgerUnavailable,
@@ -25,14 +30,15 @@ from countermand.domain.delivery import (
 from countermand.domain.errors import CountermandError
 from countermand.sender.committer import Committer
 from countermand.sender.compose import AddressNotUsable, Composer, Mail, SlotNotFilled, Writer
-from countermand.sender.journal import note
-from countermand.sender.ledger_line import LedgerLine
+from countermand.sender.journal import note, note_fault
+from countermand.sender.ledger_line import LedgerLine, Unreadable
 from countermand.sender.pace import Pace
 
 IDLE_S: Final = 0.05
 _ASK_EVERY_S: Final = 0.25
 _TROUBLE_S: Final = 0.5
 _PACED_S: Final = 0.02
+_TRIES: Final = 3  # of a mail at which something fails
 _AT_ONCE: Final = 16  # mails written out in a row; between other work each takes longer
 
 
@@ -70,6 +76,7 @@ class Supply:
         self.pace = pace or Pace()
         self._heard = 0  # the newest claim whose answer came
         self._composers: dict[int, Composer] = {}
+        self._faults: Counter[int] = Counter()  # by mail
         self._claimed: deque[ClaimedNotice] = deque()
         self._ready: deque[Ready] = deque()  # written out; they go before what is only claimed
         self._wanted = asyncio.Event()
@@ -90,7 +97,7 @@ class Supply:
             prepared = self._prepared(self._claimed.popleft())
             if isinstance(prepared, Ready):
                 self._ready.append(prepared)
-            else:
+            elif prepared is not None:
                 self._committer.tell(prepared)
         if len(self._claimed) <= self._ahead // 2:
             self._wanted.set()
@@ -169,27 +176,54 @@ class Supply:
 
     async def _claim(self, limit: int) -> Sequence[ClaimedNotice]:
         claim = 1 + secrets.randbits(62)
-        claimed = await self._ledger.claim(
+        found = await self._ledger.claim(
             sender=self._sender, claim=claim, heard=self._heard, limit=limit, now=self._now()
         )
+        claimed = [each for each in found if isinstance(each, ClaimedNotice)]
         for template_id in {notice.template_id for notice in claimed} - self._composers.keys():
-            words = await self._ledger.template(template_id)
-            self._composers[template_id] = Composer(words, self._writer)
+            try:
+                words = await self._ledger.template(template_id)
+                self._composers[template_id] = Composer(words, self._writer)
+            except LedgerUnavailable:
+                raise
+            except Exception as fault:  # noqa: BLE001 - told here; mails with other words leave
+                note_fault(fault, template=template_id)
         self._heard = claim  # only now: what could not be taken up is given back by the next claim
-        return claimed
+        for each in found:
+            if isinstance(each, Unreadable):
+                self.at_fault(each.holding, each.fault)
+            elif each.template_id not in self._composers:
+                self._committer.tell(_at_fault(each.holding, ReplyKind.DEFERRED))
+        return [each for each in claimed if each.template_id in self._composers]
 
-    def _prepared(self, notice: ClaimedNotice) -> Ready | Reply:
+    def at_fault(self, holding: Holding, fault: Exception, *, is_correction: bool = False) -> None:
+        """Put a mail off, or give it up, at which something failed that nobody expected."""
+        note_fault(fault, notice=holding.notice_id)
+        self._faults[holding.notice_id] += 1
+        is_last = self._faults[holding.notice_id] >= _TRIES and not is_correction
+        kind = ReplyKind.REFUSED if is_last else ReplyKind.DEFERRED
+        self._committer.tell(_at_fault(holding, kind))
+
+    def _prepared(self, notice: ClaimedNotice) -> Ready | Reply | None:
+        is_correction = notice.kind is NoticeKind.CORRECTION
         try:
             mail = self._composers[notice.template_id].write(notice)
         except (SlotNotFilled, AddressNotUsable) as error:
             return _unwritable(notice, error)
+        except Exception as fault:  # noqa: BLE001 - told there
+            self.at_fault(notice.holding, fault, is_correction=is_correction)
+            return None
         return Ready(
             holding=notice.holding,
             order_number=notice.order_number,
             epoch=notice.epoch,
-            is_correction=notice.kind is NoticeKind.CORRECTION,
+            is_correction=is_correction,
             mail=mail,
         )
+
+
+def _at_fault(holding: Holding, kind: ReplyKind) -> Reply:
+    return Reply(holding, kind, after_dot=False, text=FAULT, queue_id=None)
 
 
 def _unwritable(notice: ClaimedNotice, error: CountermandError) -> Reply:

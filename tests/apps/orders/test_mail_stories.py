@@ -8,7 +8,14 @@ import pytest
 
 from countermand import i18n
 from countermand.cli import entry, mail_story
-from countermand.domain.delivery import EvidenceKind, NoticeState, ReplyKind, StopKind
+from countermand.domain.delivery import (
+    FAULT,
+    EvidenceKind,
+    NoticeState,
+    Reply,
+    ReplyKind,
+    StopKind,
+)
 from countermand.domain.findings import Finding
 from countermand.domain.notice_life import MOST_ATTEMPTS
 from countermand.notices import evidence
@@ -343,3 +350,30 @@ def test_whose_mails_were_forgotten_counts_as_nobody_who_was_spared(
     assert set(before) == set(after)
     assert {after[at] for at, state in before.items() if state == "sent"} == {"forgotten"}
     assert order["notices"]["not_sent"] == sum(s == "wave_not_begun" for s in before.values())
+
+
+def test_a_mail_at_which_something_failed_here_is_seen_by_whoever_looks(
+    world: World, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.loads(given(capsys, "order", "show", number, "--json"))["at_fault"]
+    world.sweep(31 * MINUTE)
+    [one] = world.claim(1, sender="sender-1")
+    reply = Reply(one.holding, ReplyKind.REFUSED, after_dot=False, text=FAULT, queue_id=None)
+    world.ledger.acknowledge(sender="sender-1", replies=[reply], now=world.now)
+
+    listed = " ".join(given(capsys, "notice", "list", number, "--person", one.address).split())
+    called = " ".join(given(capsys, "notice", "list", number, "--to-call").split())
+    shown = " ".join(given(capsys, "order", "show", number).split())
+    story = given(capsys, "notice", "story", one.address)
+    table = given(capsys, "notice", "export", number)
+    found = examine_orders(world.settings, now=world.now)
+
+    assert before == 0
+    assert "something failed" in listed
+    assert one.address.partition("@")[0] in called
+    assert "something failed" in called
+    assert f"1: countermand notice list {number} --to-call" in shown
+    assert "something failed here" in story
+    assert "not sent: something failed here" in table
+    assert not any(FAULT in each for each in (listed, called, shown, story, table))
+    assert (found.state, number in found.sentence) == (State.BAD, True)

@@ -376,7 +376,7 @@ def test_many_refusals_pause_the_order_by_itself_with_the_cause_in_words(after: 
     assert (order.phase, order.paused_by) == ("paused", None)
     told = causes.told(order.pause_cause, i18n.translate("en"))
     sent = Notice.objects.filter(order_number=number).count()
-    assert told == f"3 of {sent} notices were refused by a mail server or came back."
+    assert told == f"3 of {sent} notices did not get through."
     world.resume(number)
     world.sweep(MINUTE)
     assert world.order(number).phase == "canary"
