@@ -51,6 +51,7 @@ class Template:
 
 
 EXPIRES: Final = "expires_at"  # among the values of a mail: when what it asks for is over
+ZONE: Final = "zone"  # … of one that does not leave by night: on whose clock
 
 
 class Holding(NamedTuple):

@@ -198,6 +198,11 @@ def zone_or_latest(zone: str) -> ZoneInfo | timezone:
         return LATEST_ZONE
 
 
+def zone_name(zone: str) -> str:
+    """Return the name under which a database knows the zone that `zone_or_latest` gives."""
+    return zone if isinstance(zone_or_latest(zone), ZoneInfo) else "Etc/GMT+12"
+
+
 @dataclass(frozen=True, slots=True)
 class PeopleScope:
     """Which people an order is about; `*` in `countries` means every country.

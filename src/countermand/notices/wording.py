@@ -15,8 +15,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from countermand.domain.delivery import EXPIRES, NoticeKind
-from countermand.domain.order_parts import Variant
+from countermand.domain.delivery import EXPIRES, ZONE, NoticeKind
+from countermand.domain.order_parts import Variant, zone_name
 from countermand.domain.phases import DOORS_OF_OURS
 from countermand.domain.presence import Presence
 from countermand.domain.truth import Correction, Headline, Says, Sentence, TakenBackOrder
@@ -194,6 +194,7 @@ def notice_values(
         "issued_by": _signed(facts.issued_by, language),
         "approved_by": signed_by(facts.approved_by, language),
         EXPIRES: facts.own_deadline_at.astimezone(UTC).isoformat(timespec="seconds"),
+        **({ZONE: zone_name(person.zone)} if kind is NoticeKind.REMINDER else {}),
     }
 
 

@@ -9,4 +9,4 @@ def test_the_ledger_functions_are_there(database: FreshDatabase) -> None:
             "SELECT count(*) FROM pg_proc WHERE proname LIKE 'ledger\\_%'"
         ).fetchone()
 
-    assert row == (27,)
+    assert row == (29,)

@@ -156,6 +156,7 @@ REVOKE ALL ON FUNCTION
     ledger_mode(text), ledger_take_unheard_back(text, bigint),
     ledger_next(text, boolean, integer, timestamptz),
     ledger_keep_limits(bigint[], timestamptz), ledger_lock_limits(),
+    ledger_keep_quiet(bigint[], bigint[], timestamptz), ledger_day_begins(text, timestamptz),
     ledger_fold(text, text), ledger_catch_up(text),
     ledger_note(text, text, bigint[], bigint[], bigint[], bigint[], text[], text[], timestamptz),
     ledger_stop(text, bigint, boolean), ledger_settle(text, timestamptz),

@@ -286,6 +286,54 @@ BEGIN
 END
 $$;
 
+-- When the day begins for somebody for whom it is night (21:00 to 07:00); NULL by day. What
+-- `domain.schedule` says: a test holds both together. A zone that nobody knows is the last on earth.
+CREATE OR REPLACE FUNCTION ledger_day_begins(p_zone text, p_now timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_local timestamp;
+BEGIN
+    v_local := p_now AT TIME ZONE p_zone;
+    IF v_local::time >= time '07:00' AND v_local::time < time '21:00' THEN
+        RETURN NULL;
+    END IF;
+    RETURN (v_local::date + CASE WHEN v_local::time < time '07:00' THEN 0 ELSE 1 END
+            + time '07:00') AT TIME ZONE p_zone;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN ledger_day_begins('<-12>+12', p_now);
+END
+$$;
+
+-- Which of these mails may leave by night: all but the reminders of people for whom it is night and
+-- for whom a morning comes an hour or more before their time is over. Those wait for it, whatever
+-- kept them from leaving by day: a pause, a relay, a limit. A mail that says no zone waits for none.
+CREATE OR REPLACE FUNCTION ledger_keep_quiet(
+    p_ids bigint[], p_reminders bigint[], p_now timestamptz
+) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_mail record;
+    v_morning timestamptz;
+    v_let bigint[] := p_ids;
+BEGIN
+    FOR v_mail IN
+        SELECT n.id, n.values ->> 'zone' AS zone, n.values ->> 'expires_at' AS until
+        FROM notices_notice n WHERE n.id = ANY (p_reminders) AND n.values ->> 'zone' IS NOT NULL
+    LOOP
+        v_morning := ledger_day_begins(v_mail.zone, p_now);
+        BEGIN
+            IF v_morning <= coalesce(v_mail.until::timestamptz, 'infinity') - interval '1 hour' THEN
+                UPDATE notices_notice n SET due_at = v_morning WHERE n.id = v_mail.id;
+                v_let := array_remove(v_let, v_mail.id);
+            END IF;
+        EXCEPTION WHEN data_exception THEN
+            NULL;  -- its time cannot be read: it keeps nobody waiting
+        END;
+    END LOOP;
+    RETURN v_let;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION ledger_lock_limits() RETURNS void
 LANGUAGE sql AS $$ SELECT pg_advisory_xact_lock(ledger_lock_class() + 2, 0) $$;
 
@@ -295,11 +343,17 @@ CREATE OR REPLACE FUNCTION ledger_next(
 ) RETURNS bigint[]
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 -- However many wait: the next ones are read off their index, never sorted out of all. No other
--- question may stand under these settings: one of the claim's own went through the whole ledger.
+-- question may stand under these settings, but those that name mails by their ids: one of the
+-- claim's own went through the whole ledger.
 SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+DECLARE
+    v_ids bigint[];
+    v_reminders bigint[];
 BEGIN
-    RETURN ARRAY(
-        SELECT n.id
+    SELECT coalesce(array_agg(p.id), '{}'), array_agg(p.id) FILTER (WHERE p.kind = 'reminder')
+    INTO v_ids, v_reminders
+    FROM (
+        SELECT n.id, n.kind
         FROM notices_notice n JOIN notices_mailing m ON m.order_number = n.order_number
         WHERE n.order_number = p_order
           AND n.is_waiting
@@ -310,7 +364,9 @@ BEGIN
                              m.withdrawn, m.barrier_at, m.not_after, p_now) IS NULL
         ORDER BY n.due_at, n.id
         LIMIT p_most
-        FOR UPDATE OF n SKIP LOCKED);
+        FOR UPDATE OF n SKIP LOCKED) AS p;
+    RETURN CASE WHEN v_reminders IS NULL THEN v_ids
+                ELSE ledger_keep_quiet(v_ids, v_reminders, p_now) END;
 END
 $$;
 
