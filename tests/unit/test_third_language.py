@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,66 @@ def test_one_catalogue_is_enough_for_the_screens(tmp_path: Path) -> None:
 
     assert i18n.offered(tmp_path) == ("en", "hi", "sw")
     assert i18n.LANGUAGES == ("en", "hi")
+
+
+class _Spoken(HTMLParser):
+    """Collects the text of a page with the language in which a screen reader speaks it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.spoken: list[tuple[str, str]] = []
+        self._languages: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "!doctype"}:
+            inherited = self._languages[-1] if self._languages else ""
+            self._languages.append(dict(attrs).get("lang") or inherited)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in {"meta", "!doctype"}:
+            self._languages.pop()
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.spoken.append((self._languages[-1], data.strip()))
+
+    def language_of(self, words: str) -> set[str]:
+        return {language for language, text in self.spoken if words in text}
+
+
+def test_every_sentence_that_falls_back_says_its_language_in_html_and_nowhere_else(
+    swahili: Path,
+) -> None:
+    everything = mails()
+    notice = next(m for m in everything if (m.kind, m.language) == (NoticeKind.NOTICE, "sw"))
+    page = _Spoken(notice.html)
+
+    assert page.language_of("La kufanya") == {"sw"}
+    assert page.language_of("ilionekana") == {"sw"}
+    assert page.language_of("we never ask for a password") == {"en"}
+    assert page.language_of("Company mail pauses on that device only") == {"en"}
+    for mail in everything:
+        assert not any("\ue000" <= c <= "\uf8ff" for c in mail.subject + mail.text + mail.html)
+        if mail.language != "sw":
+            assert 'lang="sw"' not in mail.html
+
+
+def test_a_value_of_one_person_that_falls_back_says_its_language(swahili: Path) -> None:
+    (swahili / "sentences.toml").write_text('[device]\nnameless = "Kifaa"\n', encoding="utf-8")
+    word_store.forget()
+    notice = next(m for m in mails() if (m.kind, m.language) == (NoticeKind.NOTICE, "sw"))
+
+    page = _Spoken(notice.html)
+    [seen] = [text for _, text in page.spoken if "Galaxy A51" in text]
+
+    assert page.language_of(seen) == {"en"}
+    assert seen in notice.text
+
+
+def test_a_text_that_the_author_left_to_the_fallback_says_its_language(swahili: Path) -> None:
+    notice = next(m for m in mails() if (m.kind, m.language) == (NoticeKind.NOTICE, "sw"))
+    reason = SWAHILI["order"]["reason"]["en"]
+
+    assert reason in notice.text
+    assert _Spoken(notice.html).language_of(reason.split(".")[0]) == {"en"}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from countermand.domain import language_marks
+
 _LIST: Final = re.compile(r"\* \{[a-z][a-z0-9_]*\}")
 _STYLE: Final = """
 :root{color-scheme:light dark}
@@ -62,7 +64,7 @@ def as_text(parts: Iterable[Block]) -> str:
             lines.append(f"{block.text}:")
         else:
             lines += [block.text, ""]
-    return "\n".join(lines).strip() + "\n"
+    return language_marks.without("\n".join(lines).strip() + "\n")
 
 
 def as_html(
@@ -114,6 +116,6 @@ class _Marker:
 
     def __call__(self, text: str) -> str:
         escaped = html.escape(text)
-        if self._words is None:
-            return escaped
-        return self._words.sub(lambda match: f'<span lang="en">{match[0]}</span>', escaped)
+        if self._words is not None:
+            escaped = self._words.sub(lambda match: f'<span lang="en">{match[0]}</span>', escaped)
+        return language_marks.as_html(escaped)

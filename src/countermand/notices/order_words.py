@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Protocol
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.language_marks import marked
 from countermand.domain.phases import DOORS_OF_OURS, Enforcement
 from countermand.notices import moments, word_store
 from countermand.notices.word_store import Sentence
@@ -130,16 +131,19 @@ def order_words(
     language: str,
     house: House,
     app_names: Sequence[str],
+    marks_languages: bool = False,
 ) -> OrderWords:
     """Read an order's content for mails in `language`; see `order_of` for what is taken.
 
-    `app_names` are the names of the ordered apps as people know them. Raises TextMissing and
+    `app_names` are the names of the ordered apps as people know them. With `marks_languages` what
+    is in another language is marked as `domain.language_marks` does. Raises TextMissing and
     LanguageWithoutWords.
     """
     content = order_of(content)
-    reader = _Reader(content, language)
+    reader = _Reader(content, language, marks_languages=marks_languages)
     apps = tuple(_plain(name) for name in app_names)
-    say = _naming(apps, word_store.sentences(language))
+    sentences = word_store.sentences_in_mail if marks_languages else word_store.sentences
+    say = _naming(apps, sentences(language))
     enforcement = Enforcement(str(content["enforcement"]))
     places = {
         "number": number,
@@ -198,15 +202,20 @@ def what_happened(
 class _Reader:
     """Texts of an order in one language, with the order's fallback."""
 
-    def __init__(self, content: Mapping[str, Any], language: str) -> None:
+    def __init__(
+        self, content: Mapping[str, Any], language: str, *, marks_languages: bool = False
+    ) -> None:
         self._content = content
+        self._marks_languages = marks_languages
         self.language = language
 
     def text(self, key: str) -> str:
-        return _plain(in_language(self._content.get(key), self._content, self.language, key))
+        return self.given(self._content.get(key), key)
 
     def given(self, entries: object, key: str) -> str:
-        return _plain(in_language(entries, self._content, self.language, key))
+        found = in_language(entries, self._content, self.language, key)
+        text = _plain(found)
+        return marked(text, found.language, within=self.language) if self._marks_languages else text
 
 
 def in_language(entries: object, content: Mapping[str, Any], language: str, key: str) -> Sentence:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.language_marks import marked
 
 WORDS_FOLDER: Final = Path(__file__).parent / "words"
 COMPLETE: Final = "en"  # has every sentence
@@ -107,7 +108,15 @@ def fallback_of(language: str) -> str:
 
 def forget() -> None:
     """Read everything anew; folders of words have changed."""
-    for known in (mail_source, about, sentences, page_words, files_digest, _written_in):
+    for known in (
+        mail_source,
+        about,
+        sentences,
+        sentences_in_mail,
+        page_words,
+        files_digest,
+        _written_in,
+    ):
         known.cache_clear()
 
 
@@ -115,6 +124,15 @@ def forget() -> None:
 def sentences(language: str) -> Mapping[str, Sentence]:
     """Return every single sentence by its dotted key. Raises LanguageWithoutWords."""
     return _with_fallback(language, "sentences.toml")
+
+
+@lru_cache(maxsize=16)
+def sentences_in_mail(language: str) -> Mapping[str, Sentence]:
+    """Return the same for a mail in this language: those in another one are marked as such."""
+    return {
+        key: Sentence(marked(said, said.language, within=language), said.language)
+        for key, said in sentences(language).items()
+    }
 
 
 @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Final
 
 from countermand.domain.delivery import EXPIRES, ZONE, NoticeKind
+from countermand.domain.language_marks import marked, without
 from countermand.domain.order_parts import Variant, zone_name
 from countermand.domain.phases import DOORS_OF_OURS
 from countermand.domain.presence import Presence
@@ -161,7 +162,12 @@ def prepare_templates(
     @cache
     def words_in(language: str) -> OrderWords:
         return order_words(
-            content, number=order_number, language=language, house=house, app_names=app_names
+            content,
+            number=order_number,
+            language=language,
+            house=house,
+            app_names=app_names,
+            marks_languages=True,
         )
 
     prepared: list[TemplateText] = []
@@ -209,7 +215,7 @@ def restored_values(
 ) -> Values:
     """Fill the slots of the mail that says that a device is no longer paused by this order."""
     language = word_store.language_of_mail(language, NoticeKind.RESTORED)
-    say = word_store.sentences(language)
+    say = word_store.sentences_in_mail(language)
     because_of = say[f"because.{because}"]
     return {
         "name": _person(person.name, person.local_name, language),
@@ -240,14 +246,16 @@ def correction_values(
     at, zone = order.taken_back_at, person.zone
     ours = own_words.of_ours(order.variant, order.number, at, zone, own.language)
     said = own_words.naming(own, order.replacement, instead=ours)
+    said = said.replace("{taken_back_at}", moments.moment(at, zone, own.language))
     return {
         "headline": _headline(correction, language),
         "name": _person(person.name, person.local_name, language),
         "taken_back_at": moments.moment(at, zone, language),
         "responsible": _signed(responsible, language),
-        "what_happened": said.replace("{taken_back_at}", moments.moment(at, zone, own.language)),
+        "what_happened": marked(said, own.language, within=language),
         # Corrections that were approved before the whole text was a slot ask for this one.
-        "replaced_by": order.replacement or word_store.sentences(language)["preview.replacement"],
+        "replaced_by": order.replacement
+        or word_store.sentences_in_mail(language)["preview.replacement"],
         **_true_now(person, correction, app_names, language),
     }
 
@@ -286,7 +294,7 @@ def _with_what_happened(words: OrderWords, content: Mapping[str, Any], variant: 
 
 def _template(words: OrderWords, kind: NoticeKind, variant: str, language: str) -> TemplateText:
     source = word_store.mail_source(words.language, word_store.mail_name(kind, variant))
-    subject = words.fill(source.subject)
+    subject = without(words.fill(source.subject))
     parts = mail_markup.blocks(source.body, words.fill)
     text = mail_markup.as_text(parts)
     html = mail_markup.as_html(
@@ -321,7 +329,7 @@ def signed_by(everybody: tuple[Signatory, ...], language: str) -> str:
 
 def _devices(person: Addressee, devices: Sequence[KnownDevice], language: str) -> list[str]:
     """Return one true sentence per device and app; without a device, another fact we know."""
-    say = word_store.sentences(language)
+    say = word_store.sentences_in_mail(language)
     if devices:
         return [_device(device, person.zone, language) for device in devices]
     known: list[str] = [say["device.no_device"]]
@@ -333,7 +341,7 @@ def _devices(person: Addressee, devices: Sequence[KnownDevice], language: str) -
 
 
 def _device(device: KnownDevice, zone: str, language: str) -> str:
-    say = word_store.sentences(language)
+    say = word_store.sentences_in_mail(language)
     if device.held_by:
         return say["device.reads_your_mail"].format(
             device=_label(device, language), holder=device.held_by
@@ -361,12 +369,12 @@ def _device(device: KnownDevice, zone: str, language: str) -> str:
 
 
 def _label(device: KnownDevice, language: str) -> str:
-    name = device.name.strip() or word_store.sentences(language)["device.nameless"]
+    name = device.name.strip() or word_store.sentences_in_mail(language)["device.nameless"]
     return f"{name} (…{device.short_id})" if device.short_id else name
 
 
 def _headline(correction: Correction, language: str) -> str:
-    say = word_store.sentences(language)
+    say = word_store.sentences_in_mail(language)
     key = correction.headline.value
     if correction.headline is Headline.OTHER_STILL_APPLIES:
         key += "_one" if len(correction.standing) == 1 else "_more"
@@ -389,7 +397,7 @@ def _sentence(
     if sentence.says is Says.APP_FREE and len(sentence.apps) > 1:
         key += "_more"
     at = sentence.deadline_at
-    said = word_store.sentences(language)[key]
+    said = word_store.sentences_in_mail(language)[key]
     return said.format(
         apps=moments.listed(tuple(app_names[app] for app in sentence.apps), said.language),
         number=sentence.number,

@@ -14,8 +14,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from countermand.domain import language_marks
+from countermand.domain.language_marks import MARK, without
+
 SLOT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_SPECIAL: Final = re.compile(r"[&<>\"']")  # what HTML writes in another way
+_SPECIAL: Final = re.compile(rf"[&<>\"'{MARK}]")  # what HTML writes in another way
 _GROUP: Final = 3
 _RAW_LINE: Final = 57  # 76 characters of base64
 
@@ -25,10 +28,14 @@ Values = Mapping[str, str | list[str]]
 def filling(value: str | list[str], *, as_html: bool) -> str:
     """Write one value out: a list becomes lines "- x", or `<li>` items in HTML."""
     if isinstance(value, str):
-        return html.escape(value) if as_html else value
+        return _in_html(value) if as_html else without(value)
     if as_html:
-        return "".join(f"<li>{html.escape(item)}</li>" for item in value)
-    return "\n".join(f"- {item}" for item in value)
+        return "".join(f"<li>{_in_html(item)}</li>" for item in value)
+    return "\n".join(f"- {without(item)}" for item in value)
+
+
+def _in_html(text: str) -> str:
+    return language_marks.as_html(html.escape(text))
 
 
 class SplicedText:
@@ -74,7 +81,7 @@ def coded(values: Values, *, as_html: bool) -> dict[str, bytes]:
     """Write every value of a person out, as the bytes that stand in a text or in HTML."""
     return {
         slot: value.encode()
-        if not as_html and isinstance(value, str) and "\n" not in value
+        if not as_html and isinstance(value, str) and "\n" not in value and MARK not in value
         else _raw(filling(value, as_html=as_html))
         for slot, value in values.items()
     }
