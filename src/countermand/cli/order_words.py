@@ -98,8 +98,8 @@ _EVENTS: Final = MappingProxyType(
         "order.withdraw": gettext_noop("withdrawn before anybody was told"),
         "order.take_back": gettext_noop("taken back ({variant})"),
         "order.barrier_proven": gettext_noop(
-            "nothing leaves any more: {certain} mails arrived, {possible} may have, "
-            "{not_sent} were not sent"
+            "no notice leaves any more; mails that the mail server took: {certain}, "
+            "may have taken: {possible}, never sent: {not_sent}"
         ),
         "order.undo_confirmed": gettext_noop("the other system's policy is undone"),
         "order.all_corrected": gettext_noop(

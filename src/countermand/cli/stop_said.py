@@ -58,8 +58,10 @@ def say(stop: Stop, pressed: Pressed) -> None:
         warn(line.format(number=stop.number, why=i18n.reason(pressed.refused)))
     else:
         said = _("{number} is taken back.") if back else _("{number} is paused.")
-        durable = _("No notice of it leaves any more ({ms:.0f} ms).").format(ms=pressed.durable_ms)
-        tell(f"{said.format(number=stop.number)} {durable}")
+        leaves = _("No notice of it leaves any more ({ms:.0f} ms).")
+        if not back:
+            leaves = _("Until somebody lets it go on, no mail of it leaves ({ms:.0f} ms).")
+        tell(f"{said.format(number=stop.number)} {leaves.format(ms=pressed.durable_ms)}")
     _say_senders(pressed)
     _say_gates(stop, pressed)
 
@@ -155,6 +157,8 @@ def _say_booked(stop: Stop) -> None:
     counts = stop.finished
     if "got_it" in counts:
         line = _("Got it: {got_it}. May have got it: {may_have}. Not sent any more: {not_sent}.")
+        if stop.kind is StopKind.PAUSE:
+            line = _("Got it: {got_it}. May have got it: {may_have}. Not sent so far: {not_sent}.")
         tell(line.format(**counts))
         if stop.kind is StopKind.TAKE_BACK and counts.get("phase") != "withdrawn":
             _say_queue(counts)

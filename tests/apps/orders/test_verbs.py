@@ -369,3 +369,17 @@ def test_of_an_order_that_was_withdrawn_in_time_nothing_is_said_that_was_not_so(
     assert "it was withdrawn before anybody was told" in later
     for text in (early, later):
         assert "Wait until corrections" not in text
+
+
+def test_a_pause_says_nothing_that_holds_for_ever(terminal: Terminal) -> None:
+    terminal.world.staff(8)
+    number = terminal.world.sent_to_first_group()
+
+    _, paused = terminal.give("pause", number, "--because", "Looks wrong.", who="operator")
+    _, back = terminal.give("take-back", number, "--because", "mistake", who="operator")
+
+    assert "any more" not in paused
+    assert "Until somebody lets it go on, no mail of it leaves" in paused
+    assert "Not sent so far: " in paused
+    assert "No notice of it leaves any more" in back
+    assert "Not sent any more: " in back
