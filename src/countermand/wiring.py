@@ -5,6 +5,7 @@ Everything here is loaded when it is asked for: who needs the clock does not loa
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +29,7 @@ _PUBLISH_EVERY_S: Final = 30.0
 _GRAPH_WAITS_S: Final = 20.0
 _COUNT_EVERY: Final = timedelta(minutes=1)
 _ASK_EVERY_S: Final = 2.0
+_LONGEST_NAME: Final = 300
 
 
 def clock(settings: Settings) -> Clock:
@@ -56,11 +58,12 @@ def number_log(settings: Settings, now: datetime) -> None:
     witness.remember(settings, real=time.time())
 
 
-def keep_limits(settings: Settings) -> None:
+def keep_limits(settings: Settings, now: datetime) -> None:
     """Let the ledger know how many mails a minute the settings allow."""
     from countermand.notices import actions as notices  # noqa: PLC0415  (loads Django)
 
-    notices.keep_limits(settings.mails_per_minute)
+    worker = f"{os.uname().nodename}:{settings.folder.path}"[-_LONGEST_NAME:]
+    notices.keep_limits(settings.mails_per_minute, worker=worker, now=now)
 
 
 def relay_queue(settings: Settings) -> RelayQueue | None:
@@ -352,7 +355,7 @@ def sweep_steps(settings: Settings) -> tuple[SweepStep, ...]:
     stops, orders = moving_orders(settings)
     return (
         stops,
-        SweepStep("mail.limits", lambda _: keep_limits(settings)),
+        SweepStep("mail.limits", lambda now: keep_limits(settings, now)),
         SweepStep("mail.evidence", lambda now: take_evidence(settings, now)),
         orders,
         SweepStep("orders.show", lambda now: show_orders(settings, now)),

@@ -67,7 +67,7 @@ def test_a_returned_notice_is_known_by_its_envelope_and_by_what_it_quotes() -> N
     assert "address rejected" in found.detail
 
 
-@pytest.mark.parametrize("line_end", [b"\r\n", b"\r\r\n"])
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\r\r\n", b"\r"])
 def test_line_ends_of_every_kind_say_the_same(line_end: bytes) -> None:
     assert report.findings(returned().replace(b"\n", line_end)) == report.findings(returned())
 

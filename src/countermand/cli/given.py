@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,14 +69,22 @@ class OrderFileNotReadable(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Look at the name of the file.")
 
 
-def new_file(file: Path, text: str) -> None:
-    """Write a file that only its owner may read. Raises FileIsThere or FileNotWritten."""
+def new_file(file: Path, parts: Iterable[bytes]) -> int:
+    """Write a file that only its owner may read; returns of how many parts.
+
+    Raises FileIsThere or FileNotWritten; then it is not there, or as it was.
+    """
     try:
         file.touch(mode=0o600, exist_ok=False)
-        file.write_text(text, encoding="utf-8")
     except FileExistsError:
         raise FileIsThere(file=str(file)) from None
     except OSError as error:
+        raise FileNotWritten(file=str(file), why=error.strerror or str(error)) from error
+    try:
+        with file.open("wb") as target:
+            return sum(1 for part in parts if target.write(part))
+    except OSError as error:
+        file.unlink(missing_ok=True)
         raise FileNotWritten(file=str(file), why=error.strerror or str(error)) from error
 
 

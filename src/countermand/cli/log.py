@@ -39,7 +39,8 @@ def register(app: typer.Typer) -> None:
 
 def export(
     file: Annotated[
-        Path | None, typer.Argument(help=_("Where to write; standard output without it."))
+        Path | None,
+        typer.Argument(help=_("A new file, readable by you alone; without it, the screen.")),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -58,11 +59,7 @@ def export(
                 for line in lines:
                     sys.stdout.buffer.write(line)
             return
-        try:
-            with file.open("wb") as target:
-                written = sum(1 for line in lines if target.write(line))
-        except OSError as error:
-            raise given.FileNotWritten(file=str(file), why=error.strerror or str(error)) from error
+        written = given.new_file(file, lines)
     output.emit(
         {"file": str(file), "lines": written},
         as_json=as_json,

@@ -326,4 +326,4 @@ def _write(text: str, to: Path | None) -> None:
         return
     # A mark at the beginning lets spreadsheets read Devanagari.
     marked = f"\ufeff{text}" if to.suffix.lower() == ".csv" else text
-    given.new_file(to, marked)
+    given.new_file(to, [marked.encode()])

@@ -34,6 +34,8 @@ from countermand.notices.wording import TemplateText, Values
 
 _SLICE: Final = 2000
 _BATCHES_AT_ONCE: Final = 500
+_SAID_AGAIN_AFTER: Final = timedelta(minutes=1)
+_SAID_HOLDS: Final = timedelta(minutes=10)
 _SHOWN: Final = 20  # hexadecimal digits in a Message-ID: 80 bits
 
 
@@ -205,21 +207,48 @@ def give_up(notice_ids: Sequence[int]) -> list[int]:
 
 
 @transaction.atomic
-def keep_limits(per_minute: Mapping[str, int]) -> bool:
+def keep_limits(per_minute: Mapping[str, int], *, worker: str, now: datetime) -> bool:
     """Let claims hand out no more mails a minute than this, by domain; tells whether that is new.
 
-    What waits by the limits before is looked at anew within ten minutes.
+    Of several workers the one that allows fewer is heard, until it has said nothing of it for ten
+    minutes. What waits by the limits before is looked at anew within as long.
     """
     wanted = {name: apart(count) for name, count in per_minute.items()}
-    if dict(MailLimit.objects.values_list("name", "apart")) == wanted:
+    if not _limits_to_change(wanted, worker, now):
         return False
     with connection.cursor() as cursor:
         cursor.execute("SELECT ledger_lock_limits()")
-    MailLimit.objects.all().delete()
-    MailLimit.objects.bulk_create(
-        MailLimit(name=name, apart=distance) for name, distance in wanted.items()
-    )
-    return True
+    before = dict(MailLimit.objects.values_list("name", "apart"))
+    for name in _limits_to_change(wanted, worker, now):
+        if name not in wanted:
+            MailLimit.objects.filter(name=name).delete()
+            continue
+        said = {"apart": wanted[name], "said_by": worker, "said_at": now}
+        MailLimit.objects.update_or_create(name=name, defaults=said)
+    return dict(MailLimit.objects.values_list("name", "apart")) != before
+
+
+def _limits_to_change(wanted: Mapping[str, timedelta], worker: str, now: datetime) -> list[str]:
+    """Return the limits of which this worker has something to say now."""
+    there = {row.name: row for row in MailLimit.objects.all()}
+    return [
+        name
+        for name in sorted({*wanted, *there})
+        if _is_to_change(there.get(name), wanted.get(name), worker, now)
+    ]
+
+
+def _is_to_change(
+    row: MailLimit | None, wanted: timedelta | None, worker: str, now: datetime
+) -> bool:
+    if row is None or row.said_at is None:
+        return True
+    if wanted is not None and wanted > row.apart:
+        return True
+    age = abs(now - row.said_at)
+    if wanted == row.apart:
+        return age >= _SAID_AGAIN_AFTER
+    return row.said_by == worker or age >= _SAID_HOLDS
 
 
 def catch_up() -> None:

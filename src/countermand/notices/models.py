@@ -226,6 +226,8 @@ class MailLimit(models.Model):
     apart = models.DurationField()
     free_at = models.DateTimeField(null=True)  # when the next may leave
     turn_at = models.DateTimeField(null=True)  # when the next that must wait is looked at anew
+    said_by = models.CharField(max_length=300, db_default="")  # the worker that allows so few …
+    said_at = models.DateTimeField(null=True)  # … and when it said so last
 
 
 class HeardTime(models.Model):

@@ -28,7 +28,7 @@ from countermand.project.findings import Finding, State
 from countermand.project.folder_lock import is_held
 from countermand.project.gate_checkup import examine_gates
 from countermand.project.login_checkup import examine_logins
-from countermand.project.mail_checkup import examine_returned
+from countermand.project.mail_checkup import examine_limits, examine_returned
 from countermand.project.order_checkup import examine_orders
 from countermand.project.people_checkup import examine_people
 from countermand.project.report_checkup import examine_reports
@@ -61,6 +61,7 @@ def examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]
         "stops": lambda: _stops(settings),
         "relay": lambda: _relay(settings),
         "returned": lambda: examine_returned(settings),
+        "limits": lambda: examine_limits(settings),
         "gates": lambda: examine_gates(settings),
         "sender-hosts": lambda: examine_sender_hosts(settings),
         "sessions": lambda: examine_sessions(settings),

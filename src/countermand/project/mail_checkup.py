@@ -8,6 +8,7 @@ nothing counts so.
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +17,15 @@ import psycopg
 from countermand import i18n
 from countermand.config import Settings
 from countermand.domain.delivery import NoticeKind, NoticeState
+from countermand.domain.mail_limits import apart
 from countermand.i18n import gettext as _
 from countermand.project.findings import Finding, State
 from countermand.project.order_checkup import STANDING
 from countermand.wiring import returned_mail
 
 _NAME: Final = "returned"
+_LIMITS: Final = "limits"
+_LIMITS_THAT_HOLD: Final = "SELECT name, apart, said_by FROM notices_maillimit ORDER BY name"
 _PATIENCE_S: Final = 3
 # As `notices.proof_sql.PROOFS`, of orders that still stand.
 _UNPROVEN: Final = """
@@ -76,6 +80,30 @@ def examine_returned(settings: Settings) -> Finding:
             ),
         )
     return Finding(_NAME, State.GOOD, _("What comes back from mail servers is heard."))
+
+
+def examine_limits(settings: Settings) -> Finding:
+    """Say which limits of mails a minute hold that the settings here do not name.
+
+    Raises psycopg.Error.
+    """
+    if not settings.database_url:
+        return Finding(_LIMITS, State.NOTE, _("No database is known."))
+    here = {name: apart(count) for name, count in settings.mails_per_minute.items()}
+    with psycopg.connect(settings.database_url, connect_timeout=_PATIENCE_S) as connection:
+        rows = connection.execute(_LIMITS_THAT_HOLD).fetchall()
+    stricter = [(name, by) for name, distance, by in rows if distance > here.get(name, timedelta())]
+    if stricter:
+        return Finding(
+            _LIMITS,
+            State.NOTE,
+            _("Fewer mails leave a minute than the settings here allow ({names}), by {by}.").format(
+                names=", ".join(name for name, _by in stricter),
+                by=", ".join(sorted({by or "?" for _name, by in stricter})),
+            ),
+            _("Give every worker the same COUNTERMAND_MAILS_PER_MINUTE; the fewest hold."),
+        )
+    return Finding(_LIMITS, State.GOOD, _("No limit holds that the settings here do not name."))
 
 
 def _unproven(settings: Settings) -> int:

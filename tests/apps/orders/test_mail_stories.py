@@ -137,15 +137,21 @@ def test_an_exercise_that_nobody_sends_says_so(
     assert "exercises" not in given(capsys, "order", "show", exercise)
 
 
-def test_an_export_never_writes_over_a_file(
-    number: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize("verb", ["notice", "log"])
+def test_an_export_never_writes_over_a_file_and_is_for_its_owner_alone(
+    number: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str
 ) -> None:
-    file = tmp_path / "mails.csv"
+    file, fresh = tmp_path / "there", tmp_path / "fresh"
     file.write_text("mine", encoding="utf-8")
+    to = {"notice": [number, "--to"], "log": []}[verb]
 
-    assert entry.main(["notice", "export", number, "--to", str(file)]) != 0
+    assert entry.main([verb, "export", *to, str(file)]) != 0
+    assert "exists already" in capsys.readouterr().err
+    assert entry.main([verb, "export", *to, str(fresh)]) == 0
 
     assert file.read_text(encoding="utf-8") == "mine"
+    assert fresh.stat().st_mode & 0o077 == 0
+    assert fresh.read_bytes().count(b"\n") > 1
 
 
 def test_whom_no_mail_could_reach_is_to_be_called(

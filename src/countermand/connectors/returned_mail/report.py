@@ -29,6 +29,7 @@ _LONGEST_FIELD: Final = 400
 _DETAIL: Final = 200
 _XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
 _UTF8_XTEXT: Final = re.compile(r"\\x\{(10[0-9A-F]{4}|[0-9A-F]{2,5})\}")
+_RETURNS: Final = re.compile(rb"\r++\n?")
 _EMPTY_LINE: Final = re.compile(rb"^[ \t]++$", re.MULTILINE)
 _ACTION: Final = re.compile(r"\s*([a-z]+)")
 _SUCCESS: Final = "2"  # how a status begins that "failed" cannot have
@@ -100,7 +101,12 @@ def _finding(
 
 
 def _plain_line_ends(text: bytes) -> bytes:
-    return text.replace(b"\r", b"")
+    """Let a line end as ours do, whether it ended in CR LF, in CR CR LF or in CR alone."""
+    return _RETURNS.sub(lambda found: b"\n" * _lines_ended(found[0]), text)
+
+
+def _lines_ended(returns: bytes) -> int:
+    return 1 if returns.endswith(b"\n") else len(returns)
 
 
 def _report_parts(mail: bytes, *, depth: int, is_quoted: bool = False) -> Iterator[_Part]:
