@@ -30,6 +30,7 @@ from countermand.notices.models import (
     PermitBatch,
     Template,
 )
+from countermand.notices.queries import TROUBLED
 from countermand.notices.wording import TemplateText, Values
 
 _SLICE: Final = 2000
@@ -204,6 +205,12 @@ def give_up(notice_ids: Sequence[int]) -> list[int]:
     found = list(rows.values_list("pk", flat=True))
     Notice.objects.filter(pk__in=found).update(state=NoticeState.SKIPPED.value)
     return found
+
+
+def let_pass(order_number: str) -> None:
+    """Count what came back, was refused or is in doubt by now no more; a person looked at it."""
+    rows = Notice.objects.filter(TROUBLED, order_number=order_number)
+    rows.filter(kind=NoticeKind.NOTICE.value).update(passed_as=F("state"))
 
 
 @transaction.atomic

@@ -93,6 +93,8 @@ class Notice(models.Model):
     accepted_at = models.DateTimeField(null=True)
     bounced_at = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)  # delivered, or the check code was entered
+    # In which state a person let it pass after it had paused its order; "": nobody has so far.
+    passed_as = models.CharField(max_length=14, blank=True, default="", db_default="")
     # No index may depend on `state` itself: every change of it would then write all indexes anew.
     is_waiting = models.GeneratedField(
         expression=models.Q(state__in=["pending", "maybe"]),  # type: ignore[arg-type]

@@ -53,18 +53,15 @@ class Health:
     """What came back of one kind of mail; `uncertain` had all their tries and no clear answer.
 
     `refused` are those, too, that wait since a server said no for ever, though not of the mailbox.
+    `undelivered` are refused or came back: to people it is the same. Of them, and of the uncertain,
+    only those count that nobody let pass so far.
     """
 
     mails: int
     accepted: int
-    bounced: int
     refused: int
+    undelivered: int
     uncertain: int
-
-    @property
-    def undelivered(self) -> int:
-        """How many a server refused outright or sent back: to people it is the same."""
-        return self.bounced + self.refused
 
     @property
     def answered(self) -> int:
@@ -217,14 +214,20 @@ _SAID_NO: Final = Q(state=NoticeState.REFUSED.value) | Q(
 )
 
 
+_UNDELIVERED: Final = Q(state=NoticeState.BOUNCED.value) | _SAID_NO
+# One that was let pass while nobody knew whether it arrived is new once it comes back.
+_NOT_PASSED_AS_SUCH: Final = ("", NoticeState.MAYBE.value)
+TROUBLED: Final = _UNDELIVERED | IN_DOUBT
+
+
 def health(order_number: str, *, kind: NoticeKind = NoticeKind.NOTICE) -> Health:
     """Return what came back so far."""
     found = Notice.objects.filter(order_number=order_number, kind=kind.value).aggregate(
         mails=Count("pk"),
         accepted=Count("pk", filter=Q(accepted_at__isnull=False)),
-        bounced=Count("pk", filter=Q(state=NoticeState.BOUNCED.value)),
         refused=Count("pk", filter=_SAID_NO),
-        uncertain=Count("pk", filter=IN_DOUBT),
+        undelivered=Count("pk", filter=_UNDELIVERED & Q(passed_as__in=_NOT_PASSED_AS_SUCH)),
+        uncertain=Count("pk", filter=IN_DOUBT & Q(passed_as="")),
     )
     return Health(**found)
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from countermand.domain import causes, check_code
 from countermand.domain.phases import Phase
+from countermand.notices import actions as notices
 from countermand.notices import queries as ledger
 from countermand.orders import checking
 from countermand.orders.models import Order
@@ -32,12 +33,12 @@ def cause_to_pause(number: str) -> str:
     if order.phase not in _PHASES:
         return ""
     health = ledger.health(number)
-    undelivered = health.undelivered - order.known_bounces
-    if _is_too_many(undelivered, health.answered, _BOUNCED_PER_CENT):
-        return causes.line("cause.undelivered", undelivered=undelivered, answered=health.answered)
-    uncertain = health.uncertain - order.known_uncertain
-    if _is_too_many(uncertain, health.mails, _UNCERTAIN_PER_CENT):
-        return causes.line("cause.uncertain", uncertain=uncertain, mails=health.mails)
+    undelivered, answered = health.undelivered, health.answered
+    if _is_too_many(undelivered, answered, _BOUNCED_PER_CENT):
+        return causes.line("cause.undelivered", undelivered=undelivered, answered=answered)
+    uncertain, mails = health.uncertain, health.mails
+    if _is_too_many(uncertain, mails, _UNCERTAIN_PER_CENT):
+        return causes.line("cause.uncertain", uncertain=uncertain, mails=mails)
     doubted = checking.doubts(number, after=order.doubts_known_to)
     # Two people can agree on a hoax; three and a share are asked for.
     if _is_mass(doubted, health.accepted, check_code.DOUBTS_PER_CENT):
@@ -47,9 +48,7 @@ def cause_to_pause(number: str) -> str:
 
 def let_pass(order: Order) -> None:
     """A person has looked at what made the program pause: it does not pause for the same again."""
-    health = ledger.health(order.number)
-    order.known_bounces = health.undelivered
-    order.known_uncertain = health.uncertain
+    notices.let_pass(order.number)
     order.doubts_known_to = checking.last_answer(order.number)
 
 

@@ -33,8 +33,6 @@ class Order(models.Model):
     go_by = models.BigIntegerField(null=True)
     notified_at = models.DateTimeField(null=True)  # every notice has settled
     looked_for_late = models.CharField(max_length=64, blank=True, default="")  # what was known then
-    known_bounces = models.IntegerField(default=0)  # so many a person has looked at and let pass
-    known_uncertain = models.IntegerField(default=0)
     doubts_known_to = models.BigIntegerField(default=0)  # the last answer of staff looked at
     surge_allowed_until = models.DateTimeField(null=True)  # a person let a surge of them through
     compiled_from = models.CharField(max_length=64, blank=True, default="")  # what doors were told
