@@ -369,6 +369,42 @@ def test_a_query_that_is_too_long_to_be_read_is_let_in_and_counted(
         assert counts.get("doubts", kind="question_too_long") == doubts
 
 
+@pytest.mark.parametrize("header", ["authorization", "x_remote_user", "x_forwarded_uri"])
+@pytest.mark.parametrize(("nth", "status"), [(4, 403), (5, 204)])
+def test_of_many_names_four_are_read_and_the_rest_refuses_nobody_and_is_counted(
+    doors: Doors, counts: Counts, header: str, nth: int, status: int
+) -> None:
+    uri = "/Microsoft-Server-ActiveSync?DeviceId={}"
+    several = {
+        "authorization": [basic(f"x{number}@example.org") for number in range(1, nth)],
+        "x_remote_user": [f"x{number}@example.org" for number in range(1, nth)],
+        "x_forwarded_uri": [uri.format(f"Other{number}") for number in range(1, nth)],
+    }
+    asked: dict[str, Any] = {"x_forwarded_uri": uri.format(PAUSED[1])}
+    asked["x_remote_user" if header == "x_remote_user" else "authorization"] = (
+        ASHA if header == "x_remote_user" else basic(ASHA)
+    )
+    asked[header] = [*several[header], asked[header]]
+
+    assert web(doors, **asked).status == status
+    assert counts.get("doubts", kind="too_many_names") == (nth > 4)
+
+
+def test_names_that_envoy_joined_are_counted_one_by_one(doors: Doors, counts: Counts) -> None:
+    joined = ", ".join([*(basic(f"x{number}@example.org") for number in range(4)), basic(ASHA)])
+    uri = f"/Microsoft-Server-ActiveSync?DeviceId={PAUSED[1]}"
+
+    assert web(doors, authorization=joined, x_forwarded_uri=uri).status == 204
+    assert counts.get("doubts", kind="too_many_names") == 1
+
+
+def test_commas_without_a_name_between_them_hide_no_name(doors: Doors, counts: Counts) -> None:
+    uri = f"/Microsoft-Server-ActiveSync?DeviceId={PAUSED[1]}"
+
+    assert web(doors, authorization=",,, ,," + basic(ASHA), x_forwarded_uri=uri).status == 403
+    assert counts.get("doubts", kind="too_many_names") == 0
+
+
 def test_a_fault_of_ours_lets_in_and_is_counted(doors: Doors, counts: Counts) -> None:
     class Broken:
         def stored(self, door: bytes) -> bytes | None:

@@ -121,6 +121,8 @@ class Doors:
             asked = forward_auth.question(request)
             if asked.is_too_long:
                 self._answerer.counts.add("doubts", kind="question_too_long")
+            if asked.has_unread:
+                self._answerer.counts.add("doubts", kind="too_many_names")
             given = self._answerer.answer(asked.doors)
             kind = forward_auth.kind_of(asked, given.device_known)
             if given is UNKNOWN:

@@ -60,6 +60,7 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "stranger": gettext_noop("questions without the right token"),
         "question_not_understood": gettext_noop("questions that are none"),
         "question_too_long": gettext_noop("questions that are too long"),
+        "too_many_names": gettext_noop("questions with more names than are read"),
     }
 )
 

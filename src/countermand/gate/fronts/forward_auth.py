@@ -53,12 +53,14 @@ _HIDDEN_TEXT: Final = re.compile(rb"(?:[2-7][0-9a-f]){6,}")
 class WebQuestion:
     """Who asks through a proxy, with which devices; `is_webmail` says that it is no phone.
 
-    `is_too_long` says that a query was not read for its length.
+    `is_too_long` says that a query was not read for its length, `has_unread` that there were more
+    names than are read.
     """
 
     is_webmail: bool
     doors: tuple[Door, ...]
     is_too_long: bool = False
+    has_unread: bool = False
 
 
 def plain_key(headers: Headers) -> bytes | None:
@@ -121,7 +123,9 @@ def question(request: Request) -> WebQuestion:
     logins = _logins(request) or _once(normal_login(user_of(query)) for query in queries)
     doors = tuple(Door(login, device) for login in logins for device in devices)
     is_too_long = any(len(query) > LONGEST_QUERY for query in queries)
-    return WebQuestion(is_webmail=False, doors=doors, is_too_long=is_too_long)
+    return WebQuestion(
+        is_webmail=False, doors=doors, is_too_long=is_too_long, has_unread=_has_unread(request)
+    )
 
 
 def kind_of(asked: WebQuestion, device_known: str) -> DoorKind:
@@ -151,12 +155,22 @@ def basic_name(value: bytes) -> str:
 
 def _logins(request: Request) -> list[str]:
     named = _texts(request, USER_HEADERS)
-    # Envoy puts what came twice into one header, with a comma between; no Basic word holds one.
-    shown = b",".join(request.all(AUTHORIZATION)).split(b",")
-    named += [basic_name(each.strip()) for each in shown[:_MOST_OF_EACH]]
+    named += [basic_name(each) for each in _shown(request)[:_MOST_OF_EACH]]
     # Windows clients write DOMAIN\name; which of the two a mail server knows is not ours to say.
     spelled = [part for name in named for part in (name, name.rpartition("\\")[2])]
     return _once(normal_login(name) for name in spelled if name.strip())
+
+
+def _shown(request: Request) -> list[bytes]:
+    """Return what was shown in `Authorization`, each by itself."""
+    # Envoy puts what came twice into one header, with a comma between; no Basic word holds one.
+    each_shown = b",".join(request.all(AUTHORIZATION)).split(b",")
+    return [shown for each in each_shown if (shown := each.strip())]
+
+
+def _has_unread(request: Request) -> bool:
+    named = [request.all(name) for name in (*URI_HEADERS, *METHOD_HEADERS, *USER_HEADERS)]
+    return any(len(each) > _MOST_OF_EACH for each in (*named, _shown(request)))
 
 
 def _methods(request: Request) -> list[str]:
