@@ -405,6 +405,43 @@ def test_commas_without_a_name_between_them_hide_no_name(doors: Doors, counts: C
     assert counts.get("doubts", kind="too_many_names") == 0
 
 
+@pytest.mark.parametrize(
+    ("uri", "door"),
+    [
+        ("/SOGo/so/asha/Mail/view", "webmail"),
+        ("/roundcube/?_task=mail&_mbox=INBOX", "webmail"),
+        ("/SOGo/so/asha/Mail/0/folderINBOX/7/photo.jpeg", "other"),
+        ("/SOGo.woa/WebServerResources/css/styles.css?lm=1", "other"),
+        ("/roundcube/program/js/APP.MIN.JS", "other"),
+        ("/favicon.ico", "other"),
+        ("", "other"),
+    ],
+)
+def test_parts_of_a_page_are_no_reading_of_mail(
+    doors: Doors, counts: Counts, uri: str, door: str
+) -> None:
+    web(doors, **({"x_original_uri": uri} if uri else {}))
+
+    assert counts.by_label("answers", "door") == {door: 1}
+
+
+@pytest.mark.parametrize("empty", ["", ["", ""]], ids=["once", "twice"])
+def test_a_header_without_a_word_hides_nothing_that_envoy_forwards(
+    doors: Doors, empty: str | list[str]
+) -> None:
+    target = f"/auth/Microsoft-Server-ActiveSync?DeviceId={PAUSED[1]}"
+
+    assert web(doors, target=target, authorization=basic(ASHA), x_forwarded_uri=empty).status == 403
+
+
+def test_parts_of_a_page_are_none_behind_envoy_either(doors: Doors, counts: Counts) -> None:
+    shown = {b"x-countermand-token": TOKEN.encode()}
+    for target in (b"/auth/SOGo/styles.css", b"/auth/SOGo/so/asha/Mail/view"):
+        at_once(doors.respond(Request(b"GET", target, dict(shown), b"")))
+
+    assert counts.by_label("answers", "door") == {"other": 1, "webmail": 1}
+
+
 def test_a_fault_of_ours_lets_in_and_is_counted(doors: Doors, counts: Counts) -> None:
     class Broken:
         def stored(self, door: bytes) -> bytes | None:

@@ -40,6 +40,11 @@ WANTED_HEADERS: Final = frozenset(
     {*URI_HEADERS, *METHOD_HEADERS, *USER_HEADERS, AUTHORIZATION, b"x-countermand-token"}
 )
 _MOST_OF_EACH: Final = 4
+# A browser fetches dozens for one page, before anybody has logged in, too.
+_PARTS_OF_PAGES: Final = (
+    *(".css", ".js", ".mjs", ".map", ".woff", ".woff2", ".ttf", ".eot"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".ico"),
+)
 _PLAIN_HEADERS: Final = 4  # these three and the token
 _PLAIN_PATH: Final = b"/microsoft-server-activesync?"
 _DEVICE: Final = b"deviceid="
@@ -51,7 +56,7 @@ _HIDDEN_TEXT: Final = re.compile(rb"(?:[2-7][0-9a-f]){6,}")
 
 @dataclass(frozen=True, slots=True)
 class WebQuestion:
-    """Who asks through a proxy, with which devices; `is_webmail` says that it is no phone.
+    """Who asks through a proxy, with which devices; `is_webmail` says that it is a webmail's page.
 
     `is_too_long` says that a query was not read for its length, `has_unread` that there were more
     names than are read.
@@ -110,12 +115,11 @@ _BEFORE_A_NAME: Final = (b"?", b"&")
 
 def question(request: Request) -> WebQuestion:
     """Read what a proxy forwards."""
-    uris = [uri for uri in _texts(request, URI_HEADERS) if is_active_sync(_path(uri))]
     behind = request.target.removeprefix(PATH).decode("utf-8", "replace")
-    if not any(request.headers.get(name) for name in URI_HEADERS) and is_active_sync(_path(behind)):
-        uris = [behind]
+    asked_for = [uri for uri in _texts(request, URI_HEADERS) if uri] or [behind]
+    uris = [uri for uri in asked_for if is_active_sync(_path(uri))]
     if not uris:
-        return WebQuestion(is_webmail=True, doors=())
+        return WebQuestion(is_webmail=any(map(_is_page, asked_for)), doors=())
     if all(each.upper() == "OPTIONS" for each in _methods(request)):
         return WebQuestion(is_webmail=False, doors=())
     queries = [uri.partition("?")[2] for uri in uris]
@@ -190,6 +194,12 @@ def _path(uri: str) -> str:
     if "://" in path:
         path = "/" + path.partition("://")[2].partition("/")[2]
     return unquote(path)
+
+
+def _is_page(uri: str) -> bool:
+    """Tell whether a webmail was asked for what somebody reads, and not for what a page is of."""
+    path = _path(uri).lower()
+    return path != "" and not path.endswith(_PARTS_OF_PAGES)
 
 
 def _once(names: Iterable[str]) -> list[str]:
