@@ -20,7 +20,6 @@ from countermand.cli.exit_codes import ExitCode
         (["order", "shwo"], "cli.no_such_verb"),
         (["synth", "--people", "many"], "cli.not_taken"),
         (["notice", "list", "CM-7Q4K", "--kind", "letter"], "cli.not_among"),
-        (["doctor", "--front", "imaps://a@b", "--password-file", "nowhere"], "cli.not_taken"),
     ],
 )
 def test_a_script_gets_one_json_value_also_when_its_command_is_not_understood(
@@ -32,6 +31,15 @@ def test_a_script_gets_one_json_value_also_when_its_command_is_not_understood(
     assert ended == ExitCode.USAGE
     assert said["error"]["code"] == code
     assert said["error"]["remedy"]
+
+
+def test_a_file_that_is_not_there_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["doctor", "--front", "imaps://a@b", "--password-file", "nowhere", "--json"]
+
+    ended = app.run(typed)
+
+    said = json.loads(capsys.readouterr().out)
+    assert (ended, said["error"]["code"]) == (ExitCode.NOT_FOUND, "cli.file_not_found")
 
 
 def test_a_mistyped_verb_is_answered_with_the_nearest_one(

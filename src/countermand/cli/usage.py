@@ -6,6 +6,8 @@ said in our words.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,7 +35,6 @@ _SAID_OF_A_WORD = (
         re.compile(r"Input should be less than or equal to (.+)"),
         gettext_noop("{word} is the largest that it takes."),
     ),
-    (re.compile(r"\w+ '(.*)' does not exist\."), gettext_noop("“{word}” does not exist.")),
     (re.compile(r"\w+ '(.*)' is a directory\."), gettext_noop("“{word}” is a folder.")),
     (re.compile(r"\w+ '(.*)' is a file\."), gettext_noop("“{word}” is a file and no folder.")),
     (re.compile(r"\w+ '(.*)' is not readable\."), gettext_noop("“{word}” may not be read.")),
@@ -45,6 +46,7 @@ _SAID_OF_A_WORD = (
         gettext_noop("There is no place for “{word}”."),
     ),
 )
+_NOT_THERE = re.compile(r"\w+ '(.*)' does not exist\.")
 _HELP = gettext_noop("The help shows how it is written: {help}")
 
 
@@ -118,6 +120,18 @@ class NotAmong(CountermandError):
     remedy: ClassVar[str] = gettext_noop("Take one of these: {words}.")
 
 
+@dataclass(eq=False)
+class FileNotThere(CountermandError):
+    """A file or folder that is named and is not there."""
+
+    file: str
+    why: str
+
+    code: ClassVar[str] = "cli.file_not_found"
+    sentence: ClassVar[str] = gettext_noop("{file} cannot be opened ({why}).")
+    remedy: ClassVar[str] = gettext_noop("Look at the name of the file.")
+
+
 def told(fault: faults.ClickException) -> CountermandError:
     """Return the same fault as an error with a code, a sentence and a way out."""
     context = getattr(fault, "ctx", None)
@@ -133,11 +147,20 @@ def told(fault: faults.ClickException) -> CountermandError:
         if near:
             return NoSuchVerbButNear(name=name, nearest=near[0], help=help_command)
         return NoSuchVerb(name=name, help=help_command)
-    if isinstance(fault, faults.BadParameter) and (among := _AMONG.fullmatch(said)):
+    return _of_a_word(fault, said, help_command)
+
+
+def _of_a_word(fault: faults.ClickException, said: str, help_command: str) -> CountermandError:
+    """Return what is wrong with one word of the command."""
+    if not isinstance(fault, faults.BadParameter):
+        return NotTaken(why=_in_our_words(said), help=help_command)
+    if among := _AMONG.fullmatch(said):
         words = ", ".join(_QUOTED.findall(among[2]))
         return NotAmong(name=_name(fault), word=among[1], words=words)
+    if gone := _NOT_THERE.fullmatch(said):
+        return FileNotThere(file=gone[1], why=os.strerror(errno.ENOENT))
     said = _in_our_words(said)
-    if isinstance(fault, faults.BadParameter) and fault.param is not None:
+    if fault.param is not None:
         said = f"{_name(fault)}: {said}"
     return NotTaken(why=said, help=help_command)
 

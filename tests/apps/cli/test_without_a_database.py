@@ -113,3 +113,22 @@ def test_completion_works_for_the_verbs_that_stop_too(run: Run) -> None:
     )
 
     assert "take-back" in answer.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import", "people", "gone.csv"),
+        ("import", "devices", "--source", "csv", "gone.csv"),
+        ("log", "verify", "gone.csv"),
+        ("notice", "lint", "gone.csv"),
+    ],
+)
+def test_a_file_that_is_not_there_is_not_found_whichever_verb_names_it(
+    run: Run, words: tuple[str, ...]
+) -> None:
+    english = run(*words)
+    assert (english.code, "gone.csv cannot be opened" in english.err) == (3, True)
+
+    hindi = run("--lang", "hi", *words)
+    assert "No such file" not in hindi.err
