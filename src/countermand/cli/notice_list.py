@@ -24,6 +24,21 @@ _WHY: Final = MappingProxyType(
         "skipped": gettext_noop("never sent: this person has no address of their own any more"),
     }
 )
+# Of whom there is no mail, too.
+_KEYS: Final = (
+    "kind",
+    "name",
+    "address",
+    "language",
+    "late",
+    "own_deadline_at",
+    "due_at",
+    "accepted_at",
+    "state",
+    "reach",
+    "message_id",
+    "last_reply",
+)
 
 
 def list_notices(
@@ -85,8 +100,7 @@ def list_notices(
             for each in mail_story.without_mail(number, person_id=who):
                 is_late = listed[each.person_id].joined_at is not None
                 told = mail_story.no_mail(each)
-                del told["order"]
-                answer.append({**told, "late": is_late, "own_deadline_at": None})
+                answer.append({key: told.get(key) for key in _KEYS} | {"late": is_late})
     output.emit(answer, as_json=as_json, render=lambda c: _draw_list(c, answer))
 
 

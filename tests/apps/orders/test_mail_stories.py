@@ -300,6 +300,7 @@ def test_everybody_on_the_list_is_named_in_list_and_export_whom_no_wave_has_reac
     order = json.loads(given(capsys, "order", "show", number, "--json"))
 
     assert len(listed) == len(exported) == len(table) == people > written
+    assert len({tuple(each) for each in listed}) == len({tuple(each) for each in exported}) == 1
     waiting = [each for each in listed if each["state"] == "wave_not_begun"]
     assert len(waiting) == people - written == order["notices"]["not_sent"]
     assert {each["reach"] for each in waiting} == {"none"}
