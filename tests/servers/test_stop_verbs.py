@@ -95,6 +95,15 @@ def test_taking_back_takes_author_approver_or_operator(
     assert (code == stop_words.NOT_ALLOWED) is not may
 
 
+@pytest.mark.parametrize("word", ["\udcfc", "\u091f\u094b\u0915\u0928"])
+def test_a_token_or_a_code_that_is_no_text_is_a_wrong_one(folder: DataFolder, word: str) -> None:
+    take_back = ("take-back", NUMBER, "--because", "mistake")
+
+    assert run(folder, *take_back, who=word) == stop_words.NOT_ALLOWED
+    assert run(folder, *take_back, "--code", word) == stop_words.NOT_ALLOWED
+    assert fences.read(folder.fences, NUMBER) is None
+
+
 def test_an_unknown_token_stops_nothing(folder: DataFolder) -> None:
     code = run(folder, "take-back", NUMBER, "--because", "mistake", who="a-stranger")
 

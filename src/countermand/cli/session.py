@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
+class NotText(CountermandError):
+    """A word holds bytes that are no text."""
+
+    code: ClassVar[str] = "cli.not_text"
+    sentence: ClassVar[str] = gettext_noop("A word of this command is not text in UTF-8.")
+    remedy: ClassVar[str] = gettext_noop("Set the terminal to UTF-8, then type the command again.")
+
+
+@dataclass(eq=False)
 class NoToken(CountermandError):
     """Nothing proves who is acting."""
 
@@ -130,7 +139,8 @@ def prepare(settings: config.Settings) -> None:
 def session(settings: config.Settings | None = None) -> Iterator[Session]:
     """Open an installation: settings, clock, database; close the database at the end.
 
-    Raises NotRunning, DatabaseNotReachable or TablesOfAnotherVersion.
+    Raises NotRunning, DatabaseNotReachable or TablesOfAnotherVersion, and NotText where something
+    typed is none: neither the database nor any file of ours takes it.
     """
     settings = settings or environment.load()
     shown_time.use(settings.zone)
@@ -146,5 +156,9 @@ def session(settings: config.Settings | None = None) -> Iterator[Session]:
         if getattr(error.__cause__, "sqlstate", None) not in _NOT_THERE:
             raise
         raise TablesOfAnotherVersion from error
+    except UnicodeEncodeError as error:
+        if error.encoding != "utf-8":  # what a terminal cannot show is another matter
+            raise
+        raise NotText from error
     finally:
         connections.close_all()

@@ -33,6 +33,7 @@ from countermand.people.queries import Actor, PersonView
 
 MOST_FOR_ONE_PERSON: Final = 10
 _FOR_OTHERS: Final = frozenset({Role.HELP_DESK, Role.MAIL_ADMIN, Role.OPERATOR})
+_LONGEST_LABEL: Final = 100
 _BATCH: Final = 5_000
 # A transaction may commit some time after the instant that it wrote down.
 _OVERLAP: Final = timedelta(hours=1)
@@ -199,7 +200,7 @@ def _issue(
         person_id=person_id,
         device_id=found.id if found else None,
         device_name=fresh.device_name,
-        label=label or (found.name if found else ""),
+        label=(label.strip() or (found.name if found else ""))[:_LONGEST_LABEL],
         tag=fresh.tag,
         hash=password_files.hashed(fresh.text),
         issued_at=now,

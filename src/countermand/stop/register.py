@@ -72,12 +72,17 @@ class Register:
 
     def actor(self, token: str) -> KnownActor | None:
         """Return whom `token` proves, None if nobody."""
-        return self.tokens.get(hashlib.sha256(token.encode()).hexdigest())
+        return self.tokens.get(_hash(token))
 
     def order_of_code(self, code: str) -> str | None:
         """Return the number of the order that the emergency `code` stops, None if none."""
-        shown = hashlib.sha256(code.encode()).hexdigest()
+        shown = _hash(code)
         return next((n for n, o in self.orders.items() if o.stop_hash == shown), None)
+
+
+def _hash(secret: str) -> str:
+    # What a terminal hands over may be no text; it is no secret of ours either.
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
 @contextmanager

@@ -547,3 +547,11 @@ def test_what_root_writes_belongs_to_whoever_the_folder_belongs_to(
     device_passwords.follow(files, now=NOW)
 
     assert {path.stat().st_uid for path in files.rglob("*")} == {65_123}
+
+
+def test_a_label_may_be_as_long_as_somebody_likes(asha: Person, files: Path) -> None:
+    issue(asha, files, label=" Asha's phone, " + "the blue one " * 20)
+
+    [row] = queries.passwords_of(asha.pk)
+    assert row.label.startswith("Asha's phone, the blue one")
+    assert len(row.label) == 100

@@ -8,6 +8,7 @@ import pytest
 
 from countermand import i18n
 from countermand.cli import entry, mail_story
+from countermand.cli.exit_codes import ExitCode
 from countermand.domain.delivery import (
     FAULT,
     EvidenceKind,
@@ -54,6 +55,16 @@ def given(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     capsys.readouterr()
     assert entry.main(list(arguments)) == 0
     return capsys.readouterr().out
+
+
+def test_what_is_no_text_is_said_to_be_none(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal in another encoding hands on bytes that no database takes."""
+    ended = entry.main(["notice", "story", "M\udcfcller", "--json"])
+
+    assert ended == ExitCode.REFUSED
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "cli.not_text"
 
 
 def test_one_persons_story_says_what_happened_and_how_it_is_known(
