@@ -50,6 +50,8 @@ def door_facts(order: Order, document: OrderDocument, *, now: datetime) -> Itera
             row = told.get(cell.device.id)
             if row is None or cell.device.id in covered or not cell.in_scope:
                 continue
+            if row.person_id != whole.person.id:  # handed on since: nobody told its holder
+                continue
             step = (whole.person.id, row.step)
             entry = cell.entry(
                 order.number,

@@ -30,7 +30,8 @@ _CLAIMS: Final = """
            known.fresh_until, known.may_close, proof.at AS noticed_at,
            lock.at AS lock_accepted_at, known.attested_at, excepted.until AS override_until
     FROM orders_tolddevice AS told
-    JOIN ({devices}) AS known ON known.device_id = told.device_id
+    JOIN ({devices}) AS known
+        ON known.device_id = told.device_id AND known.person_id = told.person_id
     JOIN ({logins}) AS person ON person.person_id = known.person_id
     JOIN ({names}) AS name ON name.device_id = known.device_id
     LEFT JOIN ({proofs}) AS proof
@@ -39,7 +40,6 @@ _CLAIMS: Final = """
     LEFT JOIN unnest(%(excepted)s::bigint[], %(excepted_until)s::timestamptz[])
         AS excepted (person_id, until) ON excepted.person_id = known.person_id
     WHERE told.order_id = %(order)s AND known.in_scope
-      AND known.person_id IN (SELECT person_id FROM orders_tolddevice WHERE order_id = %(order)s)
       AND NOT EXISTS (SELECT FROM orders_tolddevice AS by_amendment
                       WHERE by_amendment.order_id = ANY(%(amendments)s)
                         AND by_amendment.device_id = told.device_id)
@@ -57,6 +57,8 @@ def claims(
     person_ids: Collection[int] | None = None,
 ) -> Claims:
     """Return every door of every device that a notice named and no amendment in force covers.
+
+    Of one that was handed on since nobody who has it now was told: it is none of them.
 
     With `person_ids` only those of devices that these people use.
     """

@@ -105,7 +105,7 @@ def _late(order: Order, document: OrderDocument, now: datetime) -> Iterator[_Lat
             yield _Late(whole, frozenset(fresh), is_new=True)
             continue
         seen = {c.device.id for c in whole.concerned if c.presence is Presence.PRESENT}
-        told = ToldDevice.objects.filter(order=order, device_id__in=seen)
+        told = ToldDevice.objects.filter(order=order, device_id__in=seen, person_id=whole.person.id)
         fresh = seen - set(told.values_list("device_id", flat=True))
         yield _Late(whole, frozenset(fresh), is_new=False)
 
@@ -120,7 +120,8 @@ _LATE: Final = f"""
         known.person_id IS NULL
         OR (cell.presence = 'present' AND NOT EXISTS (
             SELECT FROM orders_tolddevice AS told
-            WHERE told.order_id = %(order)s AND told.device_id = cell.device_id)))
+            WHERE told.order_id = %(order)s AND told.device_id = cell.device_id
+              AND told.person_id = cell.person_id)))
 """  # noqa: S608  (constants of ours)
 
 

@@ -130,7 +130,8 @@ class Affected(models.Model):
 class ToldDevice(models.Model):
     """A device that a notice named, or will; its door may close at `own_deadline_at`, not before.
 
-    Kept per device because a new phone of somebody who was told long ago is a late joiner too.
+    Kept per device because a new phone of somebody who was told long ago is a late joiner too. Of
+    one that was handed on `person_id` is who was told of it last, and not who has it now.
     """
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="told_devices")

@@ -49,6 +49,8 @@ def tell_restored(
     fresh = []
     for whole in cells_of(document, {row.person_id for row in told}):
         cells = [cell for cell in whole.cells if cell.device.id in device_ids]
+        if not cells:  # theirs was handed on
+            continue
         language = voice.language(whole.person)
         fresh.append(
             telling.new_notice(

@@ -25,11 +25,14 @@ class Named(NamedTuple):
 
 
 _NAME: Final = """
-    INSERT INTO orders_tolddevice (order_id, person_id, device_id, step, own_deadline_at)
+    INSERT INTO orders_tolddevice AS told (order_id, person_id, device_id, step, own_deadline_at)
     SELECT %s, person_id, device_id, step, own_deadline_at
     FROM json_to_recordset(%s::json) AS named
         (person_id bigint, device_id bigint, step integer, own_deadline_at timestamptz)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (order_id, device_id) DO UPDATE
+        SET person_id = excluded.person_id, step = excluded.step,
+            own_deadline_at = excluded.own_deadline_at
+        WHERE told.person_id <> excluded.person_id
 """
 _COUNT: Final = """
     UPDATE orders_affected AS listed
@@ -41,7 +44,10 @@ _COUNT: Final = """
 
 
 def name_devices(order_number: str, named: Iterable[Named]) -> None:
-    """Remember which devices were named; one that a notice named before stays as it is."""
+    """Remember which devices were named; one that a notice of this person named stays as it is.
+
+    One that was handed on is that of its new holder, who is told for the first time.
+    """
     _execute(_NAME, order_number, [{**n._asdict(), "own_deadline_at": _at(n[3])} for n in named])
 
 

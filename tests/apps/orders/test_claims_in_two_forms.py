@@ -65,7 +65,9 @@ def tell(
     for device, (is_told, is_covered, step, person) in zip(
         Device.objects.all(), told, strict=False
     ):
-        row = {"device_id": device.pk, "person_id": staff[person % len(staff)].pk, "step": step}
+        # Mostly who has it was told, and else somebody whose it was before.
+        holder = device.person_id if person else staff[step % len(staff)].pk
+        row = {"device_id": device.pk, "person_id": holder or staff[0].pk, "step": step}
         if is_told:
             ToldDevice.objects.create(order=order, own_deadline_at=NOW, **row)
         if is_covered:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from countermand.audit import queries as log
+from countermand.devices.models import Device
 from countermand.domain.delivery import StopKind
 from countermand.notices.models import Notice
+from countermand.orders.doors import closed_devices
 from countermand.orders.models import Affected, ToldDevice
 from countermand.orders.rule_log import RuleBook
 from countermand.people.models import Person
+from tests.apps.orders.test_doors_and_followups import enforcing_six
 from tests.order_world import DAY, HOUR, MINUTE, After, World
 
 pytestmark = pytest.mark.timeout(240)
@@ -118,6 +121,47 @@ def test_whoever_comes_back_is_told_once_with_a_deadline_of_their_own(
     [device] = ToldDevice.objects.filter(order_id=number, person_id=back.pk)
     assert device.own_deadline_at == row.own_deadline_at
     assert applies_to(world, back) == [number]
+
+
+def hand_on(world: World, device: Device, to: Person) -> None:
+    Device.objects.filter(pk=device.pk).update(person_id=to.pk)
+    world.import_run()
+    world.observe(device, "present")
+
+
+def test_a_phone_that_was_handed_on_is_the_new_holders_with_a_deadline_of_their_own(
+    after: After,
+) -> None:
+    """They are told that mail pauses on it, so they are reminded, and it does."""
+    world, number = after(World.told_thirty)
+    told = ToldDevice.objects.filter(order_id=number).order_by("-pk")[0]
+    world.now = world.last_deadline(number) - DAY
+    newcomer = world.person("newcomer")
+    hand_on(world, Device.objects.get(pk=told.device_id), newcomer)
+    world.sweep()
+
+    assert newcomer.address in world.send()
+    told.refresh_from_db()
+    row = Affected.objects.get(order_id=number, person_id=newcomer.pk)
+    assert (told.person_id, told.step) == (newcomer.pk, 0)
+    assert told.own_deadline_at == row.own_deadline_at
+    assert told.own_deadline_at >= world.now + 3 * DAY
+
+
+def test_no_door_shuts_of_a_phone_of_which_its_new_holder_was_told_nothing(after: After) -> None:
+    """Proof that they were told of their own phone is none of this one."""
+    world, number = after(enforcing_six)
+    phone, *_, other = world.devices()
+    holder = Person.objects.get(pk=other.person_id or 0)
+    hand_on(world, phone, holder)
+    world.sweep(MINUTE)
+
+    assert closed_devices(number, now=world.now) >= {other.pk}
+    assert phone.pk not in closed_devices(number, now=world.now)
+    assert holder.address in world.send()
+    told = ToldDevice.objects.get(order_id=number, device_id=phone.pk)
+    assert (told.person_id, told.step) == (holder.pk, 1)
+    assert told.own_deadline_at >= world.now + 3 * DAY - HOUR
 
 
 def test_a_reminder_that_waits_goes_to_nobody_who_has_left(world: World) -> None:
