@@ -105,6 +105,12 @@ def test_an_address_that_breaks_a_command_sends_nothing(address: str) -> None:
         compose(HINDI, notice(address), WRITER)
 
 
+def test_a_place_holder_for_an_address_that_was_given_on_is_no_address() -> None:
+    """A relay might take it and try for days, and its person count as told meanwhile."""
+    with pytest.raises(AddressNotUsable):
+        compose(HINDI, notice("given-on-7@invalid"), WRITER)
+
+
 def test_an_address_in_other_letters_needs_a_relay_that_takes_them() -> None:
     assert compose(HINDI, notice("आशा@example.org"), WRITER).needs_smtputf8
     assert not compose(HINDI, notice(), WRITER).needs_smtputf8

@@ -28,6 +28,7 @@ _LINE: Final = 76
 _WORD_BYTES: Final = 42
 _FIRST_WORD_BYTES: Final = 36
 _LONGEST_ADDRESS: Final = 320
+_NOWHERE: Final = "@invalid"  # (RFC 6761) in the place of an address that was given on
 
 
 @dataclass(eq=False)
@@ -158,8 +159,9 @@ def compose(template: Template, notice: ClaimedNotice, writer: Writer) -> Mail:
 
 
 def check_address(address: str) -> None:
-    """Refuse what would break a mail command. Raises AddressNotUsable."""
-    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
+    """Refuse what would break a mail command, or is nobody's. Raises AddressNotUsable."""
+    is_nobodys = address.endswith(_NOWHERE)
+    if is_nobodys or len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
         raise AddressNotUsable
 
 
