@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from countermand import environment
 from countermand.cli import output
+from countermand.cli.up import Data, Exercises, ReadyFile, Senders
 from countermand.i18n import gettext as _
 
 
@@ -57,19 +57,10 @@ def sender(
         int | None,
         typer.Option("--port", help=_("Where stops are heard; 0 takes any."), max=65535),
     ] = None,
-    ready_file: Annotated[
-        Path | None,
-        typer.Option("--ready-file", help=_("Written when everything answers: who listens where.")),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help=_("The data folder to work with."))
-    ] = None,
-    senders: Annotated[
-        int | None, typer.Option("--senders", help=_("How many senders to start."), min=1)
-    ] = None,
-    exercises: Annotated[
-        bool, typer.Option("--exercises", help=_("Send exercises, too: real mails that say so."))
-    ] = False,
+    ready_file: ReadyFile = None,
+    data: Data = None,
+    senders: Senders = None,
+    exercises: Exercises = False,
 ) -> None:
     """Run until SIGTERM or Ctrl-C."""
     from countermand.project.sender_host import SenderHost, Wishes, own_name

@@ -12,7 +12,17 @@ from countermand.cli import output
 from countermand.cli.output import JsonFlag
 from countermand.i18n import gettext as _
 
-_Data = Annotated[Path | None, typer.Option("--data", help=_("The data folder to work with."))]
+Data = Annotated[Path | None, typer.Option("--data", help=_("The data folder to work with."))]
+ReadyFile = Annotated[
+    Path | None,
+    typer.Option("--ready-file", help=_("Written when everything answers: who listens where.")),
+]
+Senders = Annotated[
+    int | None, typer.Option("--senders", help=_("How many senders to start."), min=1)
+]
+Exercises = Annotated[
+    bool, typer.Option("--exercises", help=_("Send exercises, too: real mails that say so."))
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,17 +43,10 @@ def up(
         int | None,
         typer.Option("--port", help=_("The port of the web; 0 takes any free ports."), max=65535),
     ] = None,
-    ready_file: Annotated[
-        Path | None,
-        typer.Option("--ready-file", help=_("Written when everything answers: who listens where.")),
-    ] = None,
-    data: _Data = None,
-    senders: Annotated[
-        int | None, typer.Option("--senders", help=_("How many senders to start."), min=1)
-    ] = None,
-    exercises: Annotated[
-        bool, typer.Option("--exercises", help=_("Send exercises, too: real mails that say so."))
-    ] = False,
+    ready_file: ReadyFile = None,
+    data: Data = None,
+    senders: Senders = None,
+    exercises: Exercises = False,
 ) -> None:
     """Run until SIGTERM or Ctrl-C."""
     from countermand.project.up import Up, Wishes
@@ -67,7 +70,7 @@ def init(
             "--demonstration", help=_("For trying out: mails stay here, time may run fast.")
         ),
     ] = False,
-    data: _Data = None,
+    data: Data = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make the folder, or add what is missing."""

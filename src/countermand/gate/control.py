@@ -24,7 +24,6 @@ from typing import Any, Final, Self
 
 from countermand.domain.device_key import normal_device, normal_login
 from countermand.domain.errors import CountermandError
-from countermand.domain.order_number import OrderNumber
 from countermand.gate import disk_room, log_lines, openings
 from countermand.gate.answerer import Answerer, Door
 from countermand.gate.counts import Counts
@@ -149,12 +148,8 @@ class Control:
     def _stop(self, request: Request) -> Response | asyncio.Future[Response]:
         if not shows_token(request, self.token):
             return _NO_TOKEN
-        try:
-            told = Fence.from_json(request.body)
-            number = OrderNumber.parse(told.number).text
-        except (CountermandError, ValueError, AttributeError, RecursionError):
-            return _NOT_UNDERSTOOD
-        if number != told.number:  # the number names a file: only its one true spelling may
+        told = fences.read_told(request.body)
+        if told is None:
             return _NOT_UNDERSTOOD
         return self._stopped(told, way="told")
 

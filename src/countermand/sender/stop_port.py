@@ -33,7 +33,6 @@ import psycopg
 from countermand import clock, config, environment
 from countermand.data_folder import DataFolder, write_json
 from countermand.domain.errors import CountermandError
-from countermand.domain.order_number import OrderNumber
 from countermand.gate.protocol import Listener, Request, Response
 from countermand.gate.tries import Tries
 from countermand.sender.journal import note
@@ -101,12 +100,8 @@ class StopPort:
         expected = b"Bearer " + self.token
         if not self.token or not any(hmac.compare_digest(each, expected) for each in shown):
             return _NO_TOKEN
-        try:
-            told = Fence.from_json(request.body)
-            number = OrderNumber.parse(told.number).text
-        except (CountermandError, ValueError, AttributeError, RecursionError):
-            return _NOT_UNDERSTOOD
-        if number != told.number:  # the number names a file: only its one true spelling may
+        told = fences.read_told(request.body)
+        if told is None:
             return _NOT_UNDERSTOOD
         return self._begin(told)
 

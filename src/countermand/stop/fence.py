@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from countermand.domain.errors import CountermandError, gettext_noop
+from countermand.domain.order_number import OrderNumber
 from countermand.stop.durable import open_lock, write_durably
 
 TAKEN_BACK_EPOCH: Final = 2**53 - 1  # above every epoch that will ever be
@@ -108,6 +109,19 @@ class Fence:
         if fence.at.tzinfo is None:
             raise ValueError("not a fence: its time names no zone")
         return fence
+
+
+def read_told(content: bytes) -> Fence | None:
+    """Return the stop that somebody tells over a network, None where it is none.
+
+    Its number names a file, so only the one true spelling of it may.
+    """
+    try:
+        told = Fence.from_json(content)
+        number = OrderNumber.parse(told.number).text
+    except (CountermandError, ValueError, AttributeError, RecursionError):
+        return None
+    return told if number == told.number else None
 
 
 def write(folder: Path, fence: Fence) -> Fence:
