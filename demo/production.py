@@ -87,6 +87,7 @@ def _play(story: Story, stage: Stage, wish: Wish) -> dict[str, Any]:
 def _is_whole(stage: Stage) -> bool:
     """Export the log; the worker may still be numbering the last commitments."""
     log = stage.folder / "log.jsonl"
+    log.unlink(missing_ok=True)  # an export writes over nothing
     stage.countermand("log", "export", str(log), actor=AUDITOR)
     return {mail.message_id for mail in stage.mails()} <= committed_message_ids(log)
 
