@@ -21,7 +21,7 @@ from countermand.stop import fence as fences
 from countermand.stop import press as stopping
 from countermand.stop import senders
 from countermand.stop.fence import Fence
-from countermand.stop.gates import Telling, with_token
+from countermand.stop.gates import Telling, proven_places, with_token
 from countermand.stop.press import Pressed
 
 _STOPPED_BY_A_PAUSE: Final = PAUSABLE | {Phase.PAUSED}
@@ -81,8 +81,8 @@ def _press(desk: Desk, fence: Fence) -> Pressed:
 def _is_held_elsewhere(desk: Desk, fence: Fence) -> bool:
     """Tell whether a sender of another place may still end a mail; such places are told again."""
     told = Telling(desk.settings.sender_hosts, [with_token(fence, desk.settings.gate_token)])
-    proven = {each.place for each in told.answers() if each.is_proof}
-    return bool(ledger.held_elsewhere(fence.number, proven={_here(desk), *proven}))
+    proven = {_here(desk), *proven_places(told.answers())}
+    return bool(ledger.held_elsewhere(fence.number, proven=proven))
 
 
 def _here(desk: Desk) -> str:

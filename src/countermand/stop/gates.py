@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -58,6 +58,11 @@ class GateAnswer:
     def is_proof(self) -> bool:
         """Whether every sender of that place is dead, or was started with the stop on its disk."""
         return self.acknowledged and self.durable and bool(self.place) and not self.living
+
+
+def proven_places(answers: Iterable[GateAnswer]) -> frozenset[str]:
+    """Return the places that proved that their senders are dead, or have read the stop."""
+    return frozenset(each.place for each in answers if each.is_proof)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from countermand.domain.errors import CountermandError, gettext_noop
 from countermand.stop import fence as fences
 from countermand.stop import register, senders
 from countermand.stop.fence import TAKEN_BACK_EPOCH, Fence
-from countermand.stop.gates import GateAnswer, Telling, with_code, with_token
+from countermand.stop.gates import GateAnswer, Telling, proven_places, with_code, with_token
 from countermand.stop.senders import Death, SenderProof
 
 
@@ -85,7 +85,7 @@ class Pressed:
     @property
     def proven_places(self) -> frozenset[str]:
         """Other places whose senders are dead, or have read the stop."""
-        return frozenset(host.place for host in self.sender_hosts if host.is_proof)
+        return proven_places(self.sender_hosts)
 
 
 def press(
