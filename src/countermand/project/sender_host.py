@@ -25,7 +25,6 @@ from countermand.project.programs import Programs
 from countermand.project.stops_read import StopsRead
 from countermand.project.supervisor import POLL_S, Supervisor, as_heard
 
-_LOOK_AT_STOPS_EVERY_S: Final = 2.0
 _LONGEST_NAME: Final = 40
 _NOT_OF_A_NAME: Final = re.compile(r"[^a-z0-9.-]+")
 
@@ -72,7 +71,6 @@ class SenderHost:
         self._folder = DataFolder(wishes.data)
         self._settings = environment.load(data=wishes.data)
         self._wants_end = False
-        self._look_at_stops_at = 0.0
         self._supervisor = Supervisor(say=self._say, changed=lambda: None)
         self._stops = StopsRead(self._folder.fences, say=self._say)
         self._ready = self._folder.run / "stop-port.ready"
@@ -123,9 +121,6 @@ class SenderHost:
     def _start(self) -> None:
         self._ready.unlink(missing_ok=True)
         self._supervisor.add(self._programs.stop_port(self._wishes.port, self._ready))
-        while not self._port():
-            self._rest()
-        self._start_senders()
         while not all(is_held(self._folder.senders / f"{name}.lock") for name in self._names):
             self._rest()
         if self._wishes.ready_file:
@@ -135,7 +130,8 @@ class SenderHost:
         self._say(line.format(relay=self._settings.relay, host=host, port=self._port()))
 
     def _start_senders(self) -> None:
-        if self._stops.let_senders_run():
+        """Start them once stops are heard and can be read."""
+        if self._port() and self._stops.let_senders_run():
             for name, mode in self._names.items():
                 self._supervisor.add(self._programs.sender(name, mode))
 
@@ -150,10 +146,8 @@ class SenderHost:
         if self._wants_end:
             raise _Ended
         self._supervisor.tend()
-        if time.monotonic() >= self._look_at_stops_at and self._port():
-            self._look_at_stops_at = time.monotonic() + _LOOK_AT_STOPS_EVERY_S
-            if not any(map(self._supervisor.has, self._names)):
-                self._start_senders()
+        if not any(map(self._supervisor.has, self._names)):
+            self._start_senders()
         time.sleep(POLL_S)
 
     def _told(self) -> dict[str, Any]:
